@@ -1,0 +1,73 @@
+"""The first layer of every network here: pixel values to normalised ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_t3d.clips import IMAGENET_MEAN, IMAGENET_STD
+
+
+@keras.saving.register_keras_serializable(package="keras_t3d")
+class ClipNormalization(keras.layers.Layer):
+    """Maps pixel values 0..255 to `(pixel / 255 - mean) / std`, channel by channel.
+
+    It sits inside the model, so that no loaded model can be fed pixels of
+    another scale than it was trained on.
+
+    Args:
+        mean: three floats (R, G, B), in 0..1 units. Defaults to ImageNet's.
+        std: three floats (R, G, B), in 0..1 units. Defaults to ImageNet's.
+        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+
+    Call arguments:
+        clips: tensor of shape `(..., 3)`, uint8 or float, values 0..255.
+
+    Returns:
+        Tensor of the same shape in the layer's compute dtype.
+
+    Example:
+
+    ```python
+    clip = np.full((1, 16, 112, 112, 3), 255, "uint8")
+    ClipNormalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))(clip)  # all 1.0
+    ```
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        **kwargs: Any,
+    ) -> None:
+        # Autocast would round float clips to half precision before the subtraction.
+        super().__init__(autocast=False, **kwargs)
+        for name, values in (("mean", mean), ("std", std)):
+            if len(values) != 3 or (name == "std" and min(values) <= 0):
+                raise ValueError(
+                    f"ClipNormalization: `{name}` must be three numbers (R, G, B) in 0..1 units"
+                    f"{', above 0' if name == 'std' else ''}, for example "
+                    f"{name}={IMAGENET_MEAN if name == 'mean' else IMAGENET_STD}. "
+                    f"Received: {values!r}"
+                )
+        self.mean = tuple(float(value) for value in mean)
+        self.std = tuple(float(value) for value in std)
+        self.built = True
+
+    def call(self, clips: Any) -> Any:
+        scale = [1.0 / (255.0 * std) for std in self.std]
+        offset = [-mean / std for mean, std in zip(self.mean, self.std, strict=True)]
+        pixels = ops.cast(clips, "float32")
+        normalised = pixels * ops.array(scale, "float32") + ops.array(offset, "float32")
+        return ops.cast(normalised, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.update({"mean": list(self.mean), "std": list(self.std)})
+        return config

@@ -1,0 +1,190 @@
+"""The Temporal Transition Layer (TTL) of T3D."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+VARIANTS = ("paper", "authors_code")
+
+
+@keras.saving.register_keras_serializable(package="keras_t3d")
+class TemporalTransition(keras.layers.Layer):
+    """Mixes several temporal kernel depths in parallel, then halves the clip.
+
+    ```
+             +- BN - ReLU - Conv 1x1x1  -+
+             |                           |
+    clip ----+- BN - ReLU - Conv d2x3x3 -+- concat - average pool 2x2x2
+             |                           |  (channels)
+             +- BN - ReLU - Conv d3x3x3 -+
+    ```
+
+    Every branch reads the layer's own input and keeps its time and size; the
+    outputs meet on the channel axis. A branch of depth 1 is a 1x1x1
+    convolution, one of depth d > 1 a (d, 3, 3) convolution.
+
+    Args:
+        filters: int. Filters of each branch. Defaults to `128`.
+        depths: ints. Temporal kernel depth of each branch. Defaults to
+            `(1, 3, 6)`, the paper's first transition; the others use `(1, 3, 4)`.
+        variant: `"paper"`, or `"authors_code"`, which puts a
+            BN - ReLU - Conv 1x1x1 over the concatenated channels before the
+            pool, as the authors' published code does. Defaults to `"paper"`.
+        pool_size: int, three ints (time, height, width) or None. Size and stride
+            of the average pool; None leaves it out. Defaults to `2`.
+        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+
+    Call arguments:
+        clips: tensor of shape `(batch, time, height, width, channels)`.
+        training: bool. Whether batch normalisation uses the batch's statistics.
+
+    Returns:
+        Tensor of shape `(batch, time // 2, height // 2, width // 2,
+        filters * len(depths))`.
+
+    Raises:
+        ValueError: if an argument is out of its range, or the input is too short
+            or too small to be pooled.
+
+    Example:
+
+    ```python
+    features = np.random.rand(2, 8, 28, 28, 64).astype("float32")
+    TemporalTransition(filters=32, depths=(1, 3, 6))(features).shape  # (2, 4, 14, 14, 96)
+    ```
+
+    Reference:
+        Diba et al., "Temporal 3D ConvNets: New Architecture and Transfer
+        Learning for Video Classification", 2017, https://arxiv.org/abs/1711.08200
+    """
+
+    def __init__(
+        self,
+        filters: int = 128,
+        depths: Sequence[int] = (1, 3, 6),
+        variant: str = "paper",
+        pool_size: int | Sequence[int] | None = 2,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = _at_least_one("filters", filters)
+        self.depths = _checked_depths(depths)
+        if variant not in VARIANTS:
+            raise ValueError(
+                f"TemporalTransition: `variant` must be one of {VARIANTS}. Received: {variant!r}"
+            )
+        self.variant = variant
+        self.pool_size = _checked_pool_size(pool_size)
+
+        self.branch_norms = [self._norm(f"depth{depth}_bn") for depth in self.depths]
+        self.branch_convs = [
+            self._conv(filters, (1, 1, 1) if depth == 1 else (depth, 3, 3), f"depth{depth}_conv")
+            for depth in self.depths
+        ]
+        if variant == "authors_code":
+            self.mixing_norm = self._norm("mixing_bn")
+            self.mixing_conv = self._conv(filters * len(self.depths), (1, 1, 1), "mixing_conv")
+        if self.pool_size is not None:
+            self.pool = keras.layers.AveragePooling3D(
+                self.pool_size, self.pool_size, dtype=self.dtype_policy, name="pool"
+            )
+
+    def _norm(self, name: str) -> keras.layers.BatchNormalization:
+        return keras.layers.BatchNormalization(
+            momentum=0.9, epsilon=1e-5, dtype=self.dtype_policy, name=name
+        )
+
+    def _conv(self, filters: int, kernel: tuple[int, int, int], name: str) -> keras.layers.Conv3D:
+        return keras.layers.Conv3D(
+            filters,
+            kernel,
+            padding="same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        self.compute_output_shape(input_shape)  # says what is wrong with the input
+        for norm, conv in zip(self.branch_norms, self.branch_convs, strict=True):
+            norm.build(input_shape)
+            conv.build(input_shape)
+        if self.variant == "authors_code":
+            concatenated = (*input_shape[:-1], self.filters * len(self.depths))
+            self.mixing_norm.build(concatenated)
+            self.mixing_conv.build(concatenated)
+        self.built = True
+
+    def call(self, clips: Any, training: bool | None = None) -> Any:
+        branches = [
+            conv(ops.relu(norm(clips, training=training)))
+            for norm, conv in zip(self.branch_norms, self.branch_convs, strict=True)
+        ]
+        mixed = ops.concatenate(branches, axis=-1)
+        if self.variant == "authors_code":
+            mixed = self.mixing_conv(ops.relu(self.mixing_norm(mixed, training=training)))
+        return mixed if self.pool_size is None else self.pool(mixed)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        if len(input_shape) != 5:
+            raise ValueError(
+                "TemporalTransition reads tensors of shape (batch, time, height, width, channels). "
+                f"Received: {tuple(input_shape)}"
+            )
+        batch, *sides, _ = input_shape
+        pool = self.pool_size or (1, 1, 1)
+        pooled = [None if s is None else s // p for s, p in zip(sides, pool, strict=True)]
+        if 0 in pooled:
+            raise ValueError(
+                f"TemporalTransition: an average pool of {pool} (time, height, width) leaves "
+                f"nothing of an input of {tuple(sides)}. Use longer or larger clips, or "
+                f"`pool_size=None`. Received: input shape {tuple(input_shape)}"
+            )
+        return (batch, *pooled, self.filters * len(self.depths))
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.update(
+            {
+                "filters": self.filters,
+                "depths": list(self.depths),
+                "variant": self.variant,
+                "pool_size": None if self.pool_size is None else list(self.pool_size),
+            }
+        )
+        return config
+
+
+def _at_least_one(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(
+            f"TemporalTransition: `{name}` must be a whole number of at least 1. Received: {value!r}"
+        )
+    return value
+
+
+def _checked_depths(depths: Any) -> tuple[int, ...]:
+    if not isinstance(depths, (tuple, list)) or not depths or len(set(depths)) != len(depths):
+        raise ValueError(
+            "TemporalTransition: `depths` must be different whole numbers, one a branch, "
+            f"for example depths=(1, 3, 6). Received: {depths!r}"
+        )
+    return tuple(_at_least_one("depths", depth) for depth in depths)
+
+
+def _checked_pool_size(pool_size: Any) -> tuple[int, int, int] | None:
+    if pool_size is None:
+        return None
+    sizes = (pool_size,) * 3 if isinstance(pool_size, int) else tuple(pool_size)
+    if len(sizes) != 3:
+        raise ValueError(
+            "TemporalTransition: `pool_size` must be one number, three (time, height, width) "
+            f"or None. Received: {pool_size!r}"
+        )
+    time, height, width = (_at_least_one("pool_size", size) for size in sizes)
+    return time, height, width

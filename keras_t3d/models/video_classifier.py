@@ -1,0 +1,135 @@
+"""The base of every network here: a Keras model that knows what clips it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_t3d.clips import ClipSpec
+
+EMBEDDING = "embedding"  # name of the layer whose output the classifying layer reads
+
+
+@keras.saving.register_keras_serializable(package="keras_t3d")
+class VideoClassifier(keras.Model):
+    """A functional Keras model with its ClipSpec and class names on board.
+
+    Reads RGB clips with values 0..255, uint8 or float, of shape
+    `(batch, frames, height, width, 3)`, and returns logits of shape
+    `(batch, classes)`. `fit`, `save("x.keras")` and `keras.saving.load_model`
+    work as for any Keras model; the file brings the spec and the names along.
+
+    Use it directly to make a network of your own part of the family: its first
+    layer should be a `ClipNormalization`, and the layer before the classifying
+    one should be named `"embedding"`.
+
+    Args:
+        inputs: keras input, from `keras.Input`, float32.
+        outputs: keras tensor of logits, shape `(batch, classes)`.
+        clip_spec: ClipSpec or None. None takes the default spec of the input's
+            shape. Defaults to `None`.
+        class_names: strings or None. One name a class, in the order of the
+            logits; None names them `"class_0"` and so on. Defaults to `None`.
+        name: str. Name of the model.
+
+    Raises:
+        ValueError: if spec or names do not fit the network.
+
+    Example:
+
+    ```python
+    inputs = keras.Input((8, 32, 32, 3))
+    x = keras_t3d.layers.ClipNormalization()(inputs)
+    x = keras.layers.Conv3D(8, 3, activation="relu")(x)
+    x = keras.layers.GlobalAveragePooling3D(name="embedding")(x)
+    model = VideoClassifier(inputs, keras.layers.Dense(2)(x), class_names=["run", "walk"])
+    ```
+    """
+
+    def __init__(
+        self,
+        inputs: Any,
+        outputs: Any,
+        clip_spec: ClipSpec | None = None,
+        class_names: Sequence[str] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        shape = tuple(inputs.shape[1:])
+        self.clip_spec = ClipSpec.for_input_shape(shape) if clip_spec is None else clip_spec
+        if self.clip_spec.input_shape != shape:
+            raise ValueError(
+                f"`clip_spec` must describe the clips that the network reads, of shape {shape} "
+                f"(frames, height, width, 3). Received: {self.clip_spec} of shape "
+                f"{self.clip_spec.input_shape}"
+            )
+        num_classes = outputs.shape[-1]
+        self.class_names = _checked_class_names(class_names, num_classes)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    def feature_model(self, *layer_names: str) -> keras.Model:
+        """Returns a model from the same clips to features, sharing this one's weights.
+
+        Args:
+            *layer_names: names of the layers whose outputs are wanted. Defaults to
+                the embedding that the classifying layer reads.
+
+        Returns:
+            A `keras.Model` with one output, or a list of outputs for several names.
+
+        Example:
+
+        ```python
+        embedding = model.feature_model()(clips)  # (batch, width)
+        ```
+        """
+        names = layer_names or (EMBEDDING,)
+        outputs = [self.get_layer(name).output for name in names]
+        return keras.Model(self.inputs, outputs[0] if len(outputs) == 1 else outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        network = keras.Model(self.inputs, self.outputs[0], name=self.name)
+        return {
+            "network": keras.saving.serialize_keras_object(network),
+            "clip_spec": self.clip_spec.get_config(),
+            "class_names": list(self.class_names),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> VideoClassifier:
+        config = dict(config)
+        config["clip_spec"] = ClipSpec.from_config(config["clip_spec"])
+        if "network" in config:
+            network = keras.saving.deserialize_keras_object(
+                config.pop("network"), custom_objects=custom_objects
+            )
+            config.update(inputs=network.inputs[0], outputs=network.outputs[0])
+        elif config.get("dtype") is not None:
+            config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
+        return cls(**config)
+
+
+def _checked_class_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...]:
+    if names is None:
+        return tuple(f"class_{index}" for index in range(num_classes))
+    if isinstance(names, str) or len(names) != num_classes:
+        raise ValueError(
+            f"`class_names` must be {num_classes} names, one for each class. Received: {names!r}"
+        )
+    # A name stands on one line of labels.txt; its line is its id.
+    bad = [name for name in names if not isinstance(name, str) or not name.strip() or "\n" in name]
+    doubled = sorted({name for name in names if list(names).count(name) > 1} - set(bad))
+    if bad or doubled:
+        raise ValueError(
+            "`class_names` must be different, non-empty, single-line strings, "
+            f"for example ['run', 'walk']. Received: {(bad or doubled)!r} among them"
+        )
+    return tuple(names)

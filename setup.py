@@ -1,0 +1,55 @@
+"""Packaging: `pip install .` brings the library, its command and its scripts.
+
+`training/` and `export/` lie at the top of the repository and are installed as
+`keras_t3d.training` and `keras_t3d.export`, so that no generic top-level name
+is claimed.
+"""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(r'"(.+)"', (ROOT / "keras_t3d" / "version.py").read_text())
+
+setup(
+    name="keras-t3d",
+    version=VERSION.group(1) if VERSION else "0",
+    description="Video classification with 3D networks in Keras 3: train, serve, run on a phone",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=[
+        *find_packages(include=["keras_t3d", "keras_t3d.*"]),
+        "keras_t3d.training",
+        "keras_t3d.export",
+    ],
+    package_dir={"keras_t3d.training": "training", "keras_t3d.export": "export"},
+    package_data={"keras_t3d.training": ["recipes/*.yaml"], "keras_t3d": ["py.typed"]},
+    install_requires=[
+        "tensorflow>=2.16",
+        "keras>=3.11",
+        "numpy>=1.26",
+        "ai-edge-litert>=2.1",
+        "av>=14",
+        "jsonargparse[signatures]>=4.35",
+        "matplotlib>=3.8",
+        "pillow>=10",
+        "rich>=13",
+        "scikit-learn>=1.4",
+        "tensorboard>=2.16",
+    ],
+    extras_require={
+        # tensorflow-io's last release loads with TensorFlow 2.16 only.
+        "io": ["tensorflow-io==0.37.1", "tensorflow==2.16.*"],
+        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff==0.17.5", "mypy==2.4.1"],
+    },
+    entry_points={"console_scripts": ["keras-t3d=keras_t3d.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
