@@ -35,6 +35,7 @@ setup(
         "ai-edge-litert>=2.1",
         "av>=14",
         "jsonargparse[signatures]>=4.35",
+        "loky>=3.4",
         "matplotlib>=3.8",
         "pillow>=10",
         "rich>=13",

@@ -163,7 +163,8 @@ class TemporalTransition(keras.layers.Layer):
 def _at_least_one(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(
-            f"TemporalTransition: `{name}` must be a whole number of at least 1. Received: {value!r}"
+            f"TemporalTransition: `{name}` must be a whole number of at least 1. "
+            f"Received: {value!r}"
         )
     return value
 

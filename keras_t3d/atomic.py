@@ -1,0 +1,45 @@
+"""Files and folders that are whole or absent: written beside, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def written_beside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """Gives a path beside `path` to write a file or folder to, then renames it to `path`.
+
+    If the block raises, what it wrote is removed and `path` stays as it was.
+
+    Args:
+        path: where the result is to lie. A file there is replaced; a folder is not.
+
+    Example:
+
+    ```python
+    with written_beside("report.json") as part:
+        part.write_text("{}")
+    ```
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Keeps the suffix, which Keras and Matplotlib read as the file's format.
+    part = path.with_name(f".part-{os.getpid()}-{path.name}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a UTF-8 text file that is whole or absent."""
+    with written_beside(path) as part:
+        part.write_text(text, encoding="utf-8")

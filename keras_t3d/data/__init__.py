@@ -1,0 +1,69 @@
+"""Videos to clip shards, shards to clips.
+
+```
+source -> plan -> encode (workers) -> shards
+shards -> sampling -> decoding -> augmentation -> clips
+```
+
+Names load when first used, so that a conversion worker imports no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_t3d.data.augmentation import Augmentation
+    from keras_t3d.data.convert import ConversionReport, convert
+    from keras_t3d.data.motion import (
+        MOTION_CLASSES,
+        OPPOSITES,
+        motion_clips,
+        render_motion,
+        write_motion_set,
+    )
+    from keras_t3d.data.pipeline import load_clips, load_views
+    from keras_t3d.data.shards.shard_set import ShardSet
+    from keras_t3d.data.video import Video, VideoError, VideoReader, read_video
+
+_ROOMS = {
+    "Augmentation": "augmentation",
+    "ConversionReport": "convert",
+    "MOTION_CLASSES": "motion",
+    "OPPOSITES": "motion",
+    "ShardSet": "shards.shard_set",
+    "Video": "video",
+    "VideoError": "video",
+    "VideoReader": "video",
+    "convert": "convert",
+    "load_clips": "pipeline",
+    "load_views": "pipeline",
+    "motion_clips": "motion",
+    "read_video": "video",
+    "render_motion": "motion",
+    "write_motion_set": "motion",
+}
+__all__ = [
+    "MOTION_CLASSES",
+    "OPPOSITES",
+    "Augmentation",
+    "ConversionReport",
+    "ShardSet",
+    "Video",
+    "VideoError",
+    "VideoReader",
+    "convert",
+    "load_clips",
+    "load_views",
+    "motion_clips",
+    "read_video",
+    "render_motion",
+    "write_motion_set",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return getattr(importlib.import_module(f"keras_t3d.data.{_ROOMS[name]}"), name)
+    raise AttributeError(f"module 'keras_t3d.data' has no attribute {name!r}")

@@ -1,0 +1,75 @@
+"""One video to the JPEG frames of its record: what a conversion worker does."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+
+import numpy as np
+from PIL import Image
+
+from keras_t3d.clips import resize_frames, resized_size
+from keras_t3d.data.video import VideoReader
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedVideo:
+    """The frames of one video as they stand in a shard.
+
+    Attributes:
+        frames: JPEG bytes, one entry a frame.
+        height: int. Height of the frames, in pixels.
+        width: int. Width of the frames, in pixels.
+        fps: float. Mean frames per second; 0.0 where unknown.
+        damage: str or None. See `keras_t3d.data.Video`.
+    """
+
+    frames: tuple[bytes, ...]
+    height: int
+    width: int
+    fps: float
+    damage: str | None
+
+
+def encode_video(
+    path: str | os.PathLike[str], short_side: int = 128, jpeg_quality: int = 90
+) -> EncodedVideo:
+    """Decodes a video and encodes its frames as JPEG, one at a time.
+
+    Frames larger than `short_side` are shrunk with the resize of the view
+    function; smaller ones stay as they are.
+
+    Args:
+        path: path of the video.
+        short_side: int. Largest length of a frame's short side, in pixels.
+            Defaults to `128`.
+        jpeg_quality: int, 1 to 100. Defaults to `90`.
+
+    Returns:
+        An EncodedVideo.
+
+    Raises:
+        VideoError: if not one frame decodes.
+    """
+    frames = []
+    height = width = 0
+    with VideoReader(path, threads=1) as reader:  # the workers fill the cores
+        for frame in reader:
+            stored = _shrunk(frame, short_side)
+            height, width = stored.shape[:2]
+            frames.append(_jpeg(stored, jpeg_quality))
+    return EncodedVideo(tuple(frames), height, width, reader.fps, reader.damage)
+
+
+def _shrunk(frame: np.ndarray, short_side: int) -> np.ndarray:
+    height, width = frame.shape[:2]
+    if min(height, width) <= short_side:
+        return frame
+    return resize_frames(frame[None], *resized_size(height, width, short_side))[0]
+
+
+def _jpeg(frame: np.ndarray, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()

@@ -1,0 +1,345 @@
+"""Shards to batches of clips, with tf.data.
+
+Reading, then sampling on the encoded frames, then decoding only those, then
+cutting out the view: each step is one function on tensors.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from keras_t3d.clips import (
+    CENTRE,
+    ClipSpec,
+    clip_frames_tensorflow,
+    crop_positions,
+    resize_and_crop_tensorflow,
+)
+from keras_t3d.data.augmentation import Augmentation, random_flip, random_window
+from keras_t3d.data.sampling import random_clip_frames
+from keras_t3d.data.shards import record as fields
+from keras_t3d.data.shards.record import parse_record
+from keras_t3d.data.shards.shard_set import LABELS, ShardSet
+
+_OPEN_SHARDS = 16
+
+
+def load_clips(
+    shards: str | os.PathLike[str] | ShardSet,
+    split: str,
+    spec: ClipSpec,
+    batch_size: int,
+    *,
+    training: bool = False,
+    seed: int = 0,
+    augmentation: Augmentation | None = None,
+    shuffle_buffer: int = 256,
+    repeat: bool = False,
+    first_step: int = 0,
+    pad_last_batch: bool = False,
+) -> tf.data.Dataset:
+    """Loads clips and labels for `model.fit`, `model.evaluate` and friends.
+
+    With `training=True`: one random clip, window and flip of each video. Each
+    pass over the dataset is the next epoch; the k-th pass is the same in every
+    run with the same seed. Batches are full: what is left over at the end of an
+    epoch waits for the next one's order. With `repeat=True` one pass holds all
+    epochs, without end: pass `steps_per_epoch` to `fit`, see `steps_per_epoch`.
+
+    With `training=False`: the centre view of each video, in the order of the
+    shards, always the same bytes.
+
+    Args:
+        shards: folder that `convert` wrote, or a ShardSet.
+        split: `"train"`, `"val"` or `"test"`.
+        spec: ClipSpec. Its `resize` is at most the shards' short side.
+        batch_size: int. Clips in a batch, over all devices.
+        training: bool. See above. Defaults to `False`.
+        seed: int. Seed of order, clips, windows and flips. Defaults to `0`.
+        augmentation: Augmentation, for training. Defaults to `Augmentation()`.
+        shuffle_buffer: int. Records held to be shuffled, on top of the shuffled
+            shards; a record is a video's JPEG frames. Defaults to `256`.
+        repeat: bool. Whether a training pass goes on with the next epochs.
+            Defaults to `False`.
+        first_step: int. Training batches to skip, counted from the first epoch:
+            how a training run goes on. Skipped records are not decoded.
+            Defaults to `0`.
+        pad_last_batch: bool. Without training: repeats clips to fill the last
+            batch, and gives (clips, labels, weights) with weight 0 for the
+            repeated ones, which keeps every device busy. Defaults to `False`.
+
+    Returns:
+        A `tf.data.Dataset` of (clips, labels): uint8 of shape
+        `(batch, *spec.input_shape)` with values 0..255, and int64 class ids.
+
+    Raises:
+        ValueError: if the folder holds no finished shards, no such split, frames
+            smaller than the spec resizes to, or too few videos for one batch.
+
+    Example:
+
+    ```python
+    spec = keras_t3d.ClipSpec(num_frames=16, frame_stride=2, resize=128, crop=112)
+    train = keras_t3d.data.load_clips(
+        "shards/ucf101", split="train", spec=spec, batch_size=32, training=True, seed=0
+    )
+    model.fit(train, epochs=10)
+    ```
+    """
+    shards = _opened(shards, split, spec)
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1, for example 32. Received: {batch_size}")
+    if training:
+        augmentation = augmentation or Augmentation()
+        steps = steps_per_epoch(shards, split, batch_size)
+        epochs = _epochs(first_step // steps, repeat)
+        # Only the first epoch of a pass starts in its middle.
+        skipped = tf.constant(first_step % steps * batch_size, tf.int64)
+        numbered = epochs.flat_map(
+            lambda epoch: _epoch_records(
+                shards.paths(split), epoch, seed, shuffle_buffer, steps * batch_size
+            ).skip(tf.where(epoch == first_step // steps, skipped, tf.zeros_like(skipped)))
+        )
+        check = _label_check(shards)
+        clips = numbered.map(
+            lambda record_seed, serialized: _training_clip(
+                check(parse_record(serialized)), spec, augmentation, record_seed
+            ),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        return _finish(clips.batch(batch_size, drop_remainder=True))
+    records = _records(shards, split).map(
+        lambda record: (_centre_view(record, spec), record[fields.LABEL_INDEX]),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    if pad_last_batch:
+        records = _padded(records, shards.num_videos(split), batch_size)
+    return _finish(records.batch(batch_size))
+
+
+def steps_per_epoch(shards: str | os.PathLike[str] | ShardSet, split: str, batch_size: int) -> int:
+    """Returns the number of full training batches in one epoch of a split.
+
+    Raises:
+        ValueError: if the split is too small for one batch.
+    """
+    shards = shards if isinstance(shards, ShardSet) else ShardSet.open(shards)
+    steps = shards.num_videos(split) // batch_size
+    if steps == 0:
+        raise ValueError(
+            f"The split {split!r} of {shards.folder} has {shards.num_videos(split)} videos, too "
+            f"few for one training batch. Received: batch_size={batch_size}"
+        )
+    return steps
+
+
+def load_views(
+    shards: str | os.PathLike[str] | ShardSet,
+    split: str,
+    spec: ClipSpec,
+    batch_size: int,
+    *,
+    num_views: int = 1,
+    num_crops: int = 1,
+) -> tf.data.Dataset:
+    """Loads the evaluation views of every video: `num_views` starts x `num_crops` crops.
+
+    The starts are spread over the whole video, both ends reached. The order is
+    that of the shards, a video's views next to each other; two runs give the
+    same bytes.
+
+    Args:
+        shards: folder that `convert` wrote, or a ShardSet.
+        split: `"train"`, `"val"` or `"test"`.
+        spec: ClipSpec.
+        batch_size: int. Views in a batch.
+        num_views: int. Clips a video. Defaults to `1`, the middle of the video.
+        num_crops: int. 1, 3 or 5, see `keras_t3d.clips.crop_positions`.
+            Defaults to `1`, the centre.
+
+    Returns:
+        A `tf.data.Dataset` of (clips, labels, video ids): uint8
+        `(batch, *spec.input_shape)`, int64 `(batch,)` and strings `(batch,)`.
+
+    Raises:
+        ValueError: as `load_clips`.
+    """
+    shards = _opened(shards, split, spec)
+    if num_views < 1:
+        raise ValueError(f"`num_views` must be at least 1. Received: {num_views}")
+    landscape = crop_positions(num_crops, height=1, width=2)
+    portrait = crop_positions(num_crops, height=2, width=1)
+
+    def views(record: _Record) -> tf.data.Dataset:
+        num_frames = tf.size(record[fields.FRAMES], tf.int64)
+        starts = _view_starts(num_frames, spec, num_views)
+        is_landscape = record[fields.WIDTH] >= record[fields.HEIGHT]
+        positions = tf.where(is_landscape, tf.constant(landscape), tf.constant(portrait))
+        grid = tf.range(num_views * num_crops)
+        return tf.data.Dataset.from_tensor_slices(
+            (tf.gather(starts, grid // num_crops), tf.gather(positions, grid % num_crops))
+        ).map(
+            lambda start, position: (
+                _view(record, spec, start, position),
+                record[fields.LABEL_INDEX],
+                record[fields.VIDEO_ID],
+            )
+        )
+
+    clips = _records(shards, split).interleave(
+        views, cycle_length=1, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+    return _finish(clips.batch(batch_size))
+
+
+# Reading.
+
+
+def _opened(shards: str | os.PathLike[str] | ShardSet, split: str, spec: ClipSpec) -> ShardSet:
+    shards = shards if isinstance(shards, ShardSet) else ShardSet.open(shards)
+    shards.check_split(split)
+    if shards.short_side < spec.resize:
+        raise ValueError(
+            f"The shards {shards.folder} hold frames of short side {shards.short_side}, fewer "
+            f"pixels than the ClipSpec resizes to. Convert the videos with --short-side "
+            f"{spec.resize}, or use a spec with resize of at most {shards.short_side}. "
+            f"Received: resize={spec.resize}"
+        )
+    return shards
+
+
+def _records(shards: ShardSet, split: str) -> tf.data.Dataset:
+    """The parsed records of a split, in the order of the shards."""
+    check = _label_check(shards)
+    return tf.data.TFRecordDataset(shards.paths(split)).map(
+        lambda serialized: check(parse_record(serialized)), num_parallel_calls=tf.data.AUTOTUNE
+    )
+
+
+_Record = dict[str, tf.Tensor]
+
+
+def _label_check(shards: ShardSet) -> Callable[[_Record], _Record]:
+    """Refuses records whose label is not the one that labels.txt has at its id."""
+    names = tf.constant(list(shards.class_names))
+    message = (
+        f"A record's label is not in {shards.folder / LABELS}, or not on its line. Restore the "
+        "file that `keras-t3d convert` wrote, or convert the videos again."
+    )
+
+    def check(record: _Record) -> _Record:
+        index = record[fields.LABEL_INDEX]
+        known = tf.logical_and(index >= 0, index < len(shards.class_names))
+        name = names[tf.where(known, index, 0)]
+        fits = tf.logical_and(known, tf.equal(name, record[fields.LABEL_TEXT]))
+        with tf.control_dependencies([tf.debugging.Assert(fits, [message])]):
+            return {key: tf.identity(value) for key, value in record.items()}
+
+    return check
+
+
+def _finish(batches: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    # One process reads for all its devices: fit splits each batch among them.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+# Training.
+
+
+def _epochs(first: int, repeat: bool) -> tf.data.Dataset:
+    """The epochs of one pass: all from `first` on, or one, the next at each pass."""
+    if repeat:
+        return tf.data.Dataset.counter(first)
+    passes = itertools.count(first)
+    return tf.data.Dataset.from_generator(
+        lambda: iter([next(passes)]), output_signature=tf.TensorSpec((), tf.int64)
+    )
+
+
+def _epoch_records(
+    paths: list[str], epoch: tf.Tensor, seed: int, shuffle_buffer: int, count: int
+) -> tf.data.Dataset:
+    """`count` serialized records of one epoch, each with a seed of its own."""
+    epoch_seed = _fold_in(tf.constant([seed, 0], tf.int64), epoch)
+    shuffled = tf.random.experimental.stateless_shuffle(tf.constant(paths), epoch_seed)
+    records = tf.data.Dataset.from_tensor_slices(shuffled).interleave(
+        tf.data.TFRecordDataset,
+        cycle_length=_OPEN_SHARDS,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    records = records.shuffle(shuffle_buffer, seed=epoch_seed[0], reshuffle_each_iteration=False)
+    numbered = records.take(count).enumerate()
+    return numbered.map(lambda position, record: (_fold_in(epoch_seed, position), record))
+
+
+def _fold_in(seed: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+    """A seed that differs for every (seed, number)."""
+    return tf.random.experimental.stateless_fold_in(seed, number)
+
+
+def _training_clip(
+    record: _Record, spec: ClipSpec, augmentation: Augmentation, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
+    encoded = record[fields.FRAMES]
+    chosen = tf.gather(encoded, random_clip_frames(tf.size(encoded), spec, seeds[0]))
+    window = random_window(
+        record[fields.HEIGHT], record[fields.WIDTH], spec, augmentation, seeds[1]
+    )
+    frames = tf.stack(
+        [
+            tf.io.decode_and_crop_jpeg(chosen[index], window, channels=3)
+            for index in range(spec.num_frames)
+        ]
+    )
+    resized = tf.image.resize(frames, spec.crop_size, antialias=False)
+    clip = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+    if augmentation.flip:
+        clip = random_flip(clip, seeds[2])
+    return tf.ensure_shape(clip, spec.input_shape), record[fields.LABEL_INDEX]
+
+
+# Evaluation.
+
+
+def _centre_view(record: _Record, spec: ClipSpec) -> tf.Tensor:
+    return _view(record, spec, None, CENTRE)
+
+
+def _view(
+    record: _Record,
+    spec: ClipSpec,
+    start: tf.Tensor | None,
+    position: tf.Tensor | tuple[int, int],
+) -> tf.Tensor:
+    """`take_view` of a record, decoding only the frames that the view takes."""
+    encoded = record[fields.FRAMES]
+    chosen = tf.gather(encoded, clip_frames_tensorflow(tf.size(encoded), spec, start))
+    frames = tf.stack(
+        [tf.io.decode_jpeg(chosen[index], channels=3) for index in range(spec.num_frames)]
+    )
+    return resize_and_crop_tensorflow(frames, spec, position)
+
+
+def _view_starts(num_frames: tf.Tensor, spec: ClipSpec, num_views: int) -> tf.Tensor:
+    """The TensorFlow form of `keras_t3d.clips.view_starts`."""
+    last = tf.maximum(num_frames - spec.span, 0)
+    if num_views == 1:
+        return last[None] // 2
+    gaps = num_views - 1
+    return (2 * tf.range(num_views, dtype=tf.int64) * last + gaps) // (2 * gaps)
+
+
+def _padded(clips: tf.data.Dataset, count: int, batch_size: int) -> tf.data.Dataset:
+    weighted = clips.map(lambda clip, label: (clip, label, tf.constant(1.0)))
+    missing = -count % batch_size
+    spare = clips.repeat().take(missing).map(lambda clip, label: (clip, label, tf.constant(0.0)))
+    return weighted.concatenate(spare)

@@ -1,0 +1,1 @@
+"""Shards: their plan, their records, their manifest."""

@@ -1,0 +1,150 @@
+"""Decoding video files, frame by frame and in order."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from types import TracebackType
+
+import av
+import numpy as np
+
+
+class VideoError(ValueError):
+    """A video gives no frame at all; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """A decoded video.
+
+    Attributes:
+        frames: uint8 array of shape (frames, height, width, 3), RGB, upright.
+        fps: float. Mean frames per second; 0.0 where the file does not say.
+        damage: str or None. What stopped the decoder before the file's end, or
+            that fewer frames came than the file's header promises.
+    """
+
+    frames: np.ndarray
+    fps: float
+    damage: str | None
+
+
+class VideoReader:
+    """Reads the frames of a video file in order.
+
+    What a header says of a file's length is often wrong, so nothing here relies
+    on it: a video has the frames that decode. Frames come upright (a phone's
+    rotation is applied) and all of the first frame's size.
+
+    Args:
+        path: path of the file.
+        threads: int. Decoding threads; 0 lets FFmpeg choose. Defaults to `0`.
+
+    Attributes:
+        fps: float. Mean frames per second; 0.0 where the file does not say.
+        damage: str or None. Known once the frames are read: see `Video`.
+
+    Raises:
+        VideoError: if the file cannot be opened or has no video stream; while
+            reading, if not one frame decodes.
+
+    Example:
+
+    ```python
+    with VideoReader("clip.mp4") as video:
+        for frame in video:  # uint8 (height, width, 3), RGB
+            ...
+    print(video.fps, video.damage)
+    ```
+    """
+
+    def __init__(self, path: str | os.PathLike[str], threads: int = 0) -> None:
+        self.path = os.fspath(path)
+        self.damage: str | None = None
+        if not os.path.isfile(self.path):
+            raise VideoError(f"No such video file: {self.path}")
+        try:
+            # Metadata in another encoding than UTF-8 is no reason to refuse the pictures.
+            self._container = av.open(self.path, metadata_errors="ignore")
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise VideoError(
+                f"Cannot be opened as a video ({_reason(error)}): {self.path}"
+            ) from None
+        if not self._container.streams.video:
+            self._container.close()
+            raise VideoError(f"Has no video stream: {self.path}")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+        self._stream.codec_context.thread_count = threads
+        self.fps = float(self._stream.average_rate or 0.0)
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._container.close()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        decoded = 0
+        size: tuple[int, int] | None = None
+        frames = self._container.decode(self._stream)
+        while True:
+            try:
+                frame = next(frames, None)
+                if frame is None:
+                    break
+                size = size or (frame.width, frame.height)
+                pixels = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
+            except (av.FFmpegError, OSError, ValueError) as error:
+                self.damage = f"decoder error after {decoded} frames ({_reason(error)})"
+                break
+            decoded += 1
+            yield _upright(pixels, frame.rotation)
+        if decoded == 0:
+            cause = self.damage or "it holds none"
+            raise VideoError(f"No frame could be decoded ({cause}): {self.path}")
+        promised = self._stream.frames
+        if self.damage is None and promised > decoded:
+            self.damage = f"header says {promised} frames, {decoded} decode"
+
+
+def read_video(path: str | os.PathLike[str], threads: int = 0) -> Video:
+    """Decodes a whole video into memory.
+
+    Args:
+        path: path of the file.
+        threads: int. Decoding threads; 0 lets FFmpeg choose. Defaults to `0`.
+
+    Returns:
+        A Video.
+
+    Raises:
+        VideoError: if not one frame decodes.
+
+    Example:
+
+    ```python
+    video = read_video("clip.mp4")
+    video.frames.shape  # (40, 240, 320, 3)
+    ```
+    """
+    with VideoReader(path, threads) as reader:
+        frames = np.stack(list(reader))
+    return Video(frames, reader.fps, reader.damage)
+
+
+def _upright(pixels: np.ndarray, rotation: int) -> np.ndarray:
+    """Undoes a camera's rotation, given in degrees counter-clockwise."""
+    quarter_turns = round(rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
