@@ -12,12 +12,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import tensorflow as tf
+Tensor = Any  # TensorFlow's; imported late, so that clients need none
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -346,11 +345,11 @@ def crop_offsets(
 
 
 def take_view_tensorflow(
-    frames: tf.Tensor,
+    frames: Tensor,
     spec: ClipSpec,
-    start: tf.Tensor | int | None = None,
-    position: tf.Tensor | tuple[int, int] = CENTRE,
-) -> tf.Tensor:
+    start: Tensor | int | None = None,
+    position: Tensor | tuple[int, int] = CENTRE,
+) -> Tensor:
     """The TensorFlow form of `take_view`: the same bytes, in a graph, on any size.
 
     Args:
@@ -372,8 +371,8 @@ def take_view_tensorflow(
 
 
 def clip_frames_tensorflow(
-    num_video_frames: tf.Tensor, spec: ClipSpec, start: tf.Tensor | int | None = None
-) -> tf.Tensor:
+    num_video_frames: Tensor, spec: ClipSpec, start: Tensor | int | None = None
+) -> Tensor:
     """The TensorFlow form of `clip_frames`."""
     import tensorflow as tf
 
@@ -385,8 +384,8 @@ def clip_frames_tensorflow(
 
 
 def resize_and_crop_tensorflow(
-    frames: tf.Tensor, spec: ClipSpec, position: tf.Tensor | tuple[int, int] = CENTRE
-) -> tf.Tensor:
+    frames: Tensor, spec: ClipSpec, position: Tensor | tuple[int, int] = CENTRE
+) -> Tensor:
     """The spatial half of `take_view_tensorflow`, for frames already chosen."""
     import tensorflow as tf
 
@@ -400,10 +399,10 @@ def resize_and_crop_tensorflow(
     top = (scaled_height - crop_height) * tf.cast(position[0], tf.int64) // 2
     left = (scaled_width - crop_width) * tf.cast(position[1], tf.int64) // 2
 
-    def crop_only() -> tf.Tensor:
+    def crop_only() -> Tensor:
         return frames[:, top : top + crop_height, left : left + crop_width]
 
-    def resize_then_crop() -> tf.Tensor:
+    def resize_then_crop() -> Tensor:
         rows = _resize_weights_tensorflow(height, scaled_height)[top : top + crop_height]
         columns = _resize_weights_tensorflow(width, scaled_width)[left : left + crop_width]
         count = shape[0]
@@ -417,13 +416,13 @@ def resize_and_crop_tensorflow(
     return tf.ensure_shape(clip, spec.input_shape)
 
 
-def _round_tensorflow(weighed: tf.Tensor) -> tf.Tensor:
+def _round_tensorflow(weighed: Tensor) -> Tensor:
     import tensorflow as tf
 
     return tf.floor((weighed + _WEIGHT_SUM // 2) / _WEIGHT_SUM)
 
 
-def _resize_weights_tensorflow(size_in: tf.Tensor, size_out: tf.Tensor) -> tf.Tensor:
+def _resize_weights_tensorflow(size_in: Tensor, size_out: Tensor) -> Tensor:
     """The TensorFlow form of `resize_weights`, as float32 whole numbers."""
     import tensorflow as tf
 

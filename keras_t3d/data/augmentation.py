@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
-from keras_t3d.clips import ClipSpec
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from keras_t3d.clips import ClipSpec, Tensor
 
 CROPS = ("random_resized", "corners", "random")
 
@@ -72,8 +68,8 @@ class Augmentation:
 
 
 def random_window(
-    height: tf.Tensor, width: tf.Tensor, spec: ClipSpec, augmentation: Augmentation, seed: tf.Tensor
-) -> tf.Tensor:
+    height: Tensor, width: Tensor, spec: ClipSpec, augmentation: Augmentation, seed: Tensor
+) -> Tensor:
     """Draws the window of a frame that becomes the clip.
 
     Args:
@@ -111,7 +107,7 @@ def random_window(
     return tf.cast(tf.concat([offset, window], 0), tf.int32)
 
 
-def random_flip(clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def random_flip(clip: Tensor, seed: Tensor) -> Tensor:
     """Mirrors a whole clip (T, H, W, 3), half of the time."""
     import tensorflow as tf
 

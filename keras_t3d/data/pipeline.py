@@ -22,8 +22,9 @@ from keras_t3d.clips import (
 from keras_t3d.data.augmentation import Augmentation, random_flip, random_window
 from keras_t3d.data.sampling import random_clip_frames
 from keras_t3d.data.shards import record as fields
+from keras_t3d.data.shards.damage import label_mismatch
 from keras_t3d.data.shards.record import parse_record
-from keras_t3d.data.shards.shard_set import LABELS, ShardSet
+from keras_t3d.data.shards.shard_set import ShardSet
 
 _OPEN_SHARDS = 16
 
@@ -61,8 +62,8 @@ def load_clips(
         training: bool. See above. Defaults to `False`.
         seed: int. Seed of order, clips, windows and flips. Defaults to `0`.
         augmentation: Augmentation, for training. Defaults to `Augmentation()`.
-        shuffle_buffer: int. Records held to be shuffled, on top of the shuffled
-            shards; a record is a video's JPEG frames. Defaults to `256`.
+        shuffle_buffer: int. Records that are shuffled among each other, on top of
+            the shuffled shards; a record is a video's JPEG frames. Defaults to `256`.
         repeat: bool. Whether a training pass goes on with the next epochs.
             Defaults to `False`.
         first_step: int. Training batches to skip, counted from the first epoch:
@@ -112,14 +113,15 @@ def load_clips(
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-        return _finish(clips.batch(batch_size, drop_remainder=True))
+        batches = clips.batch(batch_size, drop_remainder=True)
+        return _finish(batches, tf.data.INFINITE_CARDINALITY if repeat else steps)
     records = _records(shards, split).map(
         lambda record: (_centre_view(record, spec), record[fields.LABEL_INDEX]),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     if pad_last_batch:
         records = _padded(records, shards.num_videos(split), batch_size)
-    return _finish(records.batch(batch_size))
+    return _finish(records.batch(batch_size), -(-shards.num_videos(split) // batch_size))
 
 
 def steps_per_epoch(shards: str | os.PathLike[str] | ShardSet, split: str, batch_size: int) -> int:
@@ -194,7 +196,8 @@ def load_views(
     clips = _records(shards, split).interleave(
         views, cycle_length=1, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
-    return _finish(clips.batch(batch_size))
+    num_clips = shards.num_videos(split) * num_views * num_crops
+    return _finish(clips.batch(batch_size), -(-num_clips // batch_size))
 
 
 # Reading.
@@ -227,10 +230,7 @@ _Record = dict[str, tf.Tensor]
 def _label_check(shards: ShardSet) -> Callable[[_Record], _Record]:
     """Refuses records whose label is not the one that labels.txt has at its id."""
     names = tf.constant(list(shards.class_names))
-    message = (
-        f"A record's label is not in {shards.folder / LABELS}, or not on its line. Restore the "
-        "file that `keras-t3d convert` wrote, or convert the videos again."
-    )
+    message = label_mismatch(shards)
 
     def check(record: _Record) -> _Record:
         index = record[fields.LABEL_INDEX]
@@ -243,7 +243,8 @@ def _label_check(shards: ShardSet) -> Callable[[_Record], _Record]:
     return check
 
 
-def _finish(batches: tf.data.Dataset) -> tf.data.Dataset:
+def _finish(batches: tf.data.Dataset, num_batches: int) -> tf.data.Dataset:
+    batches = batches.apply(tf.data.experimental.assert_cardinality(num_batches))
     options = tf.data.Options()
     # One process reads for all its devices: fit splits each batch among them.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
@@ -275,7 +276,13 @@ def _epoch_records(
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
-    records = records.shuffle(shuffle_buffer, seed=epoch_seed[0], reshuffle_each_iteration=False)
+    # Not Dataset.shuffle: its order depends on TensorFlow's global seed, too.
+    windows = records.batch(shuffle_buffer).enumerate()
+    records = windows.map(
+        lambda index, window: tf.random.experimental.stateless_shuffle(
+            window, _fold_in(epoch_seed, -1 - index)
+        )
+    ).unbatch()
     numbered = records.take(count).enumerate()
     return numbered.map(lambda position, record: (_fold_in(epoch_seed, position), record))
 

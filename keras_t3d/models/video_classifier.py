@@ -94,6 +94,41 @@ class VideoClassifier(keras.Model):
         outputs = [self.get_layer(name).output for name in names]
         return keras.Model(self.inputs, outputs[0] if len(outputs) == 1 else outputs)
 
+    def copy_weights_from(self, other: VideoClassifier) -> list[str]:
+        """Takes over the weights of a network of the same kind; its head may differ.
+
+        Args:
+            other: VideoClassifier with layers of the same names and shapes, for
+                example one trained on other classes.
+
+        Returns:
+            Names of the layers that keep their own weights: the classifying one if
+            the classes differ, else none.
+
+        Raises:
+            ValueError: if another layer differs.
+
+        Example:
+
+        ```python
+        model.copy_weights_from(keras.saving.load_model("kinetics.keras"))  # ["logits"]
+        ```
+        """
+        theirs = {layer.name: layer.get_weights() for layer in other.layers}
+        head = self.layers[-1].name
+        same_classes = self.class_names == other.class_names
+        copied = [layer for layer in self.layers if layer.name != head or same_classes]
+        for layer in copied:
+            mine = [weight.shape for weight in layer.get_weights()]
+            if mine != [weight.shape for weight in theirs.get(layer.name, [])]:
+                raise ValueError(
+                    f"The weights of the layer {layer.name!r} do not fit: another network, or "
+                    f"other options. Received: {other.name!r} for {self.name!r}"
+                )
+        for layer in copied:
+            layer.set_weights(theirs[layer.name])
+        return [] if same_classes else [head]
+
     def get_config(self) -> dict[str, Any]:
         network = keras.Model(self.inputs, self.outputs[0], name=self.name)
         return {

@@ -1,0 +1,178 @@
+"""The whole path on generated videos: the command `keras-t3d demo`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from keras_t3d.data.convert import convert
+from keras_t3d.data.motion import write_motion_set
+from keras_t3d.data.pipeline import load_views
+from keras_t3d.export import saved_model, tflite
+from keras_t3d.inference.load import load_predictor
+from keras_t3d.inference.predict import predict_video
+from keras_t3d.training import train
+from keras_t3d.training.config import TrainConfig, config_parser, parse_config
+from keras_t3d.training.evaluate import evaluate
+
+_VIDEOS_PER_CLASS = {"train": 100, "test": 25}
+_VIDEOS_PER_CLASS_QUICK = {"train": 4, "test": 2}
+_VIEWS = 3
+
+ProgressBar = Callable[[str, str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
+
+
+def run_demo(
+    out: str | os.PathLike[str], progress_bar: ProgressBar, seed: int = 0, quick: bool = False
+) -> dict[str, Any]:
+    """Generates videos, converts, trains, evaluates, exports, compares and predicts.
+
+    Args:
+        out: new folder for everything.
+        progress_bar: gives a context manager from a title and a unit, which gives a
+            function of (done, all).
+        seed: int. Seed of videos and training. Defaults to `0`.
+        quick: bool. A few videos and one epoch: shows that every stretch works,
+            learns nothing. Defaults to `False`.
+
+    Returns:
+        Dict of `top1`, and of the table's rows by artifact.
+
+    Raises:
+        ValueError: if `out` exists and is not empty.
+    """
+    folder = pathlib.Path(out)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(
+            f"--out must be a new or empty folder: remove it first. Received: {folder}"
+        )
+    console = Console(highlight=False)
+    started = time.perf_counter()
+    counts = _VIDEOS_PER_CLASS_QUICK if quick else _VIDEOS_PER_CLASS
+    videos, shards, run = folder / "videos", folder / "shards", folder / "run"
+    report, serving = folder / "report", folder / "serving" / "t3d_tiny"
+
+    with (
+        _stage(console, "1 of 6: generate videos of eight motions, as mp4"),
+        progress_bar("generating", "videos") as progress,
+    ):
+        workers = os.cpu_count() or 1
+        write_motion_set(videos, counts, seed=seed, workers=workers, progress=progress)
+    with _stage(console, "2 of 6: convert them to TFRecord shards"):
+        with progress_bar("converting", "videos") as progress:
+            converted = convert(videos, shards, short_side=64, progress=progress)
+        console.print(f"{converted.videos}, {len(converted.rejects)} rejected")
+    with _stage(console, "3 of 6: train t3d_tiny with model.fit under MirroredStrategy"):
+        train.main(_config(shards, seed, quick), str(run))
+    with _stage(console, f"4 of 6: evaluate, {_VIEWS} views of each test video"):
+        best = str(run / "best.keras")
+        with progress_bar("evaluating", "videos") as progress:
+            metrics = evaluate(
+                best, str(shards), "test", str(report), num_views=_VIEWS, progress=progress
+            )
+        console.print(f"top-1 {metrics['top1']:.3f}, top-5 {metrics['top5']:.3f}")
+    artifacts = {
+        "Keras": run / "best.keras",
+        "SavedModel": serving / "1",
+        "TFLite float32": folder / "t3d_tiny.tflite",
+        "TFLite float16": folder / "t3d_tiny_float16.tflite",
+    }
+    with _stage(console, "5 of 6: export, and compare on the same views of the test videos"):
+        saved_model.main(best, str(serving))
+        tflite.main(best, str(artifacts["TFLite float32"]))
+        tflite.main(best, str(artifacts["TFLite float16"]), "float16")
+        rows = _compare(artifacts, shards)
+    with _stage(console, "6 of 6: say what happens in one video"):
+        video = sorted((videos / "test").rglob("*.mp4"))[0]
+        console.print(str(video))
+        for name, probability in predict_video(artifacts["TFLite float32"], video, top=3):
+            console.print(f"  {probability:6.1%}  {name}")
+
+    console.rule("Results")
+    console.print(_table(rows))
+    console.print(
+        f"top-1 {metrics['top1']:.1%} on {metrics['videos']} test videos (chance 12.5%), "
+        f"{_VIEWS} views each; {time.perf_counter() - started:.0f} s in all\n"
+    )
+    for path, what in {
+        videos: "the videos",
+        shards: "their shards",
+        run: "best.keras, history.csv, curves.png, tensorboard/",
+        report: "metrics.json, predictions.csv, confusion.png",
+        serving: "for TF Serving",
+        artifacts["TFLite float32"]: "for LiteRT, on a phone",
+    }.items():
+        console.print(f"{path}: {what}", soft_wrap=True)
+    return {"top1": metrics["top1"], "artifacts": rows}
+
+
+@contextlib.contextmanager
+def _stage(console: Console, title: str) -> Iterator[None]:
+    console.rule(title, align="left")
+    start = time.perf_counter()
+    yield
+    console.print(f"[dim]{time.perf_counter() - start:.0f} s[/dim]")
+
+
+def _config(shards: pathlib.Path, seed: int, quick: bool) -> TrainConfig:
+    words = ["--config", "motion", "--data.shards", str(shards), "--seed", str(seed)]
+    if quick:
+        words += ["--epochs", "2", "--optimizer.warmup_epochs", "1"]
+    return parse_config(config_parser(), words)[0]
+
+
+def _compare(artifacts: dict[str, pathlib.Path], shards: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """Accuracy, agreement, size and latency of each artifact, on identical views."""
+    predictors = {name: load_predictor(path) for name, path in artifacts.items()}
+    spec = predictors["Keras"].clip_spec
+    views = list(load_views(shards, "test", spec, batch_size=1).as_numpy_iterator())
+    labels = np.concatenate([label for _, label, _ in views])
+    probabilities = {
+        name: np.concatenate([predictor.probabilities(clip) for clip, _, _ in views])
+        for name, predictor in predictors.items()
+    }
+    rows = {}
+    for name, predictor in predictors.items():
+        clip = views[0][0]
+        rows[name] = {
+            "top1_one_view": float((probabilities[name].argmax(1) == labels).mean()),
+            "largest_difference": float(np.abs(probabilities[name] - probabilities["Keras"]).max()),
+            "bytes": _size(artifacts[name]),
+            "milliseconds": 1000 * statistics.median(_seconds(predictor, clip) for _ in range(20)),
+        }
+    return rows
+
+
+def _seconds(predictor: Any, clip: np.ndarray) -> float:
+    start = time.perf_counter()
+    predictor.probabilities(clip)
+    return time.perf_counter() - start
+
+
+def _size(path: pathlib.Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _table(rows: dict[str, dict[str, Any]]) -> Table:
+    table = Table("artifact", title="The same centre views of the test videos through each")
+    for column in ("top-1", "largest difference", "size", "one clip"):
+        table.add_column(column, justify="right")
+    for name, row in rows.items():
+        table.add_row(
+            name,
+            f"{row['top1_one_view']:.1%}",
+            "-" if name == "Keras" else f"{row['largest_difference']:.1e}",
+            f"{row['bytes'] / 2**20:.2f} MiB",
+            f"{row['milliseconds']:.1f} ms",
+        )
+    return table

@@ -1,0 +1,46 @@
+"""Predicts with a .tflite file through LiteRT, without TensorFlow."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from keras_t3d.clips import ClipSpec
+
+
+class LiteRTPredictor:
+    """A Predictor over a `.tflite` file that `export_tflite` wrote.
+
+    Args:
+        path: path of the file.
+        threads: int. Defaults to the number of cores.
+
+    Raises:
+        ValueError: if the file is none of ours.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], threads: int | None = None) -> None:
+        path = os.fspath(path)
+        try:
+            with zipfile.ZipFile(path) as files:
+                config = json.loads(files.read("clip_spec.json"))
+                names = files.read("labels.txt").decode("utf-8").splitlines()
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+            raise ValueError(
+                "Expected a .tflite file with its labels and ClipSpec inside, as `keras-t3d export "
+                f"tflite MODEL OUT.tflite` writes. Received: {path}"
+            ) from None
+        self.clip_spec = ClipSpec.from_config(config)
+        self.class_names = tuple(names)
+        try:
+            interpreter = Interpreter(path, num_threads=threads or os.cpu_count())
+        except ValueError as error:
+            raise ValueError(f"LiteRT cannot read the file ({error}). Received: {path}") from None
+        self._run = interpreter.get_signature_runner()
+
+    def probabilities(self, clips: np.ndarray) -> np.ndarray:
+        return np.concatenate([self._run(clip=clip[None])["probabilities"] for clip in clips])

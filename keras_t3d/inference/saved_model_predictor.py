@@ -1,0 +1,59 @@
+"""Predicts with an exported SavedModel, by its signatures alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from keras_t3d.clips import ClipSpec
+
+
+class SavedModelPredictor:
+    """A Predictor over a SavedModel that `export_saved_model` wrote.
+
+    Args:
+        folder: a version's folder, such as `serving/t3d/1`, or the folder of
+            versions, of which the newest is taken.
+
+    Raises:
+        ValueError: if the folder holds no such SavedModel.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        version = _newest_version(pathlib.Path(folder))
+        extra = version / "assets.extra"
+        try:
+            config = json.loads((extra / "clip_spec.json").read_text(encoding="utf-8"))
+            names = (extra / "labels.txt").read_text(encoding="utf-8").splitlines()
+        except OSError:
+            raise ValueError(
+                "The SavedModel does not say what clips it reads: export it with `keras-t3d export "
+                f"saved-model MODEL OUT`. Received: {version}, without assets.extra/clip_spec.json"
+            ) from None
+        self.clip_spec = ClipSpec.from_config(config)
+        self.class_names = tuple(names)
+        self._loaded = tf.saved_model.load(str(version))  # keeps the variables alive
+        self._views = self._loaded.signatures["views"]
+
+    def probabilities(self, clips: np.ndarray) -> np.ndarray:
+        return self._views(clips=tf.constant(clips, tf.uint8))["probabilities"].numpy()
+
+
+def _newest_version(folder: pathlib.Path) -> pathlib.Path:
+    if (folder / "saved_model.pb").is_file():
+        return folder
+    versions = [
+        path
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if path.name.isdigit() and (path / "saved_model.pb").is_file()
+    ]
+    if not versions:
+        raise ValueError(
+            "Expected a SavedModel folder with saved_model.pb in it, or in a numbered version "
+            f"below it, for example serving/t3d/1. Received: {folder}"
+        )
+    return max(versions, key=lambda path: int(path.name))
