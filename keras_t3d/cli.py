@@ -200,7 +200,7 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 def _convert(arguments: argparse.Namespace) -> None:
     _import_tensorflow()
-    from keras_t3d.data.convert import convert
+    from keras_t3d.data.conversion import convert
 
     with _progress("converting", "videos") as progress:
         report = convert(

@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from keras_t3d.data.convert import convert
+from keras_t3d.data.conversion import convert
 from keras_t3d.data.motion import write_motion_set
 from keras_t3d.data.pipeline import load_views
 from keras_t3d.export import saved_model, tflite

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from keras_t3d.data.augmentation import Augmentation
-    from keras_t3d.data.convert import ConversionReport, convert
+    from keras_t3d.data.conversion import ConversionReport, convert
     from keras_t3d.data.motion import (
         MOTION_CLASSES,
         OPPOSITES,
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "Augmentation": "augmentation",
-    "ConversionReport": "convert",
+    "ConversionReport": "conversion",
     "MOTION_CLASSES": "motion",
     "OPPOSITES": "motion",
     "ShardSet": "shards.shard_set",
     "Video": "video",
     "VideoError": "video",
     "VideoReader": "video",
-    "convert": "convert",
+    "convert": "conversion",
     "load_clips": "pipeline",
     "load_views": "pipeline",
     "motion_clips": "motion",

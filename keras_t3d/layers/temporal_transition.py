@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_t3d.layers.precision import pooling_dtype
+
 VARIANTS = ("paper", "authors_code")
 
 
@@ -90,7 +92,10 @@ class TemporalTransition(keras.layers.Layer):
             self.mixing_conv = self._conv(filters * len(self.depths), (1, 1, 1), "mixing_conv")
         if self.pool_size is not None:
             self.pool = keras.layers.AveragePooling3D(
-                self.pool_size, self.pool_size, dtype=self.dtype_policy, name="pool"
+                self.pool_size,
+                self.pool_size,
+                dtype=pooling_dtype(self.dtype_policy),
+                name="pool",
             )
 
     def _norm(self, name: str) -> keras.layers.BatchNormalization:
@@ -128,7 +133,9 @@ class TemporalTransition(keras.layers.Layer):
         mixed = ops.concatenate(branches, axis=-1)
         if self.variant == "authors_code":
             mixed = self.mixing_conv(ops.relu(self.mixing_norm(mixed, training=training)))
-        return mixed if self.pool_size is None else self.pool(mixed)
+        if self.pool_size is None:
+            return mixed
+        return ops.cast(self.pool(mixed), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         if len(input_shape) != 5:

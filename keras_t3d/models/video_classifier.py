@@ -92,7 +92,7 @@ class VideoClassifier(keras.Model):
         """
         names = layer_names or (EMBEDDING,)
         outputs = [self.get_layer(name).output for name in names]
-        return keras.Model(self.inputs, outputs[0] if len(outputs) == 1 else outputs)
+        return keras.Model(self.inputs[0], outputs[0] if len(outputs) == 1 else outputs)
 
     def copy_weights_from(self, other: VideoClassifier) -> list[str]:
         """Takes over the weights of a network of the same kind; its head may differ.
@@ -130,7 +130,7 @@ class VideoClassifier(keras.Model):
         return [] if same_classes else [head]
 
     def get_config(self) -> dict[str, Any]:
-        network = keras.Model(self.inputs, self.outputs[0], name=self.name)
+        network = keras.Model(self.inputs[0], self.outputs[0], name=self.name)
         return {
             "network": keras.saving.serialize_keras_object(network),
             "clip_spec": self.clip_spec.get_config(),

@@ -1,0 +1,15 @@
+"""What stays in float32 when a network computes in half precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def logits_dtype(policy: Any) -> Any:
+    """Policy of the classifying layer: a softmax wants exact logits."""
+    return "float32" if policy.compute_dtype in ("float16", "bfloat16") else policy
+
+
+def pooling_dtype(policy: Any) -> Any:
+    """Policy of 3D pooling: TensorFlow has no float16 kernel for it on CPU."""
+    return "float32" if policy.compute_dtype == "float16" else policy

@@ -1,0 +1,108 @@
+"""Small videos, shards and models that the tests share; all made here, none shipped."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pathlib
+
+import av
+import numpy as np
+import pytest
+
+SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
+
+
+def write_video(
+    path: pathlib.Path, frames: np.ndarray, fps: int = 25, codec: str = "libx264"
+) -> pathlib.Path:
+    """Writes uint8 frames (N, H, W, 3) with little loss."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=fps)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "10"}
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def counting_frames(count: int, height: int = 48, width: int = 64) -> np.ndarray:
+    """Frames whose brightness is 5 times their number: a decoded frame says which it is."""
+    levels = (5 * np.arange(count)).astype(np.uint8)
+    return np.broadcast_to(levels[:, None, None, None], (count, height, width, 3)).copy()
+
+
+def frame_numbers(frames: np.ndarray) -> list[int]:
+    """Reads back what `counting_frames` wrote."""
+    return np.round(frames.mean(axis=(1, 2, 3)) / 5).astype(int).tolist()
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A folder `<split>/<class>/<video>`: two classes, 10 train and 4 test videos each."""
+    root = tmp_path_factory.mktemp("videos")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 10), ("test", 4)):
+        for label, base in (("bright", 150), ("dark", 20)):
+            for index in range(count):
+                frames = rng.integers(base, base + 80, (12 + index, 48, 64, 3), dtype=np.uint8)
+                write_video(root / split / label / f"{label}_{split}_{index}.mp4", frames)
+    return root
+
+
+@pytest.fixture(scope="session")
+def shards(videos: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The same videos as shards of short side 40."""
+    from keras_t3d.data import convert
+
+    out = tmp_path_factory.mktemp("shards") / "two"
+    convert(videos, out, short_side=40, workers=1)
+    return out
+
+
+@pytest.fixture(scope="session")
+def spec():
+    """A ClipSpec of 8 frames of 32 x 32."""
+    from keras_t3d import ClipSpec
+
+    return ClipSpec(num_frames=8, frame_stride=2, resize=36, crop=32)
+
+
+@pytest.fixture(scope="session")
+def model(spec):
+    """A T3D of a few layers for `shards`, with batch-norm statistics that are not the initial."""
+    import keras
+
+    import keras_t3d
+
+    keras.utils.set_random_seed(0)
+    network = keras_t3d.models.T3D(
+        input_shape=spec.input_shape,
+        num_classes=2,
+        block_layers=(1, 1),
+        growth_rate=4,
+        stem_filters=8,
+        transition_filters=4,
+        clip_spec=spec,
+        class_names=["bright", "dark"],
+    )
+    rng = np.random.default_rng(0)
+    for variable in network.variables:
+        if "moving_mean" in variable.path or "beta" in variable.path:
+            variable.assign(rng.normal(0, 0.3, variable.shape))
+        if "moving_variance" in variable.path or "gamma" in variable.path:
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    return network
+
+
+@pytest.fixture(scope="session")
+def model_path(model, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The same model as a .keras file."""
+    path = tmp_path_factory.mktemp("model") / "tiny.keras"
+    model.save(path)
+    return path

@@ -1,0 +1,213 @@
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_t3d.data import conversion
+from keras_t3d.data.conversion import convert
+from keras_t3d.data.shards.plan import plan_shards
+from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.data.sources.listing import VideoEntry
+from tests.conftest import counting_frames, write_video
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_record_has_the_published_layout(shards):
+    path = ShardSet.open(shards).paths("test")[0]
+    record = next(tf.data.TFRecordDataset(path).as_numpy_iterator())
+    example = tf.train.SequenceExample.FromString(record)
+    context = example.context.feature
+    assert set(context) == {
+        "clip/label/index",
+        "clip/label/text",
+        "clip/id",
+        "image/height",
+        "image/width",
+        "video/fps",
+    }
+    label = context["clip/label/text"].bytes_list.value[0].decode()
+    assert context["clip/label/index"].int64_list.value[0] == ["bright", "dark"].index(label)
+    assert context["clip/id"].bytes_list.value[0].decode().startswith(f"test/{label}/")
+    assert context["video/fps"].float_list.value[0] == 25.0
+    frames = example.feature_lists.feature_list["image/encoded"].feature
+    first = tf.io.decode_jpeg(frames[0].bytes_list.value[0])
+    size = (context["image/height"].int64_list.value[0], context["image/width"].int64_list.value[0])
+    assert first.shape == (*size, 3) == (40, 53, 3)
+
+
+def test_manifest_labels_and_rejects_add_up(shards):
+    manifest = json.loads((shards / "manifest.json").read_text())
+    assert (shards / "labels.txt").read_text() == "bright\ndark\n"
+    assert (shards / "rejects.csv").read_text() == "source,stage,reason\n"
+    assert manifest["splits"]["train"] == {"videos": 20, "per_class": {"bright": 10, "dark": 10}}
+    assert sum(shard["examples"] for shard in manifest["shards"]) == manifest["listed"] == 28
+    assert not ShardSet.open(shards).damaged_shards()
+    assert all(not path.name.startswith(".") for path in shards.iterdir())
+
+
+def test_workers_do_not_change_a_byte(videos, shards, tmp_path):
+    convert(videos, tmp_path / "again", short_side=40, workers=2)
+    assert content(tmp_path / "again") == content(shards)
+
+
+def test_an_interrupted_conversion_goes_on_where_it_was(videos, shards, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    encoded = []
+
+    def encode_until_killed(path, *args):
+        encoded.append(path)
+        if len(encoded) == 15:
+            raise KeyboardInterrupt
+        return original(path, *args)
+
+    original = conversion._encode
+    monkeypatch.setattr(conversion, "_encode", encode_until_killed)
+    with pytest.raises(KeyboardInterrupt):
+        convert(videos, out, short_side=40, workers=1)
+    with pytest.raises(ValueError, match="interrupted"):
+        ShardSet.open(out)
+    with pytest.raises(ValueError, match="other options"):
+        convert(videos, out, short_side=32, workers=1)
+    first_run = len(encoded)
+    convert(videos, out, short_side=40, workers=1)
+    assert len(encoded) - first_run < 28  # finished shards were not made again
+    assert content(out) == content(shards)
+
+
+def test_bad_videos_are_reported_and_the_rest_is_written(videos, tmp_path):
+    source = tmp_path / "videos"
+    shutil.copytree(videos / "test", source / "test")
+    (source / "test" / "dark" / "empty.mp4").write_bytes(b"")
+    (source / "test" / "dark" / "text.mp4").write_text("no video")
+    (source / "test" / "dark" / "readme.txt").write_text("no video")
+    whole = next((source / "test" / "bright").iterdir())
+    frames = np.random.default_rng(0).integers(0, 256, (60, 48, 64, 3), dtype=np.uint8)
+    cut = write_video(source / "test" / "bright" / "cut.avi", frames)
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    report = convert(source, tmp_path / "out", workers=1)
+    assert whole.is_file()
+    assert report.videos == {"train": 0, "val": 0, "test": 9}
+    assert [video["video"] for video in report.damaged] == ["test/bright/cut.avi"]
+    rows = list(csv.DictReader((tmp_path / "out" / "rejects.csv").open()))
+    assert {(row["source"], row["stage"]) for row in rows} == {
+        ("test/dark/empty.mp4", "decode"),
+        ("test/dark/text.mp4", "decode"),
+        ("test/dark/readme.txt", "list"),
+    }
+    assert all(row["reason"] and "/" not in row["reason"] for row in rows)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["listed"] == 12 == 9 + manifest["rejected"]
+
+
+def test_too_many_rejects_fail_and_a_higher_limit_finishes(videos, tmp_path):
+    source = tmp_path / "videos"
+    shutil.copytree(videos / "test", source / "test")
+    (source / "test" / "dark" / "empty.mp4").write_bytes(b"")
+    with pytest.raises(ValueError, match="max-rejects 0"):
+        convert(source, tmp_path / "out", workers=1, max_rejects=0)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    convert(source, tmp_path / "out", workers=1, max_rejects=1)
+    assert ShardSet.open(tmp_path / "out").num_videos("test") == 8
+
+
+def test_nothing_decodable_leaves_nothing(tmp_path):
+    for label in "ab":
+        (tmp_path / "v" / "train" / label).mkdir(parents=True)
+        (tmp_path / "v" / "train" / label / "x.mp4").write_bytes(b"")
+    with pytest.raises(ValueError, match="Not one of 2 files"):
+        convert(tmp_path / "v", tmp_path / "out", workers=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_that_exists_is_left_alone(videos, shards, tmp_path):
+    with pytest.raises(ValueError, match="already holds finished shards"):
+        convert(videos, shards, short_side=40)
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(ValueError, match="new or empty"):
+        convert(videos, tmp_path)
+    with pytest.raises(ValueError, match="must be a folder"):
+        convert(videos, tmp_path / "mine.txt")
+    assert (tmp_path / "mine.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"layout": "zip"}, {"short_side": 0}, {"jpeg_quality": 101}, {"workers": 0}],
+)
+def test_wrong_arguments_are_refused(videos, tmp_path, wrong):
+    with pytest.raises(ValueError, match="Received"):
+        convert(videos, tmp_path / "out", **wrong)
+    assert not (tmp_path / "out").exists()
+
+
+def test_progress_counts_every_video(videos, tmp_path):
+    seen = []
+    convert(videos, tmp_path / "out", workers=1, progress=lambda *counts: seen.append(counts))
+    assert seen == [(done, 28) for done in range(1, 29)]
+
+
+def test_small_frames_are_not_enlarged(tmp_path):
+    for label in "ab":
+        write_video(tmp_path / "v" / "train" / label / "x.mp4", counting_frames(4, 16, 16))
+    convert(tmp_path / "v", tmp_path / "out", workers=1)
+    record = next(
+        tf.data.TFRecordDataset(ShardSet.open(tmp_path / "out").paths("train")).as_numpy_iterator()
+    )
+    context = tf.train.SequenceExample.FromString(record).context.feature
+    assert context["image/height"].int64_list.value[0] == 16
+
+
+class TestPlan:
+    def entries(self, tmp_path, count):
+        (tmp_path / "x.mp4").write_bytes(b"x")
+        return [VideoEntry(f"{n}.mp4", str(tmp_path / "x.mp4"), "a", "train") for n in range(count)]
+
+    def test_each_video_lies_in_one_shard(self, tmp_path):
+        shards = plan_shards(self.entries(tmp_path, 50))
+        ids = [entry.video_id for shard in shards for entry in shard.entries]
+        assert sorted(ids) == sorted(f"{n}.mp4" for n in range(50))
+        assert [shard.name for shard in shards][:2] == [
+            "train-00000-of-00006.tfrecord",
+            "train-00001-of-00006.tfrecord",
+        ]
+
+    def test_seed_and_names_alone_decide(self, tmp_path):
+        entries = self.entries(tmp_path, 30)
+        assert plan_shards(entries) == plan_shards(entries[::-1])
+        assert plan_shards(entries, seed=0) != plan_shards(entries, seed=1)
+
+
+class TestShardSet:
+    def test_a_cut_shard_is_named(self, shards, tmp_path):
+        copy = shutil.copytree(shards, tmp_path / "copy")
+        victim = sorted(copy.glob("train*"))[0]
+        victim.write_bytes(victim.read_bytes()[:-10])
+        with pytest.raises(ValueError, match=victim.name):
+            ShardSet.open(copy)
+        victim.unlink()
+        with pytest.raises(ValueError, match="is missing"):
+            ShardSet.open(copy)
+
+    def test_a_label_missing_from_labels_txt(self, shards, tmp_path):
+        copy = shutil.copytree(shards, tmp_path / "copy")
+        (copy / "labels.txt").write_text("bright\n")
+        with pytest.raises(ValueError, match="one line for each of the 2 classes"):
+            ShardSet.open(copy)
+
+    def test_a_folder_without_shards_says_how_to_make_them(self, tmp_path):
+        with pytest.raises(ValueError, match="keras-t3d convert"):
+            ShardSet.open(tmp_path)
+        (tmp_path / "manifest.json").write_text("{")
+        (tmp_path / "labels.txt").write_text("a\n")
+        with pytest.raises(ValueError, match="cannot be read"):
+            ShardSet.open(tmp_path)
+
+    def test_an_unknown_split_names_the_known_ones(self, shards):
+        with pytest.raises(ValueError, match=r"\['train', 'test'\]"):
+            ShardSet.open(shards).paths("val")

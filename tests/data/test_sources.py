@@ -1,0 +1,143 @@
+import pytest
+
+from keras_t3d.data.sources import list_csv, list_folder
+from keras_t3d.data.sources.splitting import parse_split_ratio, split_by_hash
+
+
+def touch(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    return root
+
+
+class TestFolder:
+    def test_split_folders(self, tmp_path):
+        touch(
+            tmp_path, "train/run/a.mp4", "test/walk/b.AVI", "val/run/deep/c.mkv", "train/run/.x.mp4"
+        )
+        listing = list_folder(tmp_path)
+        assert [(e.video_id, e.label, e.split) for e in listing.entries] == [
+            ("test/walk/b.AVI", "walk", "test"),
+            ("train/run/a.mp4", "run", "train"),
+            ("val/run/deep/c.mkv", "run", "val"),
+        ]
+        assert listing.class_names == ("run", "walk")
+
+    def test_ids_follow_the_names_not_the_splits(self, tmp_path):
+        touch(tmp_path, "train/b/1.mp4", "test/a/2.mp4", "test/c/3.mp4")
+        assert list_folder(tmp_path).class_names == ("a", "b", "c")
+
+    def test_other_files_are_rejected_not_forgotten(self, tmp_path):
+        touch(tmp_path, "train/a/1.mp4", "train/b/2.mp4", "train/b/notes.txt")
+        (reject,) = list_folder(tmp_path).rejects
+        assert (reject.source, reject.stage) == ("train/b/notes.txt", "list")
+
+    def test_class_folders_need_a_ratio(self, tmp_path):
+        touch(tmp_path, "a/1.mp4", "b/2.mp4")
+        with pytest.raises(ValueError, match=r"--split-ratio 0\.8"):
+            list_folder(tmp_path)
+        assert {e.split for e in list_folder(tmp_path, split_ratio="1").entries} == {"train"}
+
+    def test_mixed_folders_are_refused(self, tmp_path):
+        touch(tmp_path, "train/a/1.mp4", "b/2.mp4")
+        with pytest.raises(ValueError, match="not both"):
+            list_folder(tmp_path)
+
+    def test_a_ratio_beside_split_folders_is_refused(self, tmp_path):
+        touch(tmp_path, "train/a/1.mp4", "train/b/2.mp4")
+        with pytest.raises(ValueError, match="without splits"):
+            list_folder(tmp_path, split_ratio="0.5")
+
+    @pytest.mark.parametrize(
+        ("names", "said"),
+        [
+            ((), "No videos found"),
+            (("train/a/1.mp4",), "at least 2 classes"),
+            (("train/a/x.txt",), "1 other"),
+        ],
+    )
+    def test_nothing_to_train_on_is_refused(self, tmp_path, names, said):
+        touch(tmp_path, *names)
+        with pytest.raises(ValueError, match=said):
+            list_folder(tmp_path)
+
+    def test_a_missing_folder_is_refused(self, tmp_path):
+        with pytest.raises(ValueError, match="existing folder"):
+            list_folder(tmp_path / "none")
+
+
+class TestCsv:
+    def write(self, tmp_path, text):
+        touch(tmp_path, "v/1.mp4", "v/2.mp4")
+        (tmp_path / "list.csv").write_text(text)
+        return tmp_path / "list.csv"
+
+    def test_path_label_split(self, tmp_path):
+        path = self.write(tmp_path, "path,label,split\nv/1.mp4,a,train\nv/2.mp4,b,validation\n")
+        entries = list_csv(path).entries
+        assert [(e.label, e.split) for e in entries] == [("a", "train"), ("b", "val")]
+
+    def test_file_is_path_and_other_columns_are_left_alone(self, tmp_path):
+        path = self.write(tmp_path, "file,label,group,split\nv/1.mp4,a,x,train\nv/2.mp4,b,y,test\n")
+        assert len(list_csv(path).entries) == 2
+
+    def test_missing_files_are_rejects(self, tmp_path):
+        text = "path,label,split\nv/1.mp4,a,train\nv/2.mp4,b,test\nv/3.mp4,b,test\n"
+        (reject,) = list_csv(self.write(tmp_path, text)).rejects
+        assert (reject.source, reject.reason) == ("v/3.mp4", "no such file")
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("", "an empty file"),
+            ("name,label\n", "columns path,label,split"),
+            ("path,label\nv/1.mp4,a\n", "no column `split`"),
+            ("path,label,split\nv/1.mp4,a,train\nv/2.mp4,b,dev\n", "line 3"),
+            ("path,label,split\nv/1.mp4,,train\n", "line 2"),
+            ("path,label,split\nv/1.mp4,a,train\nv/1.mp4,a,test\n", "listed once"),
+        ],
+    )
+    def test_wrong_files_are_refused(self, tmp_path, text, said):
+        with pytest.raises(ValueError, match=said):
+            list_csv(self.write(tmp_path, text))
+
+    def test_a_ratio_splits_where_no_column_does(self, tmp_path):
+        path = self.write(tmp_path, "path,label\nv/1.mp4,a\nv/2.mp4,b\n")
+        assert len(list_csv(path, split_ratio="1").entries) == 2
+
+
+class TestSplitting:
+    def test_shares(self):
+        assert parse_split_ratio("0.8") == pytest.approx((0.8, 0, 0.2))
+        assert parse_split_ratio("70:10:20") == pytest.approx((0.7, 0.1, 0.2))
+
+    @pytest.mark.parametrize("wrong", ["0", "1.2", "a", "1:2", "-1:1:1", "0:1:1", ""])
+    def test_wrong_ratios_are_refused(self, wrong):
+        with pytest.raises(ValueError, match="--split-ratio"):
+            parse_split_ratio(wrong)
+
+    def test_a_name_keeps_its_split_for_ever(self):
+        shares = (0.5, 0.0, 0.5)
+        splits = [split_by_hash(f"{n}.mp4", shares) for n in range(6)]
+        assert splits == ["train", "test", "test", "test", "train", "test"]
+
+    def test_shares_are_met(self):
+        splits = [split_by_hash(f"video_{n}.mp4", (0.7, 0.1, 0.2)) for n in range(4000)]
+        for split, share in (("train", 0.7), ("val", 0.1), ("test", 0.2)):
+            assert splits.count(split) / 4000 == pytest.approx(share, abs=0.03)
+
+    def test_clips_of_one_source_stay_together(self):
+        import re
+
+        group = re.compile(r"(.+)_c\d+")
+        for source in range(20):
+            names = [f"film{source}_c{n}.mp4" for n in range(5)]
+            assert len({split_by_hash(name, (0.5, 0, 0.5), group) for name in names}) == 1
+
+    def test_a_pattern_that_does_not_match_is_refused(self, tmp_path):
+        touch(tmp_path, "a/1.mp4", "b/2.mp4")
+        with pytest.raises(ValueError, match=r"does not match '1\.mp4'"):
+            list_folder(tmp_path, split_ratio="0.5", group_regex=r"(film\d+)")
+        with pytest.raises(ValueError, match="regular expression"):
+            list_folder(tmp_path, split_ratio="0.5", group_regex="(")

@@ -1,0 +1,116 @@
+import csv
+import io
+
+import av
+import numpy as np
+import pytest
+
+from keras_t3d.data import VideoError, VideoReader, read_video
+from tests.conftest import SHARED_DATA, counting_frames, frame_numbers, write_video
+
+ODD = SHARED_DATA / "odd"
+
+
+def test_frames_come_in_order_and_complete(tmp_path):
+    path = write_video(tmp_path / "a.mp4", counting_frames(30), fps=24)
+    video = read_video(path)
+    assert video.frames.shape == (30, 48, 64, 3)
+    assert frame_numbers(video.frames) == list(range(30))
+    assert (video.fps, video.damage) == (24.0, None)
+
+
+def test_colours_are_rgb(tmp_path):
+    red = np.zeros((4, 48, 64, 3), np.uint8)
+    red[..., 0] = 200
+    frames = read_video(write_video(tmp_path / "a.mp4", red)).frames
+    assert np.abs(frames.mean(axis=(0, 1, 2)) - [200, 0, 0]).max() < 6
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_turned_camera_gives_an_upright_picture(tmp_path, turns):
+    upright = np.zeros((3, 48, 64, 3), np.uint8)
+    upright[:, :12] = 200  # a bright sky
+    stored = np.rot90(upright, -turns, axes=(1, 2))
+    path = write_video(tmp_path / "plain.mp4", np.ascontiguousarray(stored))
+    turned = with_rotation(path, tmp_path / "turned.mp4", 90 * turns)
+    frames = read_video(turned).frames
+    assert frames.shape == upright.shape
+    assert np.abs(frames.astype(int) - upright).mean() < 6
+
+
+def with_rotation(source, target, degrees):
+    """Writes the display matrix of an mp4's track header: a rotation counter-clockwise."""
+    content = bytearray(source.read_bytes())
+    header = content.index(b"tkhd") + 4
+    matrix = header + 40  # of a version 0 header
+    cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    for offset, value in ((0, cosine), (4, -sine), (12, sine), (16, cosine)):
+        content[matrix + offset : matrix + offset + 4] = (value * 65536).to_bytes(
+            4, "big", signed=True
+        )
+    target.write_bytes(content)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.mp4", b"", "Cannot be opened"),
+        ("text.mp4", b"this is no video\n" * 40, "Cannot be opened"),
+    ],
+)
+def test_files_that_are_no_videos_say_so(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(VideoError, match=said):
+        read_video(tmp_path / name)
+
+
+def test_a_missing_file_and_a_folder_say_so(tmp_path):
+    for path in (tmp_path / "none.mp4", tmp_path):
+        with pytest.raises(VideoError, match="No such video file"):
+            VideoReader(path)
+
+
+def test_sound_alone_is_no_video(tmp_path):
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=16000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.raises(VideoError, match="no video stream"):
+        read_video(tmp_path / "a.mp4")
+
+
+def test_a_truncated_file_gives_what_decodes_and_says_what_is_missing(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 256, (40, 48, 64, 3), dtype=np.uint8)
+    whole = write_video(tmp_path / "whole.avi", frames, codec="libx264")
+    content = whole.read_bytes()
+    (tmp_path / "half.avi").write_bytes(content[: len(content) // 2])
+    video = read_video(tmp_path / "half.avi")
+    assert 5 < len(video.frames) < 40
+    assert f"{len(video.frames)}" in video.damage
+
+
+def expected():
+    if not ODD.is_dir():
+        return []
+    return list(csv.DictReader(io.StringIO((ODD / "expected.csv").read_text())))
+
+
+@pytest.mark.skipif(not ODD.is_dir(), reason="the shared odd videos are not here")
+@pytest.mark.parametrize("row", expected(), ids=lambda row: row["file"])
+def test_odd_files_behave_as_expected(row):
+    if row["decoded_frames"] == "0":
+        with pytest.raises(VideoError):
+            read_video(ODD / row["file"])
+        return
+    video = read_video(ODD / row["file"])
+    assert len(video.frames) == int(row["decoded_frames"])
+    if row["fps"]:
+        assert video.fps == pytest.approx(float(row["fps"]))
+        coded = int(row["coded_height"]), int(row["coded_width"])
+        turned = abs(int(row["rotation"])) == 90
+        assert video.frames.shape[1:3] == (coded[::-1] if turned else coded)
+    damaged = "error after" in row["error"] or "header says" in row["note"]
+    assert (video.damage is not None) == damaged

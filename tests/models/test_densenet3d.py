@@ -1,0 +1,228 @@
+"""Parameter counts and stage shapes of the papers, and what every network must do."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_t3d import models
+
+FULL = {"input_shape": (32, 224, 224, 3), "num_classes": 400}
+STAGES = ("stem_conv", "stem", "block1", "transition1", "block2", "transition2", "block3")
+
+
+def trainable(model):
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+@pytest.mark.parametrize(
+    ("factory", "options", "parameters", "width"),
+    [
+        (models.DenseNet3D121, {}, 11_658_896, 1024),
+        (models.DenseNet3D169, {}, 19_214_992, 1664),
+        (models.T3D121, {}, 29_876_880, 896),
+        (models.T3D121, {"variant": "authors_code"}, 29_731_728, 896),
+        (models.T3D169, {}, 38_519_184, 1408),
+        (models.T3D169, {"variant": "authors_code"}, 38_374_032, 1408),
+    ],
+)
+def test_trainable_parameters_and_head_width(factory, options, parameters, width):
+    model = factory(**FULL, **options)
+    assert trainable(model) == parameters
+    assert model.get_layer("embedding").output.shape == (None, width)
+
+
+@pytest.mark.parametrize(
+    ("factory", "options", "times"),
+    [
+        (models.DenseNet3D121, {}, (16, 16, 16, 8, 8, 4, 4)),
+        (models.T3D121, {}, (16, 16, 16, 8, 8, 4, 4)),
+        (models.T3D121, {"variant": "authors_code"}, (16, 8, 8, 4, 4, 2, 2)),
+    ],
+)
+def test_every_stage_has_the_printed_size(factory, options, times):
+    model = factory(**FULL, **options)
+    sides = (112, 56, 56, 28, 28, 14, 14)
+    for stage, time, side in zip(STAGES, times, sides, strict=True):
+        assert model.get_layer(stage).output.shape[1:4] == (time, side, side), stage
+    assert model.get_layer("transition3").output.shape[1:4] == (times[-1] // 2, 7, 7)
+
+
+def test_dense_layers_add_their_growth():
+    model = models.T3DTiny(
+        input_shape=(16, 64, 64, 3),
+        num_classes=8,
+        block_layers=(2, 2),
+        growth_rate=5,
+        stem_filters=8,
+    )
+    assert model.get_layer("block1_layer1_concat").output.shape[-1] == 13
+    assert model.get_layer("block1").output.shape[-1] == 18
+
+
+def test_201_has_98_dense_layers():
+    model = models.DenseNet3D201(input_shape=(16, 32, 32, 3), num_classes=2)
+    dense = [layer for layer in model.layers if layer.name.endswith(("_concat",))]
+    assert len(dense) + 4 == 6 + 12 + 48 + 32
+
+
+def tiny(**options):
+    options = {"block_layers": (1, 1), "growth_rate": 4, "stem_filters": 8, **options}
+    network = models.T3D if "transition_filters" in options else models.DenseNet3D
+    return network(input_shape=(8, 32, 32, 3), num_classes=3, **options)
+
+
+def clips(seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (2, 8, 32, 32, 3)).astype("uint8")
+
+
+def test_strided_layers_pad_evenly():
+    """A convolution padded evenly commutes with flipping time, height and width."""
+    x = np.random.default_rng(0).uniform(0, 255, (1, 9, 33, 33, 3)).astype("float32")
+    odd = models.DenseNet3D(
+        input_shape=(9, 33, 33, 3),
+        num_classes=3,
+        block_layers=(1, 1),
+        growth_rate=4,
+        stem_filters=8,
+    )
+    kernel = odd.get_layer("stem_conv").kernel
+    kernel.assign(np.asarray(kernel) + np.asarray(kernel)[::-1, ::-1, ::-1])
+    stem = odd.feature_model("stem_conv")
+    flipped = np.asarray(stem(x[:, ::-1, ::-1, ::-1]))[:, ::-1, ::-1, ::-1]
+    np.testing.assert_allclose(np.asarray(stem(x)), flipped, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("options", [{}, {"transition_filters": 4}])
+def test_saves_and_loads_with_spec_and_names(options, tmp_path):
+    from keras_t3d import ClipSpec
+
+    spec = ClipSpec(num_frames=8, frame_stride=3, resize=40, crop=32, mean=(0.4, 0.4, 0.4))
+    model = tiny(class_names=["a", "b", "c"], clip_spec=spec, dropout=0.3, **options)
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    assert type(again) is type(model)
+    assert (again.clip_spec, again.class_names) == (spec, ("a", "b", "c"))
+    assert again.get_config() == model.get_config()
+    assert np.array_equal(model(clips()), again(clips()))
+
+
+def test_uint8_and_float_clips_give_the_same_logits():
+    model = tiny()
+    assert np.array_equal(model(clips()), model(clips().astype("float32")))
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_keeps_float32_logits(policy, tmp_path):
+    model = tiny(dtype=policy, transition_filters=4)
+    assert keras.backend.standardize_dtype(model(clips()).dtype) == "float32"
+    assert model.get_layer("block1_layer1_conv").compute_dtype == policy.removeprefix("mixed_")
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    assert again.get_layer("block1_layer1_conv").dtype_policy.name == policy
+
+
+def test_fit_learns_and_the_file_goes_on(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = tiny(transition_filters=4)
+    x = np.concatenate([np.full((6, 8, 32, 32, 3), level) for level in (20, 128, 235)])
+    x = (x + np.random.default_rng(0).integers(-15, 15, x.shape)).astype("uint8")
+    y = np.repeat(np.arange(3), 6)
+    model.compile(
+        keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    history = model.fit(x, y, batch_size=6, epochs=6, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0] / 2
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    assert int(again.optimizer.iterations.numpy()) == 18
+
+
+def test_feature_model_shares_the_weights():
+    model = tiny()
+    embedding = model.feature_model()(clips())
+    assert embedding.shape == (2, model.get_layer("logits").kernel.shape[0])
+    by_hand = np.asarray(embedding) @ model.get_layer("logits").kernel.numpy()
+    np.testing.assert_allclose(
+        by_hand + model.get_layer("logits").bias.numpy(), model(clips()), atol=1e-5
+    )
+    stem, block = model.feature_model("stem", "block1")(clips())
+    assert stem.shape[1] == block.shape[1]
+
+
+def test_another_number_of_classes_replaces_the_head():
+    pretrained, fresh = (
+        tiny(),
+        models.DenseNet3D(
+            input_shape=(8, 32, 32, 3),
+            num_classes=5,
+            block_layers=(1, 1),
+            growth_rate=4,
+            stem_filters=8,
+        ),
+    )
+    head = fresh.get_layer("logits").kernel.numpy().copy()
+    assert fresh.copy_weights_from(pretrained) == ["logits"]
+    assert np.array_equal(
+        fresh.get_layer("stem_conv").kernel.numpy(),
+        pretrained.get_layer("stem_conv").kernel.numpy(),
+    )
+    assert np.array_equal(fresh.get_layer("logits").kernel.numpy(), head)
+    assert tiny().copy_weights_from(pretrained) == []
+    with pytest.raises(ValueError, match="do not fit"):
+        tiny(growth_rate=6).copy_weights_from(pretrained)
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((14, 112, 112, 3), "frames of at least 15"),
+        ((16, 28, 112, 3), "height of at least 29"),
+        ((16, 112, 24, 3), "width of at least 29"),
+    ],
+)
+def test_clips_of_which_the_strides_leave_nothing_are_refused(shape, said):
+    with pytest.raises(ValueError, match=said):
+        models.T3D121(input_shape=shape, num_classes=2)
+
+
+def test_the_smallest_clip_that_is_not_refused_builds():
+    model = models.T3D121(input_shape=(15, 29, 29, 3), num_classes=2)
+    assert model.get_layer("transition3").output.shape[1:4] == (1, 1, 1)
+    with pytest.raises(ValueError, match="frames of at least 29"):
+        models.T3D121(input_shape=(16, 112, 112, 3), num_classes=2, variant="authors_code")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"input_shape": (16, 112, 112)},
+        {"input_shape": (16, 112, 112, 1)},
+        {"num_classes": 0},
+        {"dropout": 1.0},
+        {"class_names": ["a"]},
+        {"class_names": ["a", "a"]},
+        {"class_names": ["a", ""]},
+        {"block_layers": ()},
+    ],
+)
+def test_wrong_arguments_are_refused(wrong):
+    arguments = {"input_shape": (16, 32, 32, 3), "num_classes": 2, "block_layers": (1, 1), **wrong}
+    with pytest.raises(ValueError, match="Received"):
+        models.DenseNet3D(**arguments)
+
+
+def test_a_spec_of_another_shape_is_refused():
+    from keras_t3d import ClipSpec
+
+    with pytest.raises(ValueError, match="clip_spec"):
+        models.T3DTiny(input_shape=(16, 64, 64, 3), num_classes=2, clip_spec=ClipSpec())
+
+
+def test_wrong_variants_are_refused():
+    with pytest.raises(ValueError, match="variant"):
+        models.T3DTiny(input_shape=(16, 64, 64, 3), num_classes=2, variant="code")
+    with pytest.raises(ValueError, match="transition_depths"):
+        models.T3D121(input_shape=(16, 64, 64, 3), num_classes=2, transition_depths=[(1, 3)])
