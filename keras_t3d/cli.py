@@ -298,8 +298,10 @@ def _predict(arguments: argparse.Namespace) -> None:
         try:
             classes = predict_video(predictor, video, arguments.top, arguments.views)
         except VideoError as error:
+            if len(arguments.videos) == 1:
+                raise
             unreadable += 1
-            print(f"keras-t3d: error: {error}", file=sys.stderr)
+            print(f"keras-t3d: {error}", file=sys.stderr)
             continue
         if arguments.json:
             named = [{"class": name, "probability": round(p, 6)} for name, p in classes]

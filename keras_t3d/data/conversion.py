@@ -241,9 +241,9 @@ def _write_shards(
     with _encoded(entries, options, workers) as outcomes:
         counted = _counted(outcomes, total - sum(len(s.entries) for s in pending), total, progress)
         for shard in pending:
-            summary = _write_shard(out, shard, counted, class_ids)
-            write_text(out / _PROGRESS / f"{shard.name}.json", json.dumps(summary))
-            finished[shard.name] = summary
+            written = _write_shard(out, shard, counted, class_ids)
+            write_text(out / _PROGRESS / f"{shard.name}.json", json.dumps(written))
+            finished[shard.name] = written
     return [summary for shard in plan if (summary := finished[shard.name]) is not None]
 
 

@@ -59,9 +59,9 @@ def predict_video(
 def _resized_frames(path: str | os.PathLike[str], spec: ClipSpec) -> np.ndarray:
     """All frames at the view's scale, resized one by one: large videos fit in memory."""
     with VideoReader(path) as reader:
-        return np.stack(
-            [
-                resize_frames(frame[None], *resized_size(*frame.shape[:2], spec.resize))[0]
-                for frame in reader
-            ]
-        )
+        return np.stack([_resized(frame, spec.resize) for frame in reader])
+
+
+def _resized(frame: np.ndarray, short_side: int) -> np.ndarray:
+    height, width = frame.shape[:2]
+    return resize_frames(frame[None], *resized_size(height, width, short_side))[0]

@@ -1,0 +1,169 @@
+"""A `.tflite` file: what is in it, and that it answers as the Keras model does."""
+
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+import keras_t3d
+from keras_t3d import models
+from keras_t3d.deploy import export_tflite, litert
+from keras_t3d.deploy.litert import list_ops
+
+NAMES = ("walk", "run", "jump é", "sit")
+
+
+@pytest.fixture(scope="module")
+def model(small_network):
+    return small_network(NAMES)
+
+
+@pytest.fixture(scope="module")
+def clips(model, clips_for):
+    return clips_for(model, 3)
+
+
+@pytest.fixture(scope="module")
+def exported(model, clips, tmp_path_factory):
+    path = tmp_path_factory.mktemp("lite") / "new" / "model.tflite"
+    return export_tflite(model, path, calibration=clips)
+
+
+def test_the_one_signature(exported, model, clips):
+    interpreter = Interpreter(model_path=str(exported.path))
+    assert list(interpreter.get_signature_list().values()) == [
+        {"inputs": ["clip"], "outputs": ["probabilities"]}
+    ]
+    runner = interpreter.get_signature_runner()
+    details = runner.get_input_details()["clip"]
+    assert details["dtype"] == np.uint8
+    assert tuple(details["shape"]) == (1, *model.clip_spec.input_shape)
+    expected = keras.ops.convert_to_numpy(keras.ops.softmax(model(clips)))
+    assert expected.max() > 0.5  # flat probabilities would hide differences
+    for clip, probabilities in zip(clips, expected, strict=True):
+        answer = runner(clip=clip[None])["probabilities"]
+        assert answer.shape == (1, 4)
+        assert answer.dtype == np.float32
+        np.testing.assert_allclose(answer[0], probabilities, atol=1e-5)
+
+
+def test_report(exported, clips):
+    assert exported.num_bytes == exported.path.stat().st_size
+    assert exported.num_clips == len(clips)
+    assert exported.quantization == "none"
+    assert exported.largest_difference < 1e-5
+
+
+def test_only_builtins(exported):
+    ops = list_ops(exported.path)
+    assert "CONV_2D" in ops
+    assert "CONV_3D" not in ops
+    assert not [name for name in ops if "CUSTOM" in name or "Flex" in name]
+
+
+def test_custom_operations_are_found(tmp_path):
+    pool = tf.function(
+        lambda x: tf.nn.max_pool3d(x, 2, 2, "VALID"),
+        input_signature=[tf.TensorSpec((1, 4, 4, 4, 3))],
+    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [pool.get_concrete_function()], tf.Module()
+    )
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.SELECT_TF_OPS]
+    content = converter.convert()
+    (tmp_path / "flex.tflite").write_bytes(content)
+    assert "CUSTOM:FlexMaxPool3D" in list_ops(tmp_path / "flex.tflite")
+    with pytest.raises(ValueError, match="FlexMaxPool3D"):
+        litert._check_builtins_only(content)
+
+
+def test_associated_files(exported, model):
+    with zipfile.ZipFile(exported.path) as associated:
+        assert associated.read("labels.txt").decode() == "walk\nrun\njump é\nsit\n"
+        config = json.loads(associated.read("clip_spec.json"))
+    assert keras_t3d.ClipSpec.from_config(config) == model.clip_spec
+
+
+def test_each_weight_is_stored_once(exported, model):
+    weights = sum(int(np.prod(weight.shape)) for weight in model.weights)
+    assert exported.num_bytes < 4 * weights + 100_000
+
+
+def test_a_shared_layer_is_stored_once(clips_for, tmp_path):
+    inputs = keras.Input((4, 16, 16, 3))
+    conv = keras.layers.Conv3D(3, 3, padding="same")
+    wide = keras.layers.Conv3D(128, 3, padding="same")
+    narrow = keras.layers.Conv3D(3, 1)
+    x = conv(inputs)
+    for _ in range(3):
+        x = narrow(wide(x))
+    x = keras.layers.GlobalAveragePooling3D(name="embedding")(x)
+    model = models.VideoClassifier(inputs, keras.layers.Dense(2)(x))
+    report = export_tflite(model, tmp_path / "shared.tflite", calibration=clips_for(model, 1))
+    assert report.num_bytes < 4 * model.count_params() + 25_000
+
+
+def test_float16_halves_the_file(model, clips, exported, tmp_path):
+    report = export_tflite(model, tmp_path / "half.tflite", "float16", iter([(clips, None)]))
+    assert report.num_bytes < 0.6 * exported.num_bytes
+    assert 0 < report.largest_difference < 2e-2
+
+
+def test_mixed_precision_models_export_in_float32(small_network, model, clips, exported, tmp_path):
+    for policy in ("mixed_bfloat16", "mixed_float16"):
+        mixed = small_network(NAMES, dtype=policy)
+        mixed.set_weights(model.get_weights())
+        report = export_tflite(mixed, tmp_path / "mixed.tflite", calibration=clips)
+        assert report.largest_difference < 1e-5
+        assert report.path.read_bytes() == exported.path.read_bytes()
+
+
+def test_made_clips_are_compared_without_calibration(model, tmp_path):
+    assert export_tflite(model, tmp_path / "model.tflite").num_clips == 8
+
+
+def test_a_file_that_answers_otherwise_is_not_written(
+    small_network, peaked, model, clips, tmp_path, monkeypatch
+):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"an older file")
+    wrong = peaked(small_network(NAMES), seed=7)
+    monkeypatch.setattr(litert, "lower", lambda _, lower=litert.lower: lower(wrong))
+    with pytest.raises(RuntimeError, match=r"differ by up to .* 1e-04 is allowed"):
+        export_tflite(model, path, calibration=clips)
+    assert path.read_bytes() == b"an older file"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.tflite"]
+
+
+def test_a_failure_while_writing_leaves_nothing(model, clips, tmp_path, monkeypatch):
+    def full_disk(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(litert, "_append_associated_files", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        export_tflite(model, tmp_path / "model.tflite", calibration=clips)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"quantization": "int8"}, "later release.*'none', 'float16'.*Received: 'int8'"),
+        ({"quantization": "dynamic"}, "later release"),
+        ({"quantization": "float8"}, "one of.*Received: 'float8'"),
+        ({"calibration": np.zeros((0, 8, 32, 32, 3), np.uint8)}, "at least one clip"),
+        ({"calibration": np.zeros((1, 8, 32, 32, 3))}, "uint8.*Received: float64"),
+        ({"calibration": np.zeros((1, 9, 32, 32, 3), np.uint8)}, r"Received: .*\(1, 9"),
+        ({"path": "."}, "must name a file.*Received: a folder"),
+        ({"model": keras.Sequential()}, "VideoClassifier.*Received: .*Sequential"),
+    ],
+)
+def test_wrong_arguments(model, tmp_path, arguments, message):
+    call = {"model": model, "path": tmp_path / "model.tflite", **arguments}
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        export_tflite(**call)
+    assert not list(tmp_path.iterdir())

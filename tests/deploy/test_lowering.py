@@ -1,0 +1,173 @@
+"""The 2-D rewrite computes what Keras computes."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from keras import layers
+
+from keras_t3d import models
+from keras_t3d.deploy.lowering import lower
+from keras_t3d.layers import ClipNormalization, TemporalTransition
+
+
+def randomize(model, seed=0):
+    """Gives every weight a value that matters: fresh statistics and biases are 0 or 1."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        if weight.path.endswith(("gamma", "moving_variance")):
+            weight.assign(rng.uniform(0.5, 2.0, weight.shape))
+        elif weight.path.endswith(("beta", "moving_mean", "bias")):
+            weight.assign(rng.normal(0.0, 0.5, weight.shape))
+    return model
+
+
+def clip_for(model, seed=0):
+    shape = tuple(model.inputs[0].shape[1:])
+    return np.random.default_rng(seed).uniform(0, 255, shape).astype(np.float32)
+
+
+def assert_same(model, tolerance=1e-5):
+    clip = clip_for(model)
+    expected = keras.ops.convert_to_numpy(model(clip[None], training=False)).astype(np.float32)
+    lowered = tf.function(lower(model))(clip).numpy()
+    folded = expected[0] if expected.ndim == 5 else expected
+    np.testing.assert_allclose(lowered, folded, rtol=0, atol=tolerance * np.abs(folded).max())
+
+
+def functional(shape, *network):
+    inputs = keras.Input(shape)
+    x = inputs
+    for layer in network:
+        x = layer(x)
+    return randomize(keras.Model(inputs, x))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    frames=st.integers(1, 7),
+    size=st.integers(5, 7),
+    kernel=st.tuples(st.integers(1, 6), st.integers(1, 4), st.integers(1, 4)),
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 2)),
+    padding=st.sampled_from(["same", "valid"]),
+    use_bias=st.booleans(),
+    activation=st.sampled_from([None, "relu", "tanh"]),
+)
+def test_any_convolution(frames, size, kernel, strides, padding, use_bias, activation):
+    assume(padding == "same" or kernel[0] <= frames)
+    conv = layers.Conv3D(
+        3,
+        kernel,
+        strides,
+        padding,
+        use_bias=use_bias,
+        activation=activation,
+        bias_initializer="ones",
+    )
+    assert_same(functional((frames, size, size + 1, 2), conv))
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(
+    kind=st.sampled_from([(layers.MaxPooling3D, "same"), (layers.MaxPooling3D, "valid")])
+    | st.just((layers.AveragePooling3D, "valid")),
+    frames=st.integers(1, 7),
+    pool=st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3)),
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3)),
+)
+def test_any_pool(kind, frames, pool, strides):
+    pooling, padding = kind
+    assume(padding == "same" or pool[0] <= frames)
+    # Negative values show a pool that pads with zeros.
+    shift = ClipNormalization(mean=(1, 1, 1))
+    assert_same(functional((frames, 6, 7, 3), shift, pooling(pool, strides, padding)))
+
+
+@pytest.mark.parametrize("variant", ["paper", "authors_code"])
+@pytest.mark.parametrize("pool_size", [2, None])
+def test_temporal_transition(variant, pool_size):
+    layer = TemporalTransition(4, (1, 3, 6), variant=variant, pool_size=pool_size)
+    assert_same(functional((5, 6, 6, 3), layer))
+
+
+def test_layers_that_join_pad_and_reshape():
+    inputs = keras.Input((4, 6, 6, 3))
+    padded = layers.ZeroPadding3D(((1, 0), (0, 2), (1, 1)))(ClipNormalization()(inputs))
+    branches = [layers.Conv3D(4, 3, padding="same")(padded) for _ in range(2)]
+    joined = layers.Concatenate()([layers.Add()([*branches, branches[0]]), padded])
+    joined = layers.Concatenate(axis=1)([joined, joined])
+    x = layers.BatchNormalization(center=False)(joined)
+    x = layers.Activation("relu")(layers.Dropout(0.5)(x))
+    pooled = [layers.GlobalMaxPooling3D()(x), layers.GlobalAveragePooling3D()(x)]
+    kept = layers.GlobalAveragePooling3D(keepdims=True)(x)
+    vector = layers.Concatenate()([*pooled, layers.Flatten()(x), layers.Flatten()(kept)])
+    outputs = layers.Dense(5, activation="softmax")(vector)
+    assert_same(randomize(keras.Model(inputs, outputs)))
+
+
+def test_nested_models_and_shared_layers():
+    inner_input = keras.Input((4, 6, 6, 3))
+    conv = layers.Conv3D(3, 3, padding="same")
+    inner = keras.Model(inner_input, conv(conv(inner_input)))
+    head = keras.Sequential([layers.ReLU(), layers.GlobalAveragePooling3D(), layers.Dense(2)])
+    assert_same(functional((4, 6, 6, 3), ClipNormalization(), inner, inner, head))
+
+
+@pytest.mark.parametrize("name", ["t3d_tiny", "densenet3d_121"])
+def test_networks(name):
+    block_layers = {"block_layers": (1, 2, 2)}
+    shape = (8, 32, 32, 3)
+    assert_same(randomize(models.create(name, input_shape=shape, num_classes=3, **block_layers)))
+
+
+def test_a_mixed_precision_network_is_lowered_in_float32():
+    options = {"input_shape": (8, 32, 32, 3), "num_classes": 3}
+    full = randomize(models.T3DTiny(**options))
+    mixed = models.T3DTiny(**options, dtype="mixed_bfloat16")
+    mixed.set_weights(full.get_weights())
+    clip = clip_for(full)
+    np.testing.assert_array_equal(lower(mixed)(clip), lower(full)(clip))
+
+
+def test_taps_that_meet_only_padding_are_left_out():
+    model = functional((1, 6, 6, 3), layers.Conv3D(4, 3, padding="same"))
+    traced = tf.function(lower(model), input_signature=[tf.TensorSpec((1, 6, 6, 3))])
+    operations = [op.type for op in traced.get_concrete_function().graph.get_operations()]
+    assert operations.count("Conv2D") == 1
+    assert not {"Conv3D", "Pad", "StridedSlice"} & set(operations)
+
+
+class Doubled(layers.Conv3D):
+    """A subclass of a known layer that computes something else."""
+
+    def call(self, inputs):
+        return 2 * super().call(inputs)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (layers.Conv3DTranspose(2, 3, name="up"), "'up'.*no 2-D form.*add a rule.*Conv3DTranspose"),
+        (Doubled(2, 3, name="twice"), "'twice'.*no 2-D form.*Doubled"),
+        (layers.Conv3D(3, 3, groups=3, name="grouped"), "'grouped'.*groups=3.*use groups=1"),
+        (layers.Conv3D(3, 3, dilation_rate=2, name="wide"), "'wide'.*dilated.*dilation_rate=1"),
+        (layers.AveragePooling3D(2, padding="same", name="pool"), "'pool'.*use padding='valid'"),
+        (layers.BatchNormalization(axis=1, name="bn"), "'bn'.*normalises axis 1.*axis=-1"),
+        (layers.ReLU(max_value=6, name="six"), "'six'.*max_value=6.*plain ReLU"),
+        (layers.Activation("gelu", name="gelu"), "'gelu'.*use one of .*relu"),
+        (layers.Dense(2, name="dense"), "'dense'.*applied to a clip.*kernel_size=1"),
+    ],
+)
+def test_what_has_no_rule_is_named(layer, message):
+    model = functional((6, 6, 6, 3), layer)
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        lower(model)(clip_for(model))
+
+
+def test_training_behaviour_is_refused():
+    inputs = keras.Input((4, 6, 6, 3))
+    model = keras.Model(inputs, layers.Dropout(0.5, name="always")(inputs, training=True))
+    with pytest.raises(ValueError, match=r"'always'.*training.*inference"):
+        lower(model)(clip_for(model))

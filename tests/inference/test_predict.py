@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from keras_t3d.clips import take_view, view_starts
+from keras_t3d.data import read_video
+from keras_t3d.inference import load_predictor, predict_video
+from tests.conftest import counting_frames, write_video
+
+
+def softmax(logits):
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    frames = np.random.default_rng(0).integers(0, 256, (40, 60, 80, 3), dtype=np.uint8)
+    return write_video(tmp_path_factory.mktemp("video") / "noise.mp4", frames)
+
+
+def test_probabilities_are_the_mean_over_views_of_the_whole_video(model, video):
+    frames, spec = read_video(video).frames, model.clip_spec
+    # 40 frames, clips that reach over 15: three views cover the video.
+    starts = view_starts(40, spec, 3)
+    assert (starts[0], starts[-1] + spec.span) == (0, 40)
+    views = np.stack([take_view(frames, spec, start) for start in starts])
+    expected = softmax(np.asarray(model(views), "float64")).mean(axis=0)
+    predicted = predict_video(model, video, top=2)
+    assert [name for name, _ in predicted] == [model.class_names[i] for i in np.argsort(-expected)]
+    np.testing.assert_allclose([p for _, p in predicted], np.sort(expected)[::-1], atol=1e-5)
+
+
+def test_top_and_views_are_options(model, video):
+    assert len(predict_video(model, video, top=1)) == 1
+    assert len(predict_video(model, video, top=99, num_views=1)) == 2
+    with pytest.raises(ValueError, match="top"):
+        predict_video(model, video, top=0)
+
+
+def test_a_short_video_is_looped(model, tmp_path):
+    path = write_video(tmp_path / "short.mp4", counting_frames(3))
+    assert sum(p for _, p in predict_video(model, path)) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_file_predicts_like_the_model_in_memory(model, model_path, video):
+    assert predict_video(model_path, video) == predict_video(model, video)
+
+
+def test_uint8_batches_of_any_size(model):
+    predictor = load_predictor(model)
+    clips = np.random.default_rng(0).integers(0, 256, (3, *model.clip_spec.input_shape), np.uint8)
+    together = predictor.probabilities(clips)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose(together[:1], predictor.probabilities(clips[:1]), atol=1e-5)
+    np.testing.assert_allclose(together, softmax(np.asarray(model(clips))), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("none.keras", None, "No such model"),
+        ("text.keras", b"no model", "Not a model file"),
+        ("model.h5", b"no model", "Not a model file"),
+        ("text.tflite", b"no model", "tflite"),
+        ("folder", "folder", "saved_model.pb"),
+    ],
+)
+def test_files_that_are_no_models_say_so(tmp_path, name, content, said):
+    path = tmp_path / name
+    if content == "folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        load_predictor(path)
+
+
+def test_another_keras_model_is_refused(tmp_path):
+    import keras
+
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    other.save(tmp_path / "other.keras")
+    with pytest.raises(ValueError, match="knows no clips"):
+        load_predictor(tmp_path / "other.keras")
+
+
+def test_a_damaged_keras_file_is_refused(model_path, tmp_path):
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "cut.keras", "w") as damaged:
+        damaged.writestr("config.json", "{}")
+    with pytest.raises(ValueError, match="Keras cannot load it"):
+        load_predictor(tmp_path / "cut.keras")

@@ -1,0 +1,118 @@
+"""The command line as a user meets it: exit codes, one line of error, what it prints."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from keras_t3d.cli import main
+from keras_t3d.version import __version__
+from tests.conftest import counting_frames, write_video
+
+
+def run(capsys, *words):
+    code = main([str(word) for word in words])
+    return code, *capsys.readouterr()
+
+
+def test_help_is_fast_because_it_imports_nothing():
+    code = (
+        "import sys\nfrom keras_t3d.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "assert not {'keras', 'tensorflow', 'numpy.testing'} & set(sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    for command in ("demo", "convert", "inspect", "train", "evaluate", "predict", "export"):
+        assert command in out.stdout
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--version"])
+    assert exit_.value.code == 0
+    assert __version__ in capsys.readouterr().out
+
+
+def test_convert_inspect_evaluate_predict(videos, model_path, tmp_path, capsys):
+    shards, report = tmp_path / "shards", tmp_path / "report"
+    code, out, _ = run(capsys, "convert", videos, shards, "--short-side", 40, "--workers", 1)
+    assert code == 0
+    assert "20 train, 8 test videos" in out
+    code, out, _ = run(capsys, "inspect", shards, "--verify")
+    assert code == 0
+    assert "bright" in out
+    assert "has its checksum" in out
+    code, out, _ = run(capsys, "evaluate", model_path, shards, "--views", 2, "--out", report)
+    assert code == 0
+    assert "8 videos: top-1" in out
+    assert {path.name for path in report.iterdir()} == {
+        "metrics.json",
+        "predictions.csv",
+        "confusion.png",
+    }
+    video = next((videos / "test" / "dark").iterdir())
+    code, out, _ = run(capsys, "predict", model_path, video, "--json")
+    assert code == 0
+    answer = json.loads(out)
+    assert {entry["class"] for entry in answer["classes"]} == {"bright", "dark"}
+
+
+def test_predict_goes_on_after_an_unreadable_video(videos, model_path, tmp_path, capsys):
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    video = next((videos / "test" / "dark").iterdir())
+    code, out, err = run(capsys, "predict", model_path, tmp_path / "empty.mp4", video)
+    assert code == 1
+    assert "dark" in out
+    assert "Cannot be opened" in err
+    assert "1 of 2 videos" in err
+
+
+def test_inspect_verify_names_a_damaged_shard(videos, tmp_path, capsys):
+    run(capsys, "convert", videos, tmp_path / "s", "--workers", 1)
+    victim = sorted((tmp_path / "s").glob("test*"))[0]
+    content = bytearray(victim.read_bytes())
+    content[100] ^= 1
+    victim.write_bytes(content)
+    code, _, err = run(capsys, "inspect", tmp_path / "s", "--verify")
+    assert code == 1
+    assert victim.name in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["convert", "{tmp}/none", "{tmp}/out"],
+        ["convert", "{tmp}/empty", "{tmp}/out"],
+        ["convert", "{tmp}/one", "{tmp}/out", "--split-ratio", "0.5"],
+        ["convert", "{tmp}/two", "{tmp}/full", "--split-ratio", "0.5"],
+        ["convert", "{tmp}/two", "{tmp}/out", "--split-ratio", "x"],
+        ["convert", "{tmp}/two/a/x.mp4", "{tmp}/out", "--layout", "csv"],
+        ["inspect", "{tmp}/empty"],
+        ["evaluate", "{tmp}/none.keras", "{shards}", "--out", "{tmp}/report"],
+        ["evaluate", "{tmp}/full/file.txt", "{shards}", "--out", "{tmp}/report"],
+        ["evaluate", "{model}", "{shards}", "--split", "val", "--out", "{tmp}/report"],
+        ["evaluate", "{model}", "{tmp}/empty", "--out", "{tmp}/report"],
+        ["predict", "{tmp}/full/file.txt", "{tmp}/two/a/x.mp4"],
+        ["predict", "{model}", "{tmp}/none.mp4"],
+        ["train", "--config", "none", "--run-dir", "{tmp}/run"],
+        ["train", "--config", "motion", "--data.shards", "{tmp}/empty", "--run-dir", "{tmp}/run"],
+        ["export", "tflite", "{tmp}/none.keras", "{tmp}/out.tflite"],
+        ["export", "saved-model", "{tmp}/full/file.txt", "{tmp}/serving"],
+        ["demo", "--out", "{tmp}/full"],
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(words, tmp_path, shards, model_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file.txt").write_text("x")
+    for name in ("one/a", "two/a", "two/b"):
+        write_video(tmp_path / name / "x.mp4", counting_frames(4))
+    before = sorted(tmp_path.rglob("*"))
+    words = [word.format(tmp=tmp_path, shards=shards, model=model_path) for word in words]
+    code, _, err = run(capsys, *words)
+    assert code == 1
+    lines = [line for line in err.splitlines() if line.startswith("keras-t3d: error: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in err
+    assert sorted(tmp_path.rglob("*")) == before

@@ -1,0 +1,211 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import yaml
+
+from keras_t3d.training import run_directory
+from keras_t3d.training.config import (
+    TrainConfig,
+    config_parser,
+    find_recipe,
+    parse_config,
+    recipe_names,
+)
+from keras_t3d.training.train import train
+
+TINY = {
+    "model": {
+        "name": "t3d_tiny",
+        "options": {
+            "block_layers": [1, 1],
+            "growth_rate": 4,
+            "stem_filters": 8,
+            "transition_filters": 4,
+        },
+    },
+    "clip": {"num_frames": 8, "frame_stride": 1, "resize": 36, "crop": 32},
+    "data": {"validation_split": "test", "batch_size": 5, "augmentation": {"crop": "random"}},
+    "optimizer": {"learning_rate": 0.05, "warmup_epochs": 1},
+    "epochs": 4,
+}
+
+
+@pytest.fixture
+def config_file(shards, tmp_path):
+    values = {**TINY, "data": {**TINY["data"], "shards": str(shards)}}
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def read(path, *flags):
+    return parse_config(config_parser(), ["--config", str(path), *flags])[0]
+
+
+class TestConfig:
+    @pytest.mark.parametrize("name", recipe_names())
+    def test_every_recipe_is_a_valid_config_with_a_full_head(self, name):
+        assert isinstance(read(name), TrainConfig)
+        head = find_recipe(name).read_text().split("\nmodel:")[0]
+        for word in ("command", "hardware", "time", "expect"):
+            assert f"# {word}" in head, f"{name} does not state its {word}"
+
+    def test_flags_override_the_file(self, config_file):
+        config = read(config_file, "--epochs", "7", "--data.augmentation.flip", "false")
+        assert (config.epochs, config.data.augmentation.flip) == (7, False)
+        assert config.data.augmentation.crop == "random"
+
+    def test_what_is_saved_reads_back_the_same(self, config_file, tmp_path):
+        config = read(config_file)
+        (tmp_path / "again.yaml").write_text(config.to_yaml())
+        assert read(tmp_path / "again.yaml") == config
+
+    @pytest.mark.parametrize(
+        ("flags", "said"),
+        [
+            (["--epochs", "many"], "epochs"),
+            (["--epochs", "0"], "epochs"),
+            (["--epochz", "1"], "Did you mean epochs"),
+            (["--data.batchsize", "1"], "Did you mean data.batch_size"),
+            (["--optimizer.schedule", "step"], "step_epochs"),
+            (["--clip.crop", "900"], "crop"),
+            (["--seed", "-1"], "seed"),
+        ],
+    )
+    def test_wrong_values_are_refused_by_name(self, config_file, flags, said):
+        with pytest.raises(ValueError, match=said):
+            read(config_file, *flags)
+
+    def test_an_unknown_recipe_names_the_known_ones(self):
+        with pytest.raises(ValueError, match="motion"):
+            read("nothing")
+
+
+class TestRun:
+    @pytest.fixture(scope="class")
+    def finished(self, shards, tmp_path_factory):
+        """Four epochs without a stop."""
+        folder = tmp_path_factory.mktemp("finished")
+        (folder / "c.yaml").write_text(
+            yaml.safe_dump({**TINY, "data": {**TINY["data"], "shards": str(shards)}})
+        )
+        config = read(folder / "c.yaml")
+        train(config, folder / "run")
+        return config, folder / "run"
+
+    def test_leaves_all_that_a_run_is(self, finished):
+        _, run = finished
+        assert {path.name for path in run.iterdir()} == {
+            "config.yaml", "environment.json", "last.keras", "best.keras", "history.csv",
+            "curves.png", "tensorboard",
+        }  # fmt: skip
+        (start,) = json.loads((run / "environment.json").read_text())
+        assert start["seed"] == 0
+        assert start["packages"]["keras"] == keras.__version__
+        best = keras.saving.load_model(run / "best.keras")
+        assert best.class_names == ("bright", "dark")
+        assert best.clip_spec.crop == 32
+
+    def test_history_has_the_schedules_learning_rate(self, finished):
+        config, run = finished
+        history = run_directory.read_history(run)
+        assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+        peak, steps = config.optimizer.learning_rate, 4
+        for row in history:
+            after = row["epoch"] * steps - steps  # steps since the warm-up ended
+            expected = peak * 0.5 * (1 + np.cos(np.pi * after / (3 * steps)))
+            assert row["learning_rate"] == pytest.approx(expected, abs=1e-7)
+        assert all(0 <= row["val_top1"] <= 1 and row["clips_per_second"] > 0 for row in history)
+        assert "val_loss" not in history[0]
+
+    def test_four_epochs_are_two_a_kill_and_two(self, finished, shards, tmp_path):
+        config, whole = finished
+        (tmp_path / "c.yaml").write_text(config.to_yaml())
+        command = [
+            sys.executable, "-m", "keras_t3d.cli", "train",
+            "--config", str(tmp_path / "c.yaml"), "--run-dir", str(tmp_path / "run"),
+        ]  # fmt: skip
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for_epochs(tmp_path / "run", 2)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        done = len(run_directory.read_history(tmp_path / "run"))
+        assert 2 <= done < 4
+        train(config, tmp_path / "run")
+        assert len(json.loads((tmp_path / "run" / "environment.json").read_text())) == 2
+        assert_same_weights(whole / "last.keras", tmp_path / "run" / "last.keras")
+        expected, history = (run_directory.read_history(r) for r in (whole, tmp_path / "run"))
+        for a, b in zip(expected, history, strict=True):
+            assert b["cross_entropy"] == pytest.approx(a["cross_entropy"], rel=1e-4)
+
+    def test_a_finished_run_is_not_trained_again(self, finished, capsys):
+        config, run = finished
+        before = (run / "last.keras").read_bytes()
+        train(config, run)
+        assert "has finished" in capsys.readouterr().out
+        assert (run / "last.keras").read_bytes() == before
+
+    def test_another_configuration_is_refused(self, finished, tmp_path):
+        config, run = finished
+        (tmp_path / "c.yaml").write_text(config.to_yaml())
+        with pytest.raises(ValueError, match="another configuration"):
+            train(read(tmp_path / "c.yaml", "--seed", "5"), run)
+
+    def test_init_takes_weights_over(self, finished, tmp_path, capsys):
+        config, run = finished
+        (tmp_path / "c.yaml").write_text(config.to_yaml())
+        once = read(tmp_path / "c.yaml", "--epochs", "1", "--optimizer.warmup_epochs", "0",
+                    "--optimizer.learning_rate", "1e-12")  # fmt: skip
+        train(once, tmp_path / "run", init=str(run / "best.keras"))
+        assert "new weights: none" in capsys.readouterr().out
+        mine, theirs = (keras.saving.load_model(r / "best.keras") for r in (tmp_path / "run", run))
+        kernel = [m.get_layer("stem_conv").kernel.numpy() for m in (mine, theirs)]
+        np.testing.assert_allclose(*kernel, atol=1e-6)
+
+
+def wait_for_epochs(run, count):
+    for _ in range(1200):
+        if len(run_directory.read_history(run)) >= count and (run / "last.keras").is_file():
+            return
+        time.sleep(0.1)
+    raise TimeoutError
+
+
+def assert_same_weights(first, second):
+    a, b = keras.saving.load_model(first), keras.saving.load_model(second)
+    assert int(a.optimizer.iterations.numpy()) == int(b.optimizer.iterations.numpy())
+    for mine, theirs in zip(
+        [*a.variables, *a.optimizer.variables], [*b.variables, *b.optimizer.variables], strict=True
+    ):
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=2e-3, atol=2e-4)
+
+
+class TestBadInput:
+    def test_a_folder_that_is_no_run_is_left_alone(self, config_file, tmp_path):
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "precious.txt").write_text("x")
+        with pytest.raises(ValueError, match="--run-dir"):
+            train(read(config_file), tmp_path / "mine")
+        assert os.listdir(tmp_path / "mine") == ["precious.txt"]
+
+    def test_missing_shards_leave_no_run(self, config_file, tmp_path):
+        with pytest.raises(ValueError, match="keras-t3d convert"):
+            train(read(config_file, "--data.shards", str(tmp_path / "none")), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+    def test_an_unknown_model_leaves_no_run(self, config_file, tmp_path):
+        with pytest.raises(ValueError, match="Did you mean"):
+            train(read(config_file, "--model.name", "t3d_tinny"), tmp_path / "run")
+        assert not (tmp_path / "run" / "last.keras").exists()
+
+    def test_shards_smaller_than_the_clip_are_refused(self, config_file, tmp_path):
+        flags = ["--clip.resize", "128", "--clip.crop", "112"]
+        with pytest.raises(ValueError, match="--short-side 128"):
+            train(read(config_file, *flags), tmp_path / "run")
