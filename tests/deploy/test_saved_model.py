@@ -123,6 +123,12 @@ def test_extra_assets(report, model):
     assert keras_t3d.ClipSpec.from_config(config) == model.clip_spec
 
 
+def test_each_weight_is_stored_once(report, model):
+    stored = tf.train.list_variables(str(report.path / "variables" / "variables"))
+    count = sum(int(np.prod(shape)) for name, shape in stored if name.endswith("VARIABLE_VALUE"))
+    assert count == model.count_params()
+
+
 def test_report(report, clips):
     assert report.path.name == "1"
     assert report.num_clips == len(clips)
