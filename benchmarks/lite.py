@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ai_edge_litert
 import keras
@@ -137,7 +138,7 @@ def _machine() -> dict[str, object]:
     }
 
 
-def _print_table(result: dict[str, object]) -> None:
+def _print_table(result: dict[str, Any]) -> None:
     for name, milliseconds in result["milliseconds"].items():
         print(f"{name:16} {milliseconds:10.2f} ms")
     for name in ("litert_to_tensorflow", "conv_folded_to_conv_3d"):

@@ -15,6 +15,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
+from keras_t3d.atomic import written_beside
 from keras_t3d.deploy.comparison import (
     check_classifier,
     check_difference,
@@ -102,14 +103,9 @@ def export_tflite(
     difference = largest_difference(_in_float32(model), clips, _Runner(content))
     check_difference(difference, TOLERANCES[quantization])
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.writing-{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        _append_associated_files(beside, model)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with written_beside(path) as part:
+        part.write_bytes(content)
+        _append_associated_files(part, model)
     return TFLiteReport(path, path.stat().st_size, quantization, difference, len(clips))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_t3d.atomic import written_beside
 from keras_t3d.clips import (
     ClipSpec,
     clip_frames_tensorflow,
@@ -105,21 +105,19 @@ def export_saved_model(
     clips = comparison_clips(model.clip_spec, calibration)
 
     is_new = not directory.exists()
-    # TF Serving reads folders whose names are numbers, and no others.
-    beside = directory / f".writing-{os.getpid()}"
+    version = directory / str(_last_version(directory) + 1)
     try:
-        beside.mkdir(parents=True)
-        _archive(model).write_out(str(beside), verbose=False)
-        _write_extra_assets(beside / "assets.extra", model)
-        views = tf.saved_model.load(str(beside)).signatures["views"]
-        difference = largest_difference(
-            model, clips, lambda clip: views(clips=tf.constant(clip))["probabilities"].numpy()
-        )
-        check_difference(difference, TOLERANCE)
-        version = directory / str(_last_version(directory) + 1)
-        os.rename(beside, version)
+        # Renamed when whole: TF Serving reads folders whose names are numbers, and no others.
+        with written_beside(version) as part:
+            part.mkdir()
+            _archive(model).write_out(str(part), verbose=False)
+            _write_extra_assets(part / "assets.extra", model)
+            views = tf.saved_model.load(str(part)).signatures["views"]
+            difference = largest_difference(
+                model, clips, lambda clip: views(clips=tf.constant(clip))["probabilities"].numpy()
+            )
+            check_difference(difference, TOLERANCE)
     except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
         if is_new and directory.is_dir():
             directory.rmdir()
         raise
@@ -137,7 +135,8 @@ def _check_backend() -> None:
 
 
 def _last_version(directory: Path) -> int:
-    versions = [int(entry.name) for entry in directory.iterdir() if entry.name.isdecimal()]
+    entries = directory.iterdir() if directory.is_dir() else ()
+    versions = [int(entry.name) for entry in entries if entry.name.isdecimal()]
     return max(versions, default=0)
 
 

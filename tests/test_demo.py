@@ -1,0 +1,67 @@
+"""The whole path, end to end, at small size."""
+
+import json
+
+import pytest
+
+from keras_t3d.cli import main
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo") / "out"
+    assert main(["demo", "--quick", "--out", str(out), "--seed", "3"]) == 0
+    return out
+
+
+def test_every_stretch_leaves_its_files(demo):
+    for name in (
+        "videos/train/move_left",
+        "videos/test/shrink",
+        "shards/manifest.json",
+        "run/best.keras",
+        "run/history.csv",
+        "report/metrics.json",
+        "report/confusion.png",
+        "serving/t3d_tiny/1/saved_model.pb",
+        "t3d_tiny.tflite",
+        "t3d_tiny_float16.tflite",
+    ):
+        assert (demo / name).exists(), name
+
+
+def test_three_artifacts_say_the_same_of_a_video(demo, capsys):
+    video = next((demo / "videos" / "test" / "grow").glob("*.mp4"))
+    answers = {}
+    for model in ("run/best.keras", "serving/t3d_tiny", "t3d_tiny.tflite"):
+        assert main(["predict", str(demo / model), str(video), "--json", "--top", "8"]) == 0
+        classes = json.loads(capsys.readouterr().out)["classes"]
+        answers[model] = {entry["class"]: entry["probability"] for entry in classes}
+    expected = answers.pop("run/best.keras")
+    for answer in answers.values():
+        assert answer == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_artifacts_agree_on_every_test_video(demo, tmp_path):
+    for name, model in (("keras", "run/best.keras"), ("lite", "t3d_tiny.tflite")):
+        words = [
+            "evaluate",
+            demo / model,
+            demo / "shards",
+            "--views",
+            "2",
+            "--out",
+            tmp_path / name,
+        ]
+        assert main([str(word) for word in words]) == 0
+    keras, lite = (
+        json.loads((tmp_path / n / "metrics.json").read_text()) for n in ("keras", "lite")
+    )
+    assert keras["top1"] == lite["top1"]
+    assert keras["per_class"] == lite["per_class"]
+
+
+def test_an_export_can_compare_on_the_shards(demo, tmp_path, capsys):
+    words = ["export", "tflite", demo / "run/best.keras", tmp_path / "a.tflite"]
+    assert main([str(w) for w in (*words, "--calibration", demo / "shards")]) == 0
+    assert "differ from the Keras model's by" in capsys.readouterr().out
