@@ -33,7 +33,7 @@ setup(
         "keras>=3.11",
         "numpy>=1.26",
         "ai-edge-litert>=2.1",
-        "av>=14",
+        "av>=14.1",
         "jsonargparse[signatures]>=4.35",
         "loky>=3.4",
         "matplotlib>=3.8",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from keras_t3d.deploy import export_saved_model
+from keras_t3d.export.calibration import first_clips
 from keras_t3d.inference.load import load_keras_model
 
 
-def main(model: str, out: str) -> None:
+def main(model: str, out: str, calibration: str | None = None) -> None:
     """Writes OUT/1, or the next number, and prints what was written.
 
     Args:
         model: `.keras` file of a trained network.
         out: folder of the versions, which TF Serving watches.
+        calibration: folder of clip shards, whose first clips are compared on; None
+            compares on made clips. Defaults to `None`.
 
     Raises:
         ValueError: if `model` is no such file, or `out` is a file.
@@ -22,7 +25,9 @@ def main(model: str, out: str) -> None:
     main("runs/a/best.keras", "serving/t3d")
     ```
     """
-    report = export_saved_model(load_keras_model(model), out)
+    classifier = load_keras_model(model)
+    clips = None if calibration is None else first_clips(calibration, classifier.clip_spec)
+    report = export_saved_model(classifier, out, clips)
     print(f"Wrote {report.path}  ({report.num_bytes / 1e6:.1f} MB)")
     print(
         f"Probabilities of {report.num_clips} clips differ from the Keras model's by "

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-from keras_t3d.clips import ClipSpec
-from keras_t3d.data import ShardSet, load_clips
 from keras_t3d.deploy import export_tflite
+from keras_t3d.export.calibration import first_clips
 from keras_t3d.inference.load import load_keras_model
-
-_CALIBRATION_CLIPS = 16
 
 
 def main(model: str, out: str, quantization: str = "none", calibration: str | None = None) -> None:
@@ -33,7 +27,7 @@ def main(model: str, out: str, quantization: str = "none", calibration: str | No
     ```
     """
     classifier = load_keras_model(model)
-    clips = None if calibration is None else _first_clips(calibration, classifier.clip_spec)
+    clips = None if calibration is None else first_clips(calibration, classifier.clip_spec)
     report = export_tflite(classifier, out, quantization, clips)
     print(
         f"Wrote {report.path}  ({report.num_bytes / 1e6:.1f} MB, "
@@ -43,9 +37,3 @@ def main(model: str, out: str, quantization: str = "none", calibration: str | No
         f"Probabilities of {report.num_clips} clips differ from the Keras model's by "
         f"{report.largest_difference:.1e} at most"
     )
-
-
-def _first_clips(shards: str, spec: ClipSpec) -> Iterator[Any]:
-    shard_set = ShardSet.open(shards)
-    for clips, _ in load_clips(shard_set, shard_set.splits[0], spec, _CALIBRATION_CLIPS).take(1):
-        yield clips

@@ -16,7 +16,11 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     If the block raises, what it wrote is removed and `path` stays as it was.
 
     Args:
-        path: where the result is to lie. A file there is replaced; a folder is not.
+        path: where the result is to lie. A file there is replaced, an empty folder
+            gives way to a folder.
+
+    Raises:
+        ValueError: if a file lies where a parent folder is to be.
 
     Example:
 
@@ -26,7 +30,12 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     ```
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ValueError(
+            f"Expected a folder to write to, new or old. Received: {path.parent}, where a file is"
+        ) from None
     # Keeps the suffix, which Keras and Matplotlib read as the file's format.
     part = path.with_name(f".part-{os.getpid()}-{path.name}")
     try:
@@ -42,4 +51,5 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Writes a UTF-8 text file that is whole or absent."""
     with written_beside(path) as part:
-        part.write_text(text, encoding="utf-8")
+        # A file name need not be UTF-8; what is not is written as \\udcff and the like.
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -24,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # TensorFlow's start-up messages would bury ours.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for stream in (sys.stdout, sys.stderr):  # a file's name need not be UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         if argv[:1] == ["train"]:  # its options are the fields of the configuration
@@ -39,9 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if not _is_users(error):
             raise
-        print(f"keras-t3d: error: {error}", file=sys.stderr)
+        print(f"keras-t3d: error: {_one_line(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _one_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0] if len(lines) == 1 else f"{lines[0]} (KERAS_T3D_DEBUG=1 shows more)"
 
 
 def _is_users(error: Exception) -> bool:
@@ -139,19 +148,19 @@ def _parser() -> argparse.ArgumentParser:
     saved_model.add_argument(
         "out", metavar="OUT", help="folder of versions: writes OUT/1, OUT/2..."
     )
+    saved_model.add_argument("--calibration", metavar="SHARDS", help=_CALIBRATION)
     tflite = _command(formats, "tflite", _export_tflite, "for LiteRT (TensorFlow Lite)")
     tflite.add_argument("model", metavar="MODEL", help=".keras file")
     tflite.add_argument("out", metavar="OUT.tflite", help="file to write")
     tflite.add_argument(
         "--quantization", default="none", choices=("none", "float16"), help="precision of weights"
     )
-    tflite.add_argument(
-        "--calibration", metavar="SHARDS", help="compare on these clips, not on generated ones"
-    )
+    tflite.add_argument("--calibration", metavar="SHARDS", help=_CALIBRATION)
     return parser
 
 
 _MODEL = ".keras file, SavedModel folder or .tflite file"
+_CALIBRATION = "compare on clips of these shards, not on generated ones"
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -318,7 +327,7 @@ def _export_saved_model(arguments: argparse.Namespace) -> None:
     _import_tensorflow()
     from keras_t3d.export import saved_model
 
-    saved_model.main(arguments.model, arguments.out)
+    saved_model.main(arguments.model, arguments.out, arguments.calibration)
 
 
 def _export_tflite(arguments: argparse.Namespace) -> None:

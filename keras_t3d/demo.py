@@ -17,6 +17,9 @@ from rich.table import Table
 from keras_t3d.data.conversion import convert
 from keras_t3d.data.motion import write_motion_set
 from keras_t3d.data.pipeline import load_views
+from keras_t3d.deploy import litert
+from keras_t3d.deploy import saved_model as saved_model_room
+from keras_t3d.deploy.comparison import check_difference
 from keras_t3d.export import saved_model, tflite
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.predict import predict_video
@@ -24,9 +27,15 @@ from keras_t3d.training import train
 from keras_t3d.training.config import TrainConfig, config_parser, parse_config
 from keras_t3d.training.evaluate import evaluate
 
-_VIDEOS_PER_CLASS = {"train": 100, "test": 25}
+_VIDEOS_PER_CLASS = {"train": 120, "test": 25}
 _VIDEOS_PER_CLASS_QUICK = {"train": 4, "test": 2}
 _VIEWS = 3
+_TOLERANCES = {
+    "Keras": 0.0,
+    "SavedModel": saved_model_room.TOLERANCE,
+    "TFLite float32": litert.TOLERANCES["none"],
+    "TFLite float16": litert.TOLERANCES["float16"],
+}
 
 ProgressBar = Callable[[str, str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
 
@@ -142,10 +151,12 @@ def _compare(artifacts: dict[str, pathlib.Path], shards: pathlib.Path) -> dict[s
     }
     rows = {}
     for name, predictor in predictors.items():
+        difference = float(np.abs(probabilities[name] - probabilities["Keras"]).max())
+        check_difference(difference, _TOLERANCES[name])
         clip = views[0][0]
         rows[name] = {
             "top1_one_view": float((probabilities[name].argmax(1) == labels).mean()),
-            "largest_difference": float(np.abs(probabilities[name] - probabilities["Keras"]).max()),
+            "largest_difference": difference,
             "bytes": _size(artifacts[name]),
             "milliseconds": 1000 * statistics.median(_seconds(predictor, clip) for _ in range(20)),
         }

@@ -66,7 +66,7 @@ class OptimizerConfig:
         nesterov: whether the momentum is Nesterov's.
         weight_decay: decoupled weight decay.
         schedule: cosine (to zero), step (divided by 10 at `step_epochs`) or constant.
-        warmup_epochs: epochs over which the learning rate first rises.
+        warmup_epochs: epochs over which the cosine schedule first rises.
         step_epochs: epochs after which the step schedule divides by 10.
     """
 
@@ -104,6 +104,18 @@ class TrainConfig:
             (self.epochs >= 1, "epochs", self.epochs, "at least 1, for example 100"),
             (self.seed >= 0, "seed", self.seed, "at least 0, for example 0"),
             (self.data.batch_size >= 1, "data.batch_size", self.data.batch_size, "at least 1"),
+            (
+                self.data.shuffle_buffer >= 1,
+                "data.shuffle_buffer",
+                self.data.shuffle_buffer,
+                "at least 1, for example 256",
+            ),
+            (
+                self.optimizer.schedule == "cosine" or self.optimizer.warmup_epochs == 0,
+                "optimizer.warmup_epochs",
+                self.optimizer.warmup_epochs,
+                "0 unless the schedule is cosine",
+            ),
             (
                 self.optimizer.learning_rate > 0,
                 "optimizer.learning_rate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 from keras_t3d.data.shards.damage import damage_named
@@ -28,7 +29,7 @@ def evaluate(
         model: what `keras_t3d.inference.load_predictor` takes.
         shards: folder that `keras-t3d convert` wrote.
         split: `"train"`, `"val"` or `"test"`.
-        out: folder of the report.
+        out: new or empty folder for the report.
         num_views: clips a video. Defaults to `1`.
         num_crops: 1, 3 or 5 crops of each clip. Defaults to `1`.
         batch_size: views scored at once. Defaults to `8`.
@@ -37,6 +38,7 @@ def evaluate(
     Returns:
         What `metrics.json` holds.
     """
+    _check_out(pathlib.Path(out))
     shard_set = ShardSet.open(shards)
     predictor = load_predictor(model)
     with damage_named(shard_set):
@@ -58,3 +60,11 @@ def evaluate(
         "clip_spec": predictor.clip_spec.get_config(),
     }
     return write_report(scores, out, protocol)
+
+
+def _check_out(out: pathlib.Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(
+            "--out must be a new or empty folder for the report, for example runs/a/report. "
+            f"Received: {out}"
+        )

@@ -14,12 +14,15 @@ tensorboard/      for `tensorboard --logdir`
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
+import math
 import os
 import pathlib
 import platform
 import sys
 import time
+import zipfile
 from importlib import metadata
 from typing import Any
 
@@ -33,10 +36,19 @@ HISTORY = "history.csv"
 LAST = "last.keras"
 BEST = "best.keras"
 MONITOR = "val_top1"
+_PROGRESS = "training.json"  # inside last.keras
 
 
-def enter(folder: str | os.PathLike[str], config: TrainConfig) -> pathlib.Path:
-    """Makes the run directory, or checks that it belongs to this configuration.
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far a run is. It lies inside last.keras, so that it cannot disagree with the weights."""
+
+    epochs_done: int
+    steps_per_epoch: int
+
+
+def check(folder: str | os.PathLike[str], config: TrainConfig) -> pathlib.Path:
+    """Checks that a run of this configuration may use the folder; writes nothing.
 
     Raises:
         ValueError: if it is a run of another configuration, or no run.
@@ -53,18 +65,33 @@ def enter(folder: str | os.PathLike[str], config: TrainConfig) -> pathlib.Path:
                 f"its own config ({folder / CONFIG}). Received: {folder}, where now differ: "
                 f"{changed}"
             )
-        return folder
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(
             "--run-dir must be new, empty, or a run to go on with. "
             f"Received: {folder}, which holds something else"
         )
-    write_text(folder / CONFIG, text)
     return folder
 
 
+def read_progress(folder: pathlib.Path) -> Progress | None:
+    """Returns how far the run is, or None before its first epoch is on disk."""
+    path = folder / LAST
+    if not path.is_file():
+        return None
+    try:
+        with zipfile.ZipFile(path) as content:
+            return Progress(**json.loads(content.read(_PROGRESS)))
+    except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): remove it to start the run again, or restore it."
+        ) from None
+
+
 def record_start(folder: pathlib.Path, config: TrainConfig, devices: list[str]) -> None:
-    """Adds this start to environment.json: enough to know what a result came from."""
+    """Writes config.yaml, and adds this start to environment.json: what a result came from."""
+    for cut_short in folder.glob(".part-*"):  # by a kill
+        cut_short.unlink()
+    write_text(folder / CONFIG, config.to_yaml())
     path = folder / "environment.json"
     starts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     packages = ("keras-t3d", "keras", "tensorflow", "numpy", "av")
@@ -104,6 +131,10 @@ class EpochRecord(keras.callbacks.Callback):
         epochs_done: int. Epochs that the model has finished already.
         steps_per_epoch: int.
         batch_size: int. For the clips a second in the history.
+
+    Raises:
+        ValueError: at the end of an epoch whose loss is no number; the files stay
+            those of the epoch before.
     """
 
     def __init__(
@@ -113,7 +144,8 @@ class EpochRecord(keras.callbacks.Callback):
         self.folder = folder
         # A kill between history and last.keras leaves one epoch too many.
         self.history = read_history(folder)[:epochs_done]
-        self.clips_per_epoch = steps_per_epoch * batch_size
+        self.steps_per_epoch = steps_per_epoch
+        self.batch_size = batch_size
         self.started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -122,22 +154,33 @@ class EpochRecord(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seconds = time.perf_counter() - self.started
         values = {key: float(value) for key, value in (logs or {}).items()}
+        if not math.isfinite(values["loss"]):
+            raise ValueError(
+                f"The loss became {values['loss']} in epoch {epoch + 1}: the training diverged. "
+                "Use a lower optimizer.learning_rate in a new run. "
+                f"{self.folder} keeps the epoch before."
+            )
         values.pop("val_loss", None)  # its mean counts padded clips; val_cross_entropy does not
         row = {
             "epoch": epoch + 1,
             **values,
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
             "seconds": round(seconds, 3),
-            "clips_per_second": round(self.clips_per_epoch / seconds, 2),
+            "clips_per_second": round(self.steps_per_epoch * self.batch_size / seconds, 2),
         }
         is_best = MONITOR not in row or row[MONITOR] > max(
             (before[MONITOR] for before in self.history), default=-1.0
         )
         self.history.append(row)
         self._write_history()
-        for name in (BEST, LAST) if is_best else (LAST,):
-            with written_beside(self.folder / name) as part:
+        if is_best:
+            with written_beside(self.folder / BEST) as part:
                 self.model.save(part)
+        progress = Progress(epoch + 1, self.steps_per_epoch)
+        with written_beside(self.folder / LAST) as part:
+            self.model.save(part)
+            with zipfile.ZipFile(part, "a") as content:
+                content.writestr(_PROGRESS, json.dumps(dataclasses.asdict(progress)))
 
     def _write_history(self) -> None:
         with (

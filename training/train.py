@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_t3d.data.pipeline import load_clips, steps_per_epoch
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.evaluation.scores import check_class_names
 from keras_t3d.inference.load import load_keras_model
 from keras_t3d.models.names import create
 from keras_t3d.models.video_classifier import VideoClassifier
@@ -42,24 +43,21 @@ def train(
     shards = ShardSet.open(config.data.shards)
     steps = steps_per_epoch(shards, config.data.train_split, config.data.batch_size)
     strategy = _strategy(config.data.batch_size)
-    folder = run_directory.enter(run_dir, config)
-    last = folder / run_directory.LAST
+    folder = run_directory.check(run_dir, config)
+    progress = run_directory.read_progress(folder)
+    epochs_done = progress.epochs_done if progress else 0
 
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
-        if last.is_file():
-            model = load_keras_model(last)
+        if progress:
+            model = load_keras_model(folder / run_directory.LAST)
+            _check_same_shards(model, shards, progress, steps)
         else:
             model = _new_model(config, shards, init)
             _compile(model, config, steps)
-    epochs_done = int(model.optimizer.iterations.numpy()) // steps
-    if epochs_done >= config.epochs:
+    if epochs_done == config.epochs:
         print(f"{folder} has finished its {config.epochs} epochs.")
         return model
-    if epochs_done:
-        print(f"Going on after epoch {epochs_done} of {config.epochs}.")
-    devices = [device.name for device in tf.config.list_logical_devices()]
-    run_directory.record_start(folder, config, devices)
 
     training_clips = load_clips(
         shards,
@@ -73,13 +71,19 @@ def train(
         repeat=True,
         first_step=epochs_done * steps,
     )
+    validation_clips = _validation_clips(config, shards)
+    # From here on nothing in the configuration can be refused.
+    devices = [device.name for device in tf.config.list_logical_devices()]
+    run_directory.record_start(folder, config, devices)
+    if epochs_done:
+        print(f"Going on after epoch {epochs_done} of {config.epochs}.")
     with damage_named(shards):
         model.fit(
             training_clips,
             epochs=config.epochs,
             initial_epoch=epochs_done,
             steps_per_epoch=steps,
-            validation_data=_validation_clips(config, shards),
+            validation_data=validation_clips,
             callbacks=[
                 # Before EpochRecord, which must be the last to touch the disk.
                 keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
@@ -94,7 +98,8 @@ def train(
 
 def _strategy(batch_size: int) -> tf.distribute.Strategy:
     """All visible GPUs, or the CPU."""
-    strategy = tf.distribute.MirroredStrategy()
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
         raise ValueError(
@@ -102,6 +107,18 @@ def _strategy(batch_size: int) -> tf.distribute.Strategy:
             f"{-(-batch_size // replicas) * replicas}. Received: {batch_size}"
         )
     return strategy
+
+
+def _check_same_shards(
+    model: VideoClassifier, shards: ShardSet, progress: run_directory.Progress, steps: int
+) -> None:
+    check_class_names(model.class_names, shards)
+    if progress.steps_per_epoch != steps:
+        raise ValueError(
+            "The shards changed since the run began: use the same ones, or a new --run-dir. "
+            f"Received: {steps} steps an epoch in {shards.folder}, before it were "
+            f"{progress.steps_per_epoch}"
+        )
 
 
 def _new_model(config: TrainConfig, shards: ShardSet, init: str | None) -> VideoClassifier:

@@ -9,6 +9,7 @@ import csv
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -18,10 +19,11 @@ from typing import Any
 
 import loky
 
+from keras_t3d.artifact_files import LABELS, labels_text
 from keras_t3d.atomic import write_text, written_beside
 from keras_t3d.data.encode import EncodedVideo, encode_video
 from keras_t3d.data.shards.plan import PlannedShard, plan_shards
-from keras_t3d.data.shards.shard_set import LABELS, MANIFEST, REJECTS, checksum
+from keras_t3d.data.shards.shard_set import MANIFEST, REJECTS, checksum
 from keras_t3d.data.sources import Listing, VideoEntry, list_csv, list_folder
 from keras_t3d.data.sources.listing import SPLITS, Reject
 from keras_t3d.data.video import VideoError
@@ -121,7 +123,7 @@ def convert(
     rejects.sort(key=lambda reject: reject.source)
     _refuse_bad_outcome(out, done, rejects, max_rejects, made_folder)
 
-    write_text(out / LABELS, "".join(f"{name}\n" for name in listing.class_names))
+    write_text(out / LABELS, labels_text(listing.class_names))
     write_text(out / REJECTS, _rejects_csv(rejects))
     manifest = _manifest(listing, options, done, rejects)
     write_text(out / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
@@ -207,8 +209,11 @@ def _refuse_bad_outcome(
 ) -> None:
     if not any(shard["examples"] for shard in done):
         first = rejects[0]
+        for shard in done:
+            (out / shard["name"]).unlink()
+        shutil.rmtree(out / _PROGRESS)
         if made_folder:
-            shutil.rmtree(out)
+            out.rmdir()
         raise ValueError(
             f"Not one of {len(rejects)} files could be converted; the first, {first.source}: "
             f"{first.reason}"
@@ -280,14 +285,22 @@ def _encoded(
     def outcomes() -> Iterator[tuple[VideoEntry, Outcome]]:
         ahead: collections.deque[tuple[VideoEntry, concurrent.futures.Future[Outcome]]]
         ahead = collections.deque()
-        for entry in entries:
-            ahead.append((entry, pool.submit(_encode, entry.path, *arguments)))
-            if len(ahead) >= 4 * workers:  # bounds the encoded videos held in memory
-                first, outcome = ahead.popleft()
-                yield first, outcome.result()
-        while ahead:
+        for entry in itertools.chain(entries, itertools.repeat(None)):
+            if entry is not None:
+                ahead.append((entry, pool.submit(_encode, entry.path, *arguments)))
+                if len(ahead) < 4 * workers:  # bounds the encoded videos held in memory
+                    continue
+            if not ahead:
+                return
             first, outcome = ahead.popleft()
-            yield first, outcome.result()
+            try:
+                yield first, outcome.result()
+            except loky.process_executor.BrokenProcessPool:
+                raise RuntimeError(
+                    "A decoding process died, for want of memory or of a defect in the decoder, at "
+                    f"{first.video_id} or one of the {4 * workers} videos after it. Run again with "
+                    "fewer --workers to go on; move the video away if it dies again."
+                ) from None
 
     try:
         yield outcomes()

@@ -10,7 +10,9 @@ import numpy as np
 from PIL import Image
 
 from keras_t3d.clips import resize_frames, resized_size
-from keras_t3d.data.video import VideoReader
+from keras_t3d.data.video import VideoError, VideoReader
+
+_MOST_BYTES = 2**30  # a record, a protocol buffer, holds less than 2 GiB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,15 +52,18 @@ def encode_video(
         An EncodedVideo.
 
     Raises:
-        VideoError: if not one frame decodes.
+        VideoError: if not one frame decodes, or they take more than 1 GiB.
     """
     frames = []
-    height = width = 0
+    height = width = size = 0
     with VideoReader(path, threads=1) as reader:  # the workers fill the cores
         for frame in reader:
             stored = _shrunk(frame, short_side)
             height, width = stored.shape[:2]
             frames.append(_jpeg(stored, jpeg_quality))
+            size += len(frames[-1])
+            if size > _MOST_BYTES:
+                raise VideoError(f"Too long for one record, cut it into parts: {path}")
     return EncodedVideo(tuple(frames), height, width, reader.fps, reader.damage)
 
 

@@ -94,6 +94,8 @@ def load_clips(
     shards = _opened(shards, split, spec)
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1, for example 32. Received: {batch_size}")
+    if shuffle_buffer < 1:
+        raise ValueError(f"`shuffle_buffer` must be at least 1. Received: {shuffle_buffer}")
     if training:
         augmentation = augmentation or Augmentation()
         steps = steps_per_epoch(shards, split, batch_size)
@@ -208,8 +210,8 @@ def _opened(shards: str | os.PathLike[str] | ShardSet, split: str, spec: ClipSpe
     shards.check_split(split)
     if shards.short_side < spec.resize:
         raise ValueError(
-            f"The shards {shards.folder} hold frames of short side {shards.short_side}, fewer "
-            f"pixels than the ClipSpec resizes to. Convert the videos with --short-side "
+            f"The shards {shards.folder} were converted with --short-side {shards.short_side}, "
+            f"fewer pixels than the ClipSpec resizes to. Convert the videos with --short-side "
             f"{spec.resize}, or use a spec with resize of at most {shards.short_side}. "
             f"Received: resize={spec.resize}"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import TracebackType
 
 import av
@@ -67,7 +67,9 @@ class VideoReader:
             raise VideoError(f"No such video file: {self.path}")
         try:
             # Metadata in another encoding than UTF-8 is no reason to refuse the pictures.
-            self._container = av.open(self.path, metadata_errors="ignore")
+            # Absolute, so that no name is taken for a protocol ("12:30.mp4").
+            path = os.path.abspath(self.path)
+            self._container = av.open(path, metadata_errors="ignore")
         except (av.FFmpegError, OSError, ValueError) as error:
             raise VideoError(
                 f"Cannot be opened as a video ({_reason(error)}): {self.path}"
@@ -92,27 +94,51 @@ class VideoReader:
         self._container.close()
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        for _, frame in self._decoded():
+            yield self._pixels(frame)
+
+    def count(self) -> int:
+        """Returns how many frames decode, without turning them into pixels."""
+        return sum(1 for _ in self._decoded())
+
+    def pick(self, indices: Collection[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """Gives (index, frame) of the frames with these indices, in order; the rest is passed over.
+
+        Args:
+            indices: ints, from 0.
+        """
+        wanted = set(indices)
+        for index, frame in self._decoded():
+            if index in wanted:
+                yield index, self._pixels(frame)
+
+    def _decoded(self) -> Iterator[tuple[int, av.VideoFrame]]:
         decoded = 0
-        size: tuple[int, int] | None = None
         frames = self._container.decode(self._stream)
         while True:
             try:
                 frame = next(frames, None)
-                if frame is None:
-                    break
-                size = size or (frame.width, frame.height)
-                pixels = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
             except (av.FFmpegError, OSError, ValueError) as error:
                 self.damage = f"decoder error after {decoded} frames ({_reason(error)})"
                 break
+            if frame is None:
+                break
+            if decoded == 0:
+                self._size = (frame.width, frame.height)
+            yield decoded, frame
             decoded += 1
-            yield _upright(pixels, frame.rotation)
         if decoded == 0:
             cause = self.damage or "it holds none"
             raise VideoError(f"No frame could be decoded ({cause}): {self.path}")
         promised = self._stream.frames
         if self.damage is None and promised > decoded:
             self.damage = f"header says {promised} frames, {decoded} decode"
+
+    def _pixels(self, frame: av.VideoFrame) -> np.ndarray:
+        width, height = self._size
+        return _upright(
+            frame.to_ndarray(format="rgb24", width=width, height=height), frame.rotation
+        )
 
 
 def read_video(path: str | os.PathLike[str], threads: int = 0) -> Video:

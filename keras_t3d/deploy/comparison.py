@@ -100,5 +100,5 @@ def check_difference(difference: float, tolerance: float) -> None:
     if not difference <= tolerance:  # so that NaN fails too
         raise RuntimeError(
             f"The exported network gives other probabilities than the Keras model: they differ by "
-            f"up to {difference:.2e}, and {tolerance:.0e} is allowed. Nothing was written."
+            f"up to {difference:.2e}, and {tolerance:.0e} is allowed."
         )

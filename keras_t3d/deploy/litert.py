@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import zipfile
 from pathlib import Path
@@ -15,6 +14,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
+from keras_t3d.artifact_files import artifact_texts
 from keras_t3d.atomic import written_beside
 from keras_t3d.deploy.comparison import (
     check_classifier,
@@ -216,7 +216,5 @@ def _append_associated_files(path: Path, model: VideoClassifier) -> None:
     """Adds the zip that TFLite readers know as associated files; the flatbuffer ignores it."""
     fixed = (1980, 1, 1, 0, 0, 0)  # so that one model gives one file, whenever it is written
     with zipfile.ZipFile(path, "a") as associated:
-        labels = "".join(f"{name}\n" for name in model.class_names)
-        associated.writestr(zipfile.ZipInfo("labels.txt", fixed), labels)
-        spec = json.dumps(model.clip_spec.get_config(), indent=2)
-        associated.writestr(zipfile.ZipInfo("clip_spec.json", fixed), spec + "\n")
+        for name, text in artifact_texts(model.class_names, model.clip_spec).items():
+            associated.writestr(zipfile.ZipInfo(name, fixed), text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_t3d.artifact_files import artifact_texts
 from keras_t3d.atomic import written_beside
 from keras_t3d.clips import (
     ClipSpec,
@@ -142,10 +142,8 @@ def _last_version(directory: Path) -> int:
 
 def _write_extra_assets(directory: Path, model: VideoClassifier) -> None:
     directory.mkdir()
-    labels = "".join(f"{name}\n" for name in model.class_names)
-    (directory / "labels.txt").write_text(labels, encoding="utf-8")
-    spec = json.dumps(model.clip_spec.get_config(), indent=2)
-    (directory / "clip_spec.json").write_text(spec + "\n", encoding="utf-8")
+    for name, text in artifact_texts(model.class_names, model.clip_spec).items():
+        (directory / name).write_text(text, encoding="utf-8")
 
 
 # The signatures.

@@ -51,7 +51,7 @@ def _predictions_csv(scores: VideoScores) -> str:
         best = int(probabilities.argmax())
         row = [video, scores.class_names[label], scores.class_names[best], probabilities[best]]
         writer.writerow([*row[:3], *(f"{value:.6f}" for value in (row[3], *probabilities))])
-    return text.getvalue().encode("utf-8", "replace").decode()
+    return text.getvalue()
 
 
 def _draw_confusion(counts: np.ndarray, names: tuple[str, ...], path: pathlib.Path) -> None:

@@ -89,6 +89,12 @@ def score_videos(
             progress(len(view_ids) // per_video, total)
     # The views of a video lie next to each other.
     scores = np.concatenate(view_scores).reshape(total, per_video, -1)
+    if not np.isfinite(scores).all():
+        raise ValueError(
+            "The model gives probabilities that are no numbers (NaN): its training diverged. Train "
+            "again with a lower learning rate. "
+            f"Received: {np.isnan(scores).any(axis=(1, 2)).sum()} of {total} videos without a score"
+        )
     return VideoScores(
         video_ids=tuple(name.decode("utf-8", "surrogateescape") for name in view_ids[::per_video]),
         labels=np.concatenate(view_labels)[::per_video],

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_t3d.clips import ClipSpec
+from keras_t3d.artifact_files import read_artifact
 
 
 class LiteRTPredictor:
@@ -27,15 +26,12 @@ class LiteRTPredictor:
         path = os.fspath(path)
         try:
             with zipfile.ZipFile(path) as files:
-                config = json.loads(files.read("clip_spec.json"))
-                names = files.read("labels.txt").decode("utf-8").splitlines()
+                self.class_names, self.clip_spec = read_artifact(files.read)
         except (OSError, KeyError, ValueError, zipfile.BadZipFile):
             raise ValueError(
                 "Expected a .tflite file with its labels and ClipSpec inside, as `keras-t3d export "
                 f"tflite MODEL OUT.tflite` writes. Received: {path}"
             ) from None
-        self.clip_spec = ClipSpec.from_config(config)
-        self.class_names = tuple(names)
         try:
             interpreter = Interpreter(path, num_threads=threads or os.cpu_count())
         except ValueError as error:

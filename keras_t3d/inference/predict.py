@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import Any
 
 import numpy as np
 
-from keras_t3d.clips import ClipSpec, resize_frames, resized_size, take_view, view_starts
+from keras_t3d.clips import (
+    ClipSpec,
+    clip_frames,
+    resize_frames,
+    resized_size,
+    take_view,
+    view_starts,
+)
 from keras_t3d.data.video import VideoReader
 from keras_t3d.inference.load import load_predictor
 
@@ -24,7 +32,8 @@ def predict_video(
 
     Args:
         model: a VideoClassifier, a Predictor, or the path of a `.keras` file, a
-            SavedModel folder or a `.tflite` file.
+            SavedModel folder or a `.tflite` file. For many videos, load it once
+            with `load_predictor`.
         path: path of the video.
         top: int. How many classes to return. Defaults to `5`.
         num_views: int. Views to score; None takes as many as cover the video
@@ -45,21 +54,27 @@ def predict_video(
     if top < 1:
         raise ValueError(f"`top` must be at least 1. Received: {top}")
     predictor = load_predictor(model)
-    spec = predictor.clip_spec
-    frames = _resized_frames(path, spec)
-    if num_views is None:
-        num_views = min(-(-len(frames) // spec.span), _MOST_VIEWS)
-    views = [take_view(frames, spec, start) for start in view_starts(len(frames), spec, num_views)]
+    views = _views(path, predictor.clip_spec, num_views)
     # One view at a time: a clip of the larger networks needs hundreds of megabytes.
     scores = np.mean([predictor.probabilities(view[None])[0] for view in views], axis=0)
     best = np.argsort(-scores, kind="stable")[:top]
     return [(predictor.class_names[index], float(scores[index])) for index in best]
 
 
-def _resized_frames(path: str | os.PathLike[str], spec: ClipSpec) -> np.ndarray:
-    """All frames at the view's scale, resized one by one: large videos fit in memory."""
+def _views(path: str | os.PathLike[str], spec: ClipSpec, num_views: int | None) -> list[np.ndarray]:
+    """Decodes twice, first to count: so that only the frames of the views are ever held."""
     with VideoReader(path) as reader:
-        return np.stack([_resized(frame, spec.resize) for frame in reader])
+        num_frames = reader.count()
+    if num_views is None:
+        num_views = min(-(-num_frames // spec.span), _MOST_VIEWS)
+    clips = [clip_frames(num_frames, spec, s) for s in view_starts(num_frames, spec, num_views)]
+    with VideoReader(path) as reader:
+        frames = {
+            index: _resized(frame, spec.resize)
+            for index, frame in reader.pick({int(index) for clip in clips for index in clip})
+        }
+    still = dataclasses.replace(spec, frame_stride=1)  # the frames are chosen already
+    return [take_view(np.stack([frames[index] for index in clip]), still) for clip in clips]
 
 
 def _resized(frame: np.ndarray, short_side: int) -> np.ndarray:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 
-from keras_t3d.clips import ClipSpec
+from keras_t3d.artifact_files import read_artifact
 
 
 class SavedModelPredictor:
@@ -27,15 +26,12 @@ class SavedModelPredictor:
         version = _newest_version(pathlib.Path(folder))
         extra = version / "assets.extra"
         try:
-            config = json.loads((extra / "clip_spec.json").read_text(encoding="utf-8"))
-            names = (extra / "labels.txt").read_text(encoding="utf-8").splitlines()
-        except OSError:
+            self.class_names, self.clip_spec = read_artifact(lambda n: (extra / n).read_bytes())
+        except (OSError, ValueError):
             raise ValueError(
                 "The SavedModel does not say what clips it reads: export it with `keras-t3d export "
                 f"saved-model MODEL OUT`. Received: {version}, without assets.extra/clip_spec.json"
             ) from None
-        self.clip_spec = ClipSpec.from_config(config)
-        self.class_names = tuple(names)
         self._loaded = tf.saved_model.load(str(version))  # keeps the variables alive
         self._views = self._loaded.signatures["views"]
 
@@ -49,7 +45,7 @@ def _newest_version(folder: pathlib.Path) -> pathlib.Path:
     versions = [
         path
         for path in (folder.iterdir() if folder.is_dir() else ())
-        if path.name.isdigit() and (path / "saved_model.pb").is_file()
+        if path.name.isdecimal() and (path / "saved_model.pb").is_file()
     ]
     if not versions:
         raise ValueError(

@@ -80,7 +80,7 @@ class DenseNet3D(VideoClassifier):
         dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         input_shape = _checked_input_shape(input_shape)
         spec = ClipSpec.for_input_shape(input_shape) if clip_spec is None else clip_spec
-        _check_counts(num_classes, block_layers, dropout)
+        _check_counts(num_classes, block_layers, stem_kernel, dropout)
         _check_strides(input_shape, stem_stride, stem_pool_stride, len(block_layers) - 1)
 
         inputs = keras.Input(input_shape, name="clips", dtype="float32")
@@ -344,7 +344,9 @@ def _checked_input_shape(input_shape: Sequence[int]) -> tuple[int, int, int, int
     return shape
 
 
-def _check_counts(num_classes: int, block_layers: Sequence[int], dropout: float) -> None:
+def _check_counts(
+    num_classes: int, block_layers: Sequence[int], stem_kernel: Sequence[int], dropout: float
+) -> None:
     if not isinstance(num_classes, int) or num_classes < 1:
         raise ValueError(
             f"`num_classes` must be a whole number of at least 1. Received: {num_classes!r}"
@@ -353,6 +355,11 @@ def _check_counts(num_classes: int, block_layers: Sequence[int], dropout: float)
         raise ValueError(
             "`block_layers` must be the number of dense layers of each block, "
             f"for example (6, 12, 24, 16). Received: {block_layers!r}"
+        )
+    if len(stem_kernel) != 3 or not all(size % 2 for size in stem_kernel):
+        raise ValueError(
+            "`stem_kernel` must be three odd numbers (time, height, width), for example (3, 7, 7). "
+            f"Received: {stem_kernel!r}"
         )
     if not 0 <= dropout < 1:
         raise ValueError(f"`dropout` must be in [0, 1), for example 0.5. Received: {dropout!r}")

@@ -54,4 +54,12 @@ def create(
         raise ValueError(
             f"No model of that name.{hint} The names are {list_models()}. Received: {name!r}"
         )
-    return _FACTORIES[name](input_shape=input_shape, num_classes=num_classes, **kwargs)
+    try:
+        return _FACTORIES[name](input_shape=input_shape, num_classes=num_classes, **kwargs)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise ValueError(
+            f"{name} has no such option ({error}). The docstring of its class has them all. "
+            f"Received: {sorted(kwargs)}"
+        ) from None

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_t3d.artifact_files import is_class_name
 from keras_t3d.clips import ClipSpec
 
 EMBEDDING = "embedding"  # name of the layer whose output the classifying layer reads
@@ -160,7 +161,7 @@ def _checked_class_names(names: Sequence[str] | None, num_classes: int) -> tuple
             f"`class_names` must be {num_classes} names, one for each class. Received: {names!r}"
         )
     # A name stands on one line of labels.txt; its line is its id.
-    bad = [name for name in names if not isinstance(name, str) or not name.strip() or "\n" in name]
+    bad = [name for name in names if not is_class_name(name)]
     doubled = sorted({name for name in names if list(names).count(name) > 1} - set(bad))
     if bad or doubled:
         raise ValueError(

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import shutil
 
 import numpy as np
@@ -123,6 +124,27 @@ def test_nothing_decodable_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="Not one of 2 files"):
         convert(tmp_path / "v", tmp_path / "out", workers=1)
     assert not (tmp_path / "out").exists()
+
+
+def test_nothing_decodable_leaves_an_empty_folder_empty(tmp_path):
+    (tmp_path / "out").mkdir()
+    for label in "ab":
+        (tmp_path / "v" / "train" / label).mkdir(parents=True)
+        (tmp_path / "v" / "train" / label / "x.mp4").write_bytes(b"")
+    with pytest.raises(ValueError, match="Not one of 2 files"):
+        convert(tmp_path / "v", tmp_path / "out", workers=1)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_names_that_are_not_utf8_are_converted_and_reported(videos, tmp_path):
+    source = os.fsencode(shutil.copytree(videos / "test", tmp_path / "videos" / "test"))
+    good = next((videos / "test" / "dark").iterdir())
+    shutil.copy(os.fsencode(good), source + b"/dark/g\xfft.mp4")
+    with open(source + b"/dark/b\xffd.mp4", "wb"):
+        pass
+    report = convert(tmp_path / "videos", tmp_path / "out", workers=2)
+    assert report.videos["test"] == 9
+    assert "b\\udcffd.mp4" in (tmp_path / "out" / "rejects.csv").read_text()
 
 
 def test_an_output_folder_that_exists_is_left_alone(videos, shards, tmp_path):

@@ -93,7 +93,7 @@ def video_scores(model, motion_set, arrange, views=3):
 
 
 def test_clips_in_order_are_learnt(motion_set):
-    model = train_on_clips(motion_set, in_order, epochs=14)
+    model = train_on_clips(motion_set, in_order, epochs=12)
     scores = video_scores(model, motion_set, in_order)
     assert np.mean(scores.argmax(-1) == motion_set["test"][1]) >= 0.95
 
@@ -119,7 +119,7 @@ def test_single_frames_tell_nothing(motion_set, instant):
     frames, labels = ({split: part[i] for split, part in motion_set.items()} for i in (0, 1))
     dataset = tf.data.Dataset.from_tensor_slices((frames["train"][:, instant], labels["train"]))
     model = frame_classifier()
-    known = train(model, dataset.shuffle(len(labels["train"])).batch(BATCH), epochs=25)
+    known = train(model, dataset.shuffle(len(labels["train"])).batch(BATCH), epochs=15)
     assert known > 0.9  # it had what it takes to learn
     chosen = model.predict(frames["test"][:, instant], verbose=0).argmax(-1)
     chance = 1 / len(MOTION_CLASSES)
@@ -130,8 +130,7 @@ def frame_classifier():
     x = inputs = keras.Input((SPEC.resize, SPEC.resize, 3))
     x = keras.layers.Rescaling(1 / 127.5, -1)(x)
     for filters in (32, 64, 96, 128):
-        x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-        x = keras.layers.BatchNormalization(momentum=0.9)(x)
-        x = keras.layers.MaxPooling2D(2)(keras.layers.ReLU()(x))
-    x = keras.layers.GlobalAveragePooling2D()(x)
+        x = keras.layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False)(x)
+        x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9)(x))
+    x = keras.layers.Flatten()(x)  # it may learn by heart where an object lies
     return keras.Model(inputs, keras.layers.Dense(len(MOTION_CLASSES))(x))

@@ -33,6 +33,13 @@ class TestFolder:
         (reject,) = list_folder(tmp_path).rejects
         assert (reject.source, reject.stage) == ("train/b/notes.txt", "list")
 
+    def test_files_outside_class_folders_and_broken_links_are_rejects(self, tmp_path):
+        touch(tmp_path, "train/a/1.mp4", "train/b/2.mp4", "train/loose.mp4", "top.mp4")
+        (tmp_path / "train" / "a" / "link.mp4").symlink_to("nowhere.mp4")
+        rejects = {r.source: r.reason for r in list_folder(tmp_path).rejects}
+        assert set(rejects) == {"train/loose.mp4", "top.mp4", "train/a/link.mp4"}
+        assert "no class folder" in rejects["top.mp4"]
+
     def test_class_folders_need_a_ratio(self, tmp_path):
         touch(tmp_path, "a/1.mp4", "b/2.mp4")
         with pytest.raises(ValueError, match=r"--split-ratio 0\.8"):
@@ -81,6 +88,12 @@ class TestCsv:
     def test_file_is_path_and_other_columns_are_left_alone(self, tmp_path):
         path = self.write(tmp_path, "file,label,group,split\nv/1.mp4,a,x,train\nv/2.mp4,b,y,test\n")
         assert len(list_csv(path).entries) == 2
+
+    def test_another_encoding_says_so(self, tmp_path):
+        path = self.write(tmp_path, "")
+        path.write_bytes("path,label,split\nv/1.mp4,caf\xe9,train\n".encode("latin-1"))
+        with pytest.raises(ValueError, match=r"must be UTF-8.*list\.csv"):
+            list_csv(path)
 
     def test_missing_files_are_rejects(self, tmp_path):
         text = "path,label,split\nv/1.mp4,a,train\nv/2.mp4,b,test\nv/3.mp4,b,test\n"
@@ -139,5 +152,7 @@ class TestSplitting:
         touch(tmp_path, "a/1.mp4", "b/2.mp4")
         with pytest.raises(ValueError, match=r"does not match '1\.mp4'"):
             list_folder(tmp_path, split_ratio="0.5", group_regex=r"(film\d+)")
+        with pytest.raises(ValueError, match="does not match"):
+            list_folder(tmp_path, split_ratio="0.5", group_regex=r"(zz)?\d")
         with pytest.raises(ValueError, match="regular expression"):
             list_folder(tmp_path, split_ratio="0.5", group_regex="(")

@@ -65,6 +65,22 @@ def test_files_that_are_no_videos_say_so(tmp_path, name, content, said):
         read_video(tmp_path / name)
 
 
+def test_counting_and_picking(tmp_path):
+    path = write_video(tmp_path / "a.mp4", counting_frames(30))
+    with VideoReader(path) as video:
+        assert video.count() == 30
+    with VideoReader(path) as video:
+        picked = dict(video.pick([3, 17, 29]))
+    assert list(picked) == [3, 17, 29]
+    assert frame_numbers(np.stack(list(picked.values()))) == [3, 17, 29]
+
+
+def test_a_name_like_a_protocol_is_a_file(tmp_path, monkeypatch):
+    write_video(tmp_path / "a.mp4", counting_frames(3)).rename(tmp_path / "12:30.mp4")
+    monkeypatch.chdir(tmp_path)
+    assert len(read_video("12:30.mp4").frames) == 3
+
+
 def test_a_missing_file_and_a_folder_say_so(tmp_path):
     for path in (tmp_path / "none.mp4", tmp_path):
         with pytest.raises(VideoError, match="No such video file"):

@@ -76,6 +76,17 @@ def test_a_video_scores_the_mean_of_its_views(model, shards):
     assert scores.labels.tolist() == [label for *_, label in records(shards, "test")]
 
 
+def test_a_model_that_gives_nan_is_no_perfect_model(model, shards):
+    class Diverged:
+        clip_spec, class_names = model.clip_spec, model.class_names
+
+        def probabilities(self, clips):
+            return np.full((len(clips), 2), np.nan, np.float32)
+
+    with pytest.raises(ValueError, match="diverged"):
+        score_videos(Diverged(), shards, "test")
+
+
 def test_two_evaluations_give_the_same_bytes(model, shards, tmp_path):
     for name in ("a", "b"):
         scores = score_videos(load_predictor(model), shards, "test", num_views=2)

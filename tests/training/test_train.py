@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from keras_t3d.data import convert
 from keras_t3d.training import run_directory
 from keras_t3d.training.config import (
     TrainConfig,
@@ -18,6 +20,7 @@ from keras_t3d.training.config import (
     parse_config,
     recipe_names,
 )
+from keras_t3d.training.evaluate import evaluate
 from keras_t3d.training.train import train
 
 TINY = {
@@ -74,7 +77,7 @@ class TestConfig:
             (["--epochs", "0"], "epochs"),
             (["--epochz", "1"], "Did you mean epochs"),
             (["--data.batchsize", "1"], "Did you mean data.batch_size"),
-            (["--optimizer.schedule", "step"], "step_epochs"),
+            (["--optimizer.schedule", "step", "--optimizer.warmup_epochs", "0"], "step_epochs"),
             (["--clip.crop", "900"], "crop"),
             (["--seed", "-1"], "seed"),
         ],
@@ -158,6 +161,17 @@ class TestRun:
         with pytest.raises(ValueError, match="another configuration"):
             train(read(tmp_path / "c.yaml", "--seed", "5"), run)
 
+    def test_shards_that_changed_are_refused(self, finished, videos, tmp_path):
+        config, run = finished
+        copy = shutil.copytree(run, tmp_path / "run")
+        other = convert(videos, tmp_path / "other", short_side=40, workers=1)
+        (other.folder / "labels.txt").write_text("bright\nzebra\n")
+        (copy / "config.yaml").write_text(
+            config.to_yaml().replace(config.data.shards, str(other.folder))
+        )
+        with pytest.raises(ValueError, match=r"the model lacks \['zebra'\]"):
+            train(read(copy / "config.yaml"), copy)
+
     def test_init_takes_weights_over(self, finished, tmp_path, capsys):
         config, run = finished
         (tmp_path / "c.yaml").write_text(config.to_yaml())
@@ -203,9 +217,80 @@ class TestBadInput:
     def test_an_unknown_model_leaves_no_run(self, config_file, tmp_path):
         with pytest.raises(ValueError, match="Did you mean"):
             train(read(config_file, "--model.name", "t3d_tinny"), tmp_path / "run")
-        assert not (tmp_path / "run" / "last.keras").exists()
+        assert not (tmp_path / "run").exists()
+        with pytest.raises(ValueError, match="no such option"):
+            train(read(config_file, "--model.options", "{foo: 1}"), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
 
     def test_shards_smaller_than_the_clip_are_refused(self, config_file, tmp_path):
         flags = ["--clip.resize", "128", "--clip.crop", "112"]
         with pytest.raises(ValueError, match="--short-side 128"):
             train(read(config_file, *flags), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+    def test_a_diverged_run_keeps_the_epoch_before(self, config_file, tmp_path):
+        with pytest.raises(ValueError, match=r"diverged.*learning_rate"):
+            train(read(config_file, "--optimizer.learning_rate", "1e30"), tmp_path / "run")
+        assert not list((tmp_path / "run").glob("*.keras"))
+        assert run_directory.read_history(tmp_path / "run") == []
+
+    def test_a_damaged_last_model_says_so(self, config_file, tmp_path):
+        config = read(config_file)
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "config.yaml").write_text(config.to_yaml())
+        (tmp_path / "run" / "last.keras").write_bytes(b"half of a model")
+        with pytest.raises(ValueError, match=r"last\.keras is damaged"):
+            train(config, tmp_path / "run")
+
+    def test_half_broken_videos_still_train(self, videos, config_file, tmp_path):
+        source = shutil.copytree(videos, tmp_path / "videos")
+        for number, path in enumerate(sorted(source.glob("train/*/*.mp4"))):
+            if number % 2:
+                path.write_bytes(path.read_bytes()[:200])
+        convert(source, tmp_path / "shards", short_side=40, workers=1)
+        flags = ["--data.shards", str(tmp_path / "shards"), "--epochs", "1"]
+        flags += ["--optimizer.warmup_epochs", "0"]
+        train(read(config_file, *flags), tmp_path / "run")
+        assert len(run_directory.read_history(tmp_path / "run")) == 1
+
+
+class TestDevices:
+    def test_two_devices_with_an_uneven_last_validation_batch(self, config_file, tmp_path):
+        """8 validation videos in batches of 6: the second batch is mostly padding."""
+        code = f"""
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from keras_t3d.cli import main
+flags = "--data.batch_size 6 --epochs 1 --optimizer.warmup_epochs 0".split()
+code = main(["train", "--config", {str(config_file)!r}, "--run-dir", {str(tmp_path / "run")!r}, *flags])
+assert code == 0
+"""
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+        (start,) = json.loads((tmp_path / "run" / "environment.json").read_text())
+        assert len(start["devices"]) == 2
+        (epoch,) = run_directory.read_history(tmp_path / "run")
+        assert all(np.isfinite(value) for value in epoch.values())
+        config = read(config_file)
+        exact = evaluate(
+            str(tmp_path / "run" / "last.keras"),
+            config.data.shards,
+            "test",
+            str(tmp_path / "report"),
+        )
+        assert epoch["val_top1"] == pytest.approx(exact["top1"], abs=1e-6)
+
+    def test_a_batch_that_does_not_divide_is_refused(self, config_file, tmp_path):
+        code = f"""
+import sys, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from keras_t3d.cli import main
+sys.exit(main(["train", "--config", {str(config_file)!r}, "--run-dir", {str(tmp_path / "run")!r}]))
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert "multiple of the 2 devices, for example 6" in done.stderr
+        assert not (tmp_path / "run").exists()

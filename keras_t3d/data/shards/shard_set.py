@@ -9,7 +9,8 @@ import os
 import pathlib
 from typing import Any
 
-LABELS = "labels.txt"
+from keras_t3d.artifact_files import LABELS
+
 MANIFEST = "manifest.json"
 REJECTS = "rejects.csv"
 

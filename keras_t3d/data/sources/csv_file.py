@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import pathlib
 
@@ -48,7 +49,7 @@ def list_csv(
             "--layout csv needs a csv file with the columns path,label,split, "
             f"for example videos/manifest.csv. Received: {path}"
         )
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with io.StringIO(_text(path), newline="") as file:
         reader = csv.DictReader(file)
         columns = [name.strip() for name in reader.fieldnames or ()]
         reader.fieldnames = columns
@@ -95,6 +96,15 @@ def list_csv(
         else:
             rejects.append(Reject(name, "list", "no such file"))
     return make_listing(path, entries, rejects)
+
+
+def _text(path: pathlib.Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"The csv file must be UTF-8: save it as that. Received: {path} ({error})"
+        ) from None
 
 
 def _split_name(value: str | None, line: int, path: pathlib.Path) -> str:

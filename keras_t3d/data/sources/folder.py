@@ -75,10 +75,19 @@ def list_folder(
         if split_names
         else [(label, None) for label in folders]
     )
+    for folder in (root, *(folders if split_names else ())):
+        rejects += [
+            Reject(path.relative_to(root).as_posix(), "list", "lies in no class folder")
+            for path in _visible(folder)
+            if not path.is_dir()
+        ]
     for class_folder, named_split in class_folders:
         for path in sorted(class_folder.rglob("*")):
             below = path.relative_to(root)
-            if not path.is_file() or any(part.startswith(".") for part in below.parts):
+            if path.is_dir() or any(part.startswith(".") for part in below.parts):
+                continue
+            if not path.is_file():
+                rejects.append(Reject(below.as_posix(), "list", "no such file: a broken link"))
                 continue
             if path.suffix.lower() not in VIDEO_SUFFIXES:
                 rejects.append(Reject(below.as_posix(), "list", "not a video file's suffix"))
@@ -89,4 +98,8 @@ def list_folder(
 
 
 def _visible_folders(folder: pathlib.Path) -> list[pathlib.Path]:
-    return sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.is_dir())
+    return [path for path in _visible(folder) if path.is_dir()]
+
+
+def _visible(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 
+from keras_t3d.artifact_files import is_class_name
+
 SPLITS = ("train", "val", "test")
 
 
@@ -71,8 +73,7 @@ def make_listing(
             f"Received: only {class_names[0]!r} in {os.fspath(source)}"
         )
     for name in class_names:
-        # A class is a line of labels.txt, which is UTF-8.
-        if not name.isprintable() or name != name.strip():
+        if not is_class_name(name):
             raise ValueError(
                 "A class name must be printable text in one line, for example 'brush hair'. "
                 f"Received: {name!r} in {os.fspath(source)}"

@@ -65,18 +65,21 @@ def split_by_hash(
     Raises:
         ValueError: if the pattern does not match the name.
     """
-    group = name
-    if group_regex is not None:
-        match = group_regex.search(name)
-        if match is None:
-            raise ValueError(
-                "--group-regex must match the name of every video. "
-                f"Received: {group_regex.pattern!r}, which does not match {name!r}"
-            )
-        group = match.group(1) if group_regex.groups else match.group(0)
+    group = name if group_regex is None else _group(name, group_regex)
     digest = hashlib.sha256(group.encode("utf-8", "surrogateescape")).digest()
     position = int.from_bytes(digest[:8], "big") / 2**64
     train, val, _ = shares
     if position < train:
         return SPLITS[0]
     return SPLITS[1] if position < train + val else SPLITS[2]
+
+
+def _group(name: str, group_regex: re.Pattern[str]) -> str:
+    match = group_regex.search(name)
+    group = match and match.group(1 if group_regex.groups else 0)
+    if group is None:
+        raise ValueError(
+            "--group-regex must match the name of every video. "
+            f"Received: {group_regex.pattern!r}, which does not match {name!r}"
+        )
+    return group
