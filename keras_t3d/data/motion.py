@@ -9,17 +9,15 @@ other.
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import loky
 import numpy as np
 
+from keras_t3d.atomic import written_beside
 from keras_t3d.clips import ClipSpec, take_view
 from keras_t3d.data import motion_rendering
 
@@ -193,8 +191,7 @@ def write_motion_set(
         num_frames: int. Frames in each video. Defaults to `32`.
         size: int. Side of the frames, in pixels, even, at least 32. Defaults to `64`.
         fps: int. Frames per second that the files declare. Defaults to `16`.
-        workers: int. Processes that render. Above 1, the calling script needs the
-            usual `if __name__ == "__main__":`. Defaults to `1`.
+        workers: int. Processes that render. Defaults to `1`.
         progress: function of two ints, videos written and videos in all, called
             after each video. Defaults to `None`.
 
@@ -222,7 +219,13 @@ def write_motion_set(
     _check_size(size)
 
     directory = Path(directory)
-    with _written_whole(directory) as unfinished:
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ValueError(
+            "`directory` must be a folder that does not exist yet, or an empty one, "
+            "so that no other videos mix with the set, for example 'videos/motion'. "
+            f"Received: {str(directory)!r}"
+        )
+    with written_beside(directory) as unfinished:
         videos = [
             _Video(
                 unfinished / split / class_name / f"{class_name}_{index:04d}.mp4",
@@ -244,36 +247,15 @@ def write_motion_set(
     return directory
 
 
-@contextlib.contextmanager
-def _written_whole(directory: Path) -> Iterator[Path]:
-    """Gives a folder beside `directory` to write into, which becomes it at the end."""
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ValueError(
-            "`directory` must be a folder that does not exist yet, or an empty one, "
-            "so that no other videos mix with the set, for example 'videos/motion'. "
-            f"Received: {str(directory)!r}"
-        )
-    unfinished = directory.absolute().with_name(f".{directory.name}.unfinished-{os.getpid()}")
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-        os.replace(unfinished, directory)  # an empty folder gives way
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
 def _write_videos(videos: Sequence[_Video], workers: int) -> Iterator[None]:
     if workers == 1:
         yield from map(_write_video, videos)
         return
-    # Forking would copy the locks of TensorFlow's threads, held or not.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) as pool:
-        try:
-            yield from pool.map(_write_video, videos, chunksize=8)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    pool = loky.ProcessPoolExecutor(workers)
+    try:
+        yield from pool.map(_write_video, videos, chunksize=8)
+    finally:
+        pool.shutdown(wait=True, kill_workers=True)
 
 
 def _write_video(video: _Video) -> None:

@@ -263,8 +263,8 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from keras_t3d.cli import main
 flags = "--data.batch_size 6 --epochs 1 --optimizer.warmup_epochs 0".split()
-code = main(["train", "--config", {str(config_file)!r}, "--run-dir", {str(tmp_path / "run")!r}, *flags])
-assert code == 0
+words = ["train", "--config", {str(config_file)!r}, "--run-dir", {str(tmp_path / "run")!r}]
+assert main([*words, *flags]) == 0
 """
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
         (start,) = json.loads((tmp_path / "run" / "environment.json").read_text())
