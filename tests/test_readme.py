@@ -1,0 +1,64 @@
+"""What the README tells a user to type works, at small size."""
+
+import pathlib
+import re
+import shlex
+import shutil
+
+import pytest
+
+from keras_t3d.cli import main
+
+README = (pathlib.Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+SMALL = shlex.split(
+    "--model.name t3d_tiny --clip.num_frames 8 --clip.resize 36 --clip.crop 32 "
+    "--data.batch_size 4 --epochs 1 --optimizer.warmup_epochs 0"
+)
+
+
+def block(heading, language=""):
+    """The first fenced block below a heading."""
+    section = README.split(f"## {heading}\n")[1]
+    return re.search(rf"```{language}\n(.*?)```", section, re.DOTALL).group(1)
+
+
+@pytest.fixture
+def folder(videos, shards, tmp_path, monkeypatch):
+    """A folder like the README's reader has: videos/, shards of them, and one clip."""
+    for split in ("train", "test"):
+        for label in ("bright", "dark"):
+            shutil.copytree(videos / split / label, tmp_path / "videos" / label, dirs_exist_ok=True)
+    shutil.copy(next((videos / "test" / "dark").iterdir()), tmp_path / "clip.mp4")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_lines_of_python(folder, shards, capsys):
+    shutil.copytree(shards, folder / "shards")
+    code = block("Ten lines of Python", "python")
+    for large, small in (
+        ("num_frames=16, frame_stride=2, resize=128, crop=112", "num_frames=8, resize=36, crop=32"),
+        ("batch_size=16", "batch_size=4"),
+        ("T3D121", "T3DTiny"),
+        ("epochs=10", "epochs=1, verbose=0"),
+    ):
+        assert large in code
+        code = code.replace(large, small)
+    exec(compile(code, "README.md", "exec"), {})
+    assert "dark" in capsys.readouterr().out
+    assert (folder / "serving" / "t3d" / "1" / "saved_model.pb").is_file()
+    assert (folder / "t3d.tflite").is_file()
+
+
+def test_the_commands(folder, capsys):
+    for line in block("Your own videos").splitlines():
+        program, *words = shlex.split(line)
+        assert program == "keras-t3d"
+        assert main([*words, *SMALL] if words[0] == "train" else words) == 0, line
+    assert "dark" in capsys.readouterr().out
+
+
+def test_every_file_that_it_names_is_there():
+    root = pathlib.Path(__file__).parents[1]
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (root / target).exists(), target
