@@ -107,9 +107,8 @@ def random_window(
     return tf.cast(tf.concat([offset, window], 0), tf.int32)
 
 
-def random_flip(clip: Tensor, seed: Tensor) -> Tensor:
-    """Mirrors a whole clip (T, H, W, 3), half of the time."""
+def random_mirror(seed: Tensor) -> Tensor:
+    """Draws whether a clip is mirrored: half of the time."""
     import tensorflow as tf
 
-    mirrored = tf.random.stateless_uniform((), seed) < 0.5
-    return tf.cond(mirrored, lambda: tf.reverse(clip, [2]), lambda: clip)
+    return tf.random.stateless_uniform((), seed) < 0.5

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -19,7 +20,7 @@ from keras_t3d.clips import (
     crop_positions,
     resize_and_crop_tensorflow,
 )
-from keras_t3d.data.augmentation import Augmentation, random_flip, random_window
+from keras_t3d.data.augmentation import Augmentation, random_mirror, random_window
 from keras_t3d.data.sampling import random_clip_frames
 from keras_t3d.data.shards import record as fields
 from keras_t3d.data.shards.damage import label_mismatch
@@ -62,8 +63,8 @@ def load_clips(
         training: bool. See above. Defaults to `False`.
         seed: int. Seed of order, clips, windows and flips. Defaults to `0`.
         augmentation: Augmentation, for training. Defaults to `Augmentation()`.
-        shuffle_buffer: int. Records that are shuffled among each other, on top of
-            the shuffled shards; a record is a video's JPEG frames. Defaults to `256`.
+        shuffle_buffer: int. Clips, still as JPEG, that are shuffled among each other,
+            on top of the shuffled shards. Defaults to `256`.
         repeat: bool. Whether a training pass goes on with the next epochs.
             Defaults to `False`.
         first_step: int. Training batches to skip, counted from the first epoch:
@@ -102,16 +103,23 @@ def load_clips(
         epochs = _epochs(first_step // steps, repeat)
         # Only the first epoch of a pass starts in its middle.
         skipped = tf.constant(first_step % steps * batch_size, tf.int64)
-        numbered = epochs.flat_map(
-            lambda epoch: _epoch_records(
-                shards.paths(split), epoch, seed, shuffle_buffer, steps * batch_size
-            ).skip(tf.where(epoch == first_step // steps, skipped, tf.zeros_like(skipped)))
-        )
         check = _label_check(shards)
-        clips = numbered.map(
-            lambda record_seed, serialized: _training_clip(
-                check(parse_record(serialized)), spec, augmentation, record_seed
-            ),
+        sampled = epochs.flat_map(
+            lambda epoch: (
+                _sampled_epoch(
+                    shards.paths(split),
+                    _fold_in(tf.constant([seed, 0], tf.int64), epoch),
+                    lambda record, record_seed: _sample(
+                        check(parse_record(record)), spec, augmentation, record_seed
+                    ),
+                    shuffle_buffer,
+                )
+                .take(steps * batch_size)
+                .skip(tf.where(epoch == first_step // steps, skipped, tf.zeros_like(skipped)))
+            )
+        )
+        clips = sampled.map(
+            lambda sample: (_decode(sample, spec), sample.label),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
@@ -266,27 +274,46 @@ def _epochs(first: int, repeat: bool) -> tf.data.Dataset:
     )
 
 
-def _epoch_records(
-    paths: list[str], epoch: tf.Tensor, seed: int, shuffle_buffer: int, count: int
+class _Sample(NamedTuple):
+    """What was drawn for one training clip; its frames are still encoded."""
+
+    frames: tf.Tensor
+    window: tf.Tensor
+    mirrored: tf.Tensor
+    label: tf.Tensor
+
+
+def _sampled_epoch(
+    paths: list[str],
+    seed: tf.Tensor,
+    sample: Callable[[tf.Tensor, tf.Tensor], _Sample],
+    shuffle_buffer: int,
 ) -> tf.data.Dataset:
-    """`count` serialized records of one epoch, each with a seed of its own."""
-    epoch_seed = _fold_in(tf.constant([seed, 0], tf.int64), epoch)
-    shuffled = tf.random.experimental.stateless_shuffle(tf.constant(paths), epoch_seed)
-    records = tf.data.Dataset.from_tensor_slices(shuffled).interleave(
+    """The samples of one epoch, in its order.
+
+    Sampled before they are shuffled: the buffer holds the frames of clips, not of videos.
+    """
+    shuffled_paths = tf.random.experimental.stateless_shuffle(tf.constant(paths), seed)
+    records = tf.data.Dataset.from_tensor_slices(shuffled_paths).interleave(
         tf.data.TFRecordDataset,
         cycle_length=_OPEN_SHARDS,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
+    samples = records.enumerate().map(
+        lambda position, record: sample(record, _fold_in(seed, position)),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+
     # Not Dataset.shuffle: its order depends on TensorFlow's global seed, too.
-    windows = records.batch(shuffle_buffer).enumerate()
-    records = windows.map(
-        lambda index, window: tf.random.experimental.stateless_shuffle(
-            window, _fold_in(epoch_seed, -1 - index)
+    def shuffled(index: tf.Tensor, window: _Sample) -> _Sample:
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(tf.size(window.label)), _fold_in(seed, -1 - index)
         )
-    ).unbatch()
-    numbered = records.take(count).enumerate()
-    return numbered.map(lambda position, record: (_fold_in(epoch_seed, position), record))
+        return _Sample(*(tf.gather(part, order) for part in window))
+
+    return samples.batch(shuffle_buffer).enumerate().map(shuffled).unbatch()
 
 
 def _fold_in(seed: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
@@ -294,26 +321,34 @@ def _fold_in(seed: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(seed, number)
 
 
-def _training_clip(
+def _sample(
     record: _Record, spec: ClipSpec, augmentation: Augmentation, seed: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+) -> _Sample:
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
     encoded = record[fields.FRAMES]
     chosen = tf.gather(encoded, random_clip_frames(tf.size(encoded), spec, seeds[0]))
     window = random_window(
         record[fields.HEIGHT], record[fields.WIDTH], spec, augmentation, seeds[1]
     )
+    mirrored = random_mirror(seeds[2]) if augmentation.flip else tf.constant(False)
+    return _Sample(chosen, window, mirrored, record[fields.LABEL_INDEX])
+
+
+def _decode(sample: _Sample, spec: ClipSpec) -> tf.Tensor:
     frames = tf.stack(
         [
-            tf.io.decode_and_crop_jpeg(chosen[index], window, channels=3)
+            tf.io.decode_and_crop_jpeg(sample.frames[index], sample.window, channels=3)
             for index in range(spec.num_frames)
         ]
     )
-    resized = tf.image.resize(frames, spec.crop_size, antialias=False)
-    clip = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
-    if augmentation.flip:
-        clip = random_flip(clip, seeds[2])
-    return tf.ensure_shape(clip, spec.input_shape), record[fields.LABEL_INDEX]
+
+    def resized() -> tf.Tensor:
+        return tf.cast(tf.image.resize(frames, spec.crop_size) + 0.5, tf.uint8)
+
+    fits = tf.reduce_all(sample.window[2:] == tf.constant(spec.crop_size))
+    clip = tf.cond(fits, lambda: frames, resized)
+    clip = tf.cond(sample.mirrored, lambda: tf.reverse(clip, [2]), lambda: clip)
+    return tf.ensure_shape(clip, spec.input_shape)
 
 
 # Evaluation.

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras_t3d import ClipSpec
 from keras_t3d.clips import crop_positions, take_view, view_starts
 from keras_t3d.data import Augmentation, ShardSet, convert, load_clips, load_views
-from keras_t3d.data.augmentation import random_flip, random_window
+from keras_t3d.data.augmentation import random_window
 from keras_t3d.data.pipeline import steps_per_epoch
 from keras_t3d.data.sampling import random_clip_frames
 from keras_t3d.data.shards.damage import damage_named
@@ -186,15 +186,22 @@ class TestSampling:
         }
         assert windows == {(top, left, 32, 32) for top in range(9) for left in range(9)}
 
-    def test_half_of_the_clips_are_mirrored_as_a_whole(self):
-        clip = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3), dtype=np.uint8)
+    def test_half_of_the_clips_are_mirrored_as_a_whole(self, shards, spec):
+        """Each clip is its unmirrored twin or that twin mirrored in every frame."""
+        plain, flipped = (
+            load_clips(
+                shards, "train", spec, 20, training=True, repeat=True,
+                augmentation=Augmentation(crop="random", flip=flip),
+            ).take(5)
+            for flip in (False, True)
+        )  # fmt: skip
         mirrored = 0
-        for seed in range(200):
-            out = random_flip(tf.constant(clip), tf.constant([seed, 0])).numpy()
-            is_mirrored = np.array_equal(out, clip[:, :, ::-1])
-            assert is_mirrored or np.array_equal(out, clip)
-            mirrored += is_mirrored
-        assert 70 < mirrored < 130
+        for (before, _), (after, _) in zip(plain, flipped, strict=True):
+            for twin, clip in zip(before.numpy(), after.numpy(), strict=True):
+                is_mirrored = np.array_equal(clip, twin[:, :, ::-1])
+                assert is_mirrored or np.array_equal(clip, twin)
+                mirrored += is_mirrored
+        assert 30 < mirrored < 70
 
     @pytest.mark.parametrize(
         "wrong", [{"crop": "centre"}, {"min_area": 0}, {"max_stretch": 0.5}, {"scales": (2.0,)}]
