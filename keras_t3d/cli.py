@@ -116,8 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("shards", metavar="SHARDS", help="folder that `convert` wrote")
     inspect.add_argument("--verify", action="store_true", help="read all, compare the checksums")
 
-    train = _command(commands, "train", _train, "train on shards; the same command again goes on")
-    train.add_argument("--config", help="see `keras-t3d train --help`")
+    # Stands here for the list of commands only: `main` hands its words to `_train`.
+    commands.add_parser("train", help="train on shards; the same command again goes on")
 
     evaluate = _command(commands, "evaluate", _evaluate, "score the videos of a split")
     evaluate.add_argument("model", metavar="MODEL", help=_MODEL)
@@ -256,7 +256,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
         print("Every shard has its checksum.")
 
 
-def _train(argv: Any) -> None:
+def _train(argv: Sequence[str]) -> None:
     from keras_t3d.training.config import config_parser, parse_config
 
     parser = config_parser(
