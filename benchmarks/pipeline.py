@@ -104,7 +104,7 @@ def _decode_clip(path: str) -> np.ndarray:
     import av
 
     draw = random.Random(path)
-    with av.open(path, metadata_errors="ignore") as container:
+    with av.open(path) as container:
         stream = container.streams.video[0]
         start = draw.randrange(max(stream.frames - SPEC.num_frames, 0) + 1)
         taken = []

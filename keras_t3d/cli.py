@@ -55,9 +55,8 @@ def _one_line(error: Exception) -> str:
 
 def _is_users(error: Exception) -> bool:
     """Whether the message is meant for users; a defect of ours keeps its traceback."""
-    return isinstance(error, (ValueError, OSError, RuntimeError)) and "KERAS_T3D_DEBUG" not in (
-        os.environ
-    )
+    debugging = os.environ.get("KERAS_T3D_DEBUG", "0") not in ("", "0")
+    return isinstance(error, (ValueError, OSError, RuntimeError)) and not debugging
 
 
 class CommandError(RuntimeError):
@@ -263,9 +262,11 @@ def _train(argv: Sequence[str]) -> None:
         prog="keras-t3d train",
         description="Train on shards; the same command again goes on where the run was.",
     )
-    parser.add_argument("--run-dir", required=True, metavar="DIR", help="folder of the run")
+    parser.add_argument("--run-dir", metavar="DIR", help="folder of the run (required)")
     parser.add_argument("--init", metavar="MODEL", help=".keras file whose weights to start from")
     config, others = parse_config(parser, argv)
+    if others["run_dir"] is None:
+        raise ValueError("train needs a folder for the run, for example --run-dir runs/a")
     _import_tensorflow()
     from keras_t3d.training.train import main as train_and_report
 

@@ -126,7 +126,7 @@ class TrainConfig:
                 self.optimizer.warmup_epochs < self.epochs,
                 "optimizer.warmup_epochs",
                 self.optimizer.warmup_epochs,
-                "below `epochs`",
+                f"below the {self.epochs} epochs, for example --optimizer.warmup_epochs 0",
             ),
             (
                 self.optimizer.schedule != "step" or len(self.optimizer.step_epochs) > 0,

@@ -63,7 +63,10 @@ def evaluate(
 
 
 def _check_out(out: pathlib.Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    cut_short = ".part-"  # what a killed evaluation may leave
+    if out.exists() and (
+        not out.is_dir() or any(not path.name.startswith(cut_short) for path in out.iterdir())
+    ):
         raise ValueError(
             "--out must be a new or empty folder for the report, for example runs/a/report. "
             f"Received: {out}"

@@ -112,6 +112,11 @@ def convert(
     out = pathlib.Path(out)
     options = _checked_options(layout, short_side, jpeg_quality, seed)
     workers = _checked_workers(workers)
+    if out.resolve().is_relative_to(pathlib.Path(source).resolve()):
+        raise ValueError(
+            "OUT must not lie inside SOURCE, whose folders are read as videos: choose a folder "
+            f"beside it. Received: {out} in {source}"
+        )
     listing = LAYOUTS[layout](source, split_ratio=split_ratio, group_regex=group_regex)
     plan = plan_shards(listing.entries, seed)
 
@@ -280,7 +285,8 @@ def _encoded(
         return
     # Forking a process that runs TensorFlow's threads can hang, and the standard library's
     # spawn runs the caller's script again: loky starts clean workers.
-    pool = loky.ProcessPoolExecutor(workers)
+    # Idle workers end by themselves, those of a parent that was killed too.
+    pool = loky.ProcessPoolExecutor(workers, timeout=30)
 
     def outcomes() -> Iterator[tuple[VideoEntry, Outcome]]:
         ahead: collections.deque[tuple[VideoEntry, concurrent.futures.Future[Outcome]]]

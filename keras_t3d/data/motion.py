@@ -251,7 +251,7 @@ def _write_videos(videos: Sequence[_Video], workers: int) -> Iterator[None]:
     if workers == 1:
         yield from map(_write_video, videos)
         return
-    pool = loky.ProcessPoolExecutor(workers)
+    pool = loky.ProcessPoolExecutor(workers, timeout=30)
     try:
         yield from pool.map(_write_video, videos, chunksize=8)
     finally:

@@ -93,10 +93,10 @@ def load_clips(
     ```
     """
     shards = _opened(shards, split, spec)
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1, for example 32. Received: {batch_size}")
-    if shuffle_buffer < 1:
-        raise ValueError(f"`shuffle_buffer` must be at least 1. Received: {shuffle_buffer}")
+    _check_whole("batch_size", batch_size, 1)
+    _check_whole("shuffle_buffer", shuffle_buffer, 1)
+    _check_whole("seed", seed, 0)
+    _check_whole("first_step", first_step, 0)
     if training:
         augmentation = augmentation or Augmentation()
         steps = steps_per_epoch(shards, split, batch_size)
@@ -182,8 +182,8 @@ def load_views(
         ValueError: as `load_clips`.
     """
     shards = _opened(shards, split, spec)
-    if num_views < 1:
-        raise ValueError(f"`num_views` must be at least 1. Received: {num_views}")
+    _check_whole("batch_size", batch_size, 1)
+    _check_whole("num_views", num_views, 1)
     landscape = crop_positions(num_crops, height=1, width=2)
     portrait = crop_positions(num_crops, height=2, width=1)
 
@@ -211,6 +211,13 @@ def load_views(
 
 
 # Reading.
+
+
+def _check_whole(name: str, value: int, lowest: int) -> None:
+    if not isinstance(value, int) or value < lowest:
+        raise ValueError(
+            f"`{name}` must be a whole number of at least {lowest}. Received: {value!r}"
+        )
 
 
 def _opened(shards: str | os.PathLike[str] | ShardSet, split: str, spec: ClipSpec) -> ShardSet:

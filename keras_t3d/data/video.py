@@ -6,9 +6,16 @@ import dataclasses
 import os
 from collections.abc import Collection, Iterator
 from types import TracebackType
+from typing import Any
 
 import av
 import numpy as np
+
+# Metadata in another encoding than UTF-8 is no reason to refuse the pictures. From
+# version 19 on PyAV does not mind, and has no such option.
+_OPTIONS: dict[str, Any] = (
+    {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
 
 
 class VideoError(ValueError):
@@ -64,12 +71,11 @@ class VideoReader:
         self.path = os.fspath(path)
         self.damage: str | None = None
         if not os.path.isfile(self.path):
-            raise VideoError(f"No such video file: {self.path}")
+            what = "a folder, not a video" if os.path.isdir(self.path) else "no such file"
+            raise VideoError(f"Expected the path of a local video file ({what}): {self.path}")
         try:
-            # Metadata in another encoding than UTF-8 is no reason to refuse the pictures.
             # Absolute, so that no name is taken for a protocol ("12:30.mp4").
-            path = os.path.abspath(self.path)
-            self._container = av.open(path, metadata_errors="ignore")
+            self._container = av.open(os.path.abspath(self.path), **_OPTIONS)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise VideoError(
                 f"Cannot be opened as a video ({_reason(error)}): {self.path}"

@@ -96,6 +96,10 @@ def export_tflite(
             f"`path` must name a file, for example {path / 'model.tflite'}. Received: a folder, "
             f"{path}"
         )
+    if path.suffix != ".tflite":
+        raise ValueError(
+            f"`path` must end in .tflite, for example {path.name}.tflite. Received: {path}"
+        )
     clips = comparison_clips(model.clip_spec, calibration)
 
     content = _convert(model, quantization)

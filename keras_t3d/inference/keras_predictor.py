@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_t3d.inference.predictor import checked_clips
 from keras_t3d.models.video_classifier import VideoClassifier
 
 
@@ -24,7 +25,7 @@ class KerasPredictor:
         self._logits = _compiled(model)
 
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
-        logits = keras.ops.cast(self._logits(np.asarray(clips)), "float32")
+        logits = keras.ops.cast(self._logits(checked_clips(clips, self.clip_spec)), "float32")
         return keras.ops.convert_to_numpy(keras.ops.softmax(logits))
 
 

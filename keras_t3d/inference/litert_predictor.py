@@ -9,6 +9,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_t3d.artifact_files import read_artifact
+from keras_t3d.inference.predictor import checked_clips
 
 
 class LiteRTPredictor:
@@ -39,4 +40,5 @@ class LiteRTPredictor:
         self._run = interpreter.get_signature_runner()
 
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
+        clips = checked_clips(clips, self.clip_spec)
         return np.concatenate([self._run(clip=clip[None])["probabilities"] for clip in clips])

@@ -34,7 +34,13 @@ def load_predictor(model: Any) -> Predictor:
         return model
     if not isinstance(model, (str, os.PathLike)):
         from keras_t3d.inference.keras_predictor import KerasPredictor
+        from keras_t3d.models.video_classifier import VideoClassifier
 
+        if not isinstance(model, VideoClassifier):
+            raise ValueError(
+                "Expected a VideoClassifier, a Predictor or the path of a model, for example "
+                f"'runs/a/best.keras'. Received: {type(model).__name__}"
+            )
         return KerasPredictor(model)
     path = pathlib.Path(model)
     if not path.exists():

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_t3d.artifact_files import read_artifact
+from keras_t3d.inference.predictor import checked_clips
 
 
 class SavedModelPredictor:
@@ -36,7 +37,8 @@ class SavedModelPredictor:
         self._views = self._loaded.signatures["views"]
 
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
-        return self._views(clips=tf.constant(clips, tf.uint8))["probabilities"].numpy()
+        clips = checked_clips(clips, self.clip_spec)
+        return self._views(clips=tf.constant(clips))["probabilities"].numpy()
 
 
 def _newest_version(folder: pathlib.Path) -> pathlib.Path:

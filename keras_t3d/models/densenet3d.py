@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,6 +81,7 @@ class DenseNet3D(VideoClassifier):
         dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         input_shape = _checked_input_shape(input_shape)
         spec = ClipSpec.for_input_shape(input_shape) if clip_spec is None else clip_spec
+        num_classes = _whole_number("num_classes", num_classes)
         _check_counts(num_classes, block_layers, stem_kernel, dropout)
         _check_strides(input_shape, stem_stride, stem_pool_stride, len(block_layers) - 1)
 
@@ -334,9 +336,16 @@ def _conv(x: Any, filters: int, kernel: tuple[int, int, int], name: str, dtype: 
 # What the arguments must be.
 
 
+def _whole_number(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)  # NumPy's integers too
+    except TypeError:
+        raise ValueError(f"`{name}` must be a whole number. Received: {value!r}") from None
+
+
 def _checked_input_shape(input_shape: Sequence[int]) -> tuple[int, int, int, int]:
-    shape = tuple(input_shape)
-    if len(shape) != 4 or shape[-1] != 3 or not all(isinstance(s, int) and s > 0 for s in shape):
+    shape = tuple(_whole_number("input_shape", side) for side in input_shape)
+    if len(shape) != 4 or shape[-1] != 3 or min(shape) < 1:
         raise ValueError(
             "`input_shape` must be four whole numbers (frames, height, width, 3), "
             f"for example (16, 112, 112, 3). Received: {input_shape!r}"
@@ -347,10 +356,8 @@ def _checked_input_shape(input_shape: Sequence[int]) -> tuple[int, int, int, int
 def _check_counts(
     num_classes: int, block_layers: Sequence[int], stem_kernel: Sequence[int], dropout: float
 ) -> None:
-    if not isinstance(num_classes, int) or num_classes < 1:
-        raise ValueError(
-            f"`num_classes` must be a whole number of at least 1. Received: {num_classes!r}"
-        )
+    if num_classes < 1:
+        raise ValueError(f"`num_classes` must be at least 1. Received: {num_classes!r}")
     if not block_layers or min(block_layers) < 1:
         raise ValueError(
             "`block_layers` must be the number of dense layers of each block, "

@@ -147,6 +147,13 @@ def test_names_that_are_not_utf8_are_converted_and_reported(videos, tmp_path):
     assert "b\\udcffd.mp4" in (tmp_path / "out" / "rejects.csv").read_text()
 
 
+def test_an_output_folder_inside_the_source_is_refused(videos):
+    for out in (videos / "shards", videos):
+        with pytest.raises(ValueError, match="must not lie inside SOURCE"):
+            convert(videos, out)
+    assert not (videos / "shards").exists()
+
+
 def test_an_output_folder_that_exists_is_left_alone(videos, shards, tmp_path):
     with pytest.raises(ValueError, match="already holds finished shards"):
         convert(videos, shards, short_side=40)

@@ -211,6 +211,22 @@ class TestSampling:
             Augmentation(**wrong)
 
 
+class TestBadArguments:
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"batch_size": 0}, {"batch_size": 4.0}, {"seed": None}, {"first_step": -1},
+         {"shuffle_buffer": 0}],
+    )  # fmt: skip
+    def test_of_load_clips(self, shards, spec, wrong):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            load_clips(shards, "train", spec, **{"batch_size": 4, "training": True, **wrong})
+
+    @pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"num_views": 0}, {"num_crops": 2}])
+    def test_of_load_views(self, shards, spec, wrong):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            load_views(shards, "test", spec, **{"batch_size": 4, **wrong})
+
+
 class TestBadShards:
     def test_frames_smaller_than_the_spec_are_refused(self, shards):
         with pytest.raises(ValueError, match="--short-side 128"):

@@ -83,7 +83,7 @@ def test_a_name_like_a_protocol_is_a_file(tmp_path, monkeypatch):
 
 def test_a_missing_file_and_a_folder_say_so(tmp_path):
     for path in (tmp_path / "none.mp4", tmp_path):
-        with pytest.raises(VideoError, match="No such video file"):
+        with pytest.raises(VideoError, match="local video file"):
             VideoReader(path)
 
 

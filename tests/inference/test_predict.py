@@ -56,6 +56,24 @@ def test_uint8_batches_of_any_size(model):
 
 
 @pytest.mark.parametrize(
+    "clips",
+    [
+        np.zeros((1, 8, 32, 32, 3), np.float32),
+        np.zeros((0, 8, 32, 32, 3), np.uint8),
+        np.zeros((8, 32, 32, 3), np.uint8),
+    ],
+)
+def test_what_is_no_batch_of_clips_is_refused(model, clips):
+    with pytest.raises(ValueError, match="at least one uint8 clip"):
+        load_predictor(model).probabilities(clips)
+
+
+def test_what_is_no_model_is_refused():
+    with pytest.raises(ValueError, match="Expected a VideoClassifier"):
+        load_predictor(None)
+
+
+@pytest.mark.parametrize(
     ("name", "content", "said"),
     [
         ("none.keras", None, "No such model"),

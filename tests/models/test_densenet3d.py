@@ -68,7 +68,7 @@ def test_201_has_98_dense_layers():
 def tiny(**options):
     options = {"block_layers": (1, 1), "growth_rate": 4, "stem_filters": 8, **options}
     network = models.T3D if "transition_filters" in options else models.DenseNet3D
-    return network(input_shape=(8, 32, 32, 3), num_classes=3, **options)
+    return network(**{"input_shape": (8, 32, 32, 3), "num_classes": 3, **options})
 
 
 def clips(seed=0):
@@ -219,6 +219,12 @@ def test_a_spec_of_another_shape_is_refused():
 
     with pytest.raises(ValueError, match="clip_spec"):
         models.T3DTiny(input_shape=(16, 64, 64, 3), num_classes=2, clip_spec=ClipSpec())
+
+
+def test_numpys_integers_are_whole_numbers():
+    model = tiny(num_classes=np.int64(3))
+    assert model.num_classes == 3
+    assert type(model).from_config(model.get_config()).num_classes == 3
 
 
 def test_wrong_variants_are_refused():
