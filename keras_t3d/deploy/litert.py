@@ -137,8 +137,10 @@ def _in_float32(model: VideoClassifier) -> keras.Model:
 
     if all(layer.compute_dtype == "float32" for layer in model.layers):
         return model
-    twin = keras.models.clone_model(model, clone_function=in_float32)
-    twin.set_weights(model.get_weights())
+    # Its graph alone: some versions of Keras clone a subclass by calling its constructor.
+    graph = keras.Model(model.inputs[0], model.outputs[0])
+    twin = keras.models.clone_model(graph, clone_function=in_float32)
+    twin.set_weights(graph.get_weights())
     return twin
 
 
