@@ -218,10 +218,7 @@ def last_start(num_video_frames: int, spec: ClipSpec) -> int:
 
 
 def resized_size(height: int, width: int, short_side: int) -> tuple[int, int]:
-    """Returns (height, width) scaled so that the short side is `short_side`.
-
-    Works on ints and on TensorFlow integer tensors alike.
-    """
+    """Returns (height, width) scaled so that the short side is `short_side`."""
     shortest = height if height < width else width
     scaled = [(2 * side * short_side + shortest) // (2 * shortest) for side in (height, width)]
     return scaled[0], scaled[1]
@@ -263,6 +260,12 @@ def resize_frames(frames: np.ndarray, height: int, width: int) -> np.ndarray:
     rows = resize_weights(frames.shape[1], height)
     columns = resize_weights(frames.shape[2], width)
     return _weigh(_weigh(frames, rows, axis=1), columns, axis=2)
+
+
+def resize_short_side(frame: np.ndarray, short_side: int) -> np.ndarray:
+    """Resizes one frame, uint8 (H, W, 3), so that its short side is `short_side`."""
+    height, width = resized_size(frame.shape[0], frame.shape[1], short_side)
+    return resize_frames(frame[None], height, width)[0]
 
 
 def _weigh(frames: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:

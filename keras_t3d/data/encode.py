@@ -9,7 +9,7 @@ import os
 import numpy as np
 from PIL import Image
 
-from keras_t3d.clips import resize_frames, resized_size
+from keras_t3d.clips import resize_short_side
 from keras_t3d.data.video import VideoError, VideoReader
 
 _MOST_BYTES = 2**30  # a record, a protocol buffer, holds less than 2 GiB
@@ -58,20 +58,14 @@ def encode_video(
     height = width = size = 0
     with VideoReader(path, threads=1) as reader:  # the workers fill the cores
         for frame in reader:
-            stored = _shrunk(frame, short_side)
+            is_larger = min(frame.shape[:2]) > short_side
+            stored = resize_short_side(frame, short_side) if is_larger else frame
             height, width = stored.shape[:2]
             frames.append(_jpeg(stored, jpeg_quality))
             size += len(frames[-1])
             if size > _MOST_BYTES:
                 raise VideoError(f"Too long for one record, cut it into parts: {path}")
     return EncodedVideo(tuple(frames), height, width, reader.fps, reader.damage)
-
-
-def _shrunk(frame: np.ndarray, short_side: int) -> np.ndarray:
-    height, width = frame.shape[:2]
-    if min(height, width) <= short_side:
-        return frame
-    return resize_frames(frame[None], *resized_size(height, width, short_side))[0]
 
 
 def _jpeg(frame: np.ndarray, quality: int) -> bytes:

@@ -126,7 +126,7 @@ def load_clips(
         batches = clips.batch(batch_size, drop_remainder=True)
         return _finish(batches, tf.data.INFINITE_CARDINALITY if repeat else steps)
     records = _records(shards, split).map(
-        lambda record: (_centre_view(record, spec), record[fields.LABEL_INDEX]),
+        lambda record: (_view(record, spec, None, CENTRE), record[fields.LABEL_INDEX]),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     if pad_last_batch:
@@ -359,10 +359,6 @@ def _decode(sample: _Sample, spec: ClipSpec) -> tf.Tensor:
 
 
 # Evaluation.
-
-
-def _centre_view(record: _Record, spec: ClipSpec) -> tf.Tensor:
-    return _view(record, spec, None, CENTRE)
 
 
 def _view(

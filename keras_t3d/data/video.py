@@ -142,9 +142,13 @@ class VideoReader:
 
     def _pixels(self, frame: av.VideoFrame) -> np.ndarray:
         width, height = self._size
-        return _upright(
-            frame.to_ndarray(format="rgb24", width=width, height=height), frame.rotation
-        )
+        try:
+            pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise VideoError(
+                f"A frame cannot be turned into RGB ({_reason(error)}): {self.path}"
+            ) from None
+        return _upright(pixels, frame.rotation)
 
 
 def read_video(path: str | os.PathLike[str], threads: int = 0) -> Video:

@@ -11,8 +11,7 @@ import numpy as np
 from keras_t3d.clips import (
     ClipSpec,
     clip_frames,
-    resize_frames,
-    resized_size,
+    resize_short_side,
     take_view,
     view_starts,
 )
@@ -70,13 +69,8 @@ def _views(path: str | os.PathLike[str], spec: ClipSpec, num_views: int | None) 
     clips = [clip_frames(num_frames, spec, s) for s in view_starts(num_frames, spec, num_views)]
     with VideoReader(path) as reader:
         frames = {
-            index: _resized(frame, spec.resize)
+            index: resize_short_side(frame, spec.resize)
             for index, frame in reader.pick({int(index) for clip in clips for index in clip})
         }
     still = dataclasses.replace(spec, frame_stride=1)  # the frames are chosen already
     return [take_view(np.stack([frames[index] for index in clip]), still) for clip in clips]
-
-
-def _resized(frame: np.ndarray, short_side: int) -> np.ndarray:
-    height, width = frame.shape[:2]
-    return resize_frames(frame[None], *resized_size(height, width, short_side))[0]
