@@ -26,7 +26,7 @@ from keras_t3d.deploy.comparison import (
     largest_difference,
 )
 from keras_t3d.models import VideoClassifier
-from keras_t3d.models.video_classifier import EMBEDDING
+from keras_t3d.models.parts import EMBEDDING
 
 TOLERANCE = 1e-5  # by how much a probability may differ from the Keras model's
 _TOP = 5  # classes that come with a name

@@ -2,7 +2,23 @@
 
 import keras as _keras  # noqa: F401  (first, so that registration.py runs before our modules)
 
+from keras_t3d.layers.batch_normalization import ClipBatchNormalization
+from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
 from keras_t3d.layers.clip_normalization import ClipNormalization
+from keras_t3d.layers.convolution import ClipConv3D
+from keras_t3d.layers.dense_block import DenseBlock3D
+from keras_t3d.layers.factorized_convolution import FactorizedConv3D
+from keras_t3d.layers.residual_block import BasicBlock3D, BottleneckBlock3D
 from keras_t3d.layers.temporal_transition import TemporalTransition
 
-__all__ = ["ClipNormalization", "TemporalTransition"]
+__all__ = [
+    "BasicBlock3D",
+    "BottleneckBlock3D",
+    "ClipBatchNormalization",
+    "ClipConv3D",
+    "ClipNormalization",
+    "DenseBlock3D",
+    "FactorizedConv3D",
+    "SpatioTemporalChannelCorrelation",
+    "TemporalTransition",
+]

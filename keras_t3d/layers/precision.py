@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 
-def logits_dtype(policy: Any) -> Any:
-    """Policy of the classifying layer: a softmax wants exact logits."""
+def exact_dtype(policy: Any) -> Any:
+    """Policy of a network's end: sums over a clip overflow half precision, logits want digits."""
     return "float32" if policy.compute_dtype in ("float16", "bfloat16") else policy
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_t3d.layers.arguments import one_of, three_sizes, whole_number
+from keras_t3d.layers.batch_normalization import ClipBatchNormalization
+from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.precision import pooling_dtype
+from keras_t3d.layers.rematerialization import in_turn, run
 
 VARIANTS = ("paper", "authors_code")
 
@@ -38,6 +43,8 @@ class TemporalTransition(keras.layers.Layer):
             pool, as the authors' published code does. Defaults to `"paper"`.
         pool_size: int, three ints (time, height, width) or None. Size and stride
             of the average pool; None leaves it out. Defaults to `2`.
+        rematerialize: bool. Keep for the gradient what the convolutions make, and
+            compute their batch normalisations again. Defaults to `False`.
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
     Call arguments:
@@ -70,26 +77,25 @@ class TemporalTransition(keras.layers.Layer):
         depths: Sequence[int] = (1, 3, 6),
         variant: str = "paper",
         pool_size: int | Sequence[int] | None = 2,
+        rematerialize: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.filters = _at_least_one("filters", filters)
+        self.filters = whole_number("TemporalTransition", "filters", filters)
         self.depths = _checked_depths(depths)
-        if variant not in VARIANTS:
-            raise ValueError(
-                f"TemporalTransition: `variant` must be one of {VARIANTS}. Received: {variant!r}"
-            )
-        self.variant = variant
-        self.pool_size = _checked_pool_size(pool_size)
+        self.variant = one_of("TemporalTransition", "variant", variant, VARIANTS)
+        self.rematerialize = rematerialize
+        self.pool_size = (
+            None if pool_size is None else three_sizes("TemporalTransition", "pool_size", pool_size)
+        )
 
         self.branch_norms = [self._norm(f"depth{depth}_bn") for depth in self.depths]
         self.branch_convs = [
-            self._conv(filters, (1, 1, 1) if depth == 1 else (depth, 3, 3), f"depth{depth}_conv")
-            for depth in self.depths
+            self._conv(filters, depth, f"depth{depth}_conv") for depth in self.depths
         ]
         if variant == "authors_code":
             self.mixing_norm = self._norm("mixing_bn")
-            self.mixing_conv = self._conv(filters * len(self.depths), (1, 1, 1), "mixing_conv")
+            self.mixing_conv = self._conv(filters * len(self.depths), 1, "mixing_conv")
         if self.pool_size is not None:
             self.pool = keras.layers.AveragePooling3D(
                 self.pool_size,
@@ -98,21 +104,12 @@ class TemporalTransition(keras.layers.Layer):
                 name="pool",
             )
 
-    def _norm(self, name: str) -> keras.layers.BatchNormalization:
-        return keras.layers.BatchNormalization(
-            momentum=0.9, epsilon=1e-5, dtype=self.dtype_policy, name=name
-        )
+    def _norm(self, name: str) -> ClipBatchNormalization:
+        return ClipBatchNormalization("relu", dtype=self.dtype_policy, name=name)
 
-    def _conv(self, filters: int, kernel: tuple[int, int, int], name: str) -> keras.layers.Conv3D:
-        return keras.layers.Conv3D(
-            filters,
-            kernel,
-            padding="same",
-            use_bias=False,
-            kernel_initializer="he_normal",
-            dtype=self.dtype_policy,
-            name=name,
-        )
+    def _conv(self, filters: int, depth: int, name: str) -> ClipConv3D:
+        kernel = 1 if depth == 1 else (depth, 3, 3)
+        return ClipConv3D(filters, kernel, dtype=self.dtype_policy, name=name)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         self.compute_output_shape(input_shape)  # says what is wrong with the input
@@ -126,16 +123,21 @@ class TemporalTransition(keras.layers.Layer):
         self.built = True
 
     def call(self, clips: Any, training: bool | None = None) -> Any:
-        branches = [
-            conv(ops.relu(norm(clips, training=training)))
-            for norm, conv in zip(self.branch_norms, self.branch_convs, strict=True)
-        ]
-        mixed = ops.concatenate(branches, axis=-1)
+        return self.compose(
+            partial(run, training=training, rematerialized=self.rematerialize), clips
+        )
+
+    def compose(self, run: Callable[..., Any], clips: Any) -> Any:
+        """What the layer computes, by `run(part, layers, inputs)`."""
+        branches = zip(self.branch_norms, self.branch_convs, strict=True)
+        mixed = [run(in_turn(branch), branch, [clips]) for branch in branches]
         if self.variant == "authors_code":
-            mixed = self.mixing_conv(ops.relu(self.mixing_norm(mixed, training=training)))
+            mixing = (self.mixing_norm, self.mixing_conv)
+            mixed = [run(in_turn(mixing), mixing, mixed)]
+        joined = mixed[0] if len(mixed) == 1 else ops.concatenate(mixed, axis=-1)
         if self.pool_size is None:
-            return mixed
-        return ops.cast(self.pool(mixed), self.compute_dtype)
+            return joined
+        return ops.cast(run(in_turn([self.pool]), (), [joined]), joined.dtype)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         if len(input_shape) != 5:
@@ -162,18 +164,10 @@ class TemporalTransition(keras.layers.Layer):
                 "depths": list(self.depths),
                 "variant": self.variant,
                 "pool_size": None if self.pool_size is None else list(self.pool_size),
+                "rematerialize": self.rematerialize,
             }
         )
         return config
-
-
-def _at_least_one(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(
-            f"TemporalTransition: `{name}` must be a whole number of at least 1. "
-            f"Received: {value!r}"
-        )
-    return value
 
 
 def _checked_depths(depths: Any) -> tuple[int, ...]:
@@ -182,17 +176,4 @@ def _checked_depths(depths: Any) -> tuple[int, ...]:
             "TemporalTransition: `depths` must be different whole numbers, one a branch, "
             f"for example depths=(1, 3, 6). Received: {depths!r}"
         )
-    return tuple(_at_least_one("depths", depth) for depth in depths)
-
-
-def _checked_pool_size(pool_size: Any) -> tuple[int, int, int] | None:
-    if pool_size is None:
-        return None
-    sizes = (pool_size,) * 3 if isinstance(pool_size, int) else tuple(pool_size)
-    if len(sizes) != 3:
-        raise ValueError(
-            "TemporalTransition: `pool_size` must be one number, three (time, height, width) "
-            f"or None. Received: {pool_size!r}"
-        )
-    time, height, width = (_at_least_one("pool_size", size) for size in sizes)
-    return time, height, width
+    return tuple(whole_number("TemporalTransition", "depths", depth) for depth in depths)

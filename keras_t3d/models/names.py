@@ -6,16 +6,31 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from keras_t3d.models import densenet3d
+from keras_t3d.models import named_networks as networks
 from keras_t3d.models.video_classifier import VideoClassifier
 
 _FACTORIES: dict[str, Callable[..., VideoClassifier]] = {
-    "densenet3d_121": densenet3d.DenseNet3D121,
-    "densenet3d_169": densenet3d.DenseNet3D169,
-    "densenet3d_201": densenet3d.DenseNet3D201,
-    "t3d_121": densenet3d.T3D121,
-    "t3d_169": densenet3d.T3D169,
-    "t3d_tiny": densenet3d.T3DTiny,
+    "densenet3d_121": networks.DenseNet3D121,
+    "densenet3d_169": networks.DenseNet3D169,
+    "densenet3d_201": networks.DenseNet3D201,
+    "t3d_121": networks.T3D121,
+    "t3d_169": networks.T3D169,
+    "t3d_tiny": networks.T3DTiny,
+    "resnet3d_18": networks.ResNet3D18,
+    "resnet3d_34": networks.ResNet3D34,
+    "resnet3d_50": networks.ResNet3D50,
+    "resnet3d_101": networks.ResNet3D101,
+    "resnet3d_152": networks.ResNet3D152,
+    "resnext3d_50": networks.ResNeXt3D50,
+    "resnext3d_101": networks.ResNeXt3D101,
+    "stc_resnet3d_18": networks.STCResNet3D18,
+    "stc_resnet3d_50": networks.STCResNet3D50,
+    "stc_resnet3d_101": networks.STCResNet3D101,
+    "stc_resnext3d_50": networks.STCResNeXt3D50,
+    "stc_resnext3d_101": networks.STCResNeXt3D101,
+    "r3d_18": networks.R3D18,
+    "mc3_18": networks.MC3D18,
+    "r2plus1d_18": networks.R2Plus1D18,
 }
 
 
@@ -25,14 +40,14 @@ def list_models() -> list[str]:
 
 
 def create(
-    name: str, *, input_shape: Sequence[int], num_classes: int, **kwargs: Any
+    name: str, *, input_shape: Sequence[int], num_classes: int | None = None, **kwargs: Any
 ) -> VideoClassifier:
     """Builds a network by name.
 
     Args:
         name: str. One of `list_models()`.
         input_shape: four ints (frames, height, width, 3).
-        num_classes: int. Number of classes.
+        num_classes: int. Number of classes; None with `include_top=False`.
         **kwargs: further arguments of that network, for example `class_names`,
             `clip_spec` or `dropout`.
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
 from keras_t3d.artifact_files import is_class_name
 from keras_t3d.clips import ClipSpec
-
-EMBEDDING = "embedding"  # name of the layer whose output the classifying layer reads
+from keras_t3d.models.parts import EMBEDDING
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
@@ -22,17 +21,23 @@ class VideoClassifier(keras.Model):
     `(batch, classes)`. `fit`, `save("x.keras")` and `keras.saving.load_model`
     work as for any Keras model; the file brings the spec and the names along.
 
+    Built without its classifying layer (`include_top=False`) a network returns features,
+    and has no class names.
+
     Use it directly to make a network of your own part of the family: its first
     layer should be a `ClipNormalization`, and the layer before the classifying
     one should be named `"embedding"`.
 
     Args:
         inputs: keras input, from `keras.Input`, float32.
-        outputs: keras tensor of logits, shape `(batch, classes)`.
+        outputs: keras tensor of logits, shape `(batch, classes)`, or of features.
         clip_spec: ClipSpec or None. None takes the default spec of the input's
             shape. Defaults to `None`.
         class_names: strings or None. One name a class, in the order of the
-            logits; None names them `"class_0"` and so on. Defaults to `None`.
+            logits; None names them `"class_0"` and so on. Empty if the outputs are
+            features. Defaults to `None`.
+        stages: dict or None. Layers by the names of the stages that they end, for
+            `feature_model`. Defaults to `None`.
         name: str. Name of the model.
 
     Raises:
@@ -55,6 +60,7 @@ class VideoClassifier(keras.Model):
         outputs: Any,
         clip_spec: ClipSpec | None = None,
         class_names: Sequence[str] | None = None,
+        stages: Mapping[str, str] | None = None,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -67,32 +73,46 @@ class VideoClassifier(keras.Model):
                 f"(frames, height, width, 3). Received: {self.clip_spec} of shape "
                 f"{self.clip_spec.input_shape}"
             )
-        num_classes = outputs.shape[-1]
-        self.class_names = _checked_class_names(class_names, num_classes)
+        features_only = class_names is not None and len(class_names) == 0
+        self.class_names = (
+            () if features_only else _checked_class_names(class_names, outputs.shape[-1])
+        )
+        self.stages = dict(stages or {})
 
     @property
     def num_classes(self) -> int:
-        """Number of classes."""
+        """Number of classes, 0 for a network without its classifying layer."""
         return len(self.class_names)
 
     def feature_model(self, *layer_names: str) -> keras.Model:
         """Returns a model from the same clips to features, sharing this one's weights.
 
         Args:
-            *layer_names: names of the layers whose outputs are wanted. Defaults to
-                the embedding that the classifying layer reads.
+            *layer_names: names of stages (`model.stages`) or layers whose outputs are
+                wanted. Defaults to the embedding that the classifying layer reads.
 
         Returns:
             A `keras.Model` with one output, or a list of outputs for several names.
+
+        Raises:
+            ValueError: if there is no stage or layer of a name.
 
         Example:
 
         ```python
         embedding = model.feature_model()(clips)  # (batch, width)
+        coarse, fine = model.feature_model("stage4", "stage2")(clips)
         ```
         """
-        names = layer_names or (EMBEDDING,)
-        outputs = [self.get_layer(name).output for name in names]
+        layers = {layer.name: layer for layer in self.layers}
+        names = [self.stages.get(name, name) for name in layer_names or (EMBEDDING,)]
+        unknown = [name for name in names if name not in layers]
+        if unknown:
+            raise ValueError(
+                f"{self.name} has no such stage or layer. Its stages are {list(self.stages)}. "
+                f"Received: {unknown}"
+            )
+        outputs = [layers[name].output for name in names]
         return keras.Model(self.inputs[0], outputs[0] if len(outputs) == 1 else outputs)
 
     def copy_weights_from(self, other: VideoClassifier) -> list[str]:
@@ -136,6 +156,7 @@ class VideoClassifier(keras.Model):
             "network": keras.saving.serialize_keras_object(network),
             "clip_spec": self.clip_spec.get_config(),
             "class_names": list(self.class_names),
+            "stages": self.stages,
             "name": self.name,
         }
 

@@ -1,0 +1,180 @@
+"""The Spatio-Temporal Channel Correlation (STC) block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_t3d.layers.arguments import one_of, whole_number
+
+COMBINATIONS = ("average", "sum", "maximum")
+
+
+@keras.saving.register_keras_serializable(package="keras_t3d")
+class SpatioTemporalChannelCorrelation(keras.layers.Layer):
+    """Scales the channels of a clip by what they say together, over time and frame by frame.
+
+    ```
+           +- mean over T, H, W:  C  - Dense C/r  - f - Dense C - sigmoid -+
+           |   temporal correlation branch (TCB)                           scale -+
+    clip --+                                                                      average ->
+           |   spatial correlation branch (SCB)                            scale -+
+           +- mean over H, W:   T*C  - Dense TC/r - f - Dense C - sigmoid -+
+    ```
+
+    Both branches scale the clip itself. The spatial branch sees the channels of every frame,
+    so its first weight matrix has (T C)^2 / r entries: at 64 frames an STC-ResNeXt3D-101 has
+    208 million parameters, 96 million at 32 and 66 million at 16, and its weights are bound
+    to that clip length. `temporal_bins` averages time into a few bins first and lifts both.
+
+    Args:
+        reduction: int. The dense layers between are this many times narrower than what
+            they read: r in the picture. Defaults to `16`.
+        activation: Keras activation between the two dense layers of a branch: f in the
+            picture. The paper does not state it. Defaults to `"relu"`.
+        combine: `"average"` as in the paper's text, `"sum"` as its figure draws it, or
+            `"maximum"` of the two scaled clips. Defaults to `"average"`.
+        temporal_bins: int or None. Bins that the spatial branch averages time into; None
+            keeps every frame, as in the paper. Defaults to `None`.
+        use_bias: bool. Biases of the dense layers. Defaults to `False`.
+        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+
+    Call arguments:
+        clips: tensor of shape `(batch, time, height, width, channels)`, time known.
+
+    Returns:
+        Tensor of the same shape.
+
+    Raises:
+        ValueError: if an argument is out of its range, or the number of frames is not
+            known when the layer is built.
+
+    Example:
+
+    ```python
+    features = np.random.rand(2, 8, 28, 28, 64).astype("float32")
+    SpatioTemporalChannelCorrelation(reduction=16)(features).shape  # (2, 8, 28, 28, 64)
+    ```
+
+    Reference:
+        Diba et al., "Spatio-Temporal Channel Correlation Networks for Action
+        Classification", 2018, https://arxiv.org/abs/1806.07754
+    """
+
+    def __init__(
+        self,
+        reduction: int = 16,
+        activation: Any = "relu",
+        combine: str = "average",
+        temporal_bins: int | None = None,
+        use_bias: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        layer = "SpatioTemporalChannelCorrelation"
+        self.reduction = whole_number(layer, "reduction", reduction)
+        self.activation = keras.activations.get(activation)
+        self.combine = one_of(layer, "combine", combine, COMBINATIONS)
+        self.temporal_bins = (
+            None if temporal_bins is None else whole_number(layer, "temporal_bins", temporal_bins)
+        )
+        self.use_bias = use_bias
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        self.compute_output_shape(input_shape)  # says what is wrong with the input
+        time, channels = input_shape[1], input_shape[-1]
+        self.bins = None if self.temporal_bins is None else _bins(time, self.temporal_bins)
+        spatial_width = (self.temporal_bins or time) * channels  # type: ignore[operator]
+        self._add_branch("temporal", channels, channels)
+        self._add_branch("spatial", spatial_width, channels)
+        self.built = True
+
+    def _add_branch(self, name: str, width: Any, channels: Any) -> None:
+        narrow = max(width // self.reduction, 1)
+        self._add_dense(f"{name}_squeeze", width, narrow, "he_normal")
+        self._add_dense(f"{name}_excite", narrow, channels, "glorot_uniform")
+
+    def _add_dense(self, name: str, width: int, units: int, initializer: str) -> None:
+        kernel = self.add_weight(
+            name=f"{name}_kernel", shape=(width, units), initializer=initializer
+        )
+        setattr(self, f"{name}_kernel", kernel)
+        if self.use_bias:
+            bias = self.add_weight(name=f"{name}_bias", shape=(units,), initializer="zeros")
+            setattr(self, f"{name}_bias", bias)
+
+    averages = 0  # statistics that `compute` gives
+
+    def call(self, clips: Any, training: bool | None = None) -> Any:
+        (y,) = self.compute(clips, *self.tensors())
+        return y
+
+    def tensors(self) -> list[Any]:
+        """The weights as tensors, for `compute`."""
+        return [
+            ops.cast(ops.convert_to_tensor(weight), self.compute_dtype) for weight in self.weights
+        ]
+
+    def compute(self, clips: Any, *weights: Any) -> tuple[Any]:
+        """What the layer computes, from given weights."""
+        half = len(weights) // 2
+        # In float32: the sum over a frame overflows half precision.
+        frames = ops.mean(ops.cast(clips, "float32"), axis=(2, 3))  # (batch, time, channels)
+        temporal = self._scale(ops.mean(frames, axis=1), *weights[:half])
+        if self.bins is not None:
+            frames = ops.einsum("btc,kt->bkc", frames, self.bins)
+        flat = ops.reshape(frames, (-1, frames.shape[1] * frames.shape[2]))
+        spatial = self._scale(flat, *weights[half:])
+        if self.combine == "maximum":
+            return (ops.maximum(clips * temporal, clips * spatial),)
+        scale = temporal + spatial
+        return (clips * (scale * 0.5 if self.combine == "average" else scale),)
+
+    def _scale(self, means: Any, *weights: Any) -> Any:
+        """The two dense layers of a branch: one factor a channel, 0 to 1."""
+        squeeze, excite = weights[: len(weights) // 2], weights[len(weights) // 2 :]
+        hidden = self.activation(_dense(ops.cast(means, self.compute_dtype), *squeeze))
+        scale = ops.sigmoid(_dense(hidden, *excite))
+        return ops.reshape(scale, (-1, 1, 1, 1, scale.shape[-1]))
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        if len(input_shape) != 5 or input_shape[1] is None or input_shape[-1] is None:
+            raise ValueError(
+                "SpatioTemporalChannelCorrelation reads tensors of shape (batch, time, height, "
+                "width, channels) with time and channels known, as its weights depend on both: "
+                "give the model a fixed clip length, for example keras.Input((16, 112, 112, 3)). "
+                f"Received: {tuple(input_shape)}"
+            )
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "reduction": self.reduction,
+            "activation": keras.activations.serialize(self.activation),
+            "combine": self.combine,
+            "temporal_bins": self.temporal_bins,
+            "use_bias": self.use_bias,
+        }
+
+
+def _dense(x: Any, kernel: Any, bias: Any = None) -> Any:
+    y = ops.matmul(x, kernel)
+    return y if bias is None else y + bias
+
+
+def _bins(time: Any, count: int) -> np.ndarray:
+    """Averages `time` frames into `count` bins of neighbours, as adaptive pooling does.
+
+    Bin i takes the frames from floor(i T / k) up to ceil((i + 1) T / k): all frames count, and
+    a clip shorter than the bins repeats its frames.
+    """
+    weights = np.zeros((count, time), np.float32)
+    for index in range(count):
+        frames = slice(index * time // count, -(-(index + 1) * time // count))
+        weights[index, frames] = 1.0 / (frames.stop - frames.start)
+    return weights

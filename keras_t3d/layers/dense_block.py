@@ -1,0 +1,128 @@
+"""The dense block of a 3D DenseNet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_t3d.layers.arguments import whole_number
+from keras_t3d.layers.batch_normalization import ClipBatchNormalization
+from keras_t3d.layers.convolution import ClipConv3D
+from keras_t3d.layers.rematerialization import in_turn, run
+
+
+@keras.saving.register_keras_serializable(package="keras_t3d")
+class DenseBlock3D(keras.layers.Layer):
+    """Layers of which each reads the channels of all before it, and adds some of its own.
+
+    ```
+    clip --+-------------------------------------------------------------+- concat ->
+           |                                                             |
+           +- BN - ReLU - Conv 1x1x1 - BN - ReLU - Conv 3x3x3 -- k ch. --+
+           |                                                   (next layer reads both)
+    ```
+
+    Args:
+        num_layers: int. Dense layers.
+        growth_rate: int. Channels that a dense layer adds. Defaults to `32`.
+        bottleneck_factor: int. The 1x1x1 convolution has this many times
+            `growth_rate` filters. Defaults to `4`.
+        rematerialize: bool. Keep for the gradient what each dense layer adds, and
+            compute the rest (concatenation, batch normalisations, the 1x1x1
+            convolution) again. Defaults to `False`.
+        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+
+    Call arguments:
+        clips: tensor of shape `(batch, time, height, width, channels)`.
+        training: bool. Whether batch normalisation uses the batch's statistics.
+
+    Returns:
+        Tensor of shape `(batch, time, height, width, channels + num_layers * growth_rate)`.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Example:
+
+    ```python
+    features = np.random.rand(2, 8, 28, 28, 64).astype("float32")
+    DenseBlock3D(num_layers=6, growth_rate=32)(features).shape  # (2, 8, 28, 28, 256)
+    ```
+
+    Reference:
+        Huang et al., "Densely Connected Convolutional Networks", 2017,
+        https://arxiv.org/abs/1608.06993
+    """
+
+    def __init__(
+        self,
+        num_layers: int,
+        growth_rate: int = 32,
+        bottleneck_factor: int = 4,
+        rematerialize: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.num_layers = whole_number("DenseBlock3D", "num_layers", num_layers)
+        self.growth_rate = whole_number("DenseBlock3D", "growth_rate", growth_rate)
+        self.bottleneck_factor = whole_number(
+            "DenseBlock3D", "bottleneck_factor", bottleneck_factor
+        )
+        self.rematerialize = rematerialize
+        # Four flat lists, as Keras saves no lists of lists.
+        names = [f"layer{index + 1}" for index in range(self.num_layers)]
+        bottleneck = self.bottleneck_factor * self.growth_rate
+        self.norms1 = [self._norm(f"{name}_bn1") for name in names]
+        self.convs1 = [self._conv(bottleneck, 1, f"{name}_conv1") for name in names]
+        self.norms2 = [self._norm(f"{name}_bn2") for name in names]
+        self.convs2 = [self._conv(self.growth_rate, 3, f"{name}_conv2") for name in names]
+
+    def _norm(self, name: str) -> ClipBatchNormalization:
+        return ClipBatchNormalization("relu", dtype=self.dtype_policy, name=name)
+
+    def _conv(self, filters: int, kernel_size: int, name: str) -> ClipConv3D:
+        return ClipConv3D(filters, kernel_size, dtype=self.dtype_policy, name=name)
+
+    @property
+    def dense_layers(self) -> list[tuple[Any, ...]]:
+        """The layers that each dense layer applies in turn."""
+        return list(zip(self.norms1, self.convs1, self.norms2, self.convs2, strict=True))
+
+    def build(self, input_shape: Sequence[Any]) -> None:
+        *sides, channels = input_shape
+        for dense_layer in self.dense_layers:
+            shape = (*sides, channels)
+            for layer in dense_layer:
+                layer.build(shape)
+                shape = layer.compute_output_shape(shape)
+            channels += self.growth_rate
+        self.built = True
+
+    def call(self, clips: Any, training: bool | None = None) -> Any:
+        return self.compose(
+            partial(run, training=training, rematerialized=self.rematerialize), clips
+        )
+
+    def compose(self, run: Callable[..., Any], clips: Any) -> Any:
+        """What the block computes, by `run(part, layers, inputs)`."""
+        features = [clips]
+        for dense_layer in self.dense_layers:
+            features.append(run(in_turn(dense_layer), dense_layer, features))
+        return ops.concatenate(features, axis=-1)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        *sides, channels = input_shape
+        return (*sides, channels + self.num_layers * self.growth_rate)  # type: ignore[operator]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_layers": self.num_layers,
+            "growth_rate": self.growth_rate,
+            "bottleneck_factor": self.bottleneck_factor,
+            "rematerialize": self.rematerialize,
+        }

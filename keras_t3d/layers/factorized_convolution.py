@@ -1,0 +1,127 @@
+"""The (2+1)D convolution of R(2+1)D networks: space first, then time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_t3d.layers.arguments import three_sizes, whole_number
+from keras_t3d.layers.batch_normalization import ClipBatchNormalization
+from keras_t3d.layers.convolution import ClipConv3D
+
+
+@keras.saving.register_keras_serializable(package="keras_t3d")
+class FactorizedConv3D(keras.layers.Layer):
+    """A 3D convolution as a 2D one in space and a 1D one in time, with BN - ReLU between.
+
+    ```
+    clip - Conv 1 x kh x kw - BN - ReLU - Conv kt x 1 x 1 ->
+    ```
+
+    Args:
+        filters: int. Output channels.
+        middle_filters: int. Channels between the two convolutions. R(2+1)D networks take
+            as many as give the parameters of the 3D convolution.
+        kernel_size: int or three ints (time, height, width). Defaults to `3`.
+        strides: int or three ints (time, height, width). Defaults to `1`.
+        kernel_initializer: Keras initializer. Defaults to `"he_normal"`.
+        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+
+    Call arguments:
+        clips: tensor of shape `(batch, time, height, width, channels)`.
+        training: bool. Whether batch normalisation uses the batch's statistics.
+
+    Returns:
+        Tensor of shape `(batch, time', height', width', filters)`, where a side n
+        becomes `(n - 1) // stride + 1`.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Example:
+
+    ```python
+    clips = np.random.rand(2, 8, 28, 28, 64).astype("float32")
+    FactorizedConv3D(64, middle_filters=144)(clips).shape  # (2, 8, 28, 28, 64)
+    ```
+
+    Reference:
+        Tran et al., "A Closer Look at Spatiotemporal Convolutions for Action
+        Recognition", 2018, https://arxiv.org/abs/1711.11248
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        middle_filters: int,
+        kernel_size: int | Sequence[int] = 3,
+        strides: int | Sequence[int] = 1,
+        kernel_initializer: Any = "he_normal",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = whole_number("FactorizedConv3D", "filters", filters)
+        self.middle_filters = whole_number("FactorizedConv3D", "middle_filters", middle_filters)
+        self.kernel_size = three_sizes("FactorizedConv3D", "kernel_size", kernel_size)
+        self.strides = three_sizes("FactorizedConv3D", "strides", strides)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        options = {"kernel_initializer": kernel_initializer, "dtype": self.dtype_policy}
+        time, *space = self.kernel_size
+        self.space_conv = ClipConv3D(
+            middle_filters, (1, *space), (1, *self.strides[1:]), name="space_conv", **options
+        )
+        self.bn = ClipBatchNormalization("relu", dtype=self.dtype_policy, name="bn")
+        self.time_conv = ClipConv3D(
+            filters, (time, 1, 1), (self.strides[0], 1, 1), name="time_conv", **options
+        )
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        shape = tuple(input_shape)
+        for layer in (self.space_conv, self.bn, self.time_conv):
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        self.built = True
+
+    def call(self, clips: Any, training: bool | None = None) -> Any:
+        return self.time_conv(self.bn(self.space_conv(clips), training=training))
+
+    def tensors(self) -> list[Any]:
+        """The weights that are trained as tensors, for `compute`."""
+        return [*self.space_conv.tensors(), *self.bn.tensors(), *self.time_conv.tensors()]
+
+    def compute(self, clips: Any, *weights: Any) -> tuple[Any, ...]:
+        """What the layer computes in training, from given weights; assigns nothing.
+
+        Returns:
+            The clips, and the batch normalisation's statistics.
+        """
+        space, gamma, beta, time = weights
+        (clips,) = self.space_conv.compute(clips, space)
+        clips, *statistics = self.bn.compute(clips, gamma, beta)
+        return (*self.time_conv.compute(clips, time), *statistics)
+
+    @property
+    def averages(self) -> int:
+        """How many statistics `compute` gives."""
+        return self.bn.averages
+
+    def average(self, mean: Any, variance: Any) -> None:
+        """Moves the moving averages towards a batch's statistics."""
+        self.bn.average(mean, variance)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        return self.time_conv.compute_output_shape(
+            self.space_conv.compute_output_shape(input_shape)
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "middle_filters": self.middle_filters,
+            "kernel_size": list(self.kernel_size),
+            "strides": list(self.strides),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

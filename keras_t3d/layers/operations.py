@@ -1,0 +1,312 @@
+"""The operations that Keras has not, or computes slowly: the one place that knows the backend.
+
+TensorFlow is imported late and only where it is the backend. Everything here is a
+pure function of tensors: what a network recomputes for its gradient must not assign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def convolve(clips: Any, kernel: Any, strides: Sequence[int] = (1, 1, 1)) -> Any:
+    """Convolves clips that are padded evenly with zeros, as PyTorch pads them.
+
+    A kernel of size k gets (k - 1) // 2 zeros before and k // 2 after the clip.
+    Groups follow from the kernel: as many as its input channels go into the clips'.
+
+    Args:
+        clips: tensor of shape (batch, time, height, width, channels), sizes static.
+        kernel: tensor of shape (time, height, width, channels // groups, filters).
+        strides: three ints (time, height, width).
+
+    Returns:
+        Tensor of shape (batch, time, height, width, filters).
+    """
+    kernel = _reachable_taps(clips, kernel, strides[0])
+    groups = clips.shape[-1] // kernel.shape[-2]
+    if keras.backend.backend() != "tensorflow":
+        return _pad_and_convolve(clips, kernel, strides)
+    if groups > 1:
+        return _convolve_frames(clips, kernel, strides)
+    if _on_gpu():
+        return _pad_and_convolve(clips, kernel, strides)
+    return _convolve_on_cpu(clips, kernel, strides)
+
+
+def _reachable_taps(clips: Any, kernel: Any, stride: int) -> Any:
+    """Leaves out the temporal taps that meet zeros only: a depth of 3 over one frame is its middle.
+
+    What is left is padded by the same rule as the whole kernel.
+    """
+    depth, frames = kernel.shape[0], clips.shape[1]
+    if frames is None or stride > 1:
+        return kernel
+    before, after = (depth - 1) // 2, depth // 2
+    first, last = before - min(before, frames - 1), before + min(after, frames - 1)
+    if last - first + 1 == depth:
+        return kernel
+    # Not kernel[first : last + 1], whose gradient is slow in TensorFlow.
+    return ops.slice(kernel, (first, 0, 0, 0, 0), (last - first + 1, *kernel.shape[1:]))
+
+
+def _pad_and_convolve(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
+    sizes = tuple(kernel.shape[:3])
+    if max(strides) == 1 and (all(size % 2 for size in sizes) or _same_puts_more_zeros_last()):
+        return ops.conv(clips, kernel, 1, "same", data_format="channels_last")
+    if max(sizes) > 1:
+        evenly = [((size - 1) // 2, size // 2) for size in sizes]
+        clips = ops.pad(clips, [(0, 0), *evenly, (0, 0)])
+    return ops.conv(clips, kernel, tuple(strides), "valid", data_format="channels_last")
+
+
+def _same_puts_more_zeros_last() -> bool:
+    return keras.backend.backend() in ("tensorflow", "jax")
+
+
+# TensorFlow.
+
+
+def _on_gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
+def _convolve_on_cpu(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
+    """Takes the fastest of four ways that give the same: see `benchmarks/convolution.py`."""
+    if tuple(kernel.shape[:3]) == (1, 1, 1):
+        time, height, width = strides
+        clips = clips[:, ::time, ::height, ::width] if max(strides) > 1 else clips
+        return _matrix_product(clips, kernel)
+    if max(strides) > 1:
+        if _is_thin(clips, kernel):
+            return _convolve_stacked_frames(clips, kernel, strides)
+        return _pad_and_convolve(clips, kernel, strides)
+    if kernel.shape[0] == 1:
+        return _convolve_frames(clips, kernel, strides)
+    return _convolve_by_taps(clips, kernel)
+
+
+def _is_thin(clips: Any, kernel: Any) -> bool:
+    """Whether there are too few channels for bfloat16's matrix units, and many taps to join."""
+    return clips.dtype == "bfloat16" and clips.shape[-1] < 16 and kernel.shape[0] > 3
+
+
+def _matrix_product(clips: Any, kernel: Any) -> Any:
+    import tensorflow as tf
+
+    channels, filters = kernel.shape[-2:]
+    y = tf.matmul(tf.reshape(clips, (-1, channels)), tf.reshape(kernel, (channels, filters)))
+    return tf.reshape(y, (-1, *clips.shape[1:-1], filters))
+
+
+def _convolve_stacked_frames(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
+    """Joins the frames that a window reads on their channels, for one 2-D convolution."""
+    import tensorflow as tf
+
+    depth, height, width, channels, filters = kernel.shape
+    before, after = (depth - 1) // 2, depth // 2
+    count = (clips.shape[1] - 1) // strides[0] + 1
+    clips = tf.pad(clips, [(0, 0), (before, after), *[(0, 0)] * 3])
+    reach = (count - 1) * strides[0] + 1
+    taps = [clips[:, tap : tap + reach : strides[0]] for tap in range(depth)]
+    flat = tf.transpose(kernel, (1, 2, 0, 3, 4))
+    flat = tf.reshape(flat, (height, width, depth * channels, filters))
+    return _conv2d(tf.concat(taps, axis=-1), flat, strides)
+
+
+def _convolve_frames(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
+    """Adds up one 2-D convolution a tap. `tf.nn.conv2d` knows groups; in 3D, Keras needs XLA."""
+    if kernel.shape[0] == 1 and strides[0] == 1:
+        return _conv2d(clips, ops.squeeze(kernel, 0), strides)
+    windows = _Windows(clips.shape[1], kernel.shape[0], strides[0])
+    total = None
+    for tap in windows.by_reach():
+        partial = windows.place(_conv2d(windows.take(clips, tap), kernel[tap], strides), tap)
+        total = partial if total is None else total + partial
+    return total
+
+
+def _convolve_by_taps(clips: Any, kernel: Any) -> Any:
+    """Stride 1 on CPU: 2-D convolutions forwards, TensorFlow's 3-D ones for the gradient.
+
+    Forwards, oneDNN's 3-D kernel multiplies by the zero padding, half of all for a deep kernel
+    over few frames; backwards it is the faster of the two. Both were timed: see
+    `benchmarks/convolution.py`.
+    """
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def convolved(clips: Any, kernel: Any) -> Any:
+        def gradient(upstream: Any) -> tuple[Any, Any]:
+            options = {"strides": [1] * 5, "padding": "SAME"}
+            to_clips = tf.raw_ops.Conv3DBackpropInputV2(
+                input_sizes=tf.shape(clips), filter=kernel, out_backprop=upstream, **options
+            )
+            to_kernel = tf.raw_ops.Conv3DBackpropFilterV2(
+                input=clips, filter_sizes=tf.shape(kernel), out_backprop=upstream, **options
+            )
+            return to_clips, to_kernel
+
+        return _convolve_frames(clips, kernel, (1, 1, 1)), gradient
+
+    return convolved(clips, kernel)
+
+
+def _conv2d(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
+    """Convolves every frame by itself; explicit paddings would leave oneDNN's kernels."""
+    import tensorflow as tf
+
+    frames = tf.reshape(clips, (-1, *clips.shape[2:]))
+    padding = "SAME"  # even, where nothing strides
+    if max(strides[1:]) > 1:
+        evenly = [((size - 1) // 2, size // 2) for size in kernel.shape[:2]]
+        frames = tf.pad(frames, [(0, 0), *evenly, (0, 0)]) if max(kernel.shape[:2]) > 1 else frames
+        padding = "VALID"
+    y = tf.nn.conv2d(frames, kernel, strides[1:], padding)
+    return tf.reshape(y, (-1, clips.shape[1], *y.shape[1:]))
+
+
+class _Windows:
+    """Which frames each temporal tap of an evenly padded kernel reads, as it slides over a clip."""
+
+    def __init__(self, frames: int, depth: int, stride: int) -> None:
+        self.frames, self.depth, self.stride = frames, depth, stride
+        self.before = (depth - 1) // 2
+        self.count = (frames + depth - 1 - depth) // stride + 1
+
+    def by_reach(self) -> list[int]:
+        """The taps, those that meet most frames first."""
+        reach = {tap: len(self._outputs(tap)) for tap in range(self.depth)}
+        return sorted((tap for tap in reach if reach[tap]), key=lambda tap: -reach[tap])
+
+    def take(self, clips: Any, tap: int) -> Any:
+        outputs = self._outputs(tap)
+        first = outputs.start * self.stride + tap - self.before
+        if len(outputs) == self.frames:
+            return clips
+        return clips[:, first : first + (len(outputs) - 1) * self.stride + 1 : self.stride]
+
+    def place(self, partial: Any, tap: int) -> Any:
+        """Puts what the tap made to the output frames that it belongs to."""
+        outputs = self._outputs(tap)
+        missing = (outputs.start, self.count - outputs.stop)
+        return ops.pad(partial, [(0, 0), missing, *[(0, 0)] * 3]) if any(missing) else partial
+
+    def _outputs(self, tap: int) -> range:
+        shift = tap - self.before
+        first = max(-(shift // self.stride), 0)
+        last = (self.frames - 1 - shift) // self.stride
+        return range(first, max(min(last + 1, self.count), first))
+
+
+# Batch normalisation.
+
+
+def normalize_batch(
+    clips: Any, gamma: Any, beta: Any, epsilon: float, relu: bool
+) -> tuple[Any, Any, Any]:
+    """Normalises by the batch's own statistics.
+
+    Returns:
+        The normalised clips in their own dtype, and the batch's mean and (biased)
+        variance a channel, float32.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return _normalize_batch_in_tensorflow(clips, gamma, beta, epsilon, relu)
+    exact = ops.cast(clips, "float32")
+    mean, variance = ops.moments(exact, axes=tuple(range(len(clips.shape) - 1)))
+    y = ops.batch_normalization(exact, mean, variance, -1, beta, gamma, epsilon)
+    return ops.cast(ops.relu(y) if relu else y, clips.dtype), mean, variance
+
+
+def normalize_by(
+    clips: Any, mean: Any, variance: Any, gamma: Any, beta: Any, epsilon: float, relu: bool
+) -> Any:
+    """Normalises by given statistics, as in inference."""
+    if keras.backend.backend() == "tensorflow":
+        return _normalize_in_tensorflow(clips, mean, variance, gamma, beta, epsilon, relu)[0]
+    exact = ops.cast(clips, "float32")
+    y = ops.batch_normalization(exact, mean, variance, -1, beta, gamma, epsilon)
+    return ops.cast(ops.relu(y) if relu else y, clips.dtype)
+
+
+def _normalize_batch_in_tensorflow(
+    clips: Any, gamma: Any, beta: Any, epsilon: float, relu: bool
+) -> tuple[Any, Any, Any]:
+    import tensorflow as tf
+
+    nothing = tf.zeros((0,), tf.float32)
+    y, mean, variance = _normalize_in_tensorflow(
+        clips, nothing, nothing, gamma, beta, epsilon, relu, training=True
+    )
+    # The fused operation gives the unbiased variance; Keras averages the biased one.
+    count = tf.cast(tf.size(clips) // clips.shape[-1], tf.float32)
+    return y, mean, variance * (count - 1.0) / count
+
+
+def _normalize_in_tensorflow(
+    clips: Any,
+    mean: Any,
+    variance: Any,
+    gamma: Any,
+    beta: Any,
+    epsilon: float,
+    relu: bool,
+    training: bool = False,
+) -> tuple[Any, Any, Any]:
+    """TensorFlow fuses batch normalisation and its ReLU for 4-D tensors only; frames fold up."""
+    import tensorflow as tf
+
+    folded = tf.reshape(clips, (-1, *clips.shape[-3:])) if clips.shape.rank == 5 else clips
+    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=folded,
+        scale=gamma,
+        offset=beta,
+        mean=mean,
+        variance=variance,
+        epsilon=epsilon,
+        is_training=training,
+    )
+    if relu:
+        y = tf.nn.relu(y)  # before the reshape, or it is not fused
+    return tf.reshape(y, tf.shape(clips)) if clips.shape.rank == 5 else y, mean, variance
+
+
+# Gradient rematerialisation.
+
+
+def rematerialize(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function that keeps its arguments only, and recomputes itself for the gradient.
+
+    Args:
+        function: from tensors to a tuple of tensors; pure, so that it may run twice.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return _rematerialize_in_tensorflow(function)
+    return keras.remat(function)
+
+
+def _rematerialize_in_tensorflow(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `tf.recompute_grad`, which first copies every argument."""
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def forwards(*arguments: Any) -> Any:
+        def gradient(*upstream: Any) -> Any:
+            # Waits for the gradient: else the executor would recompute at once, and keep it all.
+            with tf.control_dependencies(upstream):
+                again = [tf.identity(argument) for argument in arguments]
+            with tf.GradientTape() as tape:
+                tape.watch(again)
+                outputs = function(*again)
+            return tape.gradient(outputs, again, upstream)
+
+        return function(*arguments), gradient
+
+    return forwards

@@ -1,0 +1,136 @@
+"""The parts that every network here begins and ends with, and the checks of their arguments."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import layers
+
+from keras_t3d.clips import ClipSpec
+from keras_t3d.layers.batch_normalization import ClipBatchNormalization
+from keras_t3d.layers.clip_normalization import ClipNormalization
+from keras_t3d.layers.convolution import ClipConv3D
+from keras_t3d.layers.factorized_convolution import FactorizedConv3D
+from keras_t3d.layers.precision import exact_dtype, pooling_dtype
+
+EMBEDDING = "embedding"  # name of the layer whose output the classifying layer reads
+POOLINGS = {"avg": layers.GlobalAveragePooling3D, "max": layers.GlobalMaxPooling3D}
+
+
+def clip_input(spec: ClipSpec, dtype: Any) -> tuple[Any, Any]:
+    """Returns the network's input, and the normalised clips."""
+    # A uint8 input would truncate float clips without a word.
+    inputs = keras.Input(spec.input_shape, name="clips", dtype="float32")
+    normalization = ClipNormalization(spec.mean, spec.std, dtype=dtype, name="normalization")
+    return inputs, normalization(inputs)
+
+
+def stem(
+    x: Any,
+    filters: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    pool_stride: Sequence[int] | None,
+    kernel_initializer: Any,
+    dtype: Any,
+    middle_filters: int | None = None,
+) -> Any:
+    """Convolution, BN - ReLU, and a 3x3x3 max pool unless `pool_stride` is None.
+
+    With `middle_filters` the convolution is factorised. The output's layer is `"stem"`.
+    """
+    options = {"kernel_initializer": kernel_initializer, "dtype": dtype, "name": "stem_conv"}
+    if middle_filters is None:
+        x = ClipConv3D(filters, kernel, stride, **options)(x)
+    else:
+        x = FactorizedConv3D(filters, middle_filters, kernel, stride, **options)(x)
+    if pool_stride is None:
+        return ClipBatchNormalization("relu", dtype=dtype, name="stem")(x)
+    x = ClipBatchNormalization("relu", dtype=dtype, name="stem_bn")(x)
+    # Padded evenly, as "same" is not when it strides; zero is the ReLU's floor.
+    x = layers.ZeroPadding3D(1, dtype=dtype, name="stem_pool_padding")(x)
+    pool = layers.MaxPooling3D(3, tuple(pool_stride), dtype=pooling_dtype(dtype), name="stem")
+    return pool(x)
+
+
+def head(
+    x: Any,
+    include_top: bool,
+    num_classes: int | None,
+    pooling: str | None,
+    dropout: float,
+    dtype: Any,
+) -> Any:
+    """Global pooling (`"embedding"`), dropout, and the dense layer that makes logits.
+
+    Without top, the pooled features, or the feature map where `pooling` is None.
+    """
+    if pooling is not None:
+        x = POOLINGS[pooling](dtype=exact_dtype(dtype), name=EMBEDDING)(x)
+    if not include_top:
+        return x
+    if dropout:
+        x = layers.Dropout(dropout, dtype=exact_dtype(dtype), name="dropout")(x)
+    return layers.Dense(num_classes, dtype=exact_dtype(dtype), name="logits")(x)
+
+
+# What the arguments must be.
+
+
+def checked_input_shape(input_shape: Sequence[int]) -> tuple[int, int, int, int]:
+    """Returns (frames, height, width, 3), or says what is wrong with it."""
+    shape = tuple(_integer("input_shape", side) for side in input_shape)
+    if len(shape) != 4 or shape[-1] != 3 or min(shape) < 1:
+        raise ValueError(
+            "`input_shape` must be four whole numbers (frames, height, width, 3), all known, "
+            f"for example (16, 112, 112, 3). Received: {input_shape!r}"
+        )
+    return shape
+
+
+def _integer(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)  # NumPy's integers too
+    except TypeError:
+        raise ValueError(f"`{name}` must be a whole number. Received: {value!r}") from None
+
+
+def checked_head(
+    include_top: bool, num_classes: int | None, pooling: str | None, dropout: float
+) -> int | None:
+    """Returns the number of classes, None without top, or says what is wrong."""
+    if include_top and num_classes is None:
+        raise ValueError(
+            "`num_classes` must say how many classes there are, for example num_classes=400; "
+            "or leave the classifying layer out with include_top=False. Received: None"
+        )
+    if not include_top and num_classes is not None:
+        raise ValueError(
+            "`num_classes` is for the classifying layer, which include_top=False leaves out: "
+            f"give one of the two. Received: num_classes={num_classes}"
+        )
+    if num_classes is not None:
+        num_classes = _integer("num_classes", num_classes)
+        if num_classes < 1:
+            raise ValueError(f"`num_classes` must be at least 1. Received: {num_classes!r}")
+    if pooling not in POOLINGS and (include_top or pooling is not None):
+        raise ValueError(
+            f"`pooling` must be one of {tuple(POOLINGS)}; None, the whole feature map, goes with "
+            f"include_top=False. Received: {pooling!r}"
+        )
+    if not 0 <= dropout < 1:
+        raise ValueError(f"`dropout` must be in [0, 1), for example 0.5. Received: {dropout!r}")
+    return num_classes
+
+
+def checked_odd(name: str, kernel: Sequence[int]) -> tuple[int, ...]:
+    """Returns the three sizes of a stem's kernel, or says that they must be odd."""
+    if len(kernel) != 3 or not all(size % 2 for size in kernel):
+        raise ValueError(
+            f"`{name}` must be three odd numbers (time, height, width), for example (3, 7, 7). "
+            f"Received: {kernel!r}"
+        )
+    return tuple(kernel)
