@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What the tests are installed with; CI says EXTRAS=dev,backends, which adds JAX and PyTorch.
+EXTRAS ?= dev
 
 .PHONY: demo test test-slow check clean
 
@@ -29,7 +31,7 @@ $(VENV)/installed: setup.py
 	touch $@
 
 $(VENV)/installed-dev: setup.py $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	touch $@
 
 clean:

@@ -27,7 +27,11 @@ setup(
         "keras_t3d.export",
     ],
     package_dir={"keras_t3d.training": "training", "keras_t3d.export": "export"},
-    package_data={"keras_t3d.training": ["recipes/*.yaml"], "keras_t3d": ["py.typed"]},
+    package_data={
+        "keras_t3d.training": ["recipes/*.yaml"],
+        "keras_t3d.transfer": ["kinetics400.txt"],
+        "keras_t3d": ["py.typed"],
+    },
     install_requires=[
         "tensorflow>=2.16",
         "keras>=3.11",
@@ -45,7 +49,11 @@ setup(
     extras_require={
         # tensorflow-io's last release loads with TensorFlow 2.16 only.
         "io": ["tensorflow-io==0.37.1", "tensorflow==2.16.*"],
+        "weights": ["safetensors>=0.4", "torch>=2.6"],
         "dev": ["pytest>=8", "hypothesis>=6.100", "ruff==0.17.5", "mypy==2.4.1"],
+        # What the tests compare with: they skip what is absent.
+        "backends": ["jax>=0.5", "safetensors>=0.4", "torch==2.13.0"],
+        "benchmarks": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.3", "openvino>=2025.0"],
     },
     entry_points={"console_scripts": ["keras-t3d=keras_t3d.cli:main"]},
     classifiers=[

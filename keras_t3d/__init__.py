@@ -14,7 +14,7 @@ from keras_t3d.registration import register_with_keras
 from keras_t3d.version import __version__
 
 if TYPE_CHECKING:
-    from keras_t3d import data, deploy, evaluation, inference, layers, models
+    from keras_t3d import data, deploy, evaluation, inference, layers, models, transfer
 
 __all__ = [
     "ClipSpec",
@@ -25,9 +25,10 @@ __all__ = [
     "inference",
     "layers",
     "models",
+    "transfer",
 ]
 
-_SUBMODULES = ("data", "deploy", "evaluation", "inference", "layers", "models")
+_SUBMODULES = ("data", "deploy", "evaluation", "inference", "layers", "models", "transfer")
 
 
 def __getattr__(name: str) -> Any:

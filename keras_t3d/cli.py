@@ -118,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     # Stands here for the list of commands only: `main` hands its words to `_train`.
     commands.add_parser("train", help="train on shards; the same command again goes on")
 
+    _add_import_weights(commands)
+
     evaluate = _command(commands, "evaluate", _evaluate, "score the videos of a split")
     evaluate.add_argument("model", metavar="MODEL", help=_MODEL)
     evaluate.add_argument("shards", metavar="SHARDS", help="folder that `convert` wrote")
@@ -156,6 +158,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     tflite.add_argument("--calibration", metavar="SHARDS", help=_CALIBRATION)
     return parser
+
+
+def _add_import_weights(commands: Any) -> None:
+    weights = _command(
+        commands, "import-weights", _import_weights, "start from a PyTorch checkpoint"
+    )
+    weights.add_argument(
+        "checkpoint", metavar="CHECKPOINT", help=".pth, .pt, .tar or .safetensors file"
+    )
+    weights.add_argument("out", metavar="OUT.keras", help="file to write")
+    weights.add_argument(
+        "--model", required=True, metavar="NAME", help="network, such as resnet3d_18 or r3d_18"
+    )
+    weights.add_argument(
+        "--num-classes",
+        type=int,
+        metavar="N",
+        help="another number than the checkpoint's makes the classifying layer fresh",
+    )
+    weights.add_argument(
+        "--normalization",
+        choices=("kinetics", "activitynet", "torchvision"),
+        help="what Hara et al.'s checkpoints were trained on: activitynet in 2017 and 2018, "
+        "kinetics in 2020",
+    )
 
 
 _MODEL = ".keras file, SavedModel folder or .tflite file"
@@ -271,6 +298,24 @@ def _train(argv: Sequence[str]) -> None:
     from keras_t3d.training.train import main as train_and_report
 
     train_and_report(config, others["run_dir"], others["init"])
+
+
+def _import_weights(arguments: argparse.Namespace) -> None:
+    if not arguments.out.endswith(".keras"):
+        raise ValueError(f"OUT must end in .keras, as in start.keras. Received: {arguments.out!r}")
+    _import_tensorflow()
+    from keras_t3d.atomic import written_beside
+    from keras_t3d.transfer import import_weights
+
+    imported = import_weights(
+        arguments.checkpoint,
+        arguments.model,
+        num_classes=arguments.num_classes,
+        normalization=arguments.normalization,
+    )
+    with written_beside(arguments.out) as part:
+        imported.model.save(part)
+    print(f"Wrote {arguments.out}\n{imported}")
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:

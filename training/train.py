@@ -5,6 +5,7 @@ Run the same command again and it goes on where it was.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import sys
@@ -12,6 +13,7 @@ import sys
 import keras
 import tensorflow as tf
 
+from keras_t3d.clips import ClipSpec
 from keras_t3d.data.pipeline import load_clips, steps_per_epoch
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.shard_set import ShardSet
@@ -122,20 +124,32 @@ def _check_same_shards(
 
 
 def _new_model(config: TrainConfig, shards: ShardSet, init: str | None) -> VideoClassifier:
+    source = None if init is None else load_keras_model(init)
     model = create(
         config.model.name,
         input_shape=config.clip.input_shape,
         num_classes=len(shards.class_names),
         class_names=shards.class_names,
-        clip_spec=config.clip,
+        clip_spec=config.clip if source is None else _normalized_as(source, config.clip),
         dropout=config.model.dropout,
         dtype=config.model.dtype,
         **config.model.options,
     )
-    if init is not None:
-        fresh = model.copy_weights_from(load_keras_model(init))
+    if source is not None:
+        fresh = model.copy_weights_from(source)
         print(f"Started from {init}; new weights: {', '.join(fresh) or 'none'}.")
     return model
+
+
+def _normalized_as(source: VideoClassifier, spec: ClipSpec) -> ClipSpec:
+    """The configured clip with the mean and std that the weights were trained with.
+
+    A mean or std that the configuration names itself stays, for `copy_weights_from` to refuse.
+    """
+    theirs, default = source.clip_spec, ClipSpec()
+    if (spec.mean, spec.std) != (default.mean, default.std):
+        return spec
+    return dataclasses.replace(spec, mean=theirs.mean, std=theirs.std)
 
 
 def _compile(model: VideoClassifier, config: TrainConfig, steps: int) -> None:

@@ -8,7 +8,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
@@ -23,6 +22,7 @@ from keras_t3d.deploy.comparison import (
     largest_difference,
 )
 from keras_t3d.deploy.lowering import lower
+from keras_t3d.deploy.weights import in_float32
 from keras_t3d.models import VideoClassifier
 
 # By how much a probability may differ from the Keras model's, by quantization.
@@ -104,7 +104,7 @@ def export_tflite(
 
     content = _convert(model, quantization)
     _check_builtins_only(content)
-    difference = largest_difference(_in_float32(model), clips, _Runner(content))
+    difference = largest_difference(in_float32(model), clips, _Runner(content))
     check_difference(difference, TOLERANCES[quantization])
 
     with written_beside(path) as part:
@@ -123,25 +123,6 @@ def _check_quantization(quantization: str) -> None:
         raise ValueError(
             f"`quantization` must be one of {tuple(TOLERANCES)}. Received: {quantization!r}"
         )
-
-
-def _in_float32(model: VideoClassifier) -> keras.Model:
-    """The model to compare with: the same weights, computing in float32 as the file does.
-
-    A model under mixed precision rounds at every layer, and in float16 it has no
-    CPU kernels at all.
-    """
-
-    def in_float32(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-
-    if all(layer.compute_dtype == "float32" for layer in model.layers):
-        return model
-    # Its graph alone: some versions of Keras clone a subclass by calling its constructor.
-    graph = keras.Model(model.inputs[0], model.outputs[0])
-    twin = keras.models.clone_model(graph, clone_function=in_float32)
-    twin.set_weights(graph.get_weights())
-    return twin
 
 
 def _convert(model: VideoClassifier, quantization: str) -> bytes:

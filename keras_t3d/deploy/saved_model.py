@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -25,11 +26,16 @@ from keras_t3d.deploy.comparison import (
     comparison_clips,
     largest_difference,
 )
+from keras_t3d.deploy.folding import fold
+from keras_t3d.deploy.weights import in_float32
 from keras_t3d.models import VideoClassifier
 from keras_t3d.models.parts import EMBEDDING
 
 TOLERANCE = 1e-5  # by how much a probability may differ from the Keras model's
 _TOP = 5  # classes that come with a name
+# Up to here weights become constants of a folded graph, a fourth less time a clip. TensorFlow
+# copies a graph often: 20 times their bytes when it is loaded and run, 45 times on export.
+_MOST_FOLDED_BYTES = 200e6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +74,9 @@ def export_saved_model(
     Where it says probabilities, the outputs are `probabilities`, float32 (B, classes),
     and the five best classes, best first: `top_classes`, strings (B, 5), and
     `top_scores`, float32 (B, 5). All but `views` take the centre view in the graph.
+    The network computes in float32, whatever the model's dtype policy, and up to 200 MB of
+    weights it is folded for inference (`keras_t3d.deploy.folding`), with its weights as
+    constants of the graph. All signatures share one copy of the weights.
     `assets.extra/` holds `labels.txt` (one class per line) and `clip_spec.json`.
 
     Args:
@@ -110,11 +119,13 @@ def export_saved_model(
         # Renamed when whole: TF Serving reads folders whose names are numbers, and no others.
         with written_beside(version) as part:
             part.mkdir()
-            _archive(model).write_out(str(part), verbose=False)
+            _write(model, part)
             _write_extra_assets(part / "assets.extra", model)
             views = tf.saved_model.load(str(part)).signatures["views"]
             difference = largest_difference(
-                model, clips, lambda clip: views(clips=tf.constant(clip))["probabilities"].numpy()
+                in_float32(model),
+                clips,
+                lambda clip: views(clips=tf.constant(clip))["probabilities"].numpy(),
             )
             check_difference(difference, TOLERANCE)
     except BaseException:
@@ -149,8 +160,50 @@ def _write_extra_assets(directory: Path, model: VideoClassifier) -> None:
 # The signatures.
 
 
-def _archive(model: VideoClassifier) -> keras.export.ExportArchive:
+def _write(model: VideoClassifier, folder: Path) -> None:
     spec = model.clip_spec
+    network = _network(model)
+    answer = _answer(model, network)
+    video = tf.TensorSpec((None, None, None, None, 3), tf.uint8, name="clips")
+    frames = tf.TensorSpec((None, None), tf.string, name="frames")
+    view = tf.TensorSpec((None, *spec.input_shape), tf.uint8, name="clips")
+
+    @tf.function(input_signature=[video])
+    def serve_clips(clips: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answer(_centre_views(clips, spec))
+
+    @tf.function(input_signature=[frames])
+    def serve_jpeg(frames: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answer(_centre_views_of_encoded(frames, spec))
+
+    @tf.function(input_signature=[view])
+    def views(clips: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answer(clips)
+
+    @tf.function(input_signature=[video])
+    def features(clips: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"embedding": network(_centre_views(clips, spec))[1]}
+
+    served = tf.Module()
+    # None in a folded network, unless a layer holds one that Keras does not know.
+    captured = {id(tensor) for tensor in network.captured_inputs}
+    served.captured = [v for v in network.graph.variables if id(v.handle) in captured]
+    signatures = {
+        "serving_default": serve_clips,
+        "serve_jpeg": serve_jpeg,
+        "views": views,
+        "features": features,
+    }
+    # Gradients of the graph would hold its constants a second time.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(served, str(folder), signatures, options)
+
+
+def _network(model: VideoClassifier) -> Any:
+    """The function from views to logits and embedding, traced once for all signatures.
+
+    Traced in each, its constants would be stored with each.
+    """
     if EMBEDDING not in {layer.name for layer in model.layers}:
         raise ValueError(
             "The `features` signature gives the output of the layer before the classifying one: "
@@ -158,39 +211,22 @@ def _archive(model: VideoClassifier) -> keras.export.ExportArchive:
             f"keras.layers.GlobalAveragePooling3D(name={EMBEDDING!r}). "
             f"Received: a model with layers {[layer.name for layer in model.layers]}"
         )
-    embed = model.feature_model()
-    answer = _answer(model)
-    video = tf.TensorSpec((None, None, None, None, 3), tf.uint8, name="clips")
-    frames = tf.TensorSpec((None, None), tf.string, name="frames")
-    view = tf.TensorSpec((None, *spec.input_shape), tf.uint8, name="clips")
-
-    def serve_clips(clips: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(_centre_views(clips, spec))
-
-    def serve_jpeg(frames: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(_centre_views_of_encoded(frames, spec))
-
-    def features(clips: tf.Tensor) -> dict[str, tf.Tensor]:
-        embedding = embed(_centre_views(clips, spec), training=False)
-        return {"embedding": tf.cast(embedding, tf.float32)}
-
-    # No `archive.track(model)`: the archive finds the variables that its endpoints use,
-    # and Keras 3.15 writes those that are tracked too a second time.
-    archive = keras.export.ExportArchive()
-    archive.add_endpoint("serving_default", serve_clips, input_signature=[video])
-    archive.add_endpoint("serve_jpeg", serve_jpeg, input_signature=[frames])
-    archive.add_endpoint("views", answer, input_signature=[view])
-    archive.add_endpoint("features", features, input_signature=[video])
-    return archive
+    outputs = [model.outputs[0], model.get_layer(EMBEDDING).output]
+    graph = keras.Model(model.inputs[0], outputs)
+    small = 4 * model.count_params() <= _MOST_FOLDED_BYTES
+    network = fold(graph) if small else functools.partial(in_float32(graph), training=False)
+    return tf.function(network, autograph=False).get_concrete_function(
+        tf.TensorSpec((None, *model.clip_spec.input_shape), tf.uint8)
+    )
 
 
-def _answer(model: VideoClassifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+def _answer(model: VideoClassifier, network: Any) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """The function from views to what a client reads."""
     names = list(model.class_names)
 
     def answer(clips: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = model(clips, training=False)
-        probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
+        logits, _ = network(clips)
+        probabilities = tf.nn.softmax(logits)
         scores, classes = tf.math.top_k(probabilities, min(_TOP, len(names)))
         return {
             "probabilities": probabilities,

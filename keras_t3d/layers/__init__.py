@@ -8,7 +8,9 @@ from keras_t3d.layers.clip_normalization import ClipNormalization
 from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.dense_block import DenseBlock3D
 from keras_t3d.layers.factorized_convolution import FactorizedConv3D
+from keras_t3d.layers.max_pooling import ClipMaxPooling3D
 from keras_t3d.layers.residual_block import BasicBlock3D, BottleneckBlock3D
+from keras_t3d.layers.stem import Stem3D
 from keras_t3d.layers.temporal_transition import TemporalTransition
 
 __all__ = [
@@ -16,9 +18,11 @@ __all__ = [
     "BottleneckBlock3D",
     "ClipBatchNormalization",
     "ClipConv3D",
+    "ClipMaxPooling3D",
     "ClipNormalization",
     "DenseBlock3D",
     "FactorizedConv3D",
     "SpatioTemporalChannelCorrelation",
+    "Stem3D",
     "TemporalTransition",
 ]

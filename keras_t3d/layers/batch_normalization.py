@@ -64,7 +64,11 @@ class ClipBatchNormalization(keras.layers.BatchNormalization):
 
     def tensors(self) -> list[Any]:
         """The weights that are trained as tensors, for `compute`."""
-        return [ops.convert_to_tensor(self.gamma), ops.convert_to_tensor(self.beta)]
+        # Cast too: under TensorFlow, `convert_to_tensor` leaves a Keras variable one.
+        return [
+            ops.cast(ops.convert_to_tensor(weight), self.variable_dtype)
+            for weight in (self.gamma, self.beta)
+        ]
 
     def compute(self, clips: Any, gamma: Any, beta: Any) -> tuple[Any, ...]:
         """What the layer computes in training, from given weights; assigns nothing.

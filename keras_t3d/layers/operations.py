@@ -79,14 +79,12 @@ def _on_gpu() -> bool:
 
 def _convolve_on_cpu(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
     """Takes the fastest of four ways that give the same: see `benchmarks/convolution.py`."""
-    if tuple(kernel.shape[:3]) == (1, 1, 1):
-        time, height, width = strides
-        clips = clips[:, ::time, ::height, ::width] if max(strides) > 1 else clips
-        return _matrix_product(clips, kernel)
     if max(strides) > 1:
         if _is_thin(clips, kernel):
             return _convolve_stacked_frames(clips, kernel, strides)
-        return _pad_and_convolve(clips, kernel, strides)
+        return _convolve_padded(clips, kernel, strides)
+    if tuple(kernel.shape[:3]) == (1, 1, 1):
+        return _matrix_product(clips, kernel)
     if kernel.shape[0] == 1:
         return _convolve_frames(clips, kernel, strides)
     return _convolve_by_taps(clips, kernel)
@@ -101,7 +99,18 @@ def _matrix_product(clips: Any, kernel: Any) -> Any:
     import tensorflow as tf
 
     channels, filters = kernel.shape[-2:]
-    y = tf.matmul(tf.reshape(clips, (-1, channels)), tf.reshape(kernel, (channels, filters)))
+
+    @tf.custom_gradient
+    def multiplied(rows: Any, matrix: Any) -> Any:
+        def gradient(upstream: Any) -> tuple[Any, Any]:
+            to_matrix = tf.matmul(rows, upstream, transpose_a=True)
+            with tf.control_dependencies([to_matrix]):  # see _convolve_by_taps
+                to_rows = tf.matmul(upstream, matrix, transpose_b=True)
+            return to_rows, to_matrix
+
+        return tf.matmul(rows, matrix), gradient
+
+    y = multiplied(tf.reshape(clips, (-1, channels)), tf.reshape(kernel, (channels, filters)))
     return tf.reshape(y, (-1, *clips.shape[1:-1], filters))
 
 
@@ -145,15 +154,48 @@ def _convolve_by_taps(clips: Any, kernel: Any) -> Any:
     def convolved(clips: Any, kernel: Any) -> Any:
         def gradient(upstream: Any) -> tuple[Any, Any]:
             options = {"strides": [1] * 5, "padding": "SAME"}
-            to_clips = tf.raw_ops.Conv3DBackpropInputV2(
-                input_sizes=tf.shape(clips), filter=kernel, out_backprop=upstream, **options
-            )
             to_kernel = tf.raw_ops.Conv3DBackpropFilterV2(
                 input=clips, filter_sizes=tf.shape(kernel), out_backprop=upstream, **options
             )
+            # In this order, or the executor runs ahead and keeps clips and gradients alive.
+            with tf.control_dependencies([to_kernel]):
+                to_clips = tf.raw_ops.Conv3DBackpropInputV2(
+                    input_sizes=tf.shape(clips), filter=kernel, out_backprop=upstream, **options
+                )
             return to_clips, to_kernel
 
         return _convolve_frames(clips, kernel, (1, 1, 1)), gradient
+
+    return convolved(clips, kernel)
+
+
+def _convolve_padded(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
+    """Pads and convolves; keeps the clips for the gradient, not their padded copy."""
+    import tensorflow as tf
+
+    evenly = [(0, 0), *[((side - 1) // 2, side // 2) for side in kernel.shape[:3]], (0, 0)]
+    options = {"strides": (1, *strides, 1), "padding": "VALID"}
+
+    def padded(clips: Any) -> Any:
+        return tf.pad(clips, evenly) if max(kernel.shape[:3]) > 1 else clips
+
+    @tf.custom_gradient
+    def convolved(clips: Any, kernel: Any) -> Any:
+        def gradient(upstream: Any) -> tuple[Any, Any]:
+            with tf.control_dependencies([upstream]):
+                again = padded(tf.identity(clips))
+            to_kernel = tf.raw_ops.Conv3DBackpropFilterV2(
+                input=again, filter_sizes=tf.shape(kernel), out_backprop=upstream, **options
+            )
+            with tf.control_dependencies([to_kernel]):  # see _convolve_by_taps
+                to_padded = tf.raw_ops.Conv3DBackpropInputV2(
+                    input_sizes=tf.shape(again), filter=kernel, out_backprop=upstream, **options
+                )
+            if max(kernel.shape[:3]) == 1:
+                return to_padded, to_kernel
+            return tf.slice(to_padded, [pad[0] for pad in evenly], tf.shape(clips)), to_kernel
+
+        return tf.nn.conv3d(padded(clips), kernel, **options), gradient
 
     return convolved(clips, kernel)
 
@@ -186,11 +228,20 @@ class _Windows:
         return sorted((tap for tap in reach if reach[tap]), key=lambda tap: -reach[tap])
 
     def take(self, clips: Any, tap: int) -> Any:
+        """The frames that a tap reads, in the windows in which it meets any."""
+        import tensorflow as tf
+
         outputs = self._outputs(tap)
         first = outputs.start * self.stride + tap - self.before
         if len(outputs) == self.frames:
             return clips
-        return clips[:, first : first + (len(outputs) - 1) * self.stride + 1 : self.stride]
+        if self.stride == 1:
+            sizes = (-1, len(outputs), *clips.shape[2:])
+            return tf.slice(clips, (0, first, 0, 0, 0), sizes)
+        # TensorFlow's strided slice takes ten times as long.
+        return tf.gather(
+            clips, range(first, first + len(outputs) * self.stride, self.stride), axis=1
+        )
 
     def place(self, partial: Any, tap: int) -> Any:
         """Puts what the tap made to the output frames that it belongs to."""
@@ -203,6 +254,63 @@ class _Windows:
         first = max(-(shift // self.stride), 0)
         last = (self.frames - 1 - shift) // self.stride
         return range(first, max(min(last + 1, self.count), first))
+
+
+# Pooling.
+
+
+def pool_maximum(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any:
+    """Takes the maximum over windows of clips that are padded evenly, with less than any value.
+
+    Args:
+        clips: tensor of shape (batch, time, height, width, channels).
+        size: three odd ints (time, height, width).
+        strides: three ints.
+
+    Returns:
+        Tensor of shape (batch, time', height', width', channels).
+    """
+    if clips.dtype == "float16" or keras.backend.standardize_dtype(clips.dtype) == "float16":
+        # TensorFlow has no such kernel on CPU; nothing is lost, as no value is computed.
+        return ops.cast(pool_maximum(ops.cast(clips, "float32"), size, strides), "float16")
+    if keras.backend.backend() == "tensorflow":
+        return _pool_maximum_in_tensorflow(clips, size, strides)
+    return _pad_and_pool(clips, size, strides)
+
+
+def _pad_and_pool(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any:
+    padded = ops.pad(clips, _evenly(size), constant_values=_LEAST)
+    return ops.max_pool(padded, tuple(size), tuple(strides), "valid", "channels_last")
+
+
+def _evenly(size: Sequence[int]) -> list[tuple[int, int]]:
+    return [(0, 0), *[(side // 2, side // 2) for side in size], (0, 0)]
+
+
+_LEAST = -3e38  # finite, and a bfloat16 too
+
+
+def _pool_maximum_in_tensorflow(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any:
+    """Keeps the clips for the gradient, not a padded copy as well."""
+    import tensorflow as tf
+
+    windows = {"ksize": (1, *size, 1), "strides": (1, *strides, 1), "padding": "VALID"}
+
+    @tf.custom_gradient
+    def pooled(clips: Any) -> Any:
+        y = tf.nn.max_pool3d(tf.pad(clips, _evenly(size), constant_values=_LEAST), **windows)
+
+        def gradient(upstream: Any) -> Any:
+            with tf.control_dependencies([upstream]):
+                again = tf.pad(tf.identity(clips), _evenly(size), constant_values=_LEAST)
+            grad = tf.raw_ops.MaxPool3DGrad(
+                orig_input=again, orig_output=y, grad=upstream, **windows
+            )
+            return tf.slice(grad, [0, *[side // 2 for side in size], 0], tf.shape(clips))
+
+        return y, gradient
+
+    return pooled(clips)
 
 
 # Batch normalisation.

@@ -11,6 +11,7 @@ from keras_t3d.clips import ClipSpec
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
 from keras_t3d.layers.dense_block import DenseBlock3D
+from keras_t3d.layers.stem import Stem3D
 from keras_t3d.layers.temporal_transition import VARIANTS, TemporalTransition
 from keras_t3d.models.parts import (
     checked_head,
@@ -18,7 +19,6 @@ from keras_t3d.models.parts import (
     checked_odd,
     clip_input,
     head,
-    stem,
 )
 from keras_t3d.models.video_classifier import VideoClassifier
 
@@ -106,7 +106,15 @@ class DenseNet3D(VideoClassifier):
         self.rematerialize = rematerialize  # `_transition` reads it
 
         inputs, x = clip_input(spec, dtype)
-        x = stem(x, stem_filters, stem_kernel, stem_stride, stem_pool_stride, "he_normal", dtype)
+        x = Stem3D(
+            stem_filters,
+            stem_kernel,
+            stem_stride,
+            stem_pool_stride,
+            rematerialize=rematerialize,
+            dtype=dtype,
+            name="stem",
+        )(x)
         stages = {"stem": "stem"}
         for index, num_layers in enumerate(block_layers, start=1):
             stage = f"block{index}"

@@ -10,11 +10,8 @@ import keras
 from keras import layers
 
 from keras_t3d.clips import ClipSpec
-from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.clip_normalization import ClipNormalization
-from keras_t3d.layers.convolution import ClipConv3D
-from keras_t3d.layers.factorized_convolution import FactorizedConv3D
-from keras_t3d.layers.precision import exact_dtype, pooling_dtype
+from keras_t3d.layers.precision import exact_dtype
 
 EMBEDDING = "embedding"  # name of the layer whose output the classifying layer reads
 POOLINGS = {"avg": layers.GlobalAveragePooling3D, "max": layers.GlobalMaxPooling3D}
@@ -26,34 +23,6 @@ def clip_input(spec: ClipSpec, dtype: Any) -> tuple[Any, Any]:
     inputs = keras.Input(spec.input_shape, name="clips", dtype="float32")
     normalization = ClipNormalization(spec.mean, spec.std, dtype=dtype, name="normalization")
     return inputs, normalization(inputs)
-
-
-def stem(
-    x: Any,
-    filters: int,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    pool_stride: Sequence[int] | None,
-    kernel_initializer: Any,
-    dtype: Any,
-    middle_filters: int | None = None,
-) -> Any:
-    """Convolution, BN - ReLU, and a 3x3x3 max pool unless `pool_stride` is None.
-
-    With `middle_filters` the convolution is factorised. The output's layer is `"stem"`.
-    """
-    options = {"kernel_initializer": kernel_initializer, "dtype": dtype, "name": "stem_conv"}
-    if middle_filters is None:
-        x = ClipConv3D(filters, kernel, stride, **options)(x)
-    else:
-        x = FactorizedConv3D(filters, middle_filters, kernel, stride, **options)(x)
-    if pool_stride is None:
-        return ClipBatchNormalization("relu", dtype=dtype, name="stem")(x)
-    x = ClipBatchNormalization("relu", dtype=dtype, name="stem_bn")(x)
-    # Padded evenly, as "same" is not when it strides; zero is the ReLU's floor.
-    x = layers.ZeroPadding3D(1, dtype=dtype, name="stem_pool_padding")(x)
-    pool = layers.MaxPooling3D(3, tuple(pool_stride), dtype=pooling_dtype(dtype), name="stem")
-    return pool(x)
 
 
 def head(

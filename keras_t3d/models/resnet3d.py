@@ -10,13 +10,13 @@ import keras
 from keras_t3d.clips import ClipSpec
 from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
 from keras_t3d.layers.residual_block import KAIMING, SHORTCUTS, BasicBlock3D, BottleneckBlock3D
+from keras_t3d.layers.stem import Stem3D
 from keras_t3d.models.parts import (
     checked_head,
     checked_input_shape,
     checked_odd,
     clip_input,
     head,
-    stem,
 )
 from keras_t3d.models.video_classifier import VideoClassifier
 
@@ -134,16 +134,17 @@ class ResNet3D(VideoClassifier):
             self.block_options |= {"expansion": expansion, "groups": groups}
 
         inputs, x = clip_input(spec, dtype)
-        x = stem(
-            x,
+        x = Stem3D(
             stem_filters,
             stem_kernel,
             stem_stride,
             stem_pool_stride,
-            KAIMING,
-            dtype,
             stem_middle_filters,
-        )
+            kernel_initializer=KAIMING,
+            rematerialize=rematerialize,
+            dtype=dtype,
+            name="stem",
+        )(x)
         stages = {"stem": "stem"}
         plan = zip(stage_blocks, stage_filters, convolutions, strict=True)
         for index, (num_blocks, filters, convolution) in enumerate(plan, start=1):

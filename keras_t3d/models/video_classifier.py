@@ -127,7 +127,7 @@ class VideoClassifier(keras.Model):
             the classes differ, else none.
 
         Raises:
-            ValueError: if another layer differs.
+            ValueError: if another layer differs, or `other` normalises its clips otherwise.
 
         Example:
 
@@ -135,19 +135,21 @@ class VideoClassifier(keras.Model):
         model.copy_weights_from(keras.saving.load_model("kinetics.keras"))  # ["logits"]
         ```
         """
-        theirs = {layer.name: layer.get_weights() for layer in other.layers}
+        _check_same_normalization(self.clip_spec, other.clip_spec)
+        theirs = {layer.name: layer for layer in other.layers}
         head = self.layers[-1].name
         same_classes = self.class_names == other.class_names
-        copied = [layer for layer in self.layers if layer.name != head or same_classes]
+        copied = [
+            layer for layer in self.layers if layer.weights and (layer.name != head or same_classes)
+        ]
         for layer in copied:
-            mine = [weight.shape for weight in layer.get_weights()]
-            if mine != [weight.shape for weight in theirs.get(layer.name, [])]:
+            if layer.name not in theirs or _shape_of(layer) != _shape_of(theirs[layer.name]):
                 raise ValueError(
                     f"The weights of the layer {layer.name!r} do not fit: another network, or "
                     f"other options. Received: {other.name!r} for {self.name!r}"
                 )
         for layer in copied:
-            layer.set_weights(theirs[layer.name])
+            layer.set_weights(theirs[layer.name].get_weights())
         return [] if same_classes else [head]
 
     def get_config(self) -> dict[str, Any]:
@@ -172,6 +174,25 @@ class VideoClassifier(keras.Model):
         elif config.get("dtype") is not None:
             config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
         return cls(**config)
+
+
+# What may differ between a layer and the one whose weights it takes.
+_FREE = ("name", "dtype", "trainable", "rematerialize", "kernel_initializer")
+
+
+def _shape_of(layer: Any) -> tuple[Any, ...]:
+    """What must be the same for one layer's weights to mean the same in another."""
+    config = {key: value for key, value in layer.get_config().items() if key not in _FREE}
+    return [weight.shape for weight in layer.weights], config
+
+
+def _check_same_normalization(mine: ClipSpec, theirs: ClipSpec) -> None:
+    if (mine.mean, mine.std) != (theirs.mean, theirs.std):
+        raise ValueError(
+            "Weights belong to the normalisation they were trained with: build the network with "
+            f"clip_spec=ClipSpec(..., mean={theirs.mean}, std={theirs.std}). "
+            f"Received: mean={mine.mean}, std={mine.std}"
+        )
 
 
 def _checked_class_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...]:

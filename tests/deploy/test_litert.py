@@ -13,18 +13,7 @@ import keras_t3d
 from keras_t3d import models
 from keras_t3d.deploy import export_tflite, litert
 from keras_t3d.deploy.litert import list_ops
-
-NAMES = ("walk", "run", "jump é", "sit")
-
-
-@pytest.fixture(scope="module")
-def model(small_network):
-    return small_network(NAMES)
-
-
-@pytest.fixture(scope="module")
-def clips(model, clips_for):
-    return clips_for(model, 3)
+from tests.deploy.networks import clips_for, randomize, small_network
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +35,7 @@ def test_the_one_signature(exported, model, clips):
     assert expected.max() > 0.5  # flat probabilities would hide differences
     for clip, probabilities in zip(clips, expected, strict=True):
         answer = runner(clip=clip[None])["probabilities"]
-        assert answer.shape == (1, 4)
+        assert answer.shape == (1, 6)
         assert answer.dtype == np.float32
         np.testing.assert_allclose(answer[0], probabilities, atol=1e-5)
 
@@ -83,7 +72,7 @@ def test_custom_operations_are_found(tmp_path):
 
 def test_associated_files(exported, model):
     with zipfile.ZipFile(exported.path) as associated:
-        assert associated.read("labels.txt").decode() == "walk\nrun\njump é\nsit\n"
+        assert associated.read("labels.txt").decode() == "walk\nrun\njump é\nsit\nstand\nturn\n"
         config = json.loads(associated.read("clip_spec.json"))
     assert keras_t3d.ClipSpec.from_config(config) == model.clip_spec
 
@@ -93,7 +82,7 @@ def test_each_weight_is_stored_once(exported, model):
     assert exported.num_bytes < 4 * weights + 100_000
 
 
-def test_a_shared_layer_is_stored_once(clips_for, tmp_path):
+def test_a_shared_layer_is_stored_once(tmp_path):
     inputs = keras.Input((4, 16, 16, 3))
     conv = keras.layers.Conv3D(3, 3, padding="same")
     wide = keras.layers.Conv3D(128, 3, padding="same")
@@ -107,16 +96,35 @@ def test_a_shared_layer_is_stored_once(clips_for, tmp_path):
     assert report.num_bytes < 4 * model.count_params() + 25_000
 
 
+def test_grouped_convolutions_and_channel_correlations(tmp_path):
+    network = models.ResNet3D(
+        input_shape=(8, 24, 24, 3),
+        num_classes=4,
+        block="bottleneck",
+        stage_blocks=(1, 1),
+        stage_filters=(16, 32),
+        expansion=2,
+        groups=4,
+        stem_filters=8,
+        stc="residual",
+    )
+    clips = clips_for(randomize(network), 3)
+    report = export_tflite(network, tmp_path / "resnext.tflite", calibration=clips)
+    assert report.largest_difference < 1e-5
+    # Batch normalisations are gone, and groups are one operation.
+    assert not {"DEPTHWISE_CONV_2D", "SPLIT", "CONV_3D"} & set(list_ops(report.path))
+    assert report.num_bytes < 4 * network.count_params() + 60_000
+
+
 def test_float16_halves_the_file(model, clips, exported, tmp_path):
     report = export_tflite(model, tmp_path / "half.tflite", "float16", iter([(clips, None)]))
     assert report.num_bytes < 0.6 * exported.num_bytes
     assert 0 < report.largest_difference < 2e-2
 
 
-def test_mixed_precision_models_export_in_float32(small_network, model, clips, exported, tmp_path):
+def test_mixed_precision_models_export_in_float32(model, clips, exported, tmp_path):
     for policy in ("mixed_bfloat16", "mixed_float16"):
-        mixed = small_network(NAMES, dtype=policy)
-        mixed.set_weights(model.get_weights())
+        mixed = small_network(dtype=policy)
         report = export_tflite(mixed, tmp_path / "mixed.tflite", calibration=clips)
         assert report.largest_difference < 1e-5
         assert report.path.read_bytes() == exported.path.read_bytes()
@@ -126,12 +134,10 @@ def test_made_clips_are_compared_without_calibration(model, tmp_path):
     assert export_tflite(model, tmp_path / "model.tflite").num_clips == 8
 
 
-def test_a_file_that_answers_otherwise_is_not_written(
-    small_network, peaked, model, clips, tmp_path, monkeypatch
-):
+def test_a_file_that_answers_otherwise_is_not_written(model, clips, tmp_path, monkeypatch):
     path = tmp_path / "model.tflite"
     path.write_bytes(b"an older file")
-    wrong = peaked(small_network(NAMES), seed=7)
+    wrong = randomize(small_network(), seed=7)
     monkeypatch.setattr(litert, "lower", lambda _, lower=litert.lower: lower(wrong))
     with pytest.raises(RuntimeError, match=r"differ by up to .* 1e-04 is allowed"):
         export_tflite(model, path, calibration=clips)

@@ -2,7 +2,6 @@
 
 import io
 import json
-import pathlib
 
 import keras
 import numpy as np
@@ -14,18 +13,7 @@ import keras_t3d
 from keras_t3d import models
 from keras_t3d.clips import take_view
 from keras_t3d.deploy import export_saved_model, saved_model
-
-NAMES = ("walk", "run", "jump é", "sit", "stand", "turn")
-
-
-@pytest.fixture(scope="module")
-def model(small_network):
-    return small_network(NAMES)
-
-
-@pytest.fixture(scope="module")
-def clips(model, clips_for):
-    return clips_for(model, 2)
+from tests.deploy.networks import NAMES, clips_for, randomize, small_network
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +111,14 @@ def test_extra_assets(report, model):
     assert keras_t3d.ClipSpec.from_config(config) == model.clip_spec
 
 
-def test_each_weight_is_stored_once(report, model):
-    stored = tf.train.list_variables(str(report.path / "variables" / "variables"))
-    count = sum(int(np.prod(shape)) for name, shape in stored if name.endswith("VARIABLE_VALUE"))
-    assert count == model.count_params()
+def test_all_signatures_share_one_copy_of_the_weights(report, model):
+    """They are constants of the graph, which holds little else."""
+    assert report.num_bytes < 4 * model.count_params() + 300_000
+    assert not [name for name, _ in tf.train.list_variables(_checkpoint(report)) if "VAR" in name]
+
+
+def _checkpoint(report):
+    return str(report.path / "variables" / "variables")
 
 
 def test_report(report, clips):
@@ -153,12 +145,11 @@ def test_a_version_appears_whole_under_the_next_number(model, clips, tmp_path, m
 
 
 def test_a_failure_while_writing_leaves_nothing(model, clips, tmp_path, monkeypatch):
-    class FullDisk:
-        def write_out(self, folder, verbose):
-            pathlib.Path(folder, "saved_model.pb").write_text("half of a gr")
-            raise OSError("no space left on device")
+    def write_half(_, folder):
+        (folder / "saved_model.pb").write_text("half of a gr")
+        raise OSError("no space left on device")
 
-    monkeypatch.setattr(saved_model, "_archive", lambda _: FullDisk())
+    monkeypatch.setattr(saved_model, "_write", write_half)
     (tmp_path / "old" / "1").mkdir(parents=True)
     for name in ("old", "new"):
         with pytest.raises(OSError, match="no space"):
@@ -166,15 +157,16 @@ def test_a_failure_while_writing_leaves_nothing(model, clips, tmp_path, monkeypa
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["old", "old/1"]
 
 
-def test_other_answers_are_not_written(small_network, peaked, model, clips, tmp_path, monkeypatch):
-    wrong = peaked(small_network(NAMES), seed=7)
-    monkeypatch.setattr(saved_model, "_archive", lambda _, build=saved_model._archive: build(wrong))
+def test_other_answers_are_not_written(model, clips, tmp_path, monkeypatch):
+    wrong = randomize(small_network(), seed=7)
+    write = saved_model._write
+    monkeypatch.setattr(saved_model, "_write", lambda _, folder: write(wrong, folder))
     with pytest.raises(RuntimeError, match=r"differ by up to .* 1e-05 is allowed"):
         export_saved_model(model, tmp_path / "t3d", clips)
     assert not list(tmp_path.iterdir())
 
 
-def test_mixed_precision_gives_float32_probabilities_and_few_classes(small_network, tmp_path):
+def test_mixed_precision_gives_float32_probabilities_and_few_classes(tmp_path):
     mixed = small_network(("walk", "run"), dtype="mixed_bfloat16")
     report = export_saved_model(mixed, tmp_path)  # compares on made clips
     assert report.num_clips == 8
@@ -186,7 +178,42 @@ def test_mixed_precision_gives_float32_probabilities_and_few_classes(small_netwo
     assert signatures["features"](clips=videos)["embedding"].dtype == tf.float32
 
 
-def test_wrong_arguments(model, clips_for, tmp_path):
+def test_a_large_network_keeps_its_weights_in_variables(model, clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(saved_model, "_MOST_FOLDED_BYTES", 1e6)
+    report = export_saved_model(model, tmp_path, clips)
+    assert report.largest_difference < 1e-5
+    stored = tf.train.list_variables(_checkpoint(report))
+    values = [np.prod(shape) for name, shape in stored if name.endswith("VARIABLE_VALUE")]
+    assert sum(values) == model.count_params()
+
+
+def test_a_network_of_other_layers_is_served(tmp_path):
+    inputs = keras.Input((4, 16, 16, 3))
+    x = keras.layers.Conv3D(8, 3, activation="gelu")(inputs / 255.0)
+    x = Bias()(keras.layers.BatchNormalization()(x))
+    x = keras.layers.GlobalAveragePooling3D(name="embedding")(x)
+    network = models.VideoClassifier(inputs, keras.layers.Dense(2)(x))
+    clips = clips_for(randomize(network), 2)
+    report = export_saved_model(network, tmp_path, clips)
+    views = tf.saved_model.load(str(report.path)).signatures["views"]
+    np.testing.assert_allclose(
+        views(clips=tf.constant(clips))["probabilities"],
+        keras_probabilities(network, clips),
+        atol=1e-5,
+    )
+
+
+class Bias(keras.layers.Layer):
+    """A layer with a variable that Keras knows nothing of."""
+
+    def build(self, input_shape):
+        self.bias = tf.Variable(tf.range(float(input_shape[-1])))
+
+    def call(self, clips):
+        return clips + self.bias
+
+
+def test_wrong_arguments(model, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"must be a folder.*Received: a file"):
         export_saved_model(model, tmp_path / "file")

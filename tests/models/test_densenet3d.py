@@ -7,7 +7,7 @@ import pytest
 from keras_t3d import models
 
 FULL = {"input_shape": (32, 224, 224, 3), "num_classes": 400}
-STAGES = ("stem_conv", "stem", "block1", "transition1", "block2", "transition2", "block3")
+STAGES = ("stem", "block1", "transition1", "block2", "transition2", "block3", "transition3")
 
 
 def trainable(model):
@@ -34,35 +34,63 @@ def test_trainable_parameters_and_head_width(factory, options, parameters, width
 @pytest.mark.parametrize(
     ("factory", "options", "times"),
     [
-        (models.DenseNet3D121, {}, (16, 16, 16, 8, 8, 4, 4)),
-        (models.T3D121, {}, (16, 16, 16, 8, 8, 4, 4)),
-        (models.T3D121, {"variant": "authors_code"}, (16, 8, 8, 4, 4, 2, 2)),
+        (models.DenseNet3D121, {}, (16, 16, 8, 8, 4, 4, 2)),
+        (models.T3D121, {}, (16, 16, 8, 8, 4, 4, 2)),
+        (models.T3D121, {"variant": "authors_code"}, (8, 8, 4, 4, 2, 2, 1)),
     ],
 )
 def test_every_stage_has_the_printed_size(factory, options, times):
     model = factory(**FULL, **options)
-    sides = (112, 56, 56, 28, 28, 14, 14)
+    assert model.get_layer("stem").conv.compute_output_shape((None, *FULL["input_shape"])) == (
+        (None, 16, 112, 112, 64)
+    )
+    sides = (56, 56, 28, 28, 14, 14, 7)
     for stage, time, side in zip(STAGES, times, sides, strict=True):
         assert model.get_layer(stage).output.shape[1:4] == (time, side, side), stage
-    assert model.get_layer("transition3").output.shape[1:4] == (times[-1] // 2, 7, 7)
 
 
 def test_dense_layers_add_their_growth():
-    model = models.T3DTiny(
+    model = models.T3D(
         input_shape=(16, 64, 64, 3),
         num_classes=8,
         block_layers=(2, 2),
         growth_rate=5,
         stem_filters=8,
     )
-    assert model.get_layer("block1_layer1_concat").output.shape[-1] == 13
-    assert model.get_layer("block1").output.shape[-1] == 18
+    block = model.get_layer("block1")
+    assert [conv.kernel.shape[-2] for conv in block.convs1] == [8, 13]
+    assert block.output.shape[-1] == 18
 
 
-def test_201_has_98_dense_layers():
-    model = models.DenseNet3D201(input_shape=(16, 32, 32, 3), num_classes=2)
-    dense = [layer for layer in model.layers if layer.name.endswith(("_concat",))]
-    assert len(dense) + 4 == 6 + 12 + 48 + 32
+@pytest.mark.parametrize(
+    ("factory", "layers"),
+    [
+        (models.DenseNet3D121, (6, 12, 24, 16)),
+        (models.DenseNet3D169, (6, 12, 32, 32)),
+        (models.DenseNet3D201, (6, 12, 48, 32)),
+        (models.T3D121, (6, 12, 24, 16)),
+        (models.T3D169, (6, 12, 32, 32)),
+    ],
+)
+def test_dense_layers_of_the_named_networks(factory, layers):
+    model = factory(input_shape=(16, 32, 32, 3), num_classes=2, growth_rate=2, bottleneck_factor=1)
+    assert tuple(model.get_layer(f"block{number}").num_layers for number in (1, 2, 3, 4)) == layers
+
+
+def test_stc_stands_after_every_dense_block():
+    options = {"growth_rate": 4, "stc": "output", "stc_options": {"reduction": 2}}
+    model = tiny(block_layers=(1, 2, 1), **options)
+    order = [layer.name for layer in model.layers]
+    for number in (1, 2, 3):
+        assert order.index(f"block{number}_stc") == order.index(f"block{number}") + 1
+        assert model.get_layer(f"block{number}_stc").reduction == 2
+        assert model.stages[f"block{number}"] == f"block{number}_stc"
+    # 4 frames, 8 + 4 channels; 2 frames, 6 + 8; 1 frame, 7 + 4.
+    kernels = [
+        tuple(model.get_layer(f"block{number}_stc").spatial_squeeze_kernel.shape)
+        for number in (1, 2, 3)
+    ]
+    assert kernels == [(48, 24), (28, 14), (11, 5)]
 
 
 def tiny(**options):
@@ -76,7 +104,7 @@ def clips(seed=0):
 
 
 def test_strided_layers_pad_evenly():
-    """A convolution padded evenly commutes with flipping time, height and width."""
+    """A convolution and a pool padded evenly commute with flipping time, height and width."""
     x = np.random.default_rng(0).uniform(0, 255, (1, 9, 33, 33, 3)).astype("float32")
     odd = models.DenseNet3D(
         input_shape=(9, 33, 33, 3),
@@ -85,9 +113,9 @@ def test_strided_layers_pad_evenly():
         growth_rate=4,
         stem_filters=8,
     )
-    kernel = odd.get_layer("stem_conv").kernel
+    kernel = odd.get_layer("stem").conv.kernel
     kernel.assign(np.asarray(kernel) + np.asarray(kernel)[::-1, ::-1, ::-1])
-    stem = odd.feature_model("stem_conv")
+    stem = odd.feature_model("stem")
     flipped = np.asarray(stem(x[:, ::-1, ::-1, ::-1]))[:, ::-1, ::-1, ::-1]
     np.testing.assert_allclose(np.asarray(stem(x)), flipped, rtol=1e-4, atol=1e-3)
 
@@ -115,10 +143,11 @@ def test_uint8_and_float_clips_give_the_same_logits():
 def test_half_precision_keeps_float32_logits(policy, tmp_path):
     model = tiny(dtype=policy, transition_filters=4)
     assert keras.backend.standardize_dtype(model(clips()).dtype) == "float32"
-    assert model.get_layer("block1_layer1_conv").compute_dtype == policy.removeprefix("mixed_")
+    for layer in (model.get_layer("block1"), model.get_layer("block1").convs2[0]):
+        assert layer.compute_dtype == policy.removeprefix("mixed_")
     model.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras")
-    assert again.get_layer("block1_layer1_conv").dtype_policy.name == policy
+    assert again.get_layer("block1").convs2[0].dtype_policy.name == policy
 
 
 def test_fit_learns_and_the_file_goes_on(tmp_path):
@@ -166,11 +195,12 @@ def test_another_number_of_classes_replaces_the_head():
     head = fresh.get_layer("logits").kernel.numpy().copy()
     assert fresh.copy_weights_from(pretrained) == ["logits"]
     assert np.array_equal(
-        fresh.get_layer("stem_conv").kernel.numpy(),
-        pretrained.get_layer("stem_conv").kernel.numpy(),
+        fresh.get_layer("stem").conv.kernel.numpy(),
+        pretrained.get_layer("stem").conv.kernel.numpy(),
     )
     assert np.array_equal(fresh.get_layer("logits").kernel.numpy(), head)
     assert tiny().copy_weights_from(pretrained) == []
+    assert tiny(dropout=0.5, pooling="max").copy_weights_from(pretrained) == []
     with pytest.raises(ValueError, match="do not fit"):
         tiny(growth_rate=6).copy_weights_from(pretrained)
 
@@ -206,6 +236,12 @@ def test_the_smallest_clip_that_is_not_refused_builds():
         {"class_names": ["a", "a"]},
         {"class_names": ["a", ""]},
         {"block_layers": ()},
+        {"block_layers": (2, 0)},
+        {"stem_kernel": (2, 7, 7)},
+        {"stc": "residual"},
+        {"pooling": None},
+        {"include_top": False},
+        {"num_classes": None},
     ],
 )
 def test_wrong_arguments_are_refused(wrong):

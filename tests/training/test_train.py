@@ -180,7 +180,7 @@ class TestRun:
         train(once, tmp_path / "run", init=str(run / "best.keras"))
         assert "new weights: none" in capsys.readouterr().out
         mine, theirs = (keras.saving.load_model(r / "best.keras") for r in (tmp_path / "run", run))
-        kernel = [m.get_layer("stem_conv").kernel.numpy() for m in (mine, theirs)]
+        kernel = [m.get_layer("stem").conv.kernel.numpy() for m in (mine, theirs)]
         np.testing.assert_allclose(*kernel, atol=1e-6)
 
 

@@ -1,0 +1,76 @@
+"""Batch normalisation in inference: one factor and one summand a channel.
+
+A convolution before it takes both up, as its kernel's scale and its bias.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from keras_t3d.deploy.weights import constant
+from keras_t3d.layers import ClipConv3D
+
+# From clips, kernel, bias or None, and strides (time, height, width), to clips.
+Convolve = Callable[[tf.Tensor, np.ndarray, np.ndarray | None, Sequence[int]], tf.Tensor]
+
+
+def scale_and_offset(norm: layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what the layer multiplies by and then adds, a value a channel, in float64."""
+    scale = 1.0 / np.sqrt(constant(norm.moving_variance).astype(np.float64) + norm.epsilon)
+    if norm.scale:
+        scale = scale * constant(norm.gamma)
+    offset = -constant(norm.moving_mean) * scale
+    if norm.center:
+        offset = offset + constant(norm.beta)
+    return scale, offset
+
+
+class WaitingConvolution:
+    """A ClipConv3D that is computed when its result is read.
+
+    If a batch normalisation reads it, both become one convolution with a bias. All
+    else meets a tensor: TensorFlow turns this into one where it wants one.
+
+    Args:
+        layer: ClipConv3D.
+        clips: tensor that it convolves.
+        convolve: how.
+    """
+
+    dtype = tf.float32
+
+    def __init__(self, layer: ClipConv3D, clips: tf.Tensor, convolve: Convolve) -> None:
+        self.kernel = constant(layer.kernel)
+        self.bias = constant(layer.bias) if layer.use_bias else None
+        self.strides = layer.strides
+        self.clips = clips
+        self.convolve = convolve
+
+    @functools.cached_property
+    def tensor(self) -> tf.Tensor:
+        """The result."""
+        return self.convolve(self.clips, self.kernel, self.bias, self.strides)
+
+    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> tf.Tensor:
+        return self.tensor
+
+    def normalized_by(self, norm: layers.BatchNormalization) -> tf.Tensor:
+        """The result, batch-normalised."""
+        scale, offset = scale_and_offset(norm)
+        if self.bias is not None:
+            offset = offset + self.bias * scale
+        kernel, bias = (self.kernel * scale).astype(np.float32), offset.astype(np.float32)
+        return self.convolve(self.clips, kernel, bias, self.strides)
+
+
+def computed(tensors: Any) -> Any:
+    """Returns the same nest of tensors, with none left waiting."""
+    return tf.nest.map_structure(
+        lambda x: x.tensor if isinstance(x, WaitingConvolution) else x, tensors
+    )

@@ -1,0 +1,84 @@
+"""The max pool of the stems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_t3d.layers.arguments import three_sizes
+from keras_t3d.layers.operations import pool_maximum
+
+
+@keras.saving.register_keras_serializable(package="keras_t3d")
+class ClipMaxPooling3D(keras.layers.Layer):
+    """3D max pool that pads evenly, with strides too, as PyTorch pads.
+
+    Keras's `"same"` shifts strided pools.
+
+    Args:
+        pool_size: int or three ints (time, height, width), odd. Defaults to `3`.
+        strides: int or three ints (time, height, width). Defaults to `2`.
+        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+
+    Call arguments:
+        clips: tensor of shape `(batch, time, height, width, channels)`.
+
+    Returns:
+        Tensor of shape `(batch, time', height', width', channels)`, where a side n
+        becomes `(n - 1) // stride + 1`.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Example:
+
+    ```python
+    clips = np.random.rand(2, 16, 56, 56, 64).astype("float32")
+    ClipMaxPooling3D(3, strides=(1, 2, 2))(clips).shape  # (2, 16, 28, 28, 64)
+    ```
+    """
+
+    def __init__(
+        self,
+        pool_size: int | Sequence[int] = 3,
+        strides: int | Sequence[int] = 2,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pool_size = three_sizes("ClipMaxPooling3D", "pool_size", pool_size)
+        self.strides = three_sizes("ClipMaxPooling3D", "strides", strides)
+        if not all(size % 2 for size in self.pool_size):
+            raise ValueError(
+                "ClipMaxPooling3D: `pool_size` must be odd, or it could not be padded evenly, for "
+                f"example 3. Received: {pool_size!r}"
+            )
+
+    averages = 0  # statistics that `compute` gives
+
+    def call(self, clips: Any) -> Any:
+        return self.compute(clips)[0]
+
+    def tensors(self) -> list[Any]:
+        """No weights."""
+        return []
+
+    def compute(self, clips: Any) -> tuple[Any]:
+        """What the layer computes."""
+        return (pool_maximum(clips, self.pool_size, self.strides),)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        batch, *sides, channels = input_shape
+        shrunk = [
+            None if side is None else (side - 1) // stride + 1
+            for side, stride in zip(sides, self.strides, strict=True)
+        ]
+        return (batch, *shrunk, channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "pool_size": list(self.pool_size),
+            "strides": list(self.strides),
+        }

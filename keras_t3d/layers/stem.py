@@ -1,0 +1,125 @@
+"""The stem: the first convolution of a network, and the pool after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import keras
+
+from keras_t3d.layers.arguments import three_sizes, whole_number
+from keras_t3d.layers.batch_normalization import ClipBatchNormalization
+from keras_t3d.layers.convolution import ClipConv3D
+from keras_t3d.layers.factorized_convolution import FactorizedConv3D
+from keras_t3d.layers.max_pooling import ClipMaxPooling3D
+from keras_t3d.layers.rematerialization import in_turn, run
+
+
+@keras.saving.register_keras_serializable(package="keras_t3d")
+class Stem3D(keras.layers.Layer):
+    """A convolution with a large kernel, BN - ReLU, and a max pool.
+
+    ```
+    clip - Conv - BN - ReLU - max pool 3x3x3 ->
+    ```
+
+    Args:
+        filters: int. Output channels. Defaults to `64`.
+        kernel_size: int or three ints (time, height, width). Defaults to `(3, 7, 7)`.
+        strides: int or three ints, of the convolution. Defaults to `(1, 2, 2)`.
+        pool_strides: int, three ints, or None, which leaves the pool out. Defaults to `2`.
+        middle_filters: int or None. Makes the convolution a `FactorizedConv3D` with that many
+            filters between space and time. Defaults to `None`.
+        kernel_initializer: Keras initializer. Defaults to `"he_normal"`.
+        rematerialize: bool. Keep for the gradient what the convolution makes, and compute its
+            batch normalisation again. Defaults to `False`.
+        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+
+    Call arguments:
+        clips: tensor of shape `(batch, time, height, width, channels)`.
+        training: bool. Whether batch normalisation uses the batch's statistics.
+
+    Returns:
+        Tensor of shape `(batch, time', height', width', filters)`, where a side n becomes
+        `(n - 1) // stride + 1`, once for the convolution and once for the pool.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Example:
+
+    ```python
+    clips = np.random.rand(2, 16, 112, 112, 3).astype("float32")
+    Stem3D(64, kernel_size=7)(clips).shape  # (2, 8, 28, 28, 64)
+    ```
+    """
+
+    def __init__(
+        self,
+        filters: int = 64,
+        kernel_size: int | Sequence[int] = (3, 7, 7),
+        strides: int | Sequence[int] = (1, 2, 2),
+        pool_strides: int | Sequence[int] | None = 2,
+        middle_filters: int | None = None,
+        kernel_initializer: Any = "he_normal",
+        rematerialize: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = whole_number("Stem3D", "filters", filters)
+        self.kernel_size = three_sizes("Stem3D", "kernel_size", kernel_size)
+        self.strides = three_sizes("Stem3D", "strides", strides)
+        self.pool_strides = (
+            None if pool_strides is None else three_sizes("Stem3D", "pool_strides", pool_strides)
+        )
+        self.middle_filters = middle_filters
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.rematerialize = rematerialize
+
+        options = {
+            "kernel_initializer": kernel_initializer,
+            "dtype": self.dtype_policy,
+            "name": "conv",
+        }
+        if middle_filters is None:
+            self.conv = ClipConv3D(filters, kernel_size, strides, **options)
+        else:
+            self.conv = FactorizedConv3D(filters, middle_filters, kernel_size, strides, **options)
+        self.bn = ClipBatchNormalization("relu", dtype=self.dtype_policy, name="bn")
+        if self.pool_strides is not None:
+            self.pool = ClipMaxPooling3D(3, self.pool_strides, dtype=self.dtype_policy, name="pool")
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        self.conv.build(input_shape)
+        self.bn.build(self.conv.compute_output_shape(input_shape))
+        self.built = True
+
+    def call(self, clips: Any, training: bool | None = None) -> Any:
+        return self.compose(
+            partial(run, training=training, rematerialized=self.rematerialize), clips
+        )
+
+    def compose(self, run: Callable[..., Any], clips: Any) -> Any:
+        """What the stem computes, by `run(part, layers, inputs)`."""
+        if self.pool_strides is None:
+            return run(in_turn([self.conv, self.bn]), (), [clips])
+        x = run(in_turn([self.conv]), (), [clips])
+        layers = [self.bn, self.pool]
+        return run(in_turn(layers), layers, [x])
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        shape = self.conv.compute_output_shape(input_shape)
+        return shape if self.pool_strides is None else self.pool.compute_output_shape(shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": list(self.kernel_size),
+            "strides": list(self.strides),
+            "pool_strides": None if self.pool_strides is None else list(self.pool_strides),
+            "middle_filters": self.middle_filters,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "rematerialize": self.rematerialize,
+        }

@@ -1,0 +1,134 @@
+"""Checkpoint files of PyTorch to NumPy arrays, without running what lies in the file."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+# Training scripts put the network's tensors under one of these, beside the optimizer and so on.
+_STATE_DICTS = ("state_dict", "model_state_dict", "model")
+_TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".bin")
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Reads the tensors of a network from a checkpoint file, and runs none of its code.
+
+    Args:
+        path: a `.pth`, `.pt`, `.tar` or `.bin` file of `torch.save`, which needs PyTorch to
+            be installed, or a `.safetensors` file, which needs safetensors. The tensors lie
+            in the file as they are, or under `"state_dict"`, `"model_state_dict"` or
+            `"model"`; what lies beside them is left alone.
+
+    Returns:
+        dict of arrays by the names they have in the file, floats as float32.
+
+    Raises:
+        ValueError: if there is no such file, it is damaged, holds Python objects that could
+            run code, or holds no tensors.
+        RuntimeError: if the package that reads such files is not installed.
+
+    Example:
+
+    ```python
+    tensors = read_checkpoint("resnet-18-kinetics.pth")
+    tensors["module.conv1.weight"].shape  # (64, 3, 7, 7, 7)
+    ```
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise ValueError(f"There is no checkpoint file of that name. Received: {str(path)!r}")
+    if path.stat().st_size == 0:
+        raise ValueError(f"The checkpoint file is empty: copy it again. Received: {str(path)!r}")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    if path.suffix in _TORCH_SUFFIXES:
+        return _read_torch(path)
+    raise ValueError(
+        f"A checkpoint must be a {', '.join(_TORCH_SUFFIXES)} file of PyTorch or a .safetensors "
+        f"file, for example resnet-18-kinetics.pth. Received: {str(path)!r}"
+    )
+
+
+def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+    except ImportError:
+        raise RuntimeError(_missing("safetensors", "a .safetensors file")) from None
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(_damaged(path, error)) from error
+    return {name: _as_float32(np.asarray(array)) for name, array in _checked(tensors, path).items()}
+
+
+def _read_torch(path: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        import torch
+    except ImportError:
+        raise RuntimeError(_missing("torch", f"a {path.suffix} file")) from None
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # of many classes, by where in the file the damage lies
+        foreign = re.search(r"GLOBAL (\S+)|(?<=Trying to call reduce for )(.+)", str(error))
+        if foreign is None:
+            raise ValueError(_damaged(path, error)) from error
+        raise ValueError(
+            "The checkpoint holds more than tensors and numbers: loading it would run "
+            f"{foreign[0].removeprefix('GLOBAL ')}, so it was not loaded. If you trust the file, "
+            "save its tensors alone where it was made: torch.save(network.state_dict(), "
+            f"'weights.pth'). Received: {str(path)!r}"
+        ) from error
+    tensors = _checked(_state_dict(loaded), path, torch.Tensor)
+    return {name: _as_numpy(tensor) for name, tensor in tensors.items()}
+
+
+def _state_dict(loaded: Any) -> Any:
+    for name in _STATE_DICTS:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(name), Mapping):
+            return loaded[name]
+    return loaded
+
+
+def _checked(tensors: Any, path: pathlib.Path, kind: type = np.ndarray) -> dict[str, Any]:
+    """Returns the tensors by name, or says that there are none."""
+    entries = tensors if isinstance(tensors, Mapping) else {}
+    found = {str(name): value for name, value in entries.items() if isinstance(value, kind)}
+    if not found:
+        holds = [str(name) for name in entries][:5] or type(tensors).__name__
+        raise ValueError(
+            "A checkpoint must be a dict of tensors by name, as network.state_dict() is, or hold "
+            f"one under {_STATE_DICTS}. Received: {str(path)!r}, which holds {holds}"
+        )
+    return found
+
+
+def _as_numpy(tensor: Any) -> np.ndarray:
+    tensor = tensor.detach()
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
+def _as_float32(array: np.ndarray) -> np.ndarray:
+    return array if np.issubdtype(array.dtype, np.integer) else array.astype(np.float32)
+
+
+def _missing(package: str, what: str) -> str:
+    return (
+        f"To read {what}, {package} must be installed: pip install {package}, or "
+        'pip install "keras-t3d[weights]" for all formats.'
+    )
+
+
+def _damaged(path: pathlib.Path, error: Exception) -> str:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (
+        "The checkpoint file is damaged, cut short, or of another format than its name says: "
+        f"copy it again. Received: {str(path)!r} ({reason})"
+    )

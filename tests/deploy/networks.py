@@ -1,0 +1,62 @@
+"""Small networks whose answers tell one graph from another, and clips for them."""
+
+import keras
+import numpy as np
+
+from keras_t3d import models
+from keras_t3d.clips import ClipSpec
+
+NAMES = ("walk", "run", "jump é", "sit", "stand", "turn")
+SPEC = ClipSpec(num_frames=8, frame_stride=2, resize=36, crop=32)
+
+
+def small_network(class_names=NAMES, dtype=None):
+    """A T3D for clips of 8x32x32, two frames apart, from frames resized to 36."""
+    network = models.T3DTiny(
+        input_shape=SPEC.input_shape,
+        num_classes=len(class_names),
+        class_names=class_names,
+        clip_spec=SPEC,
+        dtype=dtype,
+    )
+    return randomize(network)
+
+
+def functional(shape, *network):
+    """Layers one after the other as a model for inputs of a shape."""
+    inputs = keras.Input(shape)
+    x = inputs
+    for layer in network:
+        x = layer(x)
+    return randomize(keras.Model(inputs, x))
+
+
+def randomize(model, seed=0):
+    """Sets weights by a seed: statistics and biases that matter, and clear-cut answers."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        if weight.path.endswith(("gamma", "moving_variance")):
+            weight.assign(rng.uniform(0.5, 2.0, weight.shape))
+        elif weight.path.endswith(("beta", "moving_mean", "bias")):
+            weight.assign(rng.normal(0.0, 0.5, weight.shape))
+        elif len(weight.shape) > 1:
+            fan_in = np.prod(weight.shape[:-1])
+            weight.assign(rng.normal(0.0, (2 / fan_in) ** 0.5, weight.shape))
+    return model
+
+
+def clips_for(model, num_clips):
+    """uint8 clips of noise."""
+    shape = (num_clips, *model.inputs[0].shape[1:])
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def answers(model, clips):
+    """What the Keras model computes in inference, as an array."""
+    return keras.ops.convert_to_numpy(model(clips.astype("float32"), training=False))
+
+
+def assert_close(actual, expected, tolerance=1e-5):
+    """Compares by the largest absolute value: what is small is a difference of large ones."""
+    bound = tolerance * np.abs(expected).max()
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=bound)

@@ -1,0 +1,125 @@
+"""A folded network computes what Keras computes, without the batch normalisations."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers
+
+from keras_t3d import models
+from keras_t3d.deploy.folding import fold
+from keras_t3d.layers import (
+    ClipBatchNormalization,
+    ClipConv3D,
+    ClipNormalization,
+    DenseBlock3D,
+    FactorizedConv3D,
+)
+from tests.deploy.networks import (
+    answers,
+    assert_close,
+    clips_for,
+    functional,
+    randomize,
+    small_network,
+)
+
+
+def assert_same(model):
+    clips = clips_for(model, 2)
+    assert_close(tf.function(fold(model))(clips), answers(model, clips))
+
+
+def operations(model):
+    """The types of the operations of its folded graph."""
+    view = tf.TensorSpec((None, *model.inputs[0].shape[1:]))
+    traced = tf.function(fold(model), input_signature=[view], autograph=False)
+    return [op.type for op in traced.get_concrete_function().graph.get_operations()]
+
+
+def test_no_batch_normalisation_is_left_in_a_residual_network():
+    model = models.ResNet3D(
+        input_shape=(8, 16, 16, 3),
+        num_classes=2,
+        block="bottleneck",
+        stage_blocks=(1, 1),
+        stage_filters=(4, 8),
+        stem_filters=4,
+    )
+    found = operations(model)
+    assert "FusedBatchNormV3" not in found
+    assert found.count("Conv3D") == 9  # stem, three a block, and two projections
+    assert "ReadVariableOp" not in found
+
+
+def test_a_dense_layer_keeps_the_batch_normalisation_of_what_was_concatenated():
+    model = functional((4, 6, 6, 3), DenseBlock3D(5, growth_rate=2))
+    found = operations(model)
+    assert found.count("FusedBatchNormV3") == 5
+    assert found.count("Conv3D") == 5
+    assert found.count("Conv2D") == 5 * 3  # each added feature is computed once, by taps
+    assert_same(model)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(
+    frames=st.integers(1, 5),
+    kernel=st.tuples(st.integers(1, 6), st.integers(1, 4), st.integers(1, 4)),
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 2)),
+    groups=st.sampled_from([1, 3]),
+    use_bias=st.booleans(),
+    activation=st.sampled_from([None, "relu"]),
+)
+def test_any_normalised_convolution(frames, kernel, strides, groups, use_bias, activation):
+    conv = ClipConv3D(6, kernel, strides, groups, use_bias)
+    norm = ClipBatchNormalization(activation)
+    model = functional((frames, 6, 7, 3), conv, norm)
+    assert "FusedBatchNormV3" not in operations(model)
+    assert_same(model)
+
+
+def test_a_convolution_that_others_read_too():
+    inputs = keras.Input((4, 6, 6, 3))
+    conv = ClipConv3D(4, 3)(inputs)
+    read = [conv, ClipBatchNormalization("relu")(conv), ClipBatchNormalization()(conv)]
+    joined = layers.Concatenate()([*read, layers.ReLU()(conv)])
+    assert_same(randomize(keras.Model(inputs, joined + 1.0)))
+
+
+def test_several_outputs():
+    inputs = keras.Input((4, 6, 6, 3))
+    conv = FactorizedConv3D(4, 5)(inputs)
+    model = randomize(keras.Model(inputs, [conv, layers.GlobalMaxPooling3D()(conv)]))
+    clips = clips_for(model, 2)
+    folded = tf.function(fold(model))(clips)
+    expected = model(clips.astype("float32"))
+    assert len(folded) == 2
+    for actual, wanted in zip(folded, expected, strict=True):
+        assert_close(actual, keras.ops.convert_to_numpy(wanted))
+
+
+class Scaled(ClipConv3D):
+    """A subclass of a known layer that computes something else."""
+
+    def call(self, clips, training=None):
+        return 2 * super().call(clips)
+
+
+def test_layers_without_a_rule_and_nested_models():
+    inner_input = keras.Input((4, 6, 6, 3))
+    x = layers.Conv3D(4, 3, activation="gelu")(inner_input)
+    inner = keras.Model(inner_input, layers.BatchNormalization()(x))
+    head = keras.Sequential([layers.Dropout(0.5), layers.GlobalAveragePooling3D()])
+    model = functional(
+        (4, 6, 6, 3), ClipNormalization(), Scaled(3, 1), inner, ClipConv3D(4, 1), head
+    )
+    assert "ReadVariableOp" not in operations(model)
+    assert_same(model)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_mixed_precision_network_is_folded_in_float32(policy, model, clips):
+    mixed = small_network(dtype=policy)
+    np.testing.assert_allclose(fold(mixed)(clips), fold(model)(clips), rtol=1e-6)

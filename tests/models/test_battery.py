@@ -1,0 +1,99 @@
+"""Every family of networks goes through the battery of `tests/battery.py`."""
+
+import pytest
+
+from keras_t3d import models
+from tests.battery import check_model
+
+DENSE = {"block_layers": (1, 2), "growth_rate": 4, "bottleneck_factor": 2, "stem_filters": 6}
+DENSE_SHAPES = {
+    "stem": (4, 8, 8, 6),
+    "block1": (4, 8, 8, 10),
+    "transition1": (2, 4, 4, 5),
+    "block2": (2, 4, 4, 13),
+}
+T3D_SHAPES = {**DENSE_SHAPES, "transition1": (2, 4, 4, 9), "block2": (2, 4, 4, 17)}
+AUTHORS_SHAPES = {
+    "stem": (2, 8, 8, 6),
+    "block1": (2, 8, 8, 10),
+    "transition1": (1, 4, 4, 9),
+    "block2": (1, 4, 4, 17),
+}
+
+FOUR_STAGES = {
+    "block": "basic",
+    "stage_blocks": (1, 2, 1, 1),
+    "stage_filters": (4, 6, 8, 8),
+    "stem_filters": 4,
+}
+FOUR_STAGES_SHAPES = {
+    "stem": (4, 8, 8, 4),
+    "stage1": (4, 8, 8, 4),
+    "stage2": (2, 4, 4, 6),
+    "stage3": (1, 2, 2, 8),
+    "stage4": (1, 1, 1, 8),
+}
+TWO_STAGES = {"stage_blocks": (1, 1), "stage_filters": (4, 6), "stem_filters": 4}
+BASIC = {**TWO_STAGES, "block": "basic", "stem_kernel": (3, 3, 3)}
+BASIC_SHAPES = {"stem": (4, 8, 8, 4), "stage1": (4, 8, 8, 4), "stage2": (2, 4, 4, 6)}
+BOTTLENECK = {**BASIC, "block": "bottleneck", "expansion": 2}
+BOTTLENECK_SHAPES = {"stem": (4, 8, 8, 4), "stage1": (4, 8, 8, 8), "stage2": (2, 4, 4, 12)}
+# torchvision's have no max pool.
+TORCHVISION_SHAPES = {"stem": (8, 16, 16, 4), "stage1": (8, 16, 16, 4), "stage2": (4, 8, 8, 6)}
+MIXED_SHAPES = {**TORCHVISION_SHAPES, "stage2": (8, 8, 8, 6)}
+STC = {"reduction": 2, "activation": "tanh"}  # no dead ReLU
+
+CASES = {
+    "densenet": (models.DenseNet3D, DENSE, DENSE_SHAPES),
+    "densenet_stc": (
+        models.DenseNet3D,
+        {**DENSE, "stc": "output", "stc_options": STC},
+        DENSE_SHAPES,
+    ),
+    "t3d": (models.T3D, {**DENSE, "transition_filters": 3}, T3D_SHAPES),
+    "t3d_of_the_authors": (
+        models.T3D,
+        {**DENSE, "transition_filters": 3, "variant": "authors_code"},
+        AUTHORS_SHAPES,
+    ),
+    "resnet": (models.ResNet3D, FOUR_STAGES, FOUR_STAGES_SHAPES),
+    "resnet_zero_padding": (models.ResNet3D, {**BASIC, "shortcut": "zero_padding"}, BASIC_SHAPES),
+    "resnet_bottleneck": (models.ResNet3D, BOTTLENECK, BOTTLENECK_SHAPES),
+    "resnext": (models.ResNet3D, {**BOTTLENECK, "groups": 2}, BOTTLENECK_SHAPES),
+    "stc_residual": (
+        models.ResNet3D,
+        {**BOTTLENECK, "groups": 2, "stc": "residual", "stc_options": STC},
+        BOTTLENECK_SHAPES,
+    ),
+    "stc_output": (
+        models.ResNet3D,
+        {**BASIC, "stc": "output", "stc_options": {**STC, "temporal_bins": 3, "combine": "sum"}},
+        BASIC_SHAPES,
+    ),
+    "stc_between_stages": (
+        models.ResNet3D,
+        {**BASIC, "stc": "between_stages", "stc_options": {**STC, "use_bias": True}},
+        BASIC_SHAPES,
+    ),
+    "r3d_18": (
+        models.R3D18,
+        {**TWO_STAGES, "stage_convolutions": ("3d", "3d")},
+        TORCHVISION_SHAPES,
+    ),
+    "mc3_18": (
+        models.MC3D18,
+        {**TWO_STAGES, "stage_convolutions": ("3d", "2d")},
+        MIXED_SHAPES,
+    ),
+    "r2plus1d_18": (
+        models.R2Plus1D18,
+        {**TWO_STAGES, "stage_convolutions": ("2plus1d",) * 2, "stem_middle_filters": 5},
+        TORCHVISION_SHAPES,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_network(case, tmp_path):
+    factory, options, stage_shapes = CASES[case]
+    check_model(factory, options, stage_shapes, tmp_path)

@@ -1,0 +1,400 @@
+"""Networks of PyTorch with random weights and statistics, saved, imported, and run beside ours."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="importing checkpoints needs PyTorch")
+
+import keras  # noqa: E402
+
+import keras_t3d  # noqa: E402
+from benchmarks import torch_networks  # noqa: E402
+from keras_t3d import ClipSpec  # noqa: E402
+from keras_t3d.cli import main  # noqa: E402
+from keras_t3d.transfer import import_weights, kinetics400_classes  # noqa: E402
+from keras_t3d.transfer.checkpoint_file import read_checkpoint  # noqa: E402
+from keras_t3d.transfer.tensor_names import (  # noqa: E402
+    named_weights,
+    recognised_network,
+    torch_shape,
+    with_one_spelling,
+)
+from keras_t3d.transfer.torch_weights import NORMALIZATIONS  # noqa: E402
+
+SMALL = (8, 48, 48, 3)
+
+
+def hara(kind, depth, era, **options):
+    """A network of Hara et al. and the name of ours."""
+    network, ours = {
+        "resnet": (torch_networks.HaraResNet, "resnet3d"),
+        "resnext": (torch_networks.HaraResNeXt, "resnext3d"),
+        "densenet": (torch_networks.HaraDenseNet, "densenet3d"),
+    }[kind]
+    if kind == "densenet":
+        options["spelling"] = era
+    return network(depth, **options), f"{ours}_{depth}"
+
+
+@pytest.fixture(scope="module")
+def resnet18(tmp_path_factory):
+    """A ResNet-18 of 5 classes with shortcut A, and its checkpoint of 2018."""
+    network, _ = hara("resnet", 18, "old", num_classes=5, shortcut="A")
+    torch_networks.randomise(network, 0, spread=60.0)
+    path = tmp_path_factory.mktemp("checkpoint") / "resnet-18.pth"
+    torch.save(torch_networks.hara_checkpoint(network, "old"), path)
+    return network, path
+
+
+def largest_difference(network, model, shape):
+    """Between logits, of one uint8 clip that is normalised by hand for PyTorch."""
+    clip = np.random.default_rng(0).integers(0, 256, (1, *shape), dtype=np.uint8)
+    spec = model.clip_spec
+    normalised = (clip / 255.0 - np.array(spec.mean)) / np.array(spec.std)
+    network.eval()
+    with torch.no_grad():
+        theirs = network(torch.tensor(normalised.transpose(0, 4, 1, 2, 3), dtype=torch.float32))
+    ours = keras.ops.convert_to_numpy(model(clip, training=False))
+    assert np.abs(theirs.numpy()).max() > 0.1
+    return np.abs(ours - theirs.numpy()).max()
+
+
+# The same logits.
+
+
+@pytest.mark.parametrize(
+    ("kind", "depth", "era", "options"),
+    [
+        ("resnet", 18, "old", {"shortcut": "A"}),
+        ("resnet", 18, "new", {"shortcut": "B"}),
+        ("resnet", 50, "new", {}),
+        ("resnext", 50, "old", {}),
+        ("densenet", 121, "old", {}),
+    ],
+)
+def test_hara_networks_give_the_same_logits(tmp_path, kind, depth, era, options):
+    network, name = hara(kind, depth, era, num_classes=6, **options)
+    normalization = "activitynet" if era == "old" else "kinetics"
+    torch_networks.randomise(network, 1, spread=60.0 if era == "old" else 1.0)
+    torch.save(torch_networks.hara_checkpoint(network, era), tmp_path / "save_200.pth")
+    shape = (16, 64, 64, 3) if kind == "densenet" else SMALL
+    imported = import_weights(
+        tmp_path / "save_200.pth", name, input_shape=shape, normalization=normalization
+    )
+    assert largest_difference(network, imported.model, shape) < 1e-4
+    assert imported.model.num_classes == 6
+    assert len(imported.used) == sum("tracked" not in n for n in network.state_dict())
+
+
+@pytest.mark.parametrize("name", ["r3d_18", "mc3_18", "r2plus1d_18"])
+def test_torchvision_networks_give_the_same_logits(tmp_path, name):
+    network = torch_networks.torchvision_video_resnet(name, num_classes=6)
+    torch_networks.randomise(network, 2)
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    imported = import_weights(tmp_path / "weights.pth", name, input_shape=SMALL)
+    assert largest_difference(network, imported.model, SMALL) < 1e-4
+    assert imported.model.clip_spec == ClipSpec(
+        num_frames=8,
+        frame_stride=2,
+        resize=55,
+        crop=48,
+        mean=(0.43216, 0.394666, 0.37645),
+        std=(0.22803, 0.22145, 0.216989),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "depth", "era", "options"),
+    [
+        ("resnet", 34, "old", {"shortcut": "A"}),
+        ("resnet", 101, "old", {}),
+        ("resnet", 152, "new", {}),
+        ("resnext", 101, "old", {}),
+        ("densenet", 121, "new", {}),
+        ("densenet", 169, "new", {}),
+        ("densenet", 201, "old", {}),
+    ],
+)
+def test_deeper_networks_have_a_weight_for_every_tensor(kind, depth, era, options):
+    with torch.device("meta"):
+        network, name = hara(kind, depth, era, num_classes=7, **options)
+    shapes = {f"module.{n}": np.empty(t.shape) for n, t in network.state_dict().items()}
+    tensors = with_one_spelling(shapes)
+    ours = {"shortcut": "zero_padding"} if "shortcut" in options else {}
+    if kind == "densenet":
+        ours = {"stem_kernel": (7, 7, 7), "stem_stride": (1, 2, 2), "stem_pool_stride": (2, 2, 2)}
+    with keras.StatelessScope():
+        model = keras_t3d.models.create(name, input_shape=(16, 64, 64, 3), num_classes=7, **ours)
+    layout = "hara_densenet" if kind == "densenet" else "hara_resnet"
+    weights = named_weights(model, layout)
+    assert {n: torch_shape(w) for n, w in weights.items()} == {
+        n: t.shape for n, t in tensors.items()
+    }
+    assert len(weights) == len(model.weights)
+    assert recognised_network(tensors) == name
+
+
+@pytest.mark.parametrize("name", ["r3d_18", "mc3_18", "r2plus1d_18"])
+def test_torchvision_networks_are_recognised(name):
+    with torch.device("meta"):
+        network = torch_networks.torchvision_video_resnet(name)
+    tensors = {n: np.empty(t.shape) for n, t in network.state_dict().items()}
+    assert recognised_network(tensors) == name
+
+
+# Head, clips and names.
+
+
+def test_a_different_number_of_classes_makes_the_head_fresh(resnet18):
+    network, path = resnet18
+    kept = import_weights(path, "resnet3d_18", normalization="activitynet", input_shape=SMALL)
+    fresh = import_weights(
+        path,
+        "resnet3d_18",
+        num_classes=3,
+        class_names=["a", "b", "c"],
+        normalization="activitynet",
+        input_shape=SMALL,
+        dropout=0.5,
+    )
+    assert kept.left_out == ()
+    assert fresh.left_out == ("fc.weight", "fc.bias")
+    assert fresh.model.class_names == ("a", "b", "c")
+    assert "fresh, in place of the checkpoint's 5 classes; 3 classes, 'a' to 'c'" in str(fresh)
+    clip = np.random.default_rng(1).integers(0, 256, (1, *SMALL), dtype=np.uint8)
+    features = [imported.model.feature_model()(clip) for imported in (kept, fresh)]
+    np.testing.assert_array_equal(*features)
+    assert kept.options == fresh.options == {"shortcut": "zero_padding"}
+    assert network.fc.out_features == kept.checkpoint_classes == 5
+
+
+def test_the_head_may_be_left_out(resnet18):
+    imported = import_weights(
+        resnet18[1],
+        "resnet3d_18",
+        normalization="activitynet",
+        input_shape=SMALL,
+        include_top=False,
+    )
+    assert imported.model.outputs[0].shape == (None, 512)
+    assert "left out" in str(imported)
+
+
+def test_hara_clips_are_16_frames_in_a_row(resnet18):
+    imported = import_weights(resnet18[1], "resnet3d_18", normalization="activitynet")
+    spec = imported.model.clip_spec
+    assert spec.input_shape == (16, 112, 112, 3)
+    assert (spec.frame_stride, spec.resize) == (1, 128)
+    white, grey = np.array(spec.mean) * 255, np.array(spec.std) * 255
+    np.testing.assert_allclose(white, (114.7748, 107.7354, 99.4750))
+    np.testing.assert_allclose(grey, 1.0)
+    assert NORMALIZATIONS["kinetics"][0] == (0.4345, 0.4051, 0.3775)
+
+
+def test_an_explicit_clip_spec_overrides(resnet18):
+    spec = ClipSpec(num_frames=8, frame_stride=3, resize=64, crop=48)
+    imported = import_weights(resnet18[1], "resnet3d_18", clip_spec=spec)
+    assert imported.model.clip_spec == spec
+    with pytest.raises(ValueError, match="leave out `normalization`"):
+        import_weights(resnet18[1], "resnet3d_18", clip_spec=spec, normalization="kinetics")
+
+
+def test_400_classes_are_those_of_kinetics(tmp_path):
+    network = torch_networks.torchvision_video_resnet("mc3_18")
+    torch.save({"model": network.state_dict(), "epoch": 3}, tmp_path / "mc3.pt")
+    imported = import_weights(tmp_path / "mc3.pt", "mc3_18", input_shape=SMALL)
+    assert imported.model.class_names == kinetics400_classes()
+    own = [str(index) for index in range(400)]
+    imported = import_weights(tmp_path / "mc3.pt", "mc3_18", input_shape=SMALL, class_names=own)
+    assert imported.model.class_names == tuple(own)
+
+
+# Files.
+
+
+def test_safetensors_and_half_precision_give_the_same_arrays(resnet18, tmp_path):
+    safetensors = pytest.importorskip("safetensors.torch", reason="reads .safetensors files")
+    tensors = resnet18[0].state_dict()
+    half = {name: tensor.bfloat16() for name, tensor in tensors.items()}
+    safetensors.save_file(tensors, tmp_path / "whole.safetensors")
+    safetensors.save_file(half, tmp_path / "half.safetensors")
+    torch.save(half, tmp_path / "half.pth")
+    for file, expected in (
+        ("whole.safetensors", tensors),
+        ("half.safetensors", half),
+        ("half.pth", half),
+    ):
+        arrays = read_checkpoint(tmp_path / file)
+        assert arrays.keys() == expected.keys()
+        for name, tensor in expected.items():
+            np.testing.assert_array_equal(arrays[name], tensor.float().numpy())
+            assert arrays[name].dtype in (np.float32, np.int64)
+
+
+def test_files_of_old_pytorch(resnet18, tmp_path):
+    network, _ = resnet18
+    checkpoint = torch_networks.hara_checkpoint(network, "old")
+    torch.save(checkpoint, tmp_path / "old.pth.tar", _use_new_zipfile_serialization=False)
+    arrays = read_checkpoint(tmp_path / "old.pth.tar")
+    for name, tensor in checkpoint["state_dict"].items():
+        np.testing.assert_array_equal(arrays[name], tensor.numpy())
+
+
+class Malicious:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("zipped", [True, False, None])
+def test_a_malicious_pickle_is_not_run(tmp_path, zipped):
+    path, victim = tmp_path / "evil.pth", tmp_path / "victim"
+    if zipped is None:
+        path.write_bytes(pickle.dumps({"state_dict": Malicious(victim)}, protocol=2))
+    else:
+        evil = {"state_dict": {"a": torch.zeros(1)}, "x": Malicious(victim)}
+        torch.save(evil, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ValueError, match=r"would run \S*open, so it was not loaded.*evil\.pth"):
+        import_weights(path, "resnet3d_18", normalization="kinetics")
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize("suffix", ["pth", "pt", "tar", "safetensors"])
+@pytest.mark.parametrize("damage", ["short", "noise", "empty", "text"])
+def test_damaged_files_are_named(resnet18, tmp_path, suffix, damage):
+    whole = resnet18[1].read_bytes()
+    content = {
+        "short": whole[: len(whole) // 2],
+        "noise": np.random.default_rng(0).bytes(5000),
+        "empty": b"",
+        "text": b"<html>Quota exceeded</html>\n",
+    }[damage]
+    path = tmp_path / f"bad.{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"copy it again.*bad\.{suffix}"):
+        import_weights(path, "resnet3d_18", normalization="kinetics")
+
+
+def test_files_that_are_no_checkpoints(tmp_path):
+    with pytest.raises(ValueError, match="no checkpoint file of that name"):
+        import_weights(tmp_path / "none.pth", "r3d_18")
+    (tmp_path / "a.h5").write_bytes(b"1")
+    with pytest.raises(ValueError, match=r"must be a \.pth"):
+        import_weights(tmp_path / "a.h5", "r3d_18")
+    for content in ({"epoch": 3}, [torch.zeros(2)], torch.zeros(2), {"state_dict": {}}):
+        torch.save(content, tmp_path / "odd.pth")
+        with pytest.raises(ValueError, match=r"dict of tensors by name.*odd\.pth"):
+            import_weights(tmp_path / "odd.pth", "r3d_18")
+
+
+@pytest.mark.parametrize(("package", "suffix"), [("torch", "pth"), ("safetensors", "safetensors")])
+def test_a_missing_package_is_said_with_its_pip_line(tmp_path, monkeypatch, package, suffix):
+    (tmp_path / f"a.{suffix}").write_bytes(b"1")
+    monkeypatch.setitem(__import__("sys").modules, package, None)
+    with pytest.raises(RuntimeError, match=rf'pip install {package}, or pip .*t3d\[weights\]"'):
+        import_weights(tmp_path / f"a.{suffix}", "r3d_18")
+
+
+# Checkpoints that do not fit.
+
+
+def test_another_network_is_named(resnet18):
+    with pytest.raises(ValueError, match=r"80 tensors are missing .*like those of 'resnet3d_18'"):
+        import_weights(resnet18[1], "resnet3d_34", normalization="activitynet", input_shape=SMALL)
+
+
+def test_stc_blocks_are_in_no_checkpoint(resnet18):
+    with pytest.raises(ValueError, match=r"weights of the network are in no .*stage1_block1/stc"):
+        import_weights(
+            resnet18[1], "stc_resnet3d_18", normalization="activitynet", input_shape=SMALL
+        )
+
+
+def test_tensors_that_do_not_fit_are_named(resnet18, tmp_path):
+    tensors = {
+        **resnet18[0].state_dict(),
+        "conv1.weight": torch.zeros(64, 3, 3, 7, 7),
+        "extra.weight": torch.zeros(1),
+        "bn1.bias": torch.full((64,), torch.nan),
+    }
+    del tensors["layer1.0.bn1.bias"]
+    torch.save(tensors, tmp_path / "changed.pth")
+    with pytest.raises(ValueError, match=r"does not fit resnet3d_18.*changed\.pth") as error:
+        import_weights(
+            tmp_path / "changed.pth",
+            "resnet3d_18",
+            normalization="activitynet",
+            input_shape=SMALL,
+        )
+    message = str(error.value)
+    assert "conv1.weight is (64, 3, 3, 7, 7) in place of (64, 3, 7, 7, 7)" in message
+    assert "1 tensors have no place in it (extra.weight)" in message
+    assert "1 tensors are missing (layer1.0.bn1.bias)" in message
+    assert "infinite values or NaN (bn1.bias)" in message
+
+
+def test_a_checkpoint_without_a_head(resnet18, tmp_path):
+    tensors = {n: t for n, t in resnet18[0].state_dict().items() if not n.startswith("fc.")}
+    torch.save(tensors, tmp_path / "body.pth")
+    options = {"normalization": "activitynet", "input_shape": SMALL}
+    with pytest.raises(ValueError, match="no classifying layer, so `num_classes`"):
+        import_weights(tmp_path / "body.pth", "resnet3d_18", **options)
+    imported = import_weights(tmp_path / "body.pth", "resnet3d_18", num_classes=3, **options)
+    assert "fresh, the checkpoint has none; 3 classes" in str(imported)
+
+
+def test_two_spellings_in_one_file(tmp_path):
+    torch.save({"module.fc.bias": torch.zeros(1), "fc.bias": torch.zeros(1)}, tmp_path / "a.pt")
+    with pytest.raises(ValueError, match=r"two tensors for 'fc\.bias'"):
+        import_weights(tmp_path / "a.pt", "r3d_18")
+
+
+@pytest.mark.parametrize("normalization", [None, "imagenet"])
+def test_the_normalization_is_never_guessed(resnet18, normalization):
+    with pytest.raises(ValueError, match=r'"activitynet" for.*module\..*"kinetics".*Received'):
+        import_weights(resnet18[1], "resnet3d_18", normalization=normalization)
+
+
+def test_names_without_checkpoints(resnet18):
+    with pytest.raises(ValueError, match="Did you mean 'resnet3d_18'"):
+        import_weights(resnet18[1], "resnet3d18")
+    with pytest.raises(ValueError, match="No network of that name has PyTorch checkpoints"):
+        import_weights(resnet18[1], "t3d_121")
+
+
+# The command.
+
+
+def test_the_command_writes_a_model_and_says_what_it_holds(resnet18, tmp_path, capsys):
+    network, path = resnet18
+    words = ["import-weights", str(path), str(tmp_path / "start.keras"), "--model", "resnet3d_18"]
+    assert main([*words, "--normalization", "activitynet", "--num-classes", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "resnet3d_18, shortcut='zero_padding', with 85 tensors of " in out  # and 2 of the head
+    assert "fresh, in place of the checkpoint's 5 classes; 3 classes" in out
+    assert "ClipSpec(num_frames=16, frame_stride=1" in out
+    model = keras.saving.load_model(tmp_path / "start.keras")
+    assert model.num_classes == 3
+    expected = network.state_dict()["conv1.weight"].numpy().transpose(2, 3, 4, 1, 0)
+    np.testing.assert_array_equal(model.get_layer("stem").conv.get_weights()[0], expected)
+
+
+def test_the_command_fails_in_one_line_and_writes_nothing(resnet18, tmp_path, capsys):
+    def error_of(out, *more):
+        words = ["import-weights", str(resnet18[1]), str(tmp_path / out), *more]
+        assert main([str(word) for word in words]) == 1
+        message = capsys.readouterr().err
+        assert message.startswith("keras-t3d: error: ")
+        assert message.count("\n") == 1
+        assert list(tmp_path.iterdir()) == []
+        return message
+
+    model = ("--model", "resnet3d_18")
+    assert "must end in .keras" in error_of("out.h5", *model)
+    assert "`normalization` must say" in error_of("out.keras", *model)
+    spoken = ("--normalization", "activitynet")
+    assert "does not fit resnet3d_34" in error_of("a.keras", "--model", "resnet3d_34", *spoken)
