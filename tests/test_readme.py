@@ -9,7 +9,8 @@ import pytest
 
 from keras_t3d.cli import main
 
-README = (pathlib.Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+README_FOLDER = pathlib.Path(__file__).parents[1]
+README = (README_FOLDER / "README.md").read_text(encoding="utf-8")
 SMALL = shlex.split(
     "--model.name t3d_tiny --clip.num_frames 8 --clip.resize 36 --clip.crop 32 "
     "--data.batch_size 4 --epochs 1 --optimizer.warmup_epochs 0"
@@ -48,6 +49,16 @@ def test_the_lines_of_python(folder, shards, capsys):
     assert "dark" in capsys.readouterr().out
     assert (folder / "serving" / "t3d" / "1" / "saved_model.pb").is_file()
     assert (folder / "t3d.tflite").is_file()
+
+
+def test_the_network_of_your_own():
+    models = (README_FOLDER / "docs" / "models.md").read_text(encoding="utf-8")
+    names = {}
+    exec(
+        compile(re.search(r"```python\n(.*?)```", models, re.DOTALL).group(1), "models.md", "exec"),
+        names,
+    )
+    assert names["model"].class_names == ("run", "walk")
 
 
 def test_the_commands(folder, capsys):

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_t3d.layers.arguments import three_sizes, whole_number
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
@@ -18,11 +19,14 @@ from keras_t3d.layers.rematerialization import in_turn, run
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
 class Stem3D(keras.layers.Layer):
-    """A convolution with a large kernel, BN - ReLU, and a max pool.
+    """A convolution with a large kernel, batch normalisation, a max pool and a ReLU.
 
     ```
-    clip - Conv - BN - ReLU - max pool 3x3x3 ->
+    clip - Conv - BN - max pool 3x3x3 - ReLU ->
     ```
+
+    A maximum of ReLUs is the ReLU of the maximum: this order gives what the usual one does,
+    and has an eighth of the values to go through.
 
     Args:
         filters: int. Output channels. Defaults to `64`.
@@ -86,7 +90,8 @@ class Stem3D(keras.layers.Layer):
             self.conv = ClipConv3D(filters, kernel_size, strides, **options)
         else:
             self.conv = FactorizedConv3D(filters, middle_filters, kernel_size, strides, **options)
-        self.bn = ClipBatchNormalization("relu", dtype=self.dtype_policy, name="bn")
+        activation = "relu" if self.pool_strides is None else None
+        self.bn = ClipBatchNormalization(activation, dtype=self.dtype_policy, name="bn")
         if self.pool_strides is not None:
             self.pool = ClipMaxPooling3D(3, self.pool_strides, dtype=self.dtype_policy, name="pool")
 
@@ -106,7 +111,7 @@ class Stem3D(keras.layers.Layer):
             return run(in_turn([self.conv, self.bn]), (), [clips])
         x = run(in_turn([self.conv]), (), [clips])
         layers = [self.bn, self.pool]
-        return run(in_turn(layers), layers, [x])
+        return ops.relu(run(in_turn(layers), layers, [x]))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         shape = self.conv.compute_output_shape(input_shape)

@@ -20,7 +20,7 @@ from keras_t3d.models.parts import (
     clip_input,
     head,
 )
-from keras_t3d.models.video_classifier import VideoClassifier
+from keras_t3d.models.video_classifier import VideoClassifier, checked_spec
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
@@ -98,7 +98,7 @@ class DenseNet3D(VideoClassifier):
     ) -> None:
         dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         input_shape = checked_input_shape(input_shape)
-        spec = ClipSpec.for_input_shape(input_shape) if clip_spec is None else clip_spec
+        spec = checked_spec(clip_spec, input_shape)
         num_classes = checked_head(include_top, num_classes, pooling, dropout)
         _check_arguments(block_layers, stc)
         checked_odd("stem_kernel", stem_kernel)

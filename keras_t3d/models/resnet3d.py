@@ -18,7 +18,7 @@ from keras_t3d.models.parts import (
     clip_input,
     head,
 )
-from keras_t3d.models.video_classifier import VideoClassifier
+from keras_t3d.models.video_classifier import VideoClassifier, checked_spec
 
 BLOCKS = ("basic", "bottleneck")
 STC = (None, "residual", "output", "between_stages")
@@ -118,7 +118,7 @@ class ResNet3D(VideoClassifier):
     ) -> None:
         dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         input_shape = checked_input_shape(input_shape)
-        spec = ClipSpec.for_input_shape(input_shape) if clip_spec is None else clip_spec
+        spec = checked_spec(clip_spec, input_shape)
         num_classes = checked_head(include_top, num_classes, pooling, dropout)
         checked_odd("stem_kernel", stem_kernel)
         convolutions = tuple(stage_convolutions or ("3d",) * len(stage_blocks))

@@ -65,14 +65,7 @@ class VideoClassifier(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
-        shape = tuple(inputs.shape[1:])
-        self.clip_spec = ClipSpec.for_input_shape(shape) if clip_spec is None else clip_spec
-        if self.clip_spec.input_shape != shape:
-            raise ValueError(
-                f"`clip_spec` must describe the clips that the network reads, of shape {shape} "
-                f"(frames, height, width, 3). Received: {self.clip_spec} of shape "
-                f"{self.clip_spec.input_shape}"
-            )
+        self.clip_spec = checked_spec(clip_spec, tuple(inputs.shape[1:]))
         features_only = class_names is not None and len(class_names) == 0
         self.class_names = (
             () if features_only else _checked_class_names(class_names, outputs.shape[-1])
@@ -138,7 +131,8 @@ class VideoClassifier(keras.Model):
         _check_same_normalization(self.clip_spec, other.clip_spec)
         theirs = {layer.name: layer for layer in other.layers}
         head = self.layers[-1].name
-        same_classes = self.class_names == other.class_names
+        # Without classes of its own, a network ends in features, and has no head to keep.
+        same_classes = not self.class_names or self.class_names == other.class_names
         copied = [
             layer for layer in self.layers if layer.weights and (layer.name != head or same_classes)
         ]
@@ -193,6 +187,17 @@ def _check_same_normalization(mine: ClipSpec, theirs: ClipSpec) -> None:
             f"clip_spec=ClipSpec(..., mean={theirs.mean}, std={theirs.std}). "
             f"Received: mean={mine.mean}, std={mine.std}"
         )
+
+
+def checked_spec(clip_spec: ClipSpec | None, shape: tuple[int, ...]) -> ClipSpec:
+    """Returns the spec, the default one of the shape for None, or says that it does not fit."""
+    spec = ClipSpec.for_input_shape(shape) if clip_spec is None else clip_spec
+    if spec.input_shape != shape:
+        raise ValueError(
+            f"`clip_spec` must describe the clips that the network reads, of shape {shape} "
+            f"(frames, height, width, 3). Received: {spec} of shape {spec.input_shape}"
+        )
+    return spec
 
 
 def _checked_class_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_t3d import models
+from keras_t3d import ClipSpec, models
 from keras_t3d.layers import BasicBlock3D, BottleneckBlock3D
 from tests.battery import array, noise_clips, randomize
 
@@ -50,6 +50,7 @@ def test_trainable_parameters_and_head_width(name, parameters, width):
 
 
 SMALL = {"stage_filters": (4, 6, 8, 10), "stem_filters": 4}
+SMALLEST = {"stage_filters": (2, 2, 2, 2), "stem_filters": 2}
 STAGES = ("stem", "stage1", "stage2", "stage3", "stage4")
 
 
@@ -66,7 +67,7 @@ STAGES = ("stem", "stage1", "stage2", "stage3", "stage4")
 )
 def test_every_stage_has_the_printed_size(name, options, times, side, channels):
     model = models.create(name, **FULL, **options)
-    sides = (side, side, side // 2, side // 4, side // 8)
+    sides = (side, side, side // 2, side // 4, -(-side // 8))
     shapes = [output.shape[1:] for output in model.feature_model(*STAGES).outputs]
     assert shapes == [
         (time, side, side, width) for time, side, width in zip(times, sides, channels, strict=True)
@@ -85,9 +86,7 @@ def test_every_stage_has_the_printed_size(name, options, times, side, channels):
 )
 def test_blocks_of_the_named_networks(name, blocks):
     groups = {"groups": 2} if "resnext" in name else {}
-    model = models.create(
-        name, input_shape=(4, 16, 16, 3), num_classes=2, stem_filters=2, **SMALL_FILTERS, **groups
-    )
+    model = models.create(name, input_shape=(4, 16, 16, 3), num_classes=2, **SMALLEST, **groups)
     kind = BottleneckBlock3D if name in ("resnet3d_101", "resnext3d_50") else BasicBlock3D
     found = [layer for layer in model.layers if isinstance(layer, kind)]
     assert [layer.name for layer in found] == [
@@ -97,9 +96,6 @@ def test_blocks_of_the_named_networks(name, blocks):
     ]
     strided = [layer.name for layer in found if max(layer.strides) > 1]
     assert strided == ["stage2_block1", "stage3_block1", "stage4_block1"]
-
-
-SMALL_FILTERS = {"stage_filters": (2, 2, 2, 2)}
 
 
 def tiny(**options):
@@ -167,24 +163,24 @@ def test_stc_changes_what_the_network_says():
     ],
 )
 def test_named_stc_networks(name, options):
-    model = models.create(
-        name, input_shape=(4, 16, 16, 3), num_classes=2, stem_filters=2, **SMALL_FILTERS, **options
-    )
+    model = models.create(name, input_shape=(4, 16, 16, 3), num_classes=2, **SMALLEST, **options)
     blocks = [layer for layer in model.layers if "block" in layer.name]
     assert {block.stc for block in blocks} == {"residual"}
     assert model.name == name
-    # Options win over the name.
-    without = models.create(
-        name,
+
+
+def test_options_win_over_what_a_named_network_has():
+    model = models.STCResNeXt3D50(
         input_shape=(4, 16, 16, 3),
         num_classes=2,
         stage_blocks=(1,),
         stage_filters=(2,),
+        groups=1,
         stc=None,
         name="mine",
-        **options,
     )
-    assert (without.get_layer("stage1_block1").stc, without.name) == (None, "mine")
+    block = model.get_layer("stage1_block1")
+    assert (block.stc, block.groups, block.expansion, model.name) == (None, 1, 2, "mine")
 
 
 # Clips that are short or small, and what is refused.
@@ -226,8 +222,9 @@ def test_even_padding_leaves_something_of_any_clip(shape, stc):
         ({"block": "bottleneck", "expansion": 0}, "expansion"),
         ({"stem_kernel": (3, 4, 3)}, "stem_kernel"),
         ({"stem_stride": (1, 2)}, "strides"),
-        ({"stem_pool_stride": 0}, "strides"),
+        ({"stem_pool_stride": 0}, "pool_strides"),
         ({"class_names": ["a"]}, "class_names"),
+        ({"clip_spec": ClipSpec(num_frames=8)}, "clip_spec"),
     ],
 )
 def test_wrong_arguments_are_refused(wrong, said):

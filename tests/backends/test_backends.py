@@ -1,0 +1,135 @@
+"""JAX and PyTorch give TensorFlow's answers, in inference and in training, and need no TensorFlow.
+
+Each backend runs in a process of its own, as Keras takes one for good when it is imported.
+"""
+
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from keras_t3d import models
+from tests.backends.answers import answers
+from tests.battery import noise_clips, randomize
+
+ROOT = pathlib.Path(__file__).parents[2]
+SHAPE = (6, 20, 19, 3)  # an even height tells even padding from Keras's "same"
+RESNET = {"stage_blocks": (1, 1), "stage_filters": (4, 6), "stem_filters": 4}
+DENSE = {"block_layers": (1, 2), "growth_rate": 4, "stem_filters": 4}
+STC = {"reduction": 2, "activation": "tanh"}
+NETWORKS = {
+    "t3d": (models.T3D, {**DENSE, "transition_filters": 3, "transition_depths": [(1, 3, 6)]}),
+    "densenet_stc": (models.DenseNet3D, {**DENSE, "stc": "output", "stc_options": STC}),
+    "resnext_stc": (
+        models.ResNet3D,
+        {
+            **RESNET,
+            "block": "bottleneck",
+            "stage_filters": (4, 8),
+            "expansion": 2,
+            "groups": 2,
+            "stc": "residual",
+            "stc_options": STC,
+        },
+    ),
+    "r2plus1d": (
+        models.R2Plus1D18,
+        {**RESNET, "stage_convolutions": ("2plus1d",) * 2, "stem_middle_filters": 5},
+    ),
+}
+
+
+def run_on(backend, *arguments):
+    """Runs Python with another backend of Keras; its output says what went wrong."""
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "CUDA_VISIBLE_DEVICES": "",  # convolutions on GPUs round to TensorFloat-32
+        "JAX_PLATFORMS": "cpu",
+        # Compiling takes all the time here, so XLA shall not optimise.
+        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+    }
+    process = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A folder of networks that TensorFlow saved, and clips; and TensorFlow's answers."""
+    folder = tmp_path_factory.mktemp("saved")
+    clips, labels = noise_clips(3, SHAPE), np.array([0, 2, 1])
+    np.savez(folder / "clips.npz", clips=clips, labels=labels)
+    for name, (network, options) in NETWORKS.items():
+        model = randomize(network(input_shape=SHAPE, num_classes=3, **options))
+        model.save(folder / f"{name}.keras")
+    expected = {name: answers(folder / f"{name}.keras", clips, labels) for name in NETWORKS}
+    return folder, expected
+
+
+@pytest.fixture(scope="module", params=["jax", "torch"])
+def computed(request, saved):
+    """TensorFlow's answers and another backend's, by network."""
+    folder, expected = saved
+    run_on(request.param, "-m", "tests.backends.answers", folder)
+    found = {name: dict(np.load(folder / f"{name}.{request.param}.npz")) for name in NETWORKS}
+    return expected, found
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("answer", ["logits", "losses_kept", "weights_kept"])
+def test_the_answers_are_tensorflows(computed, network, answer):
+    expected, found = (backend[network][answer] for backend in computed)
+    scale = max(np.abs(expected).max(), 1)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_rematerialised_training_is_the_same(computed, network):
+    _, found = computed
+    for answer in ("losses", "weights"):
+        kept, again = (found[network][f"{answer}_{way}"] for way in ("kept", "rematerialized"))
+        np.testing.assert_allclose(again, kept, rtol=0, atol=1e-5 * max(np.abs(kept).max(), 1))
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_no_tensorflow_is_needed(backend):
+    code = """
+import sys
+
+sys.modules["tensorflow"] = None  # an import of it raises ImportError
+import keras_t3d
+import keras_t3d.layers
+import keras_t3d.models
+import keras
+import numpy as np
+
+model = keras_t3d.models.create(
+    "stc_resnext3d_50",
+    input_shape=(4, 16, 16, 3),
+    num_classes=2,
+    stage_blocks=(1,),
+    stage_filters=(4,),
+    groups=2,
+    stem_filters=4,
+)
+logits = model(np.zeros((1, 4, 16, 16, 3), "uint8"))
+assert tuple(logits.shape) == (1, 2)
+found = {name for name in sys.modules if name.split(".")[0] == "tensorflow"}
+assert found == {"tensorflow"} and sys.modules["tensorflow"] is None, found
+print(keras.backend.backend())
+"""
+    assert run_on(backend, "-c", code).strip().endswith(backend)
