@@ -270,7 +270,7 @@ def pool_maximum(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any
     Returns:
         Tensor of shape (batch, time', height', width', channels).
     """
-    if clips.dtype == "float16" or keras.backend.standardize_dtype(clips.dtype) == "float16":
+    if keras.backend.standardize_dtype(clips.dtype) == "float16":
         # TensorFlow has no such kernel on CPU; nothing is lost, as no value is computed.
         return ops.cast(pool_maximum(ops.cast(clips, "float32"), size, strides), "float16")
     if keras.backend.backend() == "tensorflow":
@@ -325,9 +325,9 @@ def normalize_batch(
         The normalised clips in their own dtype, and the batch's mean and (biased)
         variance a channel, float32.
     """
-    if keras.backend.backend() == "tensorflow":
+    if _has_fused_kernel(clips):
         return _normalize_batch_in_tensorflow(clips, gamma, beta, epsilon, relu)
-    exact = ops.cast(clips, "float32")
+    exact = clips if _is_double(clips) else ops.cast(clips, "float32")
     mean, variance = ops.moments(exact, axes=tuple(range(len(clips.shape) - 1)))
     y = ops.batch_normalization(exact, mean, variance, -1, beta, gamma, epsilon)
     return ops.cast(ops.relu(y) if relu else y, clips.dtype), mean, variance
@@ -337,11 +337,19 @@ def normalize_by(
     clips: Any, mean: Any, variance: Any, gamma: Any, beta: Any, epsilon: float, relu: bool
 ) -> Any:
     """Normalises by given statistics, as in inference."""
-    if keras.backend.backend() == "tensorflow":
+    if _has_fused_kernel(clips):
         return _normalize_in_tensorflow(clips, mean, variance, gamma, beta, epsilon, relu)[0]
-    exact = ops.cast(clips, "float32")
+    exact = clips if _is_double(clips) else ops.cast(clips, "float32")
     y = ops.batch_normalization(exact, mean, variance, -1, beta, gamma, epsilon)
     return ops.cast(ops.relu(y) if relu else y, clips.dtype)
+
+
+def _is_double(clips: Any) -> bool:
+    return keras.backend.standardize_dtype(clips.dtype) == "float64"
+
+
+def _has_fused_kernel(clips: Any) -> bool:
+    return keras.backend.backend() == "tensorflow" and not _is_double(clips)
 
 
 def _normalize_batch_in_tensorflow(

@@ -8,15 +8,18 @@ from typing import Any
 import keras
 
 from keras_t3d.clips import ClipSpec
+from keras_t3d.layers.arguments import three_sizes
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
 from keras_t3d.layers.dense_block import DenseBlock3D
 from keras_t3d.layers.stem import Stem3D
 from keras_t3d.layers.temporal_transition import VARIANTS, TemporalTransition
 from keras_t3d.models.parts import (
+    checked_depths,
     checked_head,
     checked_input_shape,
     checked_odd,
+    checked_stc,
     clip_input,
     head,
 )
@@ -99,9 +102,12 @@ class DenseNet3D(VideoClassifier):
         dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         input_shape = checked_input_shape(input_shape)
         spec = checked_spec(clip_spec, input_shape)
-        num_classes = checked_head(include_top, num_classes, pooling, dropout)
-        _check_arguments(block_layers, stc)
-        checked_odd("stem_kernel", stem_kernel)
+        num_classes = checked_head(include_top, num_classes, class_names, pooling, dropout)
+        block_layers = checked_depths("block_layers", block_layers, "(6, 12, 24, 16)")
+        checked_stc(stc, stc_options, (None, "output"))
+        stem_kernel = checked_odd("stem_kernel", stem_kernel)
+        stem_stride = three_sizes("stem", "stem_stride", stem_stride)
+        stem_pool_stride = three_sizes("stem", "stem_pool_stride", stem_pool_stride)
         _check_strides(input_shape, stem_stride, stem_pool_stride, len(block_layers) - 1)
         self.rematerialize = rematerialize  # `_transition` reads it
 
@@ -209,6 +215,7 @@ class T3D(DenseNet3D):
     ) -> None:
         if variant not in VARIANTS:
             raise ValueError(f"T3D: `variant` must be one of {VARIANTS}. Received: {variant!r}")
+        block_layers = checked_depths("block_layers", block_layers, "(6, 12, 24, 16)")
         num_transitions = len(block_layers) - 1
         if transition_depths is None:
             first = (1, 3, 6) if variant == "paper" else (1, 3, 4)
@@ -247,19 +254,6 @@ class T3D(DenseNet3D):
 
 
 # What the arguments must be.
-
-
-def _check_arguments(block_layers: Sequence[int], stc: str | None) -> None:
-    if not block_layers or min(block_layers) < 1:
-        raise ValueError(
-            "`block_layers` must be the number of dense layers of each block, "
-            f"for example (6, 12, 24, 16). Received: {block_layers!r}"
-        )
-    if stc not in (None, "output"):
-        raise ValueError(
-            "`stc` of a dense network must be None, or 'output': STC blocks come after its dense "
-            f"blocks. Received: {stc!r}"
-        )
 
 
 def _check_strides(

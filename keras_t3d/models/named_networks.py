@@ -20,20 +20,20 @@ def DenseNet3D121(*, input_shape: Sequence[int], **kwargs: Any) -> DenseNet3D:
     model = keras_t3d.models.DenseNet3D121(input_shape=(16, 112, 112, 3), num_classes=101)
     ```
     """
-    options = {"name": "densenet3d_121", **kwargs}
-    return DenseNet3D(input_shape=input_shape, block_layers=(6, 12, 24, 16), **options)
+    options = {"name": "densenet3d_121", "block_layers": (6, 12, 24, 16), **kwargs}
+    return DenseNet3D(input_shape=input_shape, **options)
 
 
 def DenseNet3D169(*, input_shape: Sequence[int], **kwargs: Any) -> DenseNet3D:
     """DenseNet3D with blocks of 6, 12, 32 and 32 layers. See `DenseNet3D` for the arguments."""
-    options = {"name": "densenet3d_169", **kwargs}
-    return DenseNet3D(input_shape=input_shape, block_layers=(6, 12, 32, 32), **options)
+    options = {"name": "densenet3d_169", "block_layers": (6, 12, 32, 32), **kwargs}
+    return DenseNet3D(input_shape=input_shape, **options)
 
 
 def DenseNet3D201(*, input_shape: Sequence[int], **kwargs: Any) -> DenseNet3D:
     """DenseNet3D with blocks of 6, 12, 48 and 32 layers. See `DenseNet3D` for the arguments."""
-    options = {"name": "densenet3d_201", **kwargs}
-    return DenseNet3D(input_shape=input_shape, block_layers=(6, 12, 48, 32), **options)
+    options = {"name": "densenet3d_201", "block_layers": (6, 12, 48, 32), **kwargs}
+    return DenseNet3D(input_shape=input_shape, **options)
 
 
 def T3D121(*, input_shape: Sequence[int], **kwargs: Any) -> T3D:
@@ -48,14 +48,14 @@ def T3D121(*, input_shape: Sequence[int], **kwargs: Any) -> T3D:
     )
     ```
     """
-    options = {"name": "t3d_121", **kwargs}
-    return T3D(input_shape=input_shape, block_layers=(6, 12, 24, 16), **options)
+    options = {"name": "t3d_121", "block_layers": (6, 12, 24, 16), **kwargs}
+    return T3D(input_shape=input_shape, **options)
 
 
 def T3D169(*, input_shape: Sequence[int], **kwargs: Any) -> T3D:
     """T3D with blocks of 6, 12, 32 and 32 layers. See `T3D` for the arguments."""
-    options = {"name": "t3d_169", **kwargs}
-    return T3D(input_shape=input_shape, block_layers=(6, 12, 32, 32), **options)
+    options = {"name": "t3d_169", "block_layers": (6, 12, 32, 32), **kwargs}
+    return T3D(input_shape=input_shape, **options)
 
 
 def T3DTiny(*, input_shape: Sequence[int], **kwargs: Any) -> T3D:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import layers
 
 from keras_t3d.clips import ClipSpec
+from keras_t3d.layers.arguments import three_sizes, whole_number
+from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
 from keras_t3d.layers.clip_normalization import ClipNormalization
 from keras_t3d.layers.precision import exact_dtype
 
@@ -68,7 +70,11 @@ def _integer(name: str, value: Any) -> int:
 
 
 def checked_head(
-    include_top: bool, num_classes: int | None, pooling: str | None, dropout: float
+    include_top: bool,
+    num_classes: int | None,
+    class_names: Sequence[str] | None,
+    pooling: str | None,
+    dropout: float,
 ) -> int | None:
     """Returns the number of classes, None without top, or says what is wrong."""
     if include_top and num_classes is None:
@@ -76,10 +82,11 @@ def checked_head(
             "`num_classes` must say how many classes there are, for example num_classes=400; "
             "or leave the classifying layer out with include_top=False. Received: None"
         )
-    if not include_top and num_classes is not None:
+    if not include_top and (num_classes is not None or class_names):
         raise ValueError(
-            "`num_classes` is for the classifying layer, which include_top=False leaves out: "
-            f"give one of the two. Received: num_classes={num_classes}"
+            "`num_classes` and `class_names` are for the classifying layer, which "
+            "include_top=False leaves out: give one or the other. Received: "
+            f"num_classes={num_classes}, class_names={class_names}"
         )
     if num_classes is not None:
         num_classes = _integer("num_classes", num_classes)
@@ -95,11 +102,34 @@ def checked_head(
     return num_classes
 
 
-def checked_odd(name: str, kernel: Sequence[int]) -> tuple[int, ...]:
+def checked_odd(name: str, kernel: int | Sequence[int]) -> tuple[int, int, int]:
     """Returns the three sizes of a stem's kernel, or says that they must be odd."""
-    if len(kernel) != 3 or not all(size % 2 for size in kernel):
+    sizes = three_sizes("stem", name, kernel)
+    if not all(size % 2 for size in sizes):
         raise ValueError(
             f"`{name}` must be three odd numbers (time, height, width), for example (3, 7, 7). "
             f"Received: {kernel!r}"
         )
-    return tuple(kernel)
+    return sizes
+
+
+def checked_depths(name: str, counts: Any, example: str) -> tuple[int, ...]:
+    """Returns how many layers or blocks there are in each part, or says what is wrong."""
+    if not isinstance(counts, (tuple, list)) or not counts:
+        raise ValueError(
+            f"`{name}` must be whole numbers, one for each part of the network, for example "
+            f"{example}. Received: {counts!r}"
+        )
+    return tuple(whole_number("network", name, count) for count in counts)
+
+
+def checked_stc(stc: str | None, options: Mapping[str, Any] | None, places: Sequence[Any]) -> None:
+    """Says what is wrong with a network's STC options, before any layer is built."""
+    if stc not in places:
+        raise ValueError(f"`stc` must be one of {tuple(places)}. Received: {stc!r}")
+    if options and stc is None:
+        raise ValueError(
+            f"`stc_options` are for a network with STC blocks: give `stc` too, one of "
+            f"{tuple(places[1:])}. Received: stc_options={dict(options)!r}"
+        )
+    SpatioTemporalChannelCorrelation(**(options or {}))  # says what is wrong with them

@@ -8,13 +8,16 @@ from typing import Any
 import keras
 
 from keras_t3d.clips import ClipSpec
+from keras_t3d.layers.arguments import three_sizes
 from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
 from keras_t3d.layers.residual_block import KAIMING, SHORTCUTS, BasicBlock3D, BottleneckBlock3D
 from keras_t3d.layers.stem import Stem3D
 from keras_t3d.models.parts import (
+    checked_depths,
     checked_head,
     checked_input_shape,
     checked_odd,
+    checked_stc,
     clip_input,
     head,
 )
@@ -119,10 +122,15 @@ class ResNet3D(VideoClassifier):
         dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         input_shape = checked_input_shape(input_shape)
         spec = checked_spec(clip_spec, input_shape)
-        num_classes = checked_head(include_top, num_classes, pooling, dropout)
-        checked_odd("stem_kernel", stem_kernel)
+        num_classes = checked_head(include_top, num_classes, class_names, pooling, dropout)
+        stage_blocks = checked_depths("stage_blocks", stage_blocks, "(3, 4, 6, 3)")
+        checked_stc(stc, stc_options, STC)
+        stem_kernel = checked_odd("stem_kernel", stem_kernel)
+        stem_stride = three_sizes("stem", "stem_stride", stem_stride)
+        if stem_pool_stride is not None:
+            stem_pool_stride = three_sizes("stem", "stem_pool_stride", stem_pool_stride)
         convolutions = tuple(stage_convolutions or ("3d",) * len(stage_blocks))
-        _check_arguments(block, stage_blocks, stage_filters, convolutions, shortcut, stc, groups)
+        _check_arguments(block, stage_blocks, stage_filters, convolutions, shortcut, groups)
         self.block_options = {
             "shortcut": shortcut,
             "stc": None if stc == "between_stages" else stc,
@@ -214,21 +222,11 @@ def _check_arguments(
     stage_filters: Sequence[int],
     convolutions: Sequence[str],
     shortcut: str,
-    stc: str | None,
     groups: int,
 ) -> None:
-    for name, value, allowed in (
-        ("block", block, BLOCKS),
-        ("shortcut", shortcut, SHORTCUTS),
-        ("stc", stc, STC),
-    ):
+    for name, value, allowed in (("block", block, BLOCKS), ("shortcut", shortcut, SHORTCUTS)):
         if value not in allowed:
             raise ValueError(f"`{name}` must be one of {allowed}. Received: {value!r}")
-    if not stage_blocks or min(stage_blocks) < 1:
-        raise ValueError(
-            "`stage_blocks` must be the number of residual blocks of each stage, "
-            f"for example (3, 4, 6, 3). Received: {stage_blocks!r}"
-        )
     for name, values in (("stage_filters", stage_filters), ("stage_convolutions", convolutions)):
         if len(values) != len(stage_blocks):
             raise ValueError(
