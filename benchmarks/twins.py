@@ -179,14 +179,14 @@ def copy_to_keras(weights: Mapping[str, np.ndarray], model: Any) -> None:
 
 
 _T3D_NAMES = {
-    r"^stem_": "stem.",
+    r"^stem/": "stem.",
     r"/layer(\d+)_(bn|conv)1$": r".layer\1.bottleneck.\2",
     r"/layer(\d+)_(bn|conv)2$": r".layer\1.\2",
     r"/depth(\d+)_": r".depth\1.",
     r"^final_": "final.",
 }
 _RESNET_NAMES = {
-    r"^stem_(bn|conv)$": r"\g<1>1",
+    r"^stem/(bn|conv)$": r"\g<1>1",
     r"^logits$": "fc",
     r"^stage(\d+)_block(\d+)/": lambda match: f"layer{match[1]}.{int(match[2]) - 1}.",
     r"shortcut_conv$": "downsample.0",
