@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_t3d.clips import ClipSpec, resize_frames
 from keras_t3d.data.motion import MOTION_CLASSES, OPPOSITES, write_motion_set
 from keras_t3d.data.video import read_video
-from keras_t3d.models.densenet3d import T3DTiny
+from keras_t3d.models import T3DTiny
 
 pytestmark = pytest.mark.slow
 
