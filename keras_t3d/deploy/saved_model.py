@@ -162,7 +162,8 @@ def _write_extra_assets(directory: Path, model: VideoClassifier) -> None:
 
 def _write(model: VideoClassifier, folder: Path) -> None:
     spec = model.clip_spec
-    network = _network(model)
+    graph = _logits_and_embedding(model)  # held until all is written: TensorFlow does not
+    network = _traced(graph, spec)
     answer = _answer(model, network)
     video = tf.TensorSpec((None, None, None, None, 3), tf.uint8, name="clips")
     frames = tf.TensorSpec((None, None), tf.string, name="frames")
@@ -199,11 +200,8 @@ def _write(model: VideoClassifier, folder: Path) -> None:
     tf.saved_model.save(served, str(folder), signatures, options)
 
 
-def _network(model: VideoClassifier) -> Any:
-    """The function from views to logits and embedding, traced once for all signatures.
-
-    Traced in each, its constants would be stored with each.
-    """
+def _logits_and_embedding(model: VideoClassifier) -> keras.Model:
+    """The network of both outputs, in float32."""
     if EMBEDDING not in {layer.name for layer in model.layers}:
         raise ValueError(
             "The `features` signature gives the output of the layer before the classifying one: "
@@ -212,11 +210,18 @@ def _network(model: VideoClassifier) -> Any:
             f"Received: a model with layers {[layer.name for layer in model.layers]}"
         )
     outputs = [model.outputs[0], model.get_layer(EMBEDDING).output]
-    graph = keras.Model(model.inputs[0], outputs)
-    small = 4 * model.count_params() <= _MOST_FOLDED_BYTES
-    network = fold(graph) if small else functools.partial(in_float32(graph), training=False)
+    return in_float32(keras.Model(model.inputs[0], outputs))
+
+
+def _traced(graph: keras.Model, spec: ClipSpec) -> Any:
+    """The function from views to logits and embedding, traced once for all signatures.
+
+    Traced in each, its constants would be stored with each.
+    """
+    small = 4 * graph.count_params() <= _MOST_FOLDED_BYTES
+    network = fold(graph) if small else functools.partial(graph, training=False)
     return tf.function(network, autograph=False).get_concrete_function(
-        tf.TensorSpec((None, *model.clip_spec.input_shape), tf.uint8)
+        tf.TensorSpec((None, *spec.input_shape), tf.uint8)
     )
 
 
