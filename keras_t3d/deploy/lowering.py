@@ -35,6 +35,7 @@ from keras_t3d.layers import (
     Stem3D,
     TemporalTransition,
 )
+from keras_t3d.layers.temporal_windows import TemporalWindows
 
 
 def lower(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -156,7 +157,7 @@ def _convolve(
     So it was for groups, against frames joined group by group. Groups follow from the
     kernel, as in `tf.nn.conv2d`. Padding is `"valid"`, Keras's `"same"`, or `"even"`.
     """
-    windows = _Windows(x.shape[0], kernel.shape[0], strides[0], padding)
+    windows = TemporalWindows(x.shape[0], kernel.shape[0], strides[0], padding)
     if padding == "even" and max(strides[1:]) > 1:
         evenly = [((size - 1) // 2, size // 2) for size in kernel.shape[1:3]]
         x = tf.pad(x, [(0, 0), *evenly, (0, 0)]) if max(kernel.shape[1:3]) > 1 else x
@@ -164,60 +165,24 @@ def _convolve(
     padding_2d = "VALID" if padding == "valid" else "SAME"
     y = None
     # The tap that makes most frames comes first: it needs no padding and takes the bias.
-    for tap in sorted(windows.taps(), key=lambda tap: -len(windows.outputs(tap))):
-        outputs = windows.outputs(tap)
-        partial = tf.nn.conv2d(windows.inputs(tap, x), kernel[tap], strides[1:], padding_2d)
+    for tap in windows.by_reach():
+        frames, missing = windows.inputs(tap), windows.missing(tap)
+        partial = tf.nn.conv2d(_frames(x, frames), kernel[tap], strides[1:], padding_2d)
         if y is None and bias is not None:
             partial += bias
-        missing = (outputs.start, windows.count - outputs.stop)
         if any(missing):
             partial = tf.pad(partial, (missing, (0, 0), (0, 0), (0, 0)))
         y = partial if y is None else y + partial
     return y
 
 
-class _Windows:
-    """Which frames each tap of a kernel or pool reads, as it slides over the clip in time."""
-
-    def __init__(self, frames: int, size: int, stride: int, padding: str) -> None:
-        self.frames = frames
-        self.size = size
-        self.stride = stride
-        if padding == "same":
-            self.count = -(-frames // stride)
-            self.before = max((self.count - 1) * stride + size - frames, 0) // 2
-        elif padding == "even":
-            self.count = (frames - 1) // stride + 1
-            self.before = (size - 1) // 2
-        else:
-            self.count = (frames - size) // stride + 1
-            self.before = 0
-
-    def taps(self) -> list[int]:
-        """The taps that meet a frame of the clip at all."""
-        return [tap for tap in range(self.size) if self.outputs(tap)]
-
-    def outputs(self, tap: int) -> range:
-        """The windows in which this tap lies on a frame of the clip: neighbours, always."""
-        shift = tap - self.before
-        first = max(-(shift // self.stride), 0)
-        last = (self.frames - 1 - shift) // self.stride
-        return range(first, max(min(last + 1, self.count), first))
-
-    def inputs(self, tap: int, x: tf.Tensor) -> tf.Tensor:
-        """The frames that this tap reads, in those windows."""
-        outputs = self.outputs(tap)
-        first = outputs.start * self.stride + tap - self.before
-        if len(outputs) == self.frames:
-            return x
-        return _frames(x, first, len(outputs), self.stride)
-
-
-def _frames(x: tf.Tensor, first: int, count: int, stride: int) -> tf.Tensor:
-    """Every stride-th frame. LiteRT gathers whole frames 5 to 8 times as fast as it slices them."""
-    if stride == 1:
-        return x[first : first + count]
-    return tf.gather(x, np.arange(count, dtype=np.int32) * stride + first)
+def _frames(x: tf.Tensor, frames: range) -> tf.Tensor:
+    """These frames. LiteRT gathers whole frames 5 to 8 times as fast as it slices strides."""
+    if len(frames) == x.shape[0]:
+        return x
+    if frames.step == 1:
+        return x[frames.start : frames.stop]
+    return tf.gather(x, np.asarray(frames, np.int32))
 
 
 def _check_channels_last(layer: Any) -> None:
@@ -244,7 +209,7 @@ def _max_pooling(layer: layers.MaxPooling3D, x: tf.Tensor) -> tf.Tensor:
 
 
 def _max_pool_time(layer: Any, x: tf.Tensor, padding: str) -> tf.Tensor:
-    windows = _Windows(x.shape[0], layer.pool_size[0], layer.strides[0], padding)
+    windows = TemporalWindows(x.shape[0], layer.pool_size[0], layer.strides[0], padding)
     after = (windows.count - 1) * windows.stride + layer.pool_size[0] - x.shape[0] - windows.before
     if windows.before or after > 0:
         missing = ((windows.before, max(after, 0)), (0, 0), (0, 0), (0, 0))
@@ -257,7 +222,7 @@ def _average_pooling(layer: layers.AveragePooling3D, x: tf.Tensor) -> tf.Tensor:
     if layer.padding != "valid":
         raise _refusal(layer, f"has padding={layer.padding!r}", "use padding='valid'")
     x = _pool_space(tf.nn.avg_pool2d, layer, x, "VALID")
-    count = _Windows(x.shape[0], layer.pool_size[0], layer.strides[0], "valid").count
+    count = TemporalWindows(x.shape[0], layer.pool_size[0], layer.strides[0], "valid").count
     total = functools.reduce(tf.add, _time_slices(layer, x, count))
     return total if layer.pool_size[0] == 1 else total * (1.0 / layer.pool_size[0])
 
@@ -272,7 +237,9 @@ def _pool_space(
 
 def _time_slices(layer: Any, x: tf.Tensor, count: int) -> list[tf.Tensor]:
     """The pool's taps: the first frame of every window, the second of every window, ..."""
-    return [_frames(x, tap, count, layer.strides[0]) for tap in range(layer.pool_size[0])]
+    stride = layer.strides[0]
+    taps = range(layer.pool_size[0])
+    return [_frames(x, range(tap, tap + count * stride, stride)) for tap in taps]
 
 
 def _global_average_pooling(layer: layers.GlobalAveragePooling3D, x: tf.Tensor) -> tf.Tensor:

@@ -12,6 +12,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_t3d.layers.temporal_windows import TemporalWindows
+
 
 def convolve(clips: Any, kernel: Any, strides: Sequence[int] = (1, 1, 1)) -> Any:
     """Convolves clips that are padded evenly with zeros, as PyTorch pads them.
@@ -59,9 +61,13 @@ def _pad_and_convolve(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
     if max(strides) == 1 and (all(size % 2 for size in sizes) or _same_puts_more_zeros_last()):
         return ops.conv(clips, kernel, 1, "same", data_format="channels_last")
     if max(sizes) > 1:
-        evenly = [((size - 1) // 2, size // 2) for size in sizes]
-        clips = ops.pad(clips, [(0, 0), *evenly, (0, 0)])
+        clips = ops.pad(clips, _evenly(sizes))
     return ops.conv(clips, kernel, tuple(strides), "valid", data_format="channels_last")
+
+
+def _evenly(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Zeros before and after each axis, for a kernel or pool of these sizes."""
+    return [(0, 0), *[((size - 1) // 2, size // 2) for size in sizes], (0, 0)]
 
 
 def _same_puts_more_zeros_last() -> bool:
@@ -133,10 +139,13 @@ def _convolve_frames(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
     """Adds up one 2-D convolution a tap. `tf.nn.conv2d` knows groups; in 3D, Keras needs XLA."""
     if kernel.shape[0] == 1 and strides[0] == 1:
         return _conv2d(clips, ops.squeeze(kernel, 0), strides)
-    windows = _Windows(clips.shape[1], kernel.shape[0], strides[0])
+    windows = TemporalWindows(clips.shape[1], kernel.shape[0], strides[0])
     total = None
     for tap in windows.by_reach():
-        partial = windows.place(_conv2d(windows.take(clips, tap), kernel[tap], strides), tap)
+        partial = _conv2d(_take_frames(clips, windows.inputs(tap)), kernel[tap], strides)
+        missing = windows.missing(tap)
+        if any(missing):
+            partial = ops.pad(partial, [(0, 0), missing, *[(0, 0)] * 3])
         total = partial if total is None else total + partial
     return total
 
@@ -173,7 +182,7 @@ def _convolve_padded(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
     """Pads and convolves; keeps the clips for the gradient, not their padded copy."""
     import tensorflow as tf
 
-    evenly = [(0, 0), *[((side - 1) // 2, side // 2) for side in kernel.shape[:3]], (0, 0)]
+    evenly = _evenly(kernel.shape[:3])
     options = {"strides": (1, *strides, 1), "padding": "VALID"}
 
     def padded(clips: Any) -> Any:
@@ -207,53 +216,20 @@ def _conv2d(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
     frames = tf.reshape(clips, (-1, *clips.shape[2:]))
     padding = "SAME"  # even, where nothing strides
     if max(strides[1:]) > 1:
-        evenly = [((size - 1) // 2, size // 2) for size in kernel.shape[:2]]
-        frames = tf.pad(frames, [(0, 0), *evenly, (0, 0)]) if max(kernel.shape[:2]) > 1 else frames
+        frames = tf.pad(frames, _evenly(kernel.shape[:2])) if max(kernel.shape[:2]) > 1 else frames
         padding = "VALID"
     y = tf.nn.conv2d(frames, kernel, strides[1:], padding)
     return tf.reshape(y, (-1, clips.shape[1], *y.shape[1:]))
 
 
-class _Windows:
-    """Which frames each temporal tap of an evenly padded kernel reads, as it slides over a clip."""
+def _take_frames(clips: Any, frames: range) -> Any:
+    import tensorflow as tf
 
-    def __init__(self, frames: int, depth: int, stride: int) -> None:
-        self.frames, self.depth, self.stride = frames, depth, stride
-        self.before = (depth - 1) // 2
-        self.count = (frames + depth - 1 - depth) // stride + 1
-
-    def by_reach(self) -> list[int]:
-        """The taps, those that meet most frames first."""
-        reach = {tap: len(self._outputs(tap)) for tap in range(self.depth)}
-        return sorted((tap for tap in reach if reach[tap]), key=lambda tap: -reach[tap])
-
-    def take(self, clips: Any, tap: int) -> Any:
-        """The frames that a tap reads, in the windows in which it meets any."""
-        import tensorflow as tf
-
-        outputs = self._outputs(tap)
-        first = outputs.start * self.stride + tap - self.before
-        if len(outputs) == self.frames:
-            return clips
-        if self.stride == 1:
-            sizes = (-1, len(outputs), *clips.shape[2:])
-            return tf.slice(clips, (0, first, 0, 0, 0), sizes)
-        # TensorFlow's strided slice takes ten times as long.
-        return tf.gather(
-            clips, range(first, first + len(outputs) * self.stride, self.stride), axis=1
-        )
-
-    def place(self, partial: Any, tap: int) -> Any:
-        """Puts what the tap made to the output frames that it belongs to."""
-        outputs = self._outputs(tap)
-        missing = (outputs.start, self.count - outputs.stop)
-        return ops.pad(partial, [(0, 0), missing, *[(0, 0)] * 3]) if any(missing) else partial
-
-    def _outputs(self, tap: int) -> range:
-        shift = tap - self.before
-        first = max(-(shift // self.stride), 0)
-        last = (self.frames - 1 - shift) // self.stride
-        return range(first, max(min(last + 1, self.count), first))
+    if len(frames) == clips.shape[1]:
+        return clips
+    if frames.step == 1:
+        return tf.slice(clips, (0, frames.start, 0, 0, 0), (-1, len(frames), *clips.shape[2:]))
+    return tf.gather(clips, frames, axis=1)  # a strided slice takes ten times as long
 
 
 # Pooling.
@@ -281,10 +257,6 @@ def pool_maximum(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any
 def _pad_and_pool(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any:
     padded = ops.pad(clips, _evenly(size), constant_values=_LEAST)
     return ops.max_pool(padded, tuple(size), tuple(strides), "valid", "channels_last")
-
-
-def _evenly(size: Sequence[int]) -> list[tuple[int, int]]:
-    return [(0, 0), *[(side // 2, side // 2) for side in size], (0, 0)]
 
 
 _LEAST = -3e38  # finite, and a bfloat16 too

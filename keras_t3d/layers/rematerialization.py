@@ -37,16 +37,9 @@ class RecomputedLayer(Protocol):
         """Moves its moving averages; called where there are statistics."""
 
 
-class CompositeLayer(Protocol):
-    """A layer made of layers."""
-
-    def compose(self, run: Callable[..., Any], clips: Any) -> Any:
-        """What it computes, by `run(part, layers, inputs)`."""
-
-
 def run(
     part: Part,
-    layers: Sequence[Any],
+    layers: Sequence[RecomputedLayer],
     inputs: Sequence[Any],
     training: bool | None,
     rematerialized: bool,
