@@ -12,6 +12,7 @@ from keras import ops
 from keras_t3d.layers.arguments import whole_number
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.convolution import ClipConv3D
+from keras_t3d.layers.operations import skips_unused_work
 from keras_t3d.layers.rematerialization import in_turn, run
 
 
@@ -31,9 +32,8 @@ class DenseBlock3D(keras.layers.Layer):
         growth_rate: int. Channels that a dense layer adds. Defaults to `32`.
         bottleneck_factor: int. The 1x1x1 convolution has this many times
             `growth_rate` filters. Defaults to `4`.
-        rematerialize: bool. Keep for the gradient what each dense layer adds, and
-            compute the rest (concatenation, batch normalisations, the 1x1x1
-            convolution) again. Defaults to `False`.
+        rematerialize: bool. Keep for the gradient only what each dense layer adds, and
+            compute the 1x1x1 convolution again too. Defaults to `False`.
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
     Call arguments:
@@ -103,15 +103,22 @@ class DenseBlock3D(keras.layers.Layer):
         self.built = True
 
     def call(self, clips: Any, training: bool | None = None) -> Any:
-        return self.compose(
-            partial(run, training=training, rematerialized=self.rematerialize), clips
-        )
+        rematerialized = self.rematerialize or skips_unused_work()
+        return self.compose(partial(run, training=training, rematerialized=rematerialized), clips)
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
-        """What the block computes, by `run(part, layers, inputs)`."""
+        """What the block computes, by `run(part, layers, inputs)`.
+
+        Its normalisations are always computed twice, which is cheap, or every layer would keep a
+        copy of all features before it; with `rematerialize` its 1x1x1 convolutions too.
+        """
         features = [clips]
         for dense_layer in self.dense_layers:
-            features.append(run(in_turn(dense_layer), dense_layer, features))
+            parts = [dense_layer] if self.rematerialize else [dense_layer[:2], dense_layer[2:]]
+            inputs = features
+            for part in parts:
+                inputs = [run(in_turn(part), part, inputs)]
+            features.extend(inputs)
         return ops.concatenate(features, axis=-1)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:

@@ -369,6 +369,11 @@ def _normalize_in_tensorflow(
 # Gradient rematerialisation.
 
 
+def skips_unused_work() -> bool:
+    """Whether a graph is computed: of a part that is recomputed, only what the gradient reads."""
+    return keras.backend.backend() != "torch"
+
+
 def rematerialize(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a function that keeps its arguments only, and recomputes itself for the gradient.
 

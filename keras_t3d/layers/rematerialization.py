@@ -47,8 +47,8 @@ def run(
     """Computes a part of a network.
 
     Rematerialised in training, all that lies between the inputs and the output is computed
-    a second time for the gradient, instead of being kept. What nothing reads then is not
-    run again: let the part end in its costliest convolution.
+    a second time for the gradient, instead of being kept. In a graph, what nothing reads then
+    is not run again: let the part end in its costliest convolution.
 
     Args:
         part: `part(apply, *inputs)` gives the output; it applies layers by `apply(layer, clips)`.

@@ -36,8 +36,6 @@ class Stem3D(keras.layers.Layer):
         middle_filters: int or None. Makes the convolution a `FactorizedConv3D` with that many
             filters between space and time. Defaults to `None`.
         kernel_initializer: Keras initializer. Defaults to `"he_normal"`.
-        rematerialize: bool. Keep for the gradient what the convolution makes, and compute its
-            batch normalisation again. Defaults to `False`.
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
     Call arguments:
@@ -67,7 +65,6 @@ class Stem3D(keras.layers.Layer):
         pool_strides: int | Sequence[int] | None = 2,
         middle_filters: int | None = None,
         kernel_initializer: Any = "he_normal",
-        rematerialize: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -79,7 +76,6 @@ class Stem3D(keras.layers.Layer):
         )
         self.middle_filters = middle_filters
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.rematerialize = rematerialize
 
         options = {
             "kernel_initializer": kernel_initializer,
@@ -101,9 +97,8 @@ class Stem3D(keras.layers.Layer):
         self.built = True
 
     def call(self, clips: Any, training: bool | None = None) -> Any:
-        return self.compose(
-            partial(run, training=training, rematerialized=self.rematerialize), clips
-        )
+        # Always: normalisation and pooling are cheap, and what they make is the largest there is.
+        return self.compose(partial(run, training=training, rematerialized=True), clips)
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
         """What the stem computes, by `run(part, layers, inputs)`."""
@@ -126,5 +121,4 @@ class Stem3D(keras.layers.Layer):
             "pool_strides": None if self.pool_strides is None else list(self.pool_strides),
             "middle_filters": self.middle_filters,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "rematerialize": self.rematerialize,
         }

@@ -12,6 +12,7 @@ from keras import ops
 from keras_t3d.layers.arguments import one_of, three_sizes, whole_number
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.convolution import ClipConv3D
+from keras_t3d.layers.operations import skips_unused_work
 from keras_t3d.layers.precision import pooling_dtype
 from keras_t3d.layers.rematerialization import in_turn, run
 
@@ -43,8 +44,6 @@ class TemporalTransition(keras.layers.Layer):
             pool, as the authors' published code does. Defaults to `"paper"`.
         pool_size: int, three ints (time, height, width) or None. Size and stride
             of the average pool; None leaves it out. Defaults to `2`.
-        rematerialize: bool. Keep for the gradient what the convolutions make, and
-            compute their batch normalisations again. Defaults to `False`.
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
     Call arguments:
@@ -77,14 +76,12 @@ class TemporalTransition(keras.layers.Layer):
         depths: Sequence[int] = (1, 3, 6),
         variant: str = "paper",
         pool_size: int | Sequence[int] | None = 2,
-        rematerialize: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.filters = whole_number("TemporalTransition", "filters", filters)
         self.depths = _checked_depths(depths)
         self.variant = one_of("TemporalTransition", "variant", variant, VARIANTS)
-        self.rematerialize = rematerialize
         self.pool_size = (
             None if pool_size is None else three_sizes("TemporalTransition", "pool_size", pool_size)
         )
@@ -123,8 +120,9 @@ class TemporalTransition(keras.layers.Layer):
         self.built = True
 
     def call(self, clips: Any, training: bool | None = None) -> Any:
+        # Always, as it is cheap: every branch would keep the same input, normalised anew.
         return self.compose(
-            partial(run, training=training, rematerialized=self.rematerialize), clips
+            partial(run, training=training, rematerialized=skips_unused_work()), clips
         )
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
@@ -164,7 +162,6 @@ class TemporalTransition(keras.layers.Layer):
                 "depths": list(self.depths),
                 "variant": self.variant,
                 "pool_size": None if self.pool_size is None else list(self.pool_size),
-                "rematerialize": self.rematerialize,
             }
         )
         return config

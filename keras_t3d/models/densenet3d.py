@@ -109,7 +109,6 @@ class DenseNet3D(VideoClassifier):
         stem_stride = three_sizes("stem", "stem_stride", stem_stride)
         stem_pool_stride = three_sizes("stem", "stem_pool_stride", stem_pool_stride)
         _check_strides(input_shape, stem_stride, stem_pool_stride, len(block_layers) - 1)
-        self.rematerialize = rematerialize  # `_transition` reads it
 
         inputs, x = clip_input(spec, dtype)
         x = Stem3D(
@@ -117,7 +116,6 @@ class DenseNet3D(VideoClassifier):
             stem_kernel,
             stem_stride,
             stem_pool_stride,
-            rematerialize=rematerialize,
             dtype=dtype,
             name="stem",
         )(x)
@@ -166,7 +164,6 @@ class DenseNet3D(VideoClassifier):
         return TemporalTransition(
             filters=x.shape[-1] // 2,
             depths=(1,),
-            rematerialize=self.rematerialize,
             dtype=dtype,
             name=f"transition{index}",
         )(x)
@@ -239,7 +236,6 @@ class T3D(DenseNet3D):
             filters=self.transition_filters,
             depths=self.transition_depths[index - 1],
             variant=self.variant,
-            rematerialize=self.rematerialize,
             dtype=dtype,
             name=f"transition{index}",
         )(x)

@@ -149,7 +149,6 @@ class ResNet3D(VideoClassifier):
             stem_pool_stride,
             stem_middle_filters,
             kernel_initializer=KAIMING,
-            rematerialize=rematerialize,
             dtype=dtype,
             name="stem",
         )(x)

@@ -159,9 +159,9 @@ CASES = {
         CLIPS,
         (2, 4, 3, 3, 3),
     ),
-    "stem_factorized_rematerialized": (
+    "stem_factorized": (
         layers.Stem3D,
-        {"filters": 3, "strides": 1, "middle_filters": 5, "rematerialize": True},
+        {"filters": 3, "strides": 1, "middle_filters": 5},
         CLIPS,
         (2, 2, 3, 3, 3),
     ),
@@ -178,7 +178,6 @@ CASES = {
             "depths": (1, 4),
             "variant": "authors_code",
             "pool_size": (1, 2, 2),
-            "rematerialize": True,
         },
         CLIPS,
         (2, 4, 3, 2, 6),

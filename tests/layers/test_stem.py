@@ -12,20 +12,11 @@ def features(*shape):
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("rematerialize", [False, True])
 @pytest.mark.parametrize("middle_filters", [None, 5])
 @pytest.mark.parametrize("pool_strides", [None, 2, (1, 2, 2)])
-def test_convolution_bn_and_relu_then_the_pool(
-    pool_strides, middle_filters, rematerialize, training
-):
+def test_convolution_bn_and_relu_then_the_pool(pool_strides, middle_filters, training):
     x = features(2, 4, 9, 8, 3)
-    stem = Stem3D(
-        4,
-        (3, 5, 5),
-        pool_strides=pool_strides,
-        middle_filters=middle_filters,
-        rematerialize=rematerialize,
-    )
+    stem = Stem3D(4, (3, 5, 5), pool_strides=pool_strides, middle_filters=middle_filters)
     stem.build(x.shape)
     randomize(stem)
     expected = np.maximum(stem.bn(stem.conv(x, training=training), training=training), 0)
