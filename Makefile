@@ -5,7 +5,11 @@ BIN := $(VENV)/bin
 # What the tests are installed with; CI says EXTRAS=dev,backends, which adds JAX and PyTorch.
 EXTRAS ?= dev
 
-.PHONY: demo test test-slow check clean
+# The oldest versions that setup.py allows, on the last TensorFlow that tensorflow-io loads with.
+OLDEST := .venv-oldest
+OLDEST_VERSIONS := keras==3.11.0
+
+.PHONY: demo test test-slow test-oldest check clean
 
 # The whole path on generated videos; its results lie in demo/.
 demo: $(VENV)/installed
@@ -18,6 +22,12 @@ test: $(VENV)/installed-dev
 # Minutes long: trains controls on the motion set.
 test-slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow
+
+# The tests in a second environment: oldest TensorFlow and Keras, and object stores, which
+# moto plays. TESTS=tests/data runs a part of them.
+TESTS ?= tests
+test-oldest: $(OLDEST)/installed
+	$(OLDEST)/bin/python -m pytest $(TESTS)
 
 # What CI checks besides the tests.
 check: $(VENV)/installed-dev
@@ -34,5 +44,18 @@ $(VENV)/installed-dev: setup.py $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	touch $@
 
+$(OLDEST)/installed: setup.py
+	@for python in python3.11 python3.12 $(PYTHON); do \
+	    $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' \
+	        2>/dev/null && break; \
+	    python=; \
+	done; \
+	test -n "$$python" || { echo "make test-oldest needs Python 3.11 or 3.12, as TensorFlow 2.16" \
+	    "has none newer: install one, or pass PYTHON=/path/to/python3.12." >&2; exit 1; }; \
+	$$python -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    -e '.[dev,io]' '$(OLDEST_VERSIONS)' 'moto[server]>=5'
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo build *.egg-info
+	rm -rf $(VENV) $(OLDEST) demo build *.egg-info

@@ -38,10 +38,12 @@ setup(
         "numpy>=1.26",
         "ai-edge-litert>=2.1",
         "av>=14.1",
+        "google-crc32c>=1.5",
         "jsonargparse[signatures]>=4.35",
         "loky>=3.4",
         "matplotlib>=3.8",
         "pillow>=10",
+        "protobuf>=4.25",
         "rich>=13",
         "scikit-learn>=1.4",
         "tensorboard>=2.16",
@@ -49,6 +51,7 @@ setup(
     extras_require={
         # tensorflow-io's last release loads with TensorFlow 2.16 only.
         "io": ["tensorflow-io==0.37.1", "tensorflow==2.16.*"],
+        "beam": ["apache-beam>=2.60"],
         "weights": ["safetensors>=0.4", "torch>=2.6"],
         "dev": ["pytest>=8", "hypothesis>=6.100", "ruff==0.17.5", "mypy==2.4.1"],
         # What the tests compare with: they skip what is absent.

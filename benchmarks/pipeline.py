@@ -1,20 +1,28 @@
-"""Clips a second: reading shards against decoding mp4 in the loop, on the same cores.
+"""Training clips a second: our shards against PyTorch DataLoaders that decode mp4, same cores.
 
 ```
-python benchmarks/pipeline.py --videos FOLDER   # <class>/<video>, or generated without
+python benchmarks/pipeline.py --videos FOLDER              # <class>/<video>, or generated without
+python benchmarks/pipeline.py --videos FOLDER --seconds 12 # videos of that length, joined from them
 ```
 
-Both give the same thing: 16 random consecutive frames of a random video, a random
-112 crop, as uint8 batches. "mp4 in the loop" decodes each video with PyAV in as
-many processes as there are cores, from its first frame on, as a random clip of
-a compressed video needs. The shards are read as one stream through several
-epochs, as in training. The last line is one JSON object.
+All give the same thing: batches of 16 random consecutive frames of random videos, a corner or
+centre window of one of four scales (the papers' augmentation), resized to 112x112, mirrored
+half of the time, as uint8.
+
+- `shards`: `load_clips`, one stream through several epochs, as in training.
+- `torch_pyav`, `torch_torchcodec`: a DataLoader with a worker a core that seeks to the key
+  frame before the clip and decodes from there. TorchCodec needs FFmpeg's libraries, and is
+  left out where it does not load.
+- `libjpeg`: as many processes as cores that decode the frames of random clips of the same
+  shards with Pillow's libjpeg-turbo, whole frames, and do nothing else.
+
+In turns, nothing of one runs on during another. The last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+import io
 import json
 import multiprocessing
 import os
@@ -23,50 +31,73 @@ import random
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from keras_t3d.clips import ClipSpec
 
 SPEC = ClipSpec(num_frames=16, frame_stride=1, resize=128, crop=112)
+SCALES = (1.0, 0.875, 0.75, 0.66)
 BATCH = 16
-WARM_UP = 20  # batches of a stream of shards before it is timed: it starts once in a training
-TIMED = 80  # batches
+_CORES = os.cpu_count() or 1
 
 
 def main() -> None:
+    """Measures and prints; the last line is one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--videos", type=pathlib.Path, help="folder of <class>/<video>")
     parser.add_argument("--limit", type=int, default=300, help="videos to use at most")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--seconds", type=float, help="join videos to at least this length")
+    parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="a few videos, one repeat")
     arguments = parser.parse_args()
-    repeats = 1 if arguments.quick else arguments.repeats
+    if arguments.quick:
+        arguments.repeats, arguments.limit = 1, 16
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
-        paths = _videos(arguments.videos, 16 if arguments.quick else arguments.limit, folder)
-        shards = _shards(paths, folder)
-        rates: dict[str, list[float]] = {"mp4": [], "shards": []}
-        with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-            _mp4_rate(pool, paths)  # imports, page cache
-            for _ in range(repeats):  # in turns; nothing of one runs on during the other
-                rates["mp4"].append(_mp4_rate(pool, paths))
-                rates["shards"].append(_shards_rate(shards, arguments.quick))
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    for name, value in medians.items():
-        print(f"{name:>8}: {value:8.0f} clips/s  (median of {repeats}: {_rounded(rates[name])})")
-    result = {
-        "videos": len(paths),
-        "cores": os.cpu_count(),
-        "mp4_clips_per_second": round(medians["mp4"], 1),
-        "shards_clips_per_second": round(medians["shards"], 1),
-        "ratio": round(medians["shards"] / medians["mp4"], 2),
-    }
+        paths = _videos(arguments.videos, arguments.limit, folder)
+        if arguments.seconds:
+            paths = _joined(paths, arguments.seconds, folder)
+        result = _measure(paths, _shards(paths, folder), arguments)
     print(json.dumps(result))
 
 
-def _rounded(values: list[float]) -> str:
-    return ", ".join(f"{value:.0f}" for value in values)
+def _measure(paths: list[str], shards: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    timed = 32 if arguments.quick else 320  # clips of a decoding loader
+    contenders: dict[str, Callable[[], float]] = {
+        "torch_pyav": lambda: _torch_rate(paths, timed, "pyav"),
+        "torch_torchcodec": lambda: _torch_rate(paths, timed, "torchcodec"),
+        "libjpeg": lambda: _libjpeg_rate(shards, 4 * timed),
+        "shards": lambda: _shards_rate(shards, 4 * timed),
+    }
+    unavailable: dict[str, str] = {}
+    rates: dict[str, list[float]] = {}
+    for _ in range(arguments.repeats):
+        for name, rate in contenders.items():
+            if name not in unavailable:
+                try:
+                    rates.setdefault(name, []).append(rate())
+                except (ImportError, OSError, RuntimeError) as error:
+                    unavailable[name] = str(error).strip().splitlines()[0]
+    medians = {name: statistics.median(values) for name, values in rates.items() if values}
+    for name, value in medians.items():
+        every = ", ".join(f"{one:.0f}" for one in rates[name])
+        print(f"{name:>18}: {value:8.0f} clips/s  (median of {every})")
+    loaders = [value for name, value in medians.items() if name.startswith("torch_")]
+    return {
+        "videos": len(paths),
+        "cores": _CORES,
+        "clips_per_second": {name: round(value, 1) for name, value in medians.items()},
+        "unavailable": unavailable,
+        "to_best_dataloader": round(medians["shards"] / max(loaders), 2) if loaders else None,
+        "to_libjpeg": round(medians["shards"] / medians["libjpeg"], 3),
+    }
+
+
+# Videos.
 
 
 def _videos(folder: pathlib.Path | None, limit: int, scratch: pathlib.Path) -> list[str]:
@@ -74,13 +105,38 @@ def _videos(folder: pathlib.Path | None, limit: int, scratch: pathlib.Path) -> l
         from keras_t3d.data.motion import write_motion_set
 
         folder = scratch / "motion"
-        per_class = -(-limit // 8)
-        write_motion_set(folder, {"train": per_class}, num_frames=40, size=128, workers=2)
+        write_motion_set(folder, {"train": -(-limit // 8)}, num_frames=40, size=128, workers=2)
     paths = sorted(str(path) for path in folder.resolve().rglob("*.mp4"))
     random.Random(0).shuffle(paths)
     if not paths:
         raise SystemExit(f"No .mp4 files below {folder}")
     return paths[:limit]
+
+
+def _joined(paths: list[str], seconds: float, scratch: pathlib.Path) -> list[str]:
+    """Joins videos, all brought to one size, until each result is long enough."""
+    import av
+
+    joined: list[str] = []
+    left = list(paths)
+    (scratch / "joined").mkdir()
+    while left:
+        path = scratch / "joined" / f"{len(joined):04d}.mp4"
+        with av.open(str(path), "w") as container:
+            stream: Any = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 172, 128, "yuv420p"
+            count = 0
+            while left and count < seconds * 25:
+                with av.open(left.pop()) as source:
+                    for decoded in source.decode(video=0):
+                        frame = decoded.reformat(width=172, height=128, format="yuv420p")
+                        frame.pts, frame.time_base = count, Fraction(1, 25)
+                        container.mux(stream.encode(frame))
+                        count += 1
+            container.mux(stream.encode(None))
+        if count >= seconds * 25:  # the last one may be short of it
+            joined.append(str(path))
+    return joined
 
 
 def _shards(paths: list[str], scratch: pathlib.Path) -> str:
@@ -92,53 +148,143 @@ def _shards(paths: list[str], scratch: pathlib.Path) -> str:
     return str(scratch / "shards")
 
 
-def _mp4_rate(pool: multiprocessing.pool.Pool, paths: list[str]) -> float:
-    start = time.perf_counter()
-    clips = pool.imap(_decode_clip, paths, chunksize=4)
-    while batch := list(itertools.islice(clips, BATCH)):
-        np.stack(batch)
-    return len(paths) / (time.perf_counter() - start)
+# PyTorch's DataLoader.
 
 
-def _decode_clip(path: str) -> np.ndarray:
+class _Mp4Clips:
+    """Random clips of videos, by `decode(path, start) -> uint8 (T, H, W, 3)`."""
+
+    def __init__(self, paths: list[str], count: int, decoder: str) -> None:
+        self.paths, self.count, self.decoder = paths, count, decoder
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Any:
+        draw = random.Random(index)
+        path = self.paths[draw.randrange(len(self.paths))]
+        decode = _decode_by_pyav if self.decoder == "pyav" else _decode_by_torchcodec
+        return _window(decode(path, draw), draw)
+
+
+def _window(frames: np.ndarray, draw: random.Random) -> Any:
+    import torch
+
+    height, width = frames.shape[1:3]
+    side = round(min(height, width) * draw.choice(SCALES))
+    top, left = draw.choice(
+        [
+            ((height - side) // 2, (width - side) // 2),
+            (0, 0),
+            (0, width - side),
+            (height - side, 0),
+            (height - side, width - side),
+        ]
+    )
+    clip = torch.from_numpy(np.ascontiguousarray(frames[:, top : top + side, left : left + side]))
+    clip = torch.nn.functional.interpolate(
+        clip.permute(0, 3, 1, 2), size=SPEC.crop_size, mode="bilinear"
+    )
+    return clip.flip(3) if draw.random() < 0.5 else clip
+
+
+def _decode_by_pyav(path: str, draw: random.Random) -> np.ndarray:
     import av
 
-    draw = random.Random(path)
     with av.open(path) as container:
         stream = container.streams.video[0]
+        rate = float(stream.average_rate or 25)
         start = draw.randrange(max(stream.frames - SPEC.num_frames, 0) + 1)
-        taken = []
-        for index, frame in enumerate(container.decode(stream)):
-            if index >= start:
+        if start:
+            base = stream.time_base or Fraction(1, 12800)
+            container.seek(int(start / rate / base), stream=stream)
+        taken: list[np.ndarray] = []
+        for frame in container.decode(stream):
+            if frame.time is None or round(frame.time * rate) >= start:
                 taken.append(frame.to_ndarray(format="rgb24"))
             if len(taken) == SPEC.num_frames:
                 break
-    taken = [taken[index % len(taken)] for index in range(SPEC.num_frames)]
-    height, width = taken[0].shape[:2]
-    crop_height, crop_width = SPEC.crop_size
-    top, left = draw.randrange(height - crop_height + 1), draw.randrange(width - crop_width + 1)
-    return np.stack([frame[top : top + crop_height, left : left + crop_width] for frame in taken])
+    return np.stack([taken[index % len(taken)] for index in range(SPEC.num_frames)])
 
 
-def _shards_rate(shards: str, quick: bool) -> float:
-    from keras_t3d.data import Augmentation, load_clips
+def _decode_by_torchcodec(path: str, draw: random.Random) -> np.ndarray:
+    from torchcodec.decoders import VideoDecoder
 
-    batches = iter(
-        load_clips(
-            shards,
-            "train",
-            SPEC,
-            BATCH,
-            training=True,
-            repeat=True,
-            augmentation=Augmentation(crop="random", flip=False),
-        )
+    decoder = VideoDecoder(
+        path, dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode="approximate"
     )
-    for _ in range(1 if quick else WARM_UP):
+    count = len(decoder)
+    start = draw.randrange(max(count - SPEC.num_frames, 0) + 1)
+    indices = [(start + offset) % count for offset in range(SPEC.num_frames)]
+    return decoder.get_frames_at(indices).data.numpy()
+
+
+def _torch_rate(paths: list[str], count: int, decoder: str) -> float:
+    import torch
+
+    if decoder == "torchcodec":
+        import torchcodec.decoders  # noqa: F401 - says here, not in a worker, that it does not load
+    torch.set_num_threads(1)  # in its workers too: they fill the cores
+    warm_up = 4 * _CORES
+    loader: Any = torch.utils.data.DataLoader(
+        _Mp4Clips(paths, (warm_up + count // BATCH) * BATCH, decoder),  # type: ignore[arg-type]
+        batch_size=BATCH,
+        num_workers=_CORES,
+    )
+    return _rate(iter(loader), warm_up, count)
+
+
+def _rate(batches: Iterator[Any], warm_up: int, count: int) -> float:
+    """Clips a second, once the workers have started and the buffers are full."""
+    for _ in range(warm_up):
         next(batches)
     start = time.perf_counter()
-    clips = sum(len(next(batches)[0]) for _ in range(2 if quick else TIMED))
-    return clips / (time.perf_counter() - start)
+    for _ in range(count // BATCH):
+        next(batches)
+    return count / (time.perf_counter() - start)
+
+
+# Shards.
+
+
+def _shards_rate(shards: str, count: int) -> float:
+    from keras_t3d.data import Augmentation, load_clips
+
+    augmentation = Augmentation(crop="corners", scales=SCALES)
+    options: dict[str, Any] = {"training": True, "repeat": True, "augmentation": augmentation}
+    return _rate(iter(load_clips(shards, "train", SPEC, BATCH, **options)), 20, count)
+
+
+def _libjpeg_rate(shards: str, count: int) -> float:
+    with multiprocessing.get_context("spawn").Pool(_CORES) as pool:
+        rates = pool.map(_decode_frames, [(shards, count // _CORES, n) for n in range(_CORES)], 1)
+    return sum(rates)
+
+
+def _decode_frames(task: tuple[str, int, int]) -> float:
+    """Clips a second of one process; reading the records is not timed."""
+    from PIL import Image
+
+    from keras_t3d.data.shards.record import stored_video
+    from keras_t3d.data.shards.record_file import read_record, record_offsets
+    from keras_t3d.data.shards.shard_set import ShardSet
+
+    shards, count, process = task
+    draw = random.Random(process)
+    clips = []
+    for path in ShardSet.open(shards).paths("train")[process::_CORES]:
+        with open(path, "rb") as file:
+            for offset in record_offsets(path):
+                frames = stored_video(read_record(file, int(offset))).frames
+                start = draw.randrange(max(len(frames) - SPEC.num_frames, 0) + 1)
+                clips.append(frames[start : start + SPEC.num_frames])
+    start_time = time.perf_counter()
+    decoded = 0
+    while decoded < count * SPEC.num_frames:
+        for frame in clips[draw.randrange(len(clips))]:
+            Image.open(io.BytesIO(frame)).load()
+            decoded += 1
+    return decoded / SPEC.num_frames / (time.perf_counter() - start_time)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from keras_t3d.data.sources.layouts import LAYOUTS
 from keras_t3d.version import __version__
+
+if TYPE_CHECKING:
+    from keras_t3d.data.conversion_report import ConversionReport
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if argv[:1] == ["train"]:  # its options are the fields of the configuration
             _train(argv[1:])
+        elif argv[:1] == ["convert"] and "--" in argv:  # what follows is for Beam
+            words, options = argv[: argv.index("--")], argv[argv.index("--") + 1 :]
+            _convert(_parser().parse_args(words), options)
         else:
             arguments = _parser().parse_args(argv)
             arguments.run(arguments)
@@ -56,7 +63,7 @@ def _one_line(error: Exception) -> str:
 def _is_users(error: Exception) -> bool:
     """Whether the message is meant for users; a defect of ours keeps its traceback."""
     debugging = os.environ.get("KERAS_T3D_DEBUG", "0") not in ("", "0")
-    return isinstance(error, (ValueError, OSError, RuntimeError)) and not debugging
+    return isinstance(error, (ValueError, OSError, RuntimeError, ImportError)) and not debugging
 
 
 class CommandError(RuntimeError):
@@ -77,43 +84,17 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=0, help="seed of videos and training")
     demo.add_argument("--quick", action="store_true", help="seconds, not minutes: learns little")
 
-    convert = _command(commands, "convert", _convert, "videos to clip shards")
-    convert.add_argument(
-        "source", metavar="SOURCE", help="folder or csv file that lists the videos"
-    )
-    convert.add_argument("out", metavar="OUT", help="new folder for the shards")
-    convert.add_argument(
-        "--layout",
-        default="folder",
-        choices=("folder", "csv"),
-        help="folder: <split>/<class>/<video> or <class>/<video>; csv: columns path,label,split",
-    )
-    convert.add_argument(
-        "--split-ratio",
-        metavar="R",
-        help="where no splits are named: share of training videos (0.8), or train:val:test "
-        "(0.7:0.1:0.2), decided by a hash of each video's name",
-    )
-    convert.add_argument(
-        "--group-regex",
-        metavar="RE",
-        help="with --split-ratio: videos whose names give the same first group stay together",
-    )
-    convert.add_argument(
-        "--short-side", type=int, default=128, metavar="PIXELS", help="frames are shrunk to this"
-    )
-    convert.add_argument("--jpeg-quality", type=int, default=90, metavar="Q", help="1 to 100")
-    convert.add_argument("--seed", type=int, default=0, help="seed of the order in the shards")
-    convert.add_argument(
-        "--workers", type=int, metavar="N", help="decoding processes (default: the cores)"
-    )
-    convert.add_argument(
-        "--max-rejects", type=int, metavar="N", help="more rejects than this fail the run"
-    )
+    _add_convert(commands)
 
     inspect = _command(commands, "inspect", _inspect, "say what shards hold")
     inspect.add_argument("shards", metavar="SHARDS", help="folder that `convert` wrote")
-    inspect.add_argument("--verify", action="store_true", help="read all, compare the checksums")
+    inspect.add_argument(
+        "--verify",
+        action="store_true",
+        help="read all: compare the checksums, say the sizes and lengths of the videos",
+    )
+    inspect.add_argument("--sheet", metavar="PNG", help="write a picture of some videos of a class")
+    inspect.add_argument("--seed", type=int, default=0, help="seed of the videos on the sheet")
 
     # Stands here for the list of commands only: `main` hands its words to `_train`.
     commands.add_parser("train", help="train on shards; the same command again goes on")
@@ -158,6 +139,74 @@ def _parser() -> argparse.ArgumentParser:
     )
     tflite.add_argument("--calibration", metavar="SHARDS", help=_CALIBRATION)
     return parser
+
+
+def _add_convert(commands: Any) -> None:
+    convert = _command(commands, "convert", _convert, "videos to clip shards")
+    convert.add_argument(
+        "source", metavar="SOURCE", help="folder or csv file that lists the videos"
+    )
+    convert.add_argument("out", metavar="OUT", help="new folder for the shards")
+    convert.add_argument(
+        "--layout",
+        default="folder",
+        choices=LAYOUTS,
+        help="folder: <split>/<class>/<video> or <class>/<video>; csv: columns path,label,split "
+        "and maybe start,end in seconds; the others as the datasets are published",
+    )
+    convert.add_argument(
+        "--annotations", metavar="PATH", help="folder or file of the dataset's official lists"
+    )
+    convert.add_argument(
+        "--split-id", type=int, metavar="N", help="which of the dataset's official splits, 1 to 3"
+    )
+    convert.add_argument(
+        "--split-ratio",
+        metavar="R",
+        help="where no splits are named: share of training videos (0.8), or train:val:test "
+        "(0.7:0.1:0.2), decided by a hash of each video's name",
+    )
+    convert.add_argument(
+        "--group-regex",
+        metavar="RE",
+        help="with --split-ratio: videos whose names give the same first group stay together",
+    )
+    convert.add_argument(
+        "--short-side", type=int, default=128, metavar="PIXELS", help="frames are shrunk to this"
+    )
+    convert.add_argument("--jpeg-quality", type=int, default=90, metavar="Q", help="1 to 100")
+    convert.add_argument(
+        "--max-seconds",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="longer videos are cut into records of at most this length",
+    )
+    convert.add_argument("--seed", type=int, default=0, help="seed of the order in the shards")
+    convert.add_argument(
+        "--workers", type=int, metavar="N", help="decoding processes (default: the cores)"
+    )
+    convert.add_argument(
+        "--time-limit",
+        type=float,
+        default=120.0,
+        metavar="S",
+        help="a video that gives no further frame for this many seconds is rejected",
+    )
+    convert.add_argument(
+        "--runner",
+        default="local",
+        choices=("local", "beam"),
+        help="beam: on a cluster, with Apache Beam's own options after `--`",
+    )
+    convert.add_argument(
+        "--videos-at",
+        metavar="PLACE",
+        help="with --runner beam: where the workers find SOURCE, a folder or gs://...",
+    )
+    convert.add_argument(
+        "--max-rejects", type=int, metavar="N", help="more rejects than this fail the run"
+    )
 
 
 def _add_import_weights(commands: Any) -> None:
@@ -233,33 +282,49 @@ def _demo(arguments: argparse.Namespace) -> None:
     run_demo(arguments.out, _progress, seed=arguments.seed, quick=arguments.quick)
 
 
-def _convert(arguments: argparse.Namespace) -> None:
-    _import_tensorflow()
-    from keras_t3d.data.conversion import convert
-
-    with _progress("converting", "videos") as progress:
-        report = convert(
-            arguments.source,
-            arguments.out,
-            arguments.layout,
-            split_ratio=arguments.split_ratio,
-            group_regex=arguments.group_regex,
-            short_side=arguments.short_side,
-            jpeg_quality=arguments.jpeg_quality,
-            seed=arguments.seed,
-            workers=arguments.workers,
-            max_rejects=arguments.max_rejects,
-            progress=progress,
-        )
+def _convert(arguments: argparse.Namespace, beam_options: Sequence[str] = ()) -> None:
+    options = vars(arguments).copy()
+    del options["run"]
+    if options.pop("runner") == "beam":
+        report = _convert_with_beam(options, beam_options)
+    else:
+        report = _convert_here(options, beam_options)
     counts = ", ".join(f"{count} {split}" for split, count in report.videos.items() if count)
     print(f"Wrote {report.folder}: {counts} videos, {report.bytes / 2**20:.1f} MiB of shards")
+    if report.cut:
+        parts = sum(report.cut.values())
+        print(f"{len(report.cut)} longer than {arguments.max_seconds:g} s: cut into {parts} parts")
     if report.rejects:
-        print(f"{len(report.rejects)} files rejected: see {report.folder / 'rejects.csv'}")
+        print(f"{len(report.rejects)} files rejected: see {report.folder}/rejects.csv")
     for video in report.damaged:
         print(f"Damaged, converted as far as it decodes: {video['video']} ({video['reason']})")
 
 
+def _convert_here(options: dict[str, Any], beam_options: Sequence[str]) -> ConversionReport:
+    from keras_t3d.data.conversion import convert
+
+    if beam_options or options.pop("videos_at"):
+        raise ValueError(
+            "--videos-at, and options after `--`, are for Apache Beam: add --runner beam. "
+            f"Received: --runner local, {list(beam_options)}"
+        )
+    with _progress("converting", "videos") as progress:
+        return convert(**options, progress=progress)
+
+
+def _convert_with_beam(options: dict[str, Any], beam_options: Sequence[str]) -> ConversionReport:
+    from keras_t3d.data.beam import convert_with_beam
+
+    if options.pop("workers"):
+        raise ValueError(
+            "--workers is for --runner local: Beam's runners have options of their own, such as "
+            "`-- --direct_num_workers 4`. Received: --runner beam with --workers"
+        )
+    return convert_with_beam(**options, beam_options=beam_options)
+
+
 def _inspect(arguments: argparse.Namespace) -> None:
+    from keras_t3d.data.inspection import contact_sheet, summarize
     from keras_t3d.data.shards.shard_set import ShardSet
 
     shards = ShardSet.open(arguments.shards)
@@ -280,6 +345,12 @@ def _inspect(arguments: argparse.Namespace) -> None:
         if damaged:
             raise CommandError(f"Damaged shards: {', '.join(damaged)}")
         print("Every shard has its checksum.")
+        with _progress("reading", "videos") as progress:
+            lines = summarize(shards, progress).lines()
+        print("\n".join(lines))
+    if arguments.sheet:
+        left_out = contact_sheet(shards, arguments.sheet, arguments.seed)
+        print(f"Wrote {arguments.sheet}" + (f", without {left_out} classes" if left_out else ""))
 
 
 def _train(argv: Sequence[str]) -> None:

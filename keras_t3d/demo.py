@@ -16,7 +16,7 @@ from rich.table import Table
 
 from keras_t3d.data.conversion import convert
 from keras_t3d.data.motion import write_motion_set
-from keras_t3d.data.pipeline import load_views
+from keras_t3d.data.views import load_views
 from keras_t3d.deploy import litert
 from keras_t3d.deploy import saved_model as saved_model_room
 from keras_t3d.deploy.comparison import check_difference

@@ -43,7 +43,12 @@ def train(
         ValueError: if configuration, shards or run directory do not fit.
     """
     shards = ShardSet.open(config.data.shards)
-    steps = steps_per_epoch(shards, config.data.train_split, config.data.batch_size)
+    steps = steps_per_epoch(
+        shards,
+        config.data.train_split,
+        config.data.batch_size,
+        config.data.augmentation.repeats,
+    )
     strategy = _strategy(config.data.batch_size)
     folder = run_directory.check(run_dir, config)
     progress = run_directory.read_progress(folder)
@@ -153,15 +158,17 @@ def _normalized_as(source: VideoClassifier, spec: ClipSpec) -> ClipSpec:
 
 
 def _compile(model: VideoClassifier, config: TrainConfig, steps: int) -> None:
-    cross_entropy = keras.metrics.SparseCategoricalCrossentropy(
-        from_logits=True, name="cross_entropy"
-    )
-    metrics = [cross_entropy, keras.metrics.SparseCategoricalAccuracy(name="top1")]
+    # Mixed clips have shares of two classes for a label; others the class's id.
+    kind = "" if config.data.augmentation.mixes else "Sparse"
+    cross_entropy = getattr(keras.metrics, f"{kind}CategoricalCrossentropy")
+    accuracy = getattr(keras.metrics, f"{kind}CategoricalAccuracy")
+    metrics = [cross_entropy(from_logits=True, name="cross_entropy"), accuracy(name="top1")]
     if model.num_classes > 5:
-        metrics.append(keras.metrics.SparseTopKCategoricalAccuracy(5, name="top5"))
+        top_k = getattr(keras.metrics, f"{kind}TopKCategoricalAccuracy")
+        metrics.append(top_k(5, name="top5"))
     model.compile(
         optimizer=_optimizer(config.optimizer, config.epochs, steps),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss=getattr(keras.losses, f"{kind}CategoricalCrossentropy")(from_logits=True),
         weighted_metrics=metrics,  # weights: padded validation clips count nothing
         jit_compile=False,  # XLA is several times slower on CPU, and off under tf.distribute
     )
@@ -197,7 +204,11 @@ def _validation_clips(config: TrainConfig, shards: ShardSet) -> tf.data.Dataset 
     if split not in shards.splits:
         print(f"No videos of the split {split!r}: best.keras will be the last epoch's model.")
         return None
-    return load_clips(shards, split, config.clip, config.data.batch_size, pad_last_batch=True)
+    clips = load_clips(shards, split, config.clip, config.data.batch_size, pad_last_batch=True)
+    if not config.data.augmentation.mixes:
+        return clips
+    num_classes = len(shards.class_names)
+    return clips.map(lambda clip, label, weight: (clip, tf.one_hot(label, num_classes), weight))
 
 
 def main(config: TrainConfig, run_dir: str, init: str | None = None) -> None:

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from keras_t3d.data.augmentation import Augmentation
-    from keras_t3d.data.conversion import ConversionReport, convert
+    from keras_t3d.data.clip_dataset import ClipDataset
+    from keras_t3d.data.conversion import convert
+    from keras_t3d.data.conversion_report import ConversionReport
+    from keras_t3d.data.inspection import contact_sheet, summarize
     from keras_t3d.data.motion import (
         MOTION_CLASSES,
         OPPOSITES,
@@ -23,42 +26,51 @@ if TYPE_CHECKING:
         render_motion,
         write_motion_set,
     )
-    from keras_t3d.data.pipeline import load_clips, load_views
+    from keras_t3d.data.pipeline import load_clips, steps_per_epoch
     from keras_t3d.data.shards.shard_set import ShardSet
     from keras_t3d.data.video import Video, VideoError, VideoReader, read_video
+    from keras_t3d.data.views import load_views
 
 _ROOMS = {
     "Augmentation": "augmentation",
-    "ConversionReport": "conversion",
+    "ClipDataset": "clip_dataset",
+    "ConversionReport": "conversion_report",
     "MOTION_CLASSES": "motion",
     "OPPOSITES": "motion",
     "ShardSet": "shards.shard_set",
     "Video": "video",
     "VideoError": "video",
     "VideoReader": "video",
+    "contact_sheet": "inspection",
     "convert": "conversion",
     "load_clips": "pipeline",
-    "load_views": "pipeline",
+    "load_views": "views",
     "motion_clips": "motion",
     "read_video": "video",
     "render_motion": "motion",
+    "steps_per_epoch": "pipeline",
+    "summarize": "inspection",
     "write_motion_set": "motion",
 }
 __all__ = [
     "MOTION_CLASSES",
     "OPPOSITES",
     "Augmentation",
+    "ClipDataset",
     "ConversionReport",
     "ShardSet",
     "Video",
     "VideoError",
     "VideoReader",
+    "contact_sheet",
     "convert",
     "load_clips",
     "load_views",
     "motion_clips",
     "read_video",
     "render_motion",
+    "steps_per_epoch",
+    "summarize",
     "write_motion_set",
 ]
 

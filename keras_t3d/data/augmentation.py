@@ -1,17 +1,20 @@
-"""Random windows and flips for training, the same for every frame of a clip."""
+"""What is drawn at random for training clips: one description of all of it."""
 
 from __future__ import annotations
 
 import dataclasses
-
-from keras_t3d.clips import ClipSpec, Tensor
+import math
+import numbers
 
 CROPS = ("random_resized", "corners", "random")
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """How training clips are cut out of their frames.
+    """How training clips are cut out of their frames, changed and mixed.
+
+    Whatever is drawn for a clip is the same for all of its frames. Beside windows
+    and flips everything is off by default.
 
     Args:
         crop: `"random_resized"`: a window of random area and shape, anywhere.
@@ -27,6 +30,29 @@ class Augmentation:
             `(1.0, 0.875, 0.75, 0.66)`.
         flip: bool. Whether half of the clips are mirrored. Turn it off where left
             and right are different classes. Defaults to `True`.
+        no_flip_classes: strings. Names of classes whose clips are never mirrored,
+            where `flip` holds for the others. Defaults to `()`.
+        brightness: float of at least 0. All values are multiplied by a factor
+            between `max(0, 1 - brightness)` and `1 + brightness`. Brightness,
+            contrast, saturation and hue come in a random order. Defaults to `0.0`.
+        contrast: float of at least 0. The factor of the distance from the clip's
+            mean grey, drawn likewise. Defaults to `0.0`.
+        saturation: float of at least 0. The factor of the distance from each pixel's
+            own grey, drawn likewise. Defaults to `0.0`.
+        hue: float in 0..0.5. Hues turn by up to this share of the colour circle,
+            either way. Defaults to `0.0`.
+        rand_augment: int of at least 0. Operations that RandAugment draws for each
+            clip, for example 2. Defaults to `0`.
+        rand_augment_magnitude: float in 0..1. Their strength. Defaults to `0.3`.
+        erasing: float in 0..1. Share of clips in which one box is replaced by
+            noise. Defaults to `0.0`.
+        mixup: float of at least 0. Clips are blended in pairs, and labels with them:
+            by a share from Beta(mixup, mixup). Defaults to `0.0`.
+        cutmix: float of at least 0. Clips swap a box in pairs: of an area from
+            Beta(cutmix, cutmix). With both, each batch gets one of the two by
+            equal chance. Defaults to `0.0`.
+        repeats: int of at least 1. Clips, each drawn anew, that a video gives to a
+            batch (repeated augmentation). Defaults to `1`.
 
     Raises:
         ValueError: if a value is out of its range.
@@ -34,7 +60,8 @@ class Augmentation:
     Example:
 
     ```python
-    Augmentation(crop="corners", flip=False)
+    Augmentation(crop="corners", no_flip_classes=("swipe-left", "swipe-right"))
+    Augmentation(rand_augment=2, erasing=0.25, mixup=0.8, cutmix=1.0, repeats=2)
     ```
     """
 
@@ -43,6 +70,17 @@ class Augmentation:
     max_stretch: float = 4 / 3
     scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.66)
     flip: bool = True
+    no_flip_classes: tuple[str, ...] = ()
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    rand_augment: int = 0
+    rand_augment_magnitude: float = 0.3
+    erasing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    repeats: int = 1
 
     def __post_init__(self) -> None:
         if self.crop not in CROPS:
@@ -65,50 +103,44 @@ class Augmentation:
                 f"Received: {self.scales!r}"
             )
         object.__setattr__(self, "scales", tuple(self.scales))
+        if isinstance(self.no_flip_classes, str) or not all(
+            isinstance(name, str) and name for name in self.no_flip_classes
+        ):
+            raise ValueError(
+                f"Augmentation: `no_flip_classes` must be names of classes, for example "
+                f'("swipe-left", "swipe-right"). Received: {self.no_flip_classes!r}'
+            )
+        object.__setattr__(self, "no_flip_classes", tuple(self.no_flip_classes))
+        for name in ("brightness", "contrast", "saturation"):
+            self._check_number(name, highest=math.inf, example=0.4)
+        self._check_number("hue", highest=0.5, example=0.1)
+        self._check_whole("rand_augment", lowest=0, example=2)
+        self._check_number("rand_augment_magnitude", highest=1, example=0.3)
+        self._check_number("erasing", highest=1, example=0.25)
+        self._check_number("mixup", highest=math.inf, example=0.8)
+        self._check_number("cutmix", highest=math.inf, example=1.0)
+        self._check_whole("repeats", lowest=1, example=2)
 
+    @property
+    def mixes(self) -> bool:
+        """Whether clips are mixed in pairs, so that labels are shares of classes."""
+        return self.mixup > 0 or self.cutmix > 0
 
-def random_window(
-    height: Tensor, width: Tensor, spec: ClipSpec, augmentation: Augmentation, seed: Tensor
-) -> Tensor:
-    """Draws the window of a frame that becomes the clip.
+    def _check_number(self, name: str, highest: float, example: float) -> None:
+        value = getattr(self, name)
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not is_number or not 0 <= value <= highest or not math.isfinite(value):
+            rule = "a number of at least 0" if highest == math.inf else f"in 0..{highest}"
+            raise ValueError(
+                f"Augmentation: `{name}` must be {rule}, for example {example}; 0 turns it off. "
+                f"Received: {value!r}"
+            )
 
-    Args:
-        height: int scalar. Height of the stored frames, in pixels.
-        width: int scalar. Width of the stored frames, in pixels.
-        spec: ClipSpec.
-        augmentation: Augmentation.
-        seed: int tensor of shape (2,). The same seed gives the same window.
-
-    Returns:
-        int32 tensor (top, left, height, width), inside the frame.
-    """
-    import tensorflow as tf
-
-    uniform = tf.random.stateless_uniform((4,), seed)
-    frame = tf.cast(tf.stack([height, width]), tf.float32)
-    shape = tf.constant(spec.crop_size, tf.float32)
-    largest = shape * tf.reduce_min(frame / shape)  # of the crop's shape, within the frame
-    position = uniform[2:]
-    if augmentation.crop == "random_resized":
-        area = augmentation.min_area + uniform[0] * (1 - augmentation.min_area)
-        stretch = tf.pow(augmentation.max_stretch, uniform[1] - 0.5)
-        window = largest * tf.sqrt(area) * tf.stack([stretch, 1 / stretch])
-    elif augmentation.crop == "corners":
-        scales = tf.constant(augmentation.scales)
-        window = largest * scales[tf.cast(uniform[0] * len(augmentation.scales), tf.int32)]
-        corners = tf.constant([[0.5, 0.5], [0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-        position = corners[tf.cast(uniform[1] * 5, tf.int32)]
-    else:
-        window = shape * tf.reduce_min(frame) / spec.resize
-    window = tf.clip_by_value(tf.round(window), 1, frame)
-    # Each place equally likely, the last one too.
-    places = frame - window + 1
-    offset = tf.minimum(tf.floor(position * places), places - 1)
-    return tf.cast(tf.concat([offset, window], 0), tf.int32)
-
-
-def random_mirror(seed: Tensor) -> Tensor:
-    """Draws whether a clip is mirrored: half of the time."""
-    import tensorflow as tf
-
-    return tf.random.stateless_uniform((), seed) < 0.5
+    def _check_whole(self, name: str, lowest: int, example: int) -> None:
+        value = getattr(self, name)
+        is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if not is_whole or value < lowest:
+            raise ValueError(
+                f"Augmentation: `{name}` must be a whole number of at least {lowest}, for "
+                f"example {example}. Received: {value!r}"
+            )

@@ -18,6 +18,9 @@ _OPTIONS: dict[str, Any] = (
 )
 
 
+_SAME_TIME = 1e-4  # seconds: times are stored as fractions
+
+
 class VideoError(ValueError):
     """A video gives no frame at all; the message says why."""
 
@@ -48,6 +51,9 @@ class VideoReader:
     Args:
         path: path of the file.
         threads: int. Decoding threads; 0 lets FFmpeg choose. Defaults to `0`.
+        start: float. Seconds from the video's beginning at which to begin; the first
+            frame that is shown at or after it is the first one read. Defaults to `None`.
+        end: float. Seconds before which to end. Defaults to `None`.
 
     Attributes:
         fps: float. Mean frames per second; 0.0 where the file does not say.
@@ -67,8 +73,16 @@ class VideoReader:
     ```
     """
 
-    def __init__(self, path: str | os.PathLike[str], threads: int = 0) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        threads: int = 0,
+        start: float | None = None,
+        end: float | None = None,
+    ) -> None:
         self.path = os.fspath(path)
+        self.start = start
+        self.end = end
         self.damage: str | None = None
         if not os.path.isfile(self.path):
             what = "a folder, not a video" if os.path.isdir(self.path) else "no such file"
@@ -103,6 +117,19 @@ class VideoReader:
         for _, frame in self._decoded():
             yield self._pixels(frame)
 
+    @property
+    def seconds(self) -> float | None:
+        """Length that the header promises, in seconds; None where it does not say."""
+        stream, container = self._stream, self._container
+        if stream.duration is not None:
+            return float(stream.duration * stream.time_base)
+        return None if container.duration is None else container.duration / av.time_base
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width that the header promises, in pixels; 0 where it does not say."""
+        return self._stream.height or 0, self._stream.width or 0
+
     def count(self) -> int:
         """Returns how many frames decode, without turning them into pixels."""
         return sum(1 for _ in self._decoded())
@@ -120,7 +147,7 @@ class VideoReader:
 
     def _decoded(self) -> Iterator[tuple[int, av.VideoFrame]]:
         decoded = 0
-        frames = self._container.decode(self._stream)
+        frames = self._frames_of_span()
         while True:
             try:
                 frame = next(frames, None)
@@ -134,11 +161,34 @@ class VideoReader:
             yield decoded, frame
             decoded += 1
         if decoded == 0:
-            cause = self.damage or "it holds none"
+            span = "" if self._is_whole else f" from second {self.start or 0} to {self.end}"
+            cause = self.damage or f"it holds none{span}"
             raise VideoError(f"No frame could be decoded ({cause}): {self.path}")
         promised = self._stream.frames
-        if self.damage is None and promised > decoded:
+        if self.damage is None and self._is_whole and promised > decoded:
             self.damage = f"header says {promised} frames, {decoded} decode"
+
+    @property
+    def _is_whole(self) -> bool:
+        return self.start is None and self.end is None
+
+    def _frames_of_span(self) -> Iterator[av.VideoFrame]:
+        if self._is_whole:
+            yield from self._container.decode(self._stream)
+            return
+        first, last = self.start or 0.0, float("inf") if self.end is None else self.end
+        origin = float((self._stream.start_time or 0) * self._stream.time_base)
+        if first > 0:
+            # To the key frame before; two seconds early, as some files are off by a little.
+            seconds = max(first - 2.0, 0.0) + origin
+            self._container.seek(int(seconds / self._stream.time_base), stream=self._stream)
+        for index, frame in enumerate(self._container.decode(self._stream)):
+            # A file without times cannot be sought in: its frames are counted.
+            time = index / (self.fps or 25.0) if frame.time is None else frame.time - origin
+            if time >= last - _SAME_TIME:
+                return
+            if time >= first - _SAME_TIME:
+                yield frame
 
     def _pixels(self, frame: av.VideoFrame) -> np.ndarray:
         width, height = self._size

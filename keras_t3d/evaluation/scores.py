@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_t3d.data.pipeline import load_views
 from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.data.views import load_views
 from keras_t3d.inference.predictor import Predictor
 
 Progress = Callable[[int, int], None]  # called with (videos done, videos in all)

@@ -1,18 +1,25 @@
+import contextlib
 import csv
+import io
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from keras_t3d.data import conversion
 from keras_t3d.data.conversion import convert
+from keras_t3d.data.isolation import IsolatedDecoder
 from keras_t3d.data.shards.plan import plan_shards
+from keras_t3d.data.shards.record import stored_video
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.data.sources.listing import VideoEntry
-from tests.conftest import counting_frames, write_video
+from tests.conftest import counting_frames, frame_numbers, write_video
 
 
 def content(folder):
@@ -59,26 +66,102 @@ def test_workers_do_not_change_a_byte(videos, shards, tmp_path):
 
 def test_an_interrupted_conversion_goes_on_where_it_was(videos, shards, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    encoded = []
+    decoded = []
 
-    def encode_until_killed(path, *args):
-        encoded.append(path)
-        if len(encoded) == 15:
+    def decode_until_stopped(self, entry, *args):
+        decoded.append(entry.video_id)
+        if len(decoded) == 15:
             raise KeyboardInterrupt
-        return original(path, *args)
+        return original(self, entry, *args)
 
-    original = conversion._encode
-    monkeypatch.setattr(conversion, "_encode", encode_until_killed)
+    original = IsolatedDecoder.write_records
+    monkeypatch.setattr(IsolatedDecoder, "write_records", decode_until_stopped)
     with pytest.raises(KeyboardInterrupt):
         convert(videos, out, short_side=40, workers=1)
     with pytest.raises(ValueError, match="interrupted"):
         ShardSet.open(out)
     with pytest.raises(ValueError, match="other options"):
         convert(videos, out, short_side=32, workers=1)
-    first_run = len(encoded)
     convert(videos, out, short_side=40, workers=1)
-    assert len(encoded) - first_run < 28  # finished shards were not made again
+    # All but the one that it was at; a worker may be one video ahead of the interruption.
+    assert len(set(decoded)) == 28
+    assert len(decoded) <= 28 + 2
     assert content(out) == content(shards)
+
+
+@pytest.mark.parametrize("seconds", [0.6, 1.2, 2.0])
+def test_a_killed_conversion_goes_on_and_ends_with_the_same_bytes(
+    videos, shards, tmp_path, seconds
+):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "keras_t3d.cli", "convert", videos, out, "--short-side=40"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if not (out / "manifest.json").exists():  # it may have been faster
+        convert(videos, out, short_side=40, workers=2)
+    assert content(out) == content(shards)
+
+
+def test_a_long_video_is_cut_into_records(tmp_path):
+    for label, count in (("a", 25), ("b", 10)):
+        path = tmp_path / "v" / "train" / label / "x.mp4"
+        write_video(path, counting_frames(count, 16, 32), fps=5)
+    report = convert(tmp_path / "v", tmp_path / "out", max_seconds=2, workers=1)
+    assert report.cut == {"train/a/x.mp4": 3}
+    assert report.videos["train"] == 4
+    shards = ShardSet.open(tmp_path / "out")
+    assert shards.num_videos("train") == 4
+    assert shards.manifest["listed"] == shards.manifest["converted"] == 2
+    stored = [
+        stored_video(record)
+        for path in shards.paths("train")
+        for record in tf.data.TFRecordDataset(path).as_numpy_iterator()
+    ]
+    parts = [video for video in stored if video.label == "a"]
+    assert [video.video_id for video in parts] == [f"train/a/x.mp4#{part}" for part in range(3)]
+    assert [len(video.frames) for video in parts] == [10, 7, 8]
+    numbers = [
+        np.asarray(Image.open(io.BytesIO(frame))) for video in parts for frame in video.frames
+    ]
+    assert frame_numbers(np.stack(numbers)) == list(range(25))
+
+
+def test_spans_of_one_file(tmp_path):
+    write_video(tmp_path / "film.mp4", counting_frames(40, 16, 32), fps=5)
+    (tmp_path / "list.csv").write_text(
+        "path,label,split,start,end\nfilm.mp4,a,train,0.4,1.2\nfilm.mp4,b,train,2.6,5\n"
+        "film.mp4,b,train,9,10\n"
+    )
+    report = convert(tmp_path / "list.csv", tmp_path / "out", "csv", workers=1)
+    assert report.videos["train"] == 2
+    (reject,) = report.rejects
+    assert reject.reason == "No frame could be decoded (it holds none from second 9.0 to 10.0)"
+    found = {}
+    for path in ShardSet.open(tmp_path / "out").paths("train"):
+        for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+            video = stored_video(record)
+            frames = [np.asarray(Image.open(io.BytesIO(frame))) for frame in video.frames]
+            found[video.label] = frame_numbers(np.stack(frames))
+    assert found == {"a": [2, 3, 4, 5], "b": list(range(13, 25))}
+
+
+def test_rejects_beyond_the_limit_stop_early(tmp_path):
+    for label in "ab":
+        (tmp_path / "v" / "train" / label).mkdir(parents=True)
+        for name in range(10):
+            (tmp_path / "v" / "train" / label / f"{name}.mp4").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"4 of the first 4 files .* --max-rejects 3: stopped"):
+        convert(tmp_path / "v", tmp_path / "out", workers=1, max_rejects=3)
+
+
+def test_a_disk_without_space_is_seen_before(videos, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 1000))
+    with pytest.raises(ValueError, match=r"will take about .* GiB, and the disk .* 0.0 GiB free"):
+        convert(videos, tmp_path / "out", workers=1)
 
 
 def test_bad_videos_are_reported_and_the_rest_is_written(videos, tmp_path):
@@ -167,7 +250,14 @@ def test_an_output_folder_that_exists_is_left_alone(videos, shards, tmp_path):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"layout": "zip"}, {"short_side": 0}, {"jpeg_quality": 101}, {"workers": 0}],
+    [
+        {"layout": "zip"},
+        {"short_side": 0},
+        {"jpeg_quality": 101},
+        {"workers": 0},
+        {"max_seconds": 0.5},
+        {"time_limit": 0},
+    ],
 )
 def test_wrong_arguments_are_refused(videos, tmp_path, wrong):
     with pytest.raises(ValueError, match="Received"):

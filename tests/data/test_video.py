@@ -130,3 +130,26 @@ def test_odd_files_behave_as_expected(row):
         assert video.frames.shape[1:3] == (coded[::-1] if turned else coded)
     damaged = "error after" in row["error"] or "header says" in row["note"]
     assert (video.damage is not None) == damaged
+
+
+@pytest.mark.parametrize("start", [None, 0.0, 0.2, 1.0, 3.24, 6.0])
+@pytest.mark.parametrize("end", [None, 6.1, 7.96])
+def test_a_span_has_the_frames_that_are_shown_in_it(tmp_path, start, end):
+    """Seeking lands on the key frame before; B-frames come out of order."""
+    levels = np.arange(200) % 50
+    frames = np.broadcast_to((5 * levels)[:, None, None, None], (200, 32, 32, 3)).astype(np.uint8)
+    path = write_video(tmp_path / "x.mp4", frames)  # 25 frames a second
+    first = 0 if start is None else round(start * 25)
+    last = 200 if end is None else -(-round(end * 2500) // 100)
+    with VideoReader(path, start=start, end=end) as reader:
+        assert frame_numbers(np.stack(list(reader))) == levels[first:last].tolist()
+    assert reader.damage is None
+
+
+def test_a_span_outside_the_video_says_so(tmp_path):
+    path = write_video(tmp_path / "x.mp4", counting_frames(10))
+    with (
+        VideoReader(path, start=5, end=6) as reader,
+        pytest.raises(VideoError, match="holds none from second 5 to 6"),
+    ):
+        list(reader)

@@ -1,13 +1,131 @@
-"""Names the shard that a failed read came from."""
+"""Which records of a split can be read, and what to say of those that cannot."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import dataclasses
+import os
+import warnings
+from collections.abc import Iterable, Iterator
 
-import tensorflow as tf
+import numpy as np
 
-from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.data.shards.address import is_address
+from keras_t3d.data.shards.record_file import RecordError, read_record
+from keras_t3d.data.shards.shard_set import Shard, ShardSet
+
+ON_DAMAGE = ("error", "skip")
+_FRAMING = 16  # bytes of a record that are not its data
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitRecords:
+    """The records of a split that are read.
+
+    Attributes:
+        shards: Shard. The split's shards that hold records.
+        examples: ints. Records that are read of each shard.
+        offsets: int64 arrays, one a shard: where these records begin, in bytes. None
+            where they are all the records, one after the other.
+    """
+
+    shards: tuple[Shard, ...]
+    examples: tuple[int, ...]
+    offsets: tuple[np.ndarray, ...] | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where the shards lie."""
+        return tuple(str(shard.path) for shard in self.shards)
+
+    @property
+    def num_videos(self) -> int:
+        """Number of records, over all shards."""
+        return sum(self.examples)
+
+
+def split_records(shards: ShardSet, split: str, on_damage: str = "error") -> SplitRecords:
+    """Returns the records of a split to read.
+
+    Args:
+        shards: ShardSet.
+        split: `"train"`, `"val"` or `"test"`.
+        on_damage: `"error"`: all of them; damage is met when it is read. `"skip"`:
+            those whose checksums are right, for which every shard is read once now; a
+            warning says how many are left out, and where. Defaults to `"error"`.
+
+    Raises:
+        ValueError: if `on_damage` is neither, or not one record is left; or to skip
+            what lies in an object store.
+    """
+    if on_damage not in ON_DAMAGE:
+        raise ValueError(f"`on_damage` must be one of {ON_DAMAGE}. Received: {on_damage!r}")
+    shards.check_split(split)
+    holding = tuple(shard for shard in shards.shards if shard.split == split and shard.examples)
+    whole = SplitRecords(holding, tuple(shard.examples for shard in holding))
+    if on_damage == "error":
+        return whole
+    check_local(whole.paths, "on_damage='skip'")
+    offsets, missing, places = [], 0, []
+    for path, expected in zip(whole.paths, whole.examples, strict=True):
+        intact, reasons = intact_offsets(path)
+        offsets.append(intact)
+        missing += max(expected - len(intact), 0)
+        places += reasons
+        if not reasons and len(intact) < expected:
+            places.append(f"{path} ends after {len(intact)} of {expected} records")
+    if not places:
+        return whole
+    left = tuple(len(intact) for intact in offsets)
+    if not sum(left):
+        raise ValueError(f"Not one record of the split {split!r} can be read: {places[0]}")
+    warnings.warn(
+        f"{missing} of {whole.num_videos} records of the split {split!r} are damaged and left out: "
+        f"{'; '.join(places)}",
+        stacklevel=3,
+    )
+    return SplitRecords(holding, left, tuple(offsets))
+
+
+def check_local(paths: Iterable[str], reader: str) -> None:
+    """Raises a ValueError where shards lie in an object store, which `reader` cannot read."""
+    remote = [path for path in paths if is_address(path)]
+    if remote:
+        raise ValueError(
+            f"{reader} reads local files: copy the shards to a folder first. Received: {remote[0]}"
+        )
+
+
+def intact_offsets(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str]]:
+    """Reads a shard and returns where its intact records begin.
+
+    After a damaged record the next one is found by the length that its header tells;
+    where that is damaged, too, the rest of the file is lost.
+
+    Args:
+        path: path of a TFRecord file.
+
+    Returns:
+        int64 array (records,), and what is wrong with each of the others, each place
+        named by file, record and byte.
+    """
+    intact, reasons = [], []
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        offset = number = 0
+        while offset < size:
+            try:
+                data = read_record(file, offset)
+            except RecordError as error:
+                reasons.append(f"record {number}: {error}")
+                file.seek(offset)
+                length = int.from_bytes(file.read(8), "little")
+            else:
+                intact.append(offset)
+                length = len(data)
+            offset += length + _FRAMING
+            number += 1
+    return np.array(intact, np.int64), reasons
 
 
 @contextlib.contextmanager
@@ -21,6 +139,8 @@ def damage_named(shards: ShardSet) -> Iterator[None]:
         ValueError: if the block failed to read, and a shard's checksum is not the
             manifest's, or its labels are not those of labels.txt.
     """
+    import tensorflow as tf
+
     try:
         yield
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
@@ -30,9 +150,17 @@ def damage_named(shards: ShardSet) -> Iterator[None]:
         damaged = shards.damaged_shards()
         if not damaged:
             raise
+        reasons = [
+            reason
+            for path in damaged
+            if not is_address(path)
+            for reason in intact_offsets(path)[1][:1]
+        ]
         raise ValueError(
-            f"Damaged shard: {', '.join(damaged)}. Restore the file, or convert the videos again "
-            "into a new folder."
+            f"Damaged shard: {', '.join(damaged)}"
+            f"{' (' + '; '.join(reasons) + ')' if reasons else ''}. Restore the file, convert the "
+            "videos again into a new folder, or train without the damaged records: "
+            "load_clips(..., on_damage='skip')."
         ) from None
 
 
@@ -42,6 +170,6 @@ LABEL_MISMATCH = "label is not on its line"
 def label_mismatch(shards: ShardSet) -> str:
     """Returns what to say where a record's label is not the one of labels.txt."""
     return (
-        f"A record's {LABEL_MISMATCH} of {shards.folder / 'labels.txt'}. Restore the file that "
-        "`keras-t3d convert` wrote, or convert the videos again."
+        f"A record's {LABEL_MISMATCH} of {shards.labels}. Restore the names that the records were "
+        "written with, or convert the videos again."
     )

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
+import dataclasses
+import io
+from typing import TYPE_CHECKING, Any
 
-from keras_t3d.data.encode import EncodedVideo
+from google.protobuf.message import DecodeError
+
+from keras_t3d.data.shards.messages import SequenceExample
+
+if TYPE_CHECKING:
+    from keras_t3d.data.encode import EncodedVideo
 
 FRAMES = "image/encoded"
 LABEL_INDEX = "clip/label/index"
@@ -15,47 +22,84 @@ WIDTH = "image/width"
 FPS = "video/fps"
 
 
+@dataclasses.dataclass(frozen=True)
+class StoredVideo:
+    """What a record holds.
+
+    Attributes:
+        frames: JPEG bytes, one entry a frame.
+        label_index: int. Class id; -1 where the record has none.
+        label: str. Class name; empty where the record has none.
+        video_id: str. Empty where the record has none.
+        height: int. Height of the frames, in pixels.
+        width: int. Width of the frames, in pixels.
+        fps: float. Mean frames per second; 0.0 where unknown.
+    """
+
+    frames: tuple[bytes, ...]
+    label_index: int
+    label: str
+    video_id: str
+    height: int
+    width: int
+    fps: float
+
+
 def make_record(video: EncodedVideo, video_id: str, label: str, label_index: int) -> bytes:
     """Returns the serialized record of an encoded video."""
-    context = {
-        LABEL_INDEX: _ints(label_index),
-        LABEL_TEXT: _bytes(label.encode("utf-8")),
-        VIDEO_ID: _bytes(video_id.encode("utf-8", "surrogateescape")),
-        HEIGHT: _ints(video.height),
-        WIDTH: _ints(video.width),
-        FPS: tf.train.Feature(float_list=tf.train.FloatList(value=[video.fps])),
-    }
-    frames = tf.train.FeatureList(feature=[_bytes(frame) for frame in video.frames])
-    example = tf.train.SequenceExample(
-        context=tf.train.Features(feature=context),
-        feature_lists=tf.train.FeatureLists(feature_list={FRAMES: frames}),
-    )
+    example = SequenceExample()
+    context = example.context.feature
+    context[LABEL_INDEX].int64_list.value.append(label_index)
+    context[LABEL_TEXT].bytes_list.value.append(label.encode("utf-8"))
+    context[VIDEO_ID].bytes_list.value.append(video_id.encode("utf-8", "surrogateescape"))
+    context[HEIGHT].int64_list.value.append(video.height)
+    context[WIDTH].int64_list.value.append(video.width)
+    context[FPS].float_list.value.append(video.fps)
+    frames = example.feature_lists.feature_list[FRAMES].feature
+    for frame in video.frames:
+        frames.add().bytes_list.value.append(frame)
     return example.SerializeToString(deterministic=True)
 
 
-def parse_record(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Reads a record inside a tf.data pipeline; frames stay encoded.
+def stored_video(serialized: bytes) -> StoredVideo:
+    """Reads a record; what other writers leave out gets a default.
 
-    Returns:
-        Dict of scalars by feature name, and `"image/encoded"`: strings (frames,).
+    Raises:
+        ValueError: if it is no SequenceExample, or holds no frames.
     """
-    context, sequence = tf.io.parse_single_sequence_example(
-        serialized,
-        context_features={
-            LABEL_INDEX: tf.io.FixedLenFeature([], tf.int64),
-            LABEL_TEXT: tf.io.FixedLenFeature([], tf.string),
-            VIDEO_ID: tf.io.FixedLenFeature([], tf.string),
-            HEIGHT: tf.io.FixedLenFeature([], tf.int64),
-            WIDTH: tf.io.FixedLenFeature([], tf.int64),
-        },
-        sequence_features={FRAMES: tf.io.FixedLenSequenceFeature([], tf.string)},
+    try:
+        example = SequenceExample.FromString(serialized)
+    except DecodeError:
+        raise ValueError("A record must be a tf.train.SequenceExample of video frames.") from None
+    frames = tuple(
+        frame
+        for feature in example.feature_lists.feature_list[FRAMES].feature
+        for frame in feature.bytes_list.value
     )
-    return {**context, **sequence}
+    if not frames:
+        raise ValueError(f"A record must hold JPEG frames in the feature list {FRAMES!r}.")
+    context = example.context.feature
+    height, width = (_first(context, name, "int64_list", 0) for name in (HEIGHT, WIDTH))
+    if not (height and width):
+        width, height = _frame_size(frames[0])
+    return StoredVideo(
+        frames=frames,
+        label_index=_first(context, LABEL_INDEX, "int64_list", -1),
+        label=_first(context, LABEL_TEXT, "bytes_list", b"").decode("utf-8", "replace"),
+        video_id=_first(context, VIDEO_ID, "bytes_list", b"").decode("utf-8", "surrogateescape"),
+        height=height,
+        width=width,
+        fps=_first(context, FPS, "float_list", 0.0),
+    )
 
 
-def _ints(value: int) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+def _first(context: Any, name: str, kind: str, default: Any) -> Any:
+    values = getattr(context[name], kind).value if name in context else ()
+    return values[0] if values else default
 
 
-def _bytes(value: bytes) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+def _frame_size(frame: bytes) -> tuple[int, int]:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(frame)) as image:  # reads the header only
+        return image.size

@@ -1,28 +1,54 @@
-"""A folder of shards: its labels, its manifest, and whether its files are whole."""
+"""A set of shards: its labels, its manifest, and whether its files are whole."""
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_t3d.artifact_files import LABELS
+from keras_t3d.artifact_files import LABELS, is_class_name
+from keras_t3d.data.shards.address import Address, is_address
+from keras_t3d.data.shards.record import stored_video
+from keras_t3d.data.shards.record_file import RecordError, read_record, record_offsets
+from keras_t3d.data.sources.listing import SPLITS
 
 MANIFEST = "manifest.json"
 REJECTS = "rejects.csv"
+# An object store answers in tens of milliseconds, and a set may have thousands of shards.
+_SIZES_AT_ONCE = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One file of records.
+
+    Attributes:
+        path: pathlib.Path or Address.
+        split: str.
+        examples: int. Its records.
+        sha256: str. Its checksum in hexadecimal; None where no manifest tells.
+    """
+
+    path: pathlib.Path | Address
+    split: str
+    examples: int
+    sha256: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardSet:
-    """A finished folder of clip shards.
+    """Shards of clips, in a folder, in an object store, or written by another program.
 
     Attributes:
-        folder: pathlib.Path.
+        folder: pathlib.Path or Address. What all the shards lie in.
         class_names: str. One a class; a name's place is its class id.
-        manifest: dict. What `manifest.json` holds.
+        short_side: int. Largest short side of the stored frames, in pixels.
+        shards: Shard.
 
     Example:
 
@@ -32,74 +58,152 @@ class ShardSet:
     ```
     """
 
-    folder: pathlib.Path
+    folder: pathlib.Path | Address
     class_names: tuple[str, ...]
-    manifest: dict[str, Any]
+    short_side: int
+    shards: tuple[Shard, ...]
+    _manifest: dict[str, Any] | None = dataclasses.field(default=None, repr=False)
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> ShardSet:
         """Reads labels and manifest, and checks that each shard has its size.
 
+        Args:
+            folder: folder that `convert` wrote, or the address of a copy of it, as
+                `"s3://bucket/folder"` or `"gs://bucket/folder"`.
+
+        Returns:
+            The ShardSet.
+
         Raises:
-            ValueError: if the folder holds no finished conversion, or a shard is
-                missing or cut short.
+            RuntimeError: if a package that reads the address is not installed.
+            ValueError: if the folder holds no finished conversion or cannot be read, or
+                a shard is missing or cut short.
+
+        Example:
+
+        ```python
+        shards = ShardSet.open("s3://bucket/shards/ucf101")
+        ```
         """
-        folder = pathlib.Path(folder)
-        for name in (MANIFEST, LABELS):
-            if not (folder / name).is_file():
-                raise ValueError(
-                    f"Not a folder of finished shards: it has no {name}. Make one with "
-                    f"`keras-t3d convert VIDEOS {folder} --layout folder`; an interrupted "
-                    f"conversion goes on when run again. Received: {folder}"
-                )
+        place: pathlib.Path | Address
+        if is_address(folder):
+            place = Address(os.fspath(folder))
+            place.check_bucket()
+        else:
+            place = pathlib.Path(folder)
+        manifest_text, labels_text = (_text(place, name) for name in (MANIFEST, LABELS))
         try:
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            sizes = {shard["name"]: shard["bytes"] for shard in manifest["shards"]}
+            manifest = json.loads(manifest_text)
+            shards = tuple(
+                Shard(place / shard["name"], shard["split"], shard["examples"], shard["sha256"])
+                for shard in manifest["shards"]
+            )
+            sizes = [shard["bytes"] for shard in manifest["shards"]]
+            num_classes, short_side = manifest["num_classes"], manifest["options"]["short_side"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{MANIFEST} cannot be read ({error}). Convert the videos again into a new "
-                f"folder. Received: {folder / MANIFEST}"
+                f"folder. Received: {place / MANIFEST}"
             ) from None
-        for name, size in sizes.items():
-            path = folder / name
-            found = path.stat().st_size if path.is_file() else None
-            if found != size:
-                state = "is missing" if found is None else f"has {found} bytes instead of {size}"
-                raise ValueError(
-                    f"The shard {path} {state}. Convert the videos again, or restore the file."
-                )
-        lines = (folder / LABELS).read_text(encoding="utf-8").splitlines()
-        if len(lines) != manifest["num_classes"]:
+        _check_sizes(shards, sizes)
+        names = labels_text.splitlines()
+        if len(names) != num_classes:
             raise ValueError(
-                f"{LABELS} must have one line for each of the {manifest['num_classes']} classes "
-                f"that the shards were written with. Received: {len(lines)} lines in "
-                f"{folder / LABELS}"
+                f"{LABELS} must have one line for each of the {num_classes} classes "
+                f"that the shards were written with. Received: {len(names)} lines in "
+                f"{place / LABELS}"
             )
-        return cls(folder, tuple(lines), manifest)
+        return cls(place, tuple(names), int(short_side), shards, manifest)
+
+    @classmethod
+    def of_files(
+        cls,
+        files: Mapping[str, Sequence[str | os.PathLike[str]]],
+        class_names: Sequence[str],
+        short_side: int | None = None,
+    ) -> ShardSet:
+        """Takes TFRecord files that another program wrote in the layout of DMVR.
+
+        Args:
+            files: paths of local files, uncompressed, for each split.
+            class_names: str. One a class; a name's place is its class id in the records.
+            short_side: int. Largest short side of the stored frames, in pixels.
+                Defaults to `None`: as in the first record.
+
+        Returns:
+            The ShardSet. It has no manifest.
+
+        Raises:
+            FileNotFoundError: if a file is missing.
+            ValueError: if the arguments are wrong, a file is cut short, or its first
+                record holds no JPEG frames.
+
+        Example:
+
+        ```python
+        shards = ShardSet.of_files(
+            {"train": ["train-0.tfrecord", "train-1.tfrecord"], "test": ["test-0.tfrecord"]},
+            class_names=["jump", "run"],
+        )
+        clips = keras_t3d.data.load_clips(shards, "train", spec, batch_size=8, training=True)
+        ```
+
+        Reference:
+            https://github.com/google-deepmind/dmvr
+        """
+        _check_files(files)
+        _check_class_names(class_names)
+        if short_side is not None and (not isinstance(short_side, int) or short_side < 1):
+            raise ValueError(
+                f"short_side must be a number of pixels, for example 128. Received: {short_side!r}"
+            )
+        listed = [(split, pathlib.Path(path)) for split, paths in files.items() for path in paths]
+        shards = tuple(Shard(path, split, _num_records(path)) for split, path in listed)
+        holding = [path for (_, path), shard in zip(listed, shards, strict=True) if shard.examples]
+        if not holding:
+            raise ValueError(f"The files hold no records. Received: {dict(files)}")
+        stored = _short_side_of_first(holding[0])
+        folder = os.path.commonpath([path.absolute().parent for _, path in listed])
+        return cls(pathlib.Path(folder), tuple(class_names), short_side or stored, shards)
 
     @property
-    def short_side(self) -> int:
-        """Largest short side of the stored frames, in pixels."""
-        return int(self.manifest["options"]["short_side"])
+    def manifest(self) -> dict[str, Any]:
+        """What `manifest.json` holds.
+
+        Raises:
+            ValueError: if another program wrote the records, which has no manifest.
+        """
+        if self._manifest is None:
+            raise ValueError(
+                f"These shards have no {MANIFEST}, which `keras-t3d convert` writes: they were "
+                f"opened with ShardSet.of_files. Received: {self.folder}"
+            )
+        return self._manifest
+
+    @property
+    def labels(self) -> str:
+        """Where the class names come from, for messages."""
+        given = self._manifest is None
+        return "the class_names of ShardSet.of_files" if given else str(self.folder / LABELS)
 
     @property
     def splits(self) -> list[str]:
         """The splits that hold videos."""
-        return [name for name, split in self.manifest["splits"].items() if split["videos"]]
+        found = {shard.split for shard in self.shards if shard.examples}
+        return [*filter(found.__contains__, SPLITS), *sorted(found.difference(SPLITS))]
 
     def num_videos(self, split: str) -> int:
         """Number of videos in a split."""
-        self.check_split(split)
-        return int(self.manifest["splits"][split]["videos"])
+        return sum(self.examples(split))
 
     def paths(self, split: str) -> list[str]:
-        """Paths of a split's shards that hold videos, in order."""
-        self.check_split(split)
-        return [
-            str(self.folder / shard["name"])
-            for shard in self.manifest["shards"]
-            if shard["split"] == split and shard["examples"]
-        ]
+        """Paths of a split's shards that hold videos, in order; TFRecordDataset reads them."""
+        return [str(shard.path) for shard in self._holding_videos(split)]
+
+    def examples(self, split: str) -> list[int]:
+        """Number of records in each of `paths(split)`."""
+        return [shard.examples for shard in self._holding_videos(split)]
 
     def check_split(self, split: str) -> None:
         """Raises a ValueError where the split holds no videos."""
@@ -109,13 +213,103 @@ class ShardSet:
                 f"Received: {self.folder}"
             )
 
+    def _holding_videos(self, split: str) -> list[Shard]:
+        self.check_split(split)
+        return [shard for shard in self.shards if shard.split == split and shard.examples]
+
     def damaged_shards(self) -> list[str]:
-        """Reads every shard and returns the paths whose checksum is not the manifest's."""
-        return [
-            str(self.folder / shard["name"])
-            for shard in self.manifest["shards"]
-            if checksum(self.folder / shard["name"]) != shard["sha256"]
-        ]
+        """Reads every shard and returns the paths of those that are not as they were written.
+
+        The manifest has a checksum of each shard; without a manifest, those of the
+        records count.
+        """
+        return [str(shard.path) for shard in self.shards if _is_damaged(shard)]
+
+
+def _text(folder: pathlib.Path | Address, name: str) -> str:
+    try:
+        return (folder / name).read_bytes().decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(
+            f"Not a folder of finished shards: it has no {name}. Make one with `keras-t3d convert "
+            "VIDEOS OUT --layout folder`; an interrupted conversion goes on when run again. "
+            f"Received: {folder}"
+        ) from None
+
+
+def _check_sizes(shards: Sequence[Shard], sizes: Sequence[int]) -> None:
+    with concurrent.futures.ThreadPoolExecutor(_SIZES_AT_ONCE) as pool:
+        found_sizes = list(pool.map(_size, [shard.path for shard in shards]))
+    for shard, size, found in zip(shards, sizes, found_sizes, strict=True):
+        if found != size:
+            state = "is missing" if found is None else f"has {found} bytes instead of {size}"
+            raise ValueError(
+                f"The shard {shard.path} {state}. Convert the videos again, or restore the file."
+            )
+
+
+def _size(path: pathlib.Path | Address) -> int | None:
+    try:
+        return path.size() if isinstance(path, Address) else path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _check_files(files: Mapping[str, Sequence[str | os.PathLike[str]]]) -> None:
+    example = '{"train": ["train-0.tfrecord"], "test": ["test-0.tfrecord"]}'
+    if not isinstance(files, Mapping) or not any(files.values()):
+        raise ValueError(f"files must be like {example}. Received: {files!r}")
+    for split, paths in files.items():
+        if isinstance(paths, (str, bytes, os.PathLike)):
+            raise ValueError(f"A split has a list of files, as {example}. Received: {paths!r}")
+        for path in paths:
+            if is_address(path):
+                raise ValueError(
+                    "ShardSet.of_files counts the records of local files: copy the files, or "
+                    f"convert the videos, whose manifest has the counts. Received: {path}"
+                )
+        if len(set(map(os.path.abspath, paths))) < len(paths):
+            raise ValueError(f"A file of the split {split!r} is listed twice. Received: {paths!r}")
+
+
+def _check_class_names(class_names: Sequence[str]) -> None:
+    names = [] if isinstance(class_names, str) else list(class_names)
+    if not names or not all(map(is_class_name, names)) or len(set(names)) < len(names):
+        raise ValueError(
+            'class_names must be different names, for example ["jump", "run"]. '
+            f"Received: {class_names!r}"
+        )
+
+
+def _num_records(path: pathlib.Path) -> int:
+    try:
+        return len(record_offsets(path))
+    except RecordError as error:
+        raise ValueError(f"{error}. Files must be whole, uncompressed TFRecords.") from None
+
+
+def _short_side_of_first(path: pathlib.Path) -> int:
+    try:
+        with open(path, "rb") as file:
+            video = stored_video(read_record(file, 0))
+    except (ValueError, OSError) as error:
+        raise ValueError(f"The first record of {path} is not a video of DMVR: {error}") from None
+    return min(video.height, video.width)
+
+
+def _is_damaged(shard: Shard) -> bool:
+    path = shard.path
+    if isinstance(path, Address):
+        return path.sha256() != shard.sha256
+    if shard.sha256 is not None:
+        return checksum(path) != shard.sha256
+    try:
+        with open(path, "rb") as file:
+            for offset in record_offsets(path):
+                read_record(file, int(offset))
+    except RecordError:
+        return True
+    return False
 
 
 def checksum(path: str | os.PathLike[str]) -> str:

@@ -3,28 +3,81 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 import os
+from collections.abc import Sequence
 
 from keras_t3d.artifact_files import is_class_name
 
 SPLITS = ("train", "val", "test")
 
+_SPELLINGS = {
+    **{split: split for split in SPLITS},
+    "training": "train",
+    "validation": "val",
+    "validate": "val",
+    "valid": "val",
+    "testing": "test",
+}
 
-@dataclasses.dataclass(frozen=True, order=True)
+
+@functools.total_ordering
+@dataclasses.dataclass(frozen=True)
 class VideoEntry:
-    """One video of a dataset.
+    """One video of a dataset, or a span of one.
 
     Attributes:
-        video_id: str. Name that is unique in the dataset: its path below the source.
+        video_id: str. Name that is unique in the dataset: its path below the source,
+            and its span where it has one (see `span_id`).
         path: str. Where the file lies.
         label: str. Class name.
         split: str. `"train"`, `"val"` or `"test"`.
+        start: float. Where the span begins, in seconds. Defaults to `None`, the
+            beginning.
+        end: float. Where the span ends, in seconds. Defaults to `None`, the end.
     """
 
     video_id: str
     path: str
     label: str
     split: str
+    start: float | None = None
+    end: float | None = None
+
+    def __lt__(self, other: VideoEntry) -> bool:
+        return self._place() < other._place()
+
+    def _place(self) -> tuple[str, str, str, str, float, float]:
+        start = -math.inf if self.start is None else self.start
+        end = math.inf if self.end is None else self.end
+        return self.video_id, self.path, self.label, self.split, start, end
+
+
+def span_id(name: str, start: float | None, end: float | None) -> str:
+    """Returns the id of a span of a video.
+
+    Args:
+        name: str. The video's path below the source.
+        start: float, in seconds; `None` for the beginning.
+        end: float, in seconds; `None` for the end.
+
+    Returns:
+        The name, with `@start-end` where there is a span.
+
+    Example:
+
+    ```python
+    span_id("abseiling/0wR5.mp4", 417.0, 427.5)  # "abseiling/0wR5.mp4@417-427.5"
+    ```
+    """
+    if start is None and end is None:
+        return name
+    return f"{name}@{_seconds(start or 0.0)}-{'' if end is None else _seconds(end)}"
+
+
+def _seconds(value: float) -> str:
+    return repr(float(value)).removesuffix(".0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +95,8 @@ class Listing:
 
     Attributes:
         entries: VideoEntry, sorted.
-        class_names: str, sorted; a name's place is its class id.
+        class_names: str; a name's place is its class id. Sorted, but for datasets
+            that number their classes, whose order is kept.
         rejects: Reject. Files that cannot be videos, or rows that name none.
     """
 
@@ -66,7 +120,44 @@ def make_listing(
             "below a folder, or a csv file with the columns path,label,split. "
             f"Received: {os.fspath(source)}"
         )
-    class_names = tuple(sorted({entry.label for entry in entries}))
+    return _sorted_listing(source, entries, rejects, sorted({entry.label for entry in entries}))
+
+
+def make_official_listing(
+    source: str | os.PathLike[str],
+    entries: list[VideoEntry],
+    rejects: list[Reject],
+    class_names: Sequence[str],
+) -> Listing:
+    """Sorts what was found of a dataset whose lists name its videos and classes.
+
+    All its classes are kept, so that class ids are the same in every split and run,
+    whichever videos are present.
+
+    Args:
+        source: the folder of videos.
+        entries: listed videos that are present.
+        rejects: listed videos that are not.
+        class_names: str. All classes of the dataset, in the order of their ids.
+
+    Raises:
+        ValueError: if not one listed video is present, or there is only one class.
+    """
+    if not entries:
+        first = f"; the first, {rejects[0].source}: {rejects[0].reason}" if rejects else ""
+        raise ValueError(
+            f"Not one of the {len(rejects)} listed videos was found{first}. SOURCE must be the "
+            f"folder that holds the dataset's videos. Received: {os.fspath(source)}"
+        )
+    return _sorted_listing(source, entries, rejects, class_names)
+
+
+def _sorted_listing(
+    source: str | os.PathLike[str],
+    entries: list[VideoEntry],
+    rejects: list[Reject],
+    class_names: Sequence[str],
+) -> Listing:
     if len(class_names) < 2:
         raise ValueError(
             "A classifier needs videos of at least 2 classes. "
@@ -79,5 +170,23 @@ def make_listing(
                 f"Received: {name!r} in {os.fspath(source)}"
             )
     return Listing(
-        tuple(sorted(entries)), class_names, tuple(sorted(rejects, key=lambda r: r.source))
+        tuple(sorted(entries)), tuple(class_names), tuple(sorted(rejects, key=lambda r: r.source))
     )
+
+
+def split_named(value: str | None, where: str) -> str:
+    """Returns the split that a list names, whatever its spelling (`validate` is `val`).
+
+    Args:
+        value: str. What the list says.
+        where: str. The place in the list, for the error.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    split = _SPELLINGS.get((value or "").strip().lower())
+    if split is None:
+        raise ValueError(
+            f"A split must be one of {', '.join(SPLITS)}. Received: {value!r} in {where}"
+        )
+    return split

@@ -1,0 +1,125 @@
+"""Decoding in processes that a video may crash or hang, at no cost but that video."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+from typing import Any
+
+from keras_t3d.data.sources.listing import VideoEntry
+from keras_t3d.data.video_records import Outcome, RecordOptions
+
+
+class ConversionError(RuntimeError):
+    """The conversion cannot go on, for a reason that is no video's; the message says it."""
+
+
+class IsolatedDecoder:
+    """Writes the records of videos in a process of its own, started anew when it dies.
+
+    Args:
+        time_limit: float. Seconds that a video may take until its next frame.
+
+    Example:
+
+    ```python
+    decoder = IsolatedDecoder(time_limit=120.0)
+    outcome = decoder.write_records(entry, 0, RecordOptions(), "records.tfrecord")
+    decoder.stop()
+    ```
+    """
+
+    def __init__(self, time_limit: float) -> None:
+        self.time_limit = time_limit
+        self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Ends the process, from any thread; what it is at then raises a ConversionError."""
+        self._stopped = True
+        if self._process is not None:
+            self._process.kill()
+
+    def write_records(
+        self, entry: VideoEntry, label_index: int, options: RecordOptions, path: pathlib.Path
+    ) -> Outcome:
+        """Writes the records of one video to a file, see `write_video_records`.
+
+        Returns:
+            An Outcome: a video that kills the process, twice, or gives no frame for the time
+            limit is rejected.
+
+        Raises:
+            ConversionError: if the disk is full, a file cannot be written, or `stop` was called.
+        """
+        task = {
+            "entry": dataclasses.asdict(entry),
+            "label_index": label_index,
+            "options": dataclasses.asdict(options),
+            "path": os.fspath(path),
+        }
+        # Twice, as it may have been killed for what another process did to the machine's memory.
+        answer = self._answer(task)
+        if "died" in answer:
+            answer = self._answer(task)
+        if self._stopped:
+            raise ConversionError("The conversion was stopped")
+        if "died" in answer:
+            return Outcome(reason=f"Its decoder died ({answer['died']})")
+        if "hung" in answer:
+            return Outcome(reason=f"Gave no further frame for {self.time_limit:g} seconds")
+        if "disk_full" in answer:
+            raise ConversionError(
+                f"The disk of {path.parent} is full. Free some space and run again: it goes on."
+            )
+        if "failure" in answer:
+            raise ConversionError(f"{answer['failure']} (at {entry.video_id})")
+        return Outcome(**answer)
+
+    def _answer(self, task: dict[str, Any]) -> dict[str, Any]:
+        if self._stopped:
+            raise ConversionError("The conversion was stopped")
+        process = self._process = self._process or _started()
+        hung = threading.Event()
+
+        def give_up() -> None:
+            hung.set()
+            process.kill()
+
+        try:
+            print(json.dumps(task), file=process.stdin, flush=True)
+            while True:
+                timer = threading.Timer(self.time_limit, give_up)
+                timer.start()
+                line = process.stdout.readline()  # type: ignore[union-attr]
+                timer.cancel()
+                if not line.endswith("\n"):  # it ended, perhaps within a word
+                    break
+                answer = json.loads(line)
+                if "alive" not in answer:
+                    return answer
+        except BrokenPipeError:
+            pass
+        process.communicate()  # waits for it, and closes its pipes
+        self._process = None
+        status = process.returncode
+        if hung.is_set():
+            return {"hung": True}
+        return {"died": f"signal {-status}" if status < 0 else f"exit status {status}"}
+
+
+def _started() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "keras_t3d.data.conversion_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # What is imported here must be found there.
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+        text=True,
+        encoding="ascii",
+    )

@@ -1,0 +1,144 @@
+"""The order of training: a pure function of (seed, epoch, position).
+
+Shards are shuffled and read in groups, one record of each in turn; records are then
+shuffled within windows. Random numbers come from Philox, a counter turned into bits:
+the numbers of one position depend on no other, so that any place of any epoch can be
+asked for at once. NumPy keeps the bits of Philox the same over its versions.
+
+Reference:
+    Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+OPEN_SHARDS = 16
+
+# What the numbers of one clip are for.
+DRAWS = 8
+START = 0
+WINDOW = slice(1, 5)
+MIRROR = 5
+DISTORTION = slice(6, 8)
+
+# What a stream of numbers is for: one word of the counter, so that streams never meet.
+_SHARDS, _RECORDS, _CLIPS, _SEGMENTS = range(4)
+_BLOCK = 4  # 64-bit numbers that Philox gives for one value of its counter
+
+
+def epoch_order(
+    examples_per_shard: Sequence[int], seed: int, epoch: int, shuffle_buffer: int
+) -> np.ndarray:
+    """Returns which record stands at each position of an epoch.
+
+    Args:
+        examples_per_shard: ints. Records in each shard.
+        seed: int, 0 to 2**64 - 1.
+        epoch: int, from 0.
+        shuffle_buffer: int. Records that are shuffled among each other.
+
+    Returns:
+        int64 array of shape (records, 2): shard and record in the shard. Every record
+        stands in it once.
+
+    Example:
+
+    ```python
+    epoch_order([2, 1], seed=0, epoch=0, shuffle_buffer=256)  # [[0, 1], [1, 0], [0, 0]]
+    ```
+    """
+    read = reading_order(examples_per_shard, seed, epoch)
+    starts = range(0, len(read), shuffle_buffer)
+    places = [
+        start + shuffled_window(seed, epoch, start, min(shuffle_buffer, len(read) - start))
+        for start in starts
+    ]
+    return read[np.concatenate(places)] if places else read
+
+
+def shard_order(num_shards: int, seed: int, epoch: int) -> np.ndarray:
+    """Returns the order in which an epoch opens the shards: int64 (num_shards,)."""
+    return np.argsort(_words(seed, epoch, _SHARDS, 0, num_shards), kind="stable")
+
+
+def reading_order(examples_per_shard: Sequence[int], seed: int, epoch: int) -> np.ndarray:
+    """Returns the order in which records are read, before they are shuffled in windows.
+
+    Groups of 16 shards one after the other; within a group one record of each shard in
+    turn, until all are at their ends. See `epoch_order`.
+    """
+    examples = np.asarray(examples_per_shard, np.int64)
+    shards = shard_order(len(examples), seed, epoch)
+    counts = examples[shards]
+    slot = np.repeat(np.arange(len(shards)), counts)
+    record = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    order = np.lexsort((slot, record, slot // OPEN_SHARDS))
+    return np.stack([shards[slot], record], axis=1)[order]
+
+
+def shuffled_window(seed: int, epoch: int, start: int, size: int) -> np.ndarray:
+    """Returns the order of the records read at places `start` to `start + size`: int64 (size,)."""
+    return np.argsort(_words(seed, epoch, _RECORDS, start, size), kind="stable")
+
+
+def draws(seed: int, epoch: int, positions: ArrayLike) -> np.ndarray:
+    """Returns the random numbers of clips.
+
+    Args:
+        seed: int, 0 to 2**64 - 1.
+        epoch: int, from 0.
+        positions: ints (n,). Places of clips in the epoch.
+
+    Returns:
+        float64 array of shape (n, DRAWS) with values in [0, 1), to be read at
+        `START`, `WINDOW`, `MIRROR` and `DISTORTION`.
+
+    Example:
+
+    ```python
+    draws(0, 0, [5])[0, START]  # the same number in draws(0, 0, range(10))[5, START]
+    ```
+    """
+    return _uniform(seed, epoch, _CLIPS, positions, DRAWS)
+
+
+def segment_draws(seed: int, epoch: int, positions: ArrayLike, num_segments: int) -> np.ndarray:
+    """Returns the random numbers of clips that take one frame of each segment.
+
+    Args:
+        seed: int, 0 to 2**64 - 1.
+        epoch: int, from 0.
+        positions: ints (n,). Places of clips in the epoch.
+        num_segments: int.
+
+    Returns:
+        float64 array of shape (n, num_segments) with values in [0, 1).
+    """
+    return _uniform(seed, epoch, _SEGMENTS, positions, num_segments)
+
+
+def _uniform(seed: int, epoch: int, stream: int, positions: ArrayLike, size: int) -> np.ndarray:
+    positions = np.asarray(positions, np.int64)
+    row = -(-size // _BLOCK) * _BLOCK
+    numbers = np.empty((len(positions), row), np.uint64)
+    # Neighbours come out of one generator: a call for each row would take most of the time.
+    breaks = np.flatnonzero(np.diff(positions) != 1) + 1
+    bounds = [0, *breaks.tolist(), len(positions)]
+    for first, last in itertools.pairwise(bounds):
+        if first < last:
+            words = _words(seed, epoch, stream, int(positions[first]) * row, (last - first) * row)
+            numbers[first:last] = words.reshape(-1, row)
+    return (numbers[:, :size] >> np.uint64(11)) * 2.0**-53
+
+
+def _words(seed: int, epoch: int, stream: int, first: int, count: int) -> np.ndarray:
+    """The 64-bit numbers of a stream from place `first` on."""
+    block, skipped = divmod(first, _BLOCK)
+    counter = np.array([block, 0, 0, stream], np.uint64)
+    philox = np.random.Philox(counter=counter, key=np.array([seed, epoch], np.uint64))
+    return philox.random_raw(skipped + count)[skipped:]

@@ -1,0 +1,76 @@
+"""The TensorFlow form of reading a record, for tf.data pipelines."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from keras_t3d.data.shards.record import (
+    FPS,
+    FRAMES,
+    HEIGHT,
+    LABEL_INDEX,
+    LABEL_TEXT,
+    VIDEO_ID,
+    WIDTH,
+)
+
+
+def parse_record(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Reads a record in a graph; frames stay encoded.
+
+    Records by other writers (DMVR, TF Model Garden) may leave out everything but
+    frames and class id; further features are passed over.
+
+    Args:
+        serialized: string scalar. A `tf.train.SequenceExample`.
+
+    Returns:
+        Dict by feature name: `"image/encoded"`, strings (frames,), and scalars with
+        the defaults of `stored_video` where the record has none: class id -1, empty
+        name and id, fps 0.0; height and width from the first JPEG.
+
+    Raises:
+        tf.errors.InvalidArgumentError: when run, if the record holds no frames.
+
+    Example:
+
+    ```python
+    videos = tf.data.TFRecordDataset("train-00000-of-00001.tfrecord").map(parse_record)
+    ```
+    """
+    optional = {
+        LABEL_INDEX: tf.constant(-1, tf.int64),
+        LABEL_TEXT: tf.constant(""),
+        VIDEO_ID: tf.constant(""),
+        HEIGHT: tf.constant(0, tf.int64),
+        WIDTH: tf.constant(0, tf.int64),
+        FPS: tf.constant(0.0),
+    }
+    # Ragged: a writer may store a feature without a value, and FixedLenFeature fails there.
+    context, sequence = tf.io.parse_single_sequence_example(
+        serialized,
+        context_features={
+            name: tf.io.RaggedFeature(default.dtype) for name, default in optional.items()
+        },
+        sequence_features={FRAMES: tf.io.RaggedFeature(tf.string)},
+    )
+    frames = sequence[FRAMES].flat_values
+    held = tf.debugging.Assert(
+        tf.size(frames) > 0, [f"A record must hold JPEG frames in the feature list {FRAMES!r}."]
+    )
+    with tf.control_dependencies([held]):
+        frames = tf.identity(frames)
+    record = {
+        name: tf.concat([context[name], default[None]], 0)[0] for name, default in optional.items()
+    }
+    height, width = tf.cond(
+        tf.logical_and(record[HEIGHT] > 0, record[WIDTH] > 0),
+        lambda: (record[HEIGHT], record[WIDTH]),
+        lambda: _frame_size(frames[0]),
+    )
+    return {**record, HEIGHT: height, WIDTH: width, FRAMES: frames}
+
+
+def _frame_size(frame: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    shape = tf.cast(tf.io.extract_jpeg_shape(frame), tf.int64)
+    return shape[0], shape[1]

@@ -1,0 +1,82 @@
+"""Copies of shards in memory or on a faster disk, made when each is first read."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import pathlib
+import shutil
+import threading
+from collections.abc import Sequence
+
+from keras_t3d.atomic import written_beside
+from keras_t3d.data.shards.shard_set import Shard
+
+_MEMORY = "ram://keras_t3d"
+
+
+class ShardCache:
+    """Copies of shards, which go on being read as before: the order does not change.
+
+    Args:
+        shards: Shard. In a folder or in an object store.
+        place: True: memory, until the process ends; all who read these shards share
+            it. str: a folder, whose copies later runs find again. A shard that has
+            changed is copied anew.
+
+    Raises:
+        ValueError: if `place` is neither.
+    """
+
+    def __init__(self, shards: Sequence[Shard], place: bool | str | os.PathLike[str]) -> None:
+        if place is not True and (not isinstance(place, (str, os.PathLike)) or not str(place)):
+            raise ValueError(
+                "`cache` must be True (in memory), False or a folder, for example "
+                f'"/tmp/shards". Received: {place!r}'
+            )
+        self._shards = tuple(shards)
+        self._folder = None if place is True else pathlib.Path(place)
+
+    def path(self, index: int) -> str:
+        """Returns where the copy of a shard lies, once it is there."""
+        shard = self._shards[index]
+        if self._folder is None:
+            return _in_memory(shard, f"{_MEMORY}/{_name(shard)}")
+        return _in_folder(shard, self._folder / _name(shard))
+
+
+def _name(shard: Shard) -> str:
+    """A name that differs for every version of the shard."""
+    version = f"{shard.path}:{shard.sha256}"
+    if isinstance(shard.path, pathlib.Path):
+        status = shard.path.stat()
+        version = f"{shard.path.absolute()}:{status.st_size}:{status.st_mtime_ns}"
+    digest = hashlib.sha256(version.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return f"{digest}-{str(shard.path).rpartition('/')[2]}"
+
+
+def _in_memory(shard: Shard, copy: str) -> str:
+    import tensorflow as tf
+
+    with _lock(copy):
+        if not tf.io.gfile.exists(copy):
+            tf.io.gfile.copy(str(shard.path), copy)
+    return copy
+
+
+def _in_folder(shard: Shard, copy: pathlib.Path) -> str:
+    with _lock(str(copy)):
+        if not copy.is_file():
+            with written_beside(copy) as part:
+                if isinstance(shard.path, pathlib.Path):
+                    shutil.copyfile(shard.path, part)
+                else:
+                    with open(part, "wb") as file:
+                        file.writelines(shard.path.pieces())
+    return str(copy)
+
+
+@functools.cache
+def _lock(copy: str) -> threading.Lock:
+    return threading.Lock()

@@ -1,0 +1,103 @@
+"""The split lists of HMDB51 and JHMDB: one file for each class and split."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+
+from keras_t3d.data.sources.annotation_files import (
+    annotation_folder,
+    checked_split_id,
+    read_lines,
+    source_folder,
+)
+from keras_t3d.data.sources.listing import Listing, Reject, VideoEntry, make_official_listing
+from keras_t3d.data.sources.video_files import video_files
+
+_LIST_NAME = re.compile(r"(.+)_test_split([1-3])\.txt")
+_SPLITS = {"1": "train", "2": "test"}
+_UNUSED = "0"
+
+
+def list_class_splits(
+    source: str | os.PathLike[str],
+    annotations: str | os.PathLike[str],
+    split_id: int,
+    layout: str,
+) -> Listing:
+    """Lists the videos that files `<class>_test_split{N}.txt` name, 1 for train, 2 for test.
+
+    Args:
+        source: folder of class folders, at any depth.
+        annotations: folder of the lists, and of `class_list.txt` where there is one.
+        split_id: int, 1 to 3.
+        layout: str. Name of the layout, for errors.
+
+    Returns:
+        A Listing; its classes are sorted. Videos numbered 0 are left out, listed
+        ones that are absent are rejects.
+
+    Raises:
+        ValueError: if a class has no list, a line cannot be read, a video is listed
+            twice, or no listed video is found.
+    """
+    root = source_folder(source, layout)
+    split_id = checked_split_id(split_id, layout)
+    lists = annotation_folder(annotations, layout, f"<class>_test_split{split_id}.txt")
+    class_names = _class_names(lists)
+
+    found: dict[tuple[str, str], str] = {}
+    for path in video_files(root):
+        folder, stem = pathlib.PurePosixPath(path).parts[-2:-1], pathlib.PurePosixPath(path).stem
+        if folder:
+            found.setdefault((folder[0], stem), path)
+
+    entries: list[VideoEntry] = []
+    rejects: list[Reject] = []
+    for label in class_names:
+        list_path = lists / f"{label}_test_split{split_id}.txt"
+        seen: set[str] = set()
+        for line, text in read_lines(list_path):
+            file_name, _, number = text.rpartition(" ")
+            file_name = file_name.strip()
+            if not file_name or number not in (_UNUSED, *_SPLITS):
+                raise ValueError(
+                    "A line must name a file and 0 (unused), 1 (train) or 2 (test), for example "
+                    f"'sunset_wave_u_nm_np1_fr_med_0.avi 1'. Received: {text!r} in line {line} of "
+                    f"{list_path}"
+                )
+            if file_name in seen:
+                raise ValueError(
+                    "Every video is listed once in a split. "
+                    f"Received: {file_name!r} again in line {line} of {list_path}"
+                )
+            seen.add(file_name)
+            if number == _UNUSED:
+                continue
+            path_found = found.get((label, pathlib.PurePosixPath(file_name).stem))
+            if path_found is None:
+                rejects.append(Reject(f"{label}/{file_name}", "list", "no such file"))
+            else:
+                entry = VideoEntry(path_found, str(root / path_found), label, _SPLITS[number])
+                entries.append(entry)
+    return make_official_listing(root, entries, rejects, class_names)
+
+
+def _class_names(lists: pathlib.Path) -> tuple[str, ...]:
+    """The classes of all three splits and of class_list.txt, sorted.
+
+    class_list.txt has another order in some copies, and many copies lack it: sorted,
+    class ids are the same with it and without, and those of published checkpoints.
+    """
+    matches = (_LIST_NAME.fullmatch(path.name) for path in lists.iterdir())
+    names = {match[1] for match in matches if match}
+    if not names:
+        raise ValueError(
+            "--annotations must hold files <class>_test_split{1,2,3}.txt, for example "
+            f"wave_test_split1.txt. Received: {lists}"
+        )
+    class_list = lists / "class_list.txt"
+    if class_list.is_file():
+        names |= {name for _, name in read_lines(class_list)}
+    return tuple(sorted(names))

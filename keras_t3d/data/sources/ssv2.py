@@ -1,0 +1,148 @@
+"""Something-Something v2: videos named by number, with lists in JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from typing import Any
+
+from keras_t3d.data.sources.annotation_files import (
+    annotation_folder,
+    read_lines,
+    read_text,
+    source_folder,
+)
+from keras_t3d.data.sources.listing import Listing, Reject, VideoEntry, make_official_listing
+from keras_t3d.data.sources.video_files import video_files
+
+_LISTS = {"train": "train.json", "val": "validation.json", "test": "test.json"}
+_PREFIX = "something-something-v2-"  # of the files' names in the first release
+
+
+def list_ssv2(source: str | os.PathLike[str], *, annotations: str | os.PathLike[str]) -> Listing:
+    """Lists the videos of Something-Something v2.
+
+    Args:
+        source: folder of `<id>.webm`, at any depth, or other encodings of them under
+            the same name.
+        annotations: folder of `labels.json`, and of `train.json`, `validation.json` and
+            `test.json` or some of them. The labels of the test videos stand in
+            `test-answers.csv` (`id;label` in each line).
+
+    Returns:
+        A Listing; class ids are those of `labels.json`. Listed videos that are absent,
+        and test videos without an answer, are rejects.
+
+    Raises:
+        ValueError: if a list is missing or cannot be read, a label is not in
+            `labels.json`, a video is listed twice, or no listed video is found.
+
+    Example:
+
+    ```python
+    listing = list_ssv2("20bn-something-something-v2", annotations="labels")
+    ```
+
+    Reference:
+        Goyal et al., The "something something" video database for learning and
+        evaluating visual common sense, ICCV 2017, https://arxiv.org/abs/1706.04261
+    """
+    root = source_folder(source, "ssv2")
+    lists = annotation_folder(annotations, "ssv2", "labels.json, train.json and validation.json")
+    class_names = _class_names(_named(lists, "labels.json"))
+    known = set(class_names)
+    answers = _answers(_named(lists, "test-answers.csv"))
+    found: dict[str, str] = {}
+    for path in video_files(root):
+        found.setdefault(pathlib.PurePosixPath(path).stem, path)
+
+    list_paths = {split: _named(lists, name) for split, name in _LISTS.items()}
+    if not any(path.is_file() for path in list_paths.values()):
+        raise ValueError(
+            f"--annotations must hold {', '.join(_LISTS.values())} or some of them. "
+            f"Received: {lists}"
+        )
+    entries: list[VideoEntry] = []
+    rejects: list[Reject] = []
+    seen: set[str] = set()
+    for split, list_path in list_paths.items():
+        for row in _rows(list_path) if list_path.is_file() else ():
+            number = str(row["id"])
+            where = f"video {number} of {list_path}"
+            if number in seen:
+                raise ValueError(f"Every video is listed once. Received: again {where}")
+            seen.add(number)
+            label = _without_brackets(row["template"]) if "template" in row else answers.get(number)
+            if label is not None and label not in known:
+                raise ValueError(
+                    "A label must be one of labels.json, which its template gives without "
+                    f"brackets. Received: {label!r} for {where}"
+                )
+            if number not in found:
+                rejects.append(Reject(f"{number}.webm", "list", "no such file"))
+            elif label is None:
+                rejects.append(Reject(found[number], "list", "no label in test-answers.csv"))
+            else:
+                entry = VideoEntry(found[number], str(root / found[number]), label, split)
+                entries.append(entry)
+    return make_official_listing(root, entries, rejects, class_names)
+
+
+def _named(lists: pathlib.Path, name: str) -> pathlib.Path:
+    prefixed = lists / (_PREFIX + name)
+    return prefixed if prefixed.is_file() else lists / name
+
+
+def _without_brackets(template: str) -> str:
+    return template.replace("[", "").replace("]", "")
+
+
+def _class_names(path: pathlib.Path) -> tuple[str, ...]:
+    ids = _json(path)
+    try:
+        names = {int(number): _without_brackets(template) for template, number in ids.items()}
+    except (AttributeError, TypeError, ValueError):
+        names = {}
+    if sorted(names) != list(range(len(ids))) or len(set(names.values())) < len(ids):
+        raise ValueError(
+            "labels.json must give each template its number from 0, for example "
+            f'{{"Holding something": "0", "Pushing something": "1"}}. Received: {path}'
+        )
+    return tuple(names[number] for number in range(len(names)))
+
+
+def _rows(path: pathlib.Path) -> list[dict[str, Any]]:
+    rows = _json(path)
+    is_list = isinstance(rows, list) and all(isinstance(row, dict) and "id" in row for row in rows)
+    is_labelled = path.name.endswith(_LISTS["test"]) or (
+        is_list and all(isinstance(row.get("template"), str) for row in rows)
+    )
+    if not (is_list and is_labelled):
+        raise ValueError(
+            "The file must be a list of videos, for example "
+            f'[{{"id": "78687", "template": "Holding [something]"}}]. Received: {path}'
+        )
+    return rows
+
+
+def _json(path: pathlib.Path) -> Any:
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"The file must be JSON ({error}). Received: {path}") from None
+
+
+def _answers(path: pathlib.Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    answers = {}
+    for line, text in read_lines(path):
+        number, separator, label = text.partition(";")
+        if not separator:
+            raise ValueError(
+                "A line must be <id>;<label>, for example '1420;Holding something'. "
+                f"Received: {text!r} in line {line} of {path}"
+            )
+        answers[number.strip()] = _without_brackets(label.strip())
+    return answers

@@ -1,0 +1,104 @@
+"""UCF101: class folders of videos, with the official lists of three splits."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+from keras_t3d.data.sources.annotation_files import (
+    annotation_folder,
+    checked_split_id,
+    read_lines,
+    source_folder,
+)
+from keras_t3d.data.sources.listing import Listing, Reject, VideoEntry, make_official_listing
+from keras_t3d.data.sources.video_files import video_files
+
+_LISTS = {"train": "trainlist0{}.txt", "test": "testlist0{}.txt"}
+
+
+def list_ucf101(
+    source: str | os.PathLike[str], *, annotations: str | os.PathLike[str], split_id: int
+) -> Listing:
+    """Lists the videos of an official split of UCF101.
+
+    Args:
+        source: folder of class folders, at any depth, with the `.avi` files or
+            other encodings of them under the same name.
+        annotations: folder of `classInd.txt`, `trainlist0N.txt` and `testlist0N.txt`.
+        split_id: int, 1 to 3.
+
+    Returns:
+        A Listing; class ids are those of `classInd.txt`. Listed videos that are
+        absent are rejects.
+
+    Raises:
+        ValueError: if a list is missing or does not agree with `classInd.txt`, or no
+            listed video is found.
+
+    Example:
+
+    ```python
+    listing = list_ucf101("UCF-101", annotations="ucfTrainTestlist", split_id=1)
+    ```
+
+    Reference:
+        Soomro et al., UCF101: A dataset of 101 human actions classes from videos in
+        the wild, 2012, https://www.crcv.ucf.edu/data/UCF101.php
+    """
+    root = source_folder(source, "ucf101")
+    split_id = checked_split_id(split_id, "ucf101")
+    lists = annotation_folder(annotations, "ucf101", "classInd.txt and trainlist01.txt")
+    class_names = _class_names(lists / "classInd.txt")
+    canonical = {name.casefold(): name for name in class_names}
+
+    # Lists and files disagree on capitals: HandstandPushups, v_HandStandPushups_g01_c01.
+    found: dict[tuple[str, str], str] = {}
+    for path in video_files(root):
+        folder, stem = pathlib.PurePosixPath(path).parts[-2:-1], pathlib.PurePosixPath(path).stem
+        if folder:
+            found.setdefault((folder[0].casefold(), stem.casefold()), path)
+
+    entries: list[VideoEntry] = []
+    rejects: list[Reject] = []
+    seen: set[str] = set()
+    for split, list_name in _LISTS.items():
+        list_path = lists / list_name.format(split_id)
+        for line, text in read_lines(list_path):
+            listed, _, class_id = text.partition(" ")  # test lists name no class ids
+            folder_name, _, file_name = listed.rpartition("/")
+            label = canonical.get(folder_name.casefold())
+            if label is None or class_id.strip() not in ("", str(class_names.index(label) + 1)):
+                raise ValueError(
+                    "A line must name a class of classInd.txt and its number, for example "
+                    f"'Archery/v_Archery_g01_c01.avi 3'. Received: {text!r} in line {line} of "
+                    f"{list_path}"
+                )
+            key = (folder_name.casefold(), pathlib.PurePosixPath(file_name).stem.casefold())
+            if "/".join(key) in seen:
+                raise ValueError(
+                    "Every video is listed once in a split. "
+                    f"Received: {listed!r} again in line {line} of {list_path}"
+                )
+            seen.add("/".join(key))
+            path_found = found.get(key)
+            if path_found is None:
+                rejects.append(Reject(listed, "list", "no such file"))
+            else:
+                entries.append(VideoEntry(path_found, str(root / path_found), label, split))
+    return make_official_listing(root, entries, rejects, class_names)
+
+
+def _class_names(path: pathlib.Path) -> tuple[str, ...]:
+    names: list[str] = []
+    for line, text in read_lines(path):
+        number, _, name = text.partition(" ")
+        if number != str(len(names) + 1) or not name.strip():
+            raise ValueError(
+                "classInd.txt must number the classes from 1, for example '1 ApplyEyeMakeup'. "
+                f"Received: {text!r} in line {line} of {path}"
+            )
+        names.append(name.strip())
+    if len({name.casefold() for name in names}) < len(names):
+        raise ValueError(f"classInd.txt must name each class once. Received: {path}")
+    return tuple(names)

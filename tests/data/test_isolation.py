@@ -1,0 +1,110 @@
+"""Videos that crash or hang their decoder; a stand-in for the decoder does so by their names."""
+
+import subprocess
+import sys
+
+import pytest
+
+from keras_t3d.data import isolation
+from keras_t3d.data.isolation import ConversionError, IsolatedDecoder
+from keras_t3d.data.shards.record_file import record_offsets
+from keras_t3d.data.sources.listing import VideoEntry
+from keras_t3d.data.video_records import Outcome, RecordOptions
+from tests.conftest import counting_frames, write_video
+
+POISONED_WORKER = """
+import errno, os, pathlib, time
+from keras_t3d.data import conversion_worker
+
+def write_video_records(entry, *rest):
+    if "crash" in entry.video_id:
+        os.abort()
+    if "once" in entry.video_id and not os.path.exists(entry.path + ".seen"):
+        pathlib.Path(entry.path + ".seen").touch()
+        os.kill(os.getpid(), 9)
+    if "hang" in entry.video_id:
+        time.sleep(60)
+    if "slow" in entry.video_id:
+        for _ in range(4):
+            time.sleep(0.6)
+            rest[-1]()
+    if "full" in entry.video_id:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    if "chatty" in entry.video_id:
+        print("a library's warning")
+    return original(entry, *rest)
+
+original = conversion_worker.write_video_records
+conversion_worker.write_video_records = write_video_records
+conversion_worker.main()
+"""
+
+
+@pytest.fixture
+def decoder(monkeypatch):
+    def started():
+        return subprocess.Popen(
+            [sys.executable, "-c", POISONED_WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="ascii",
+        )
+
+    monkeypatch.setattr(isolation, "_started", started)
+    decoder = IsolatedDecoder(time_limit=15.0)
+    yield decoder
+    decoder.stop()
+
+
+def write(decoder, folder, name):
+    path = write_video(folder / name, counting_frames(5))
+    entry = VideoEntry(name, str(path), "a", "train")
+    return decoder.write_records(entry, 0, RecordOptions(), folder / f"{name}.tfrecord")
+
+
+def test_a_crash_costs_the_video_and_the_next_goes_on(decoder, tmp_path):
+    assert write(decoder, tmp_path, "crash.mp4") == Outcome(reason="Its decoder died (signal 6)")
+    assert write(decoder, tmp_path, "good.mp4") == Outcome(records=1)
+    assert not (tmp_path / "crash.mp4.tfrecord").exists()
+    assert len(record_offsets(tmp_path / "good.mp4.tfrecord")) == 1
+
+
+def test_a_decoder_that_was_killed_is_tried_again(decoder, tmp_path):
+    assert write(decoder, tmp_path, "once.mp4") == Outcome(records=1)
+
+
+def test_a_hang_costs_the_video(decoder, tmp_path):
+    assert write(decoder, tmp_path, "good.mp4").records == 1  # it has started by now
+    decoder.time_limit = 1.0
+    assert write(decoder, tmp_path, "hang.mp4").reason == "Gave no further frame for 1 seconds"
+    decoder.time_limit = 15.0
+    assert write(decoder, tmp_path, "good.mp4").records == 1
+
+
+def test_a_slow_video_has_time_as_long_as_frames_come(decoder, tmp_path):
+    assert write(decoder, tmp_path, "good.mp4").records == 1
+    decoder.time_limit = 1.8
+    assert write(decoder, tmp_path, "slow.mp4").records == 1  # takes longer than that
+
+
+def test_a_full_disk_is_no_videos_fault(decoder, tmp_path):
+    with pytest.raises(ConversionError, match=r"disk .* is full"):
+        write(decoder, tmp_path, "full.mp4")
+
+
+def test_what_a_library_prints_is_no_answer(decoder, tmp_path):
+    assert write(decoder, tmp_path, "chatty.mp4").records == 1
+
+
+def test_a_stopped_decoder_decodes_no_more(decoder, tmp_path):
+    decoder.stop()
+    with pytest.raises(ConversionError, match="stopped"):
+        write(decoder, tmp_path, "good.mp4")
+
+
+def test_the_worker_ends_with_its_parent(tmp_path):
+    process = isolation._started()
+    process.stdin.close()
+    assert process.wait(timeout=30) == 0
+    process.stdout.close()
