@@ -40,10 +40,13 @@ def test_convert_inspect_evaluate_predict(videos, model_path, tmp_path, capsys):
     code, out, _ = run(capsys, "convert", videos, shards, "--short-side", 40, "--workers", 1)
     assert code == 0
     assert "20 train, 8 test videos" in out
-    code, out, _ = run(capsys, "inspect", shards, "--verify")
+    sheet = tmp_path / "sheet.png"
+    code, out, _ = run(capsys, "inspect", shards, "--verify", "--sheet", sheet)
     assert code == 0
     assert "bright" in out
     assert "has its checksum" in out
+    assert "53x40" in out  # of 64x48
+    assert sheet.read_bytes().startswith(b"\x89PNG")
     code, out, _ = run(capsys, "evaluate", model_path, shards, "--views", 2, "--out", report)
     assert code == 0
     assert "8 videos: top-1" in out
@@ -92,6 +95,11 @@ _PROGRESS = ("converting: ", "evaluating: ", "generating: ", "INFO: ")
         ["convert", "{tmp}/two", "{tmp}/full", "--split-ratio", "0.5"],
         ["convert", "{tmp}/two", "{tmp}/out", "--split-ratio", "x"],
         ["convert", "{tmp}/two/a/x.mp4", "{tmp}/out", "--layout", "csv"],
+        ["convert", "{tmp}/two", "{tmp}/out", "--layout", "ucf101"],
+        ["convert", "{tmp}/two", "{tmp}/out", "--split-ratio", "1", "--max-seconds", "0"],
+        ["convert", "{tmp}/two", "{tmp}/out", "--split-ratio", "1", "--videos-at", "gs://b"],
+        ["convert", "{tmp}/two", "{tmp}/out", "--split-ratio", "1", "--", "--runner=X"],
+        ["convert", "{tmp}/two", "{tmp}/out", "--runner", "beam", "--workers", "2"],
         ["inspect", "{tmp}/empty"],
         ["evaluate", "{tmp}/none.keras", "{shards}", "--out", "{tmp}/report"],
         ["evaluate", "{tmp}/full/file.txt", "{shards}", "--out", "{tmp}/report"],

@@ -45,6 +45,10 @@ class DataConfig:
         validation_split: split that picks the best epoch; null keeps the last.
         batch_size: clips in a batch, over all devices.
         shuffle_buffer: records held to be shuffled.
+        sampling: random, a clip that starts anywhere, or segments, a frame of each part.
+        short: what a video shorter than the clip gives: loop, pad (its last frame) or error.
+        target_fps: frames a second of training clips; null takes every `clip.frame_stride`-th.
+        on_damage: error, or skip, which leaves damaged records out and reads all once before.
         augmentation: how training clips are cut out.
     """
 
@@ -53,6 +57,10 @@ class DataConfig:
     validation_split: Literal["train", "val", "test"] | None = "val"
     batch_size: int = 32
     shuffle_buffer: int = 256
+    sampling: Literal["random", "segments"] = "random"
+    short: Literal["loop", "pad", "error"] = "loop"
+    target_fps: float | None = None
+    on_damage: Literal["error", "skip"] = "error"
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
 
 

@@ -48,6 +48,7 @@ def train(
         config.data.train_split,
         config.data.batch_size,
         config.data.augmentation.repeats,
+        config.data.on_damage,
     )
     strategy = _strategy(config.data.batch_size)
     folder = run_directory.check(run_dir, config)
@@ -74,7 +75,11 @@ def train(
         training=True,
         seed=config.seed,
         augmentation=config.data.augmentation,
+        sampling=config.data.sampling,
+        short=config.data.short,
+        target_fps=config.data.target_fps,
         shuffle_buffer=config.data.shuffle_buffer,
+        on_damage=config.data.on_damage,
         repeat=True,
         first_step=epochs_done * steps,
     )
@@ -204,7 +209,14 @@ def _validation_clips(config: TrainConfig, shards: ShardSet) -> tf.data.Dataset 
     if split not in shards.splits:
         print(f"No videos of the split {split!r}: best.keras will be the last epoch's model.")
         return None
-    clips = load_clips(shards, split, config.clip, config.data.batch_size, pad_last_batch=True)
+    clips = load_clips(
+        shards,
+        split,
+        config.clip,
+        config.data.batch_size,
+        pad_last_batch=True,
+        on_damage=config.data.on_damage,
+    )
     if not config.data.augmentation.mixes:
         return clips
     num_classes = len(shards.class_names)

@@ -15,7 +15,7 @@ from keras_t3d.artifact_files import LABELS
 from keras_t3d.data.conversion_folder import STATE
 from keras_t3d.data.conversion_plan import ConversionPlan, check_space, plan_conversion
 from keras_t3d.data.conversion_report import ConversionReport, finish_conversion
-from keras_t3d.data.isolation import ConversionError
+from keras_t3d.data.isolation import ConversionError, check_time_limit
 from keras_t3d.data.shards.plan import PlannedShard
 from keras_t3d.data.shards.shard_set import MANIFEST, REJECTS
 
@@ -95,8 +95,7 @@ def convert_with_beam(
     Reference:
         https://beam.apache.org/documentation/runners/capability-matrix
     """
-    if not time_limit > 0:
-        raise ValueError(f"--time-limit must be above 0 seconds. Received: {time_limit}")
+    check_time_limit(time_limit)
     _check_beam()
     from keras_t3d.data.beam_folder import BeamFolder, is_in_bucket
 

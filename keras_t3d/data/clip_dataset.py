@@ -69,7 +69,7 @@ class ClipDataset(keras.utils.PyDataset):
         shuffle_buffer: int. Videos that are shuffled among each other, on top of the
             shuffled shards. Defaults to `256`.
         repeat: bool. Whether training goes on with the next epochs without end: pass
-            `steps_per_epoch` to `fit`. Defaults to `False`.
+            `steps_per_epoch=train.steps_per_epoch` to `fit`. Defaults to `False`.
         first_step: int. Training batches to skip, counted from the first epoch; a
             multiple of an epoch's batches without `repeat`. Nothing of them is read.
             Defaults to `0`.
@@ -172,6 +172,11 @@ class ClipDataset(keras.utils.PyDataset):
     def num_batches(self) -> int | None:
         """Batches of an epoch; None where training repeats without end."""
         return None if self._training and self._repeat else self._steps
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch, also where training repeats without end: for `fit`."""
+        return self._steps
 
     def on_epoch_end(self) -> None:
         """Goes on to the next epoch; Keras calls it."""

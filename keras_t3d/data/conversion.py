@@ -14,7 +14,7 @@ from typing import Any
 from keras_t3d.data.conversion_folder import ConversionFolder
 from keras_t3d.data.conversion_plan import ConversionPlan, check_space, plan_conversion
 from keras_t3d.data.conversion_report import ConversionReport, finish_conversion
-from keras_t3d.data.isolation import IsolatedDecoder
+from keras_t3d.data.isolation import IsolatedDecoder, check_time_limit, disk_full_named
 from keras_t3d.data.shards.plan import PlannedShard
 from keras_t3d.data.sources.listing import VideoEntry
 from keras_t3d.data.video_records import Outcome
@@ -90,8 +90,7 @@ def convert(
     """
     if workers is not None and workers < 1:
         raise ValueError(f"--workers must be at least 1. Received: {workers}")
-    if not time_limit > 0:
-        raise ValueError(f"--time-limit must be above 0 seconds. Received: {time_limit}")
+    check_time_limit(time_limit)
     plan = plan_conversion(
         source,
         out,
@@ -107,15 +106,15 @@ def convert(
     )
     made_folder = not plan.out.exists()
     folder = ConversionFolder(plan.out, plan.shards)
-    folder.enter(plan.fingerprint())
-    check_space(plan)
-    summaries = _write_shards(
-        folder, plan, workers or os.cpu_count() or 1, time_limit, max_rejects, progress
-    )
-    if not any(shard["examples"] for shard in summaries):
-        folder.clear(remove=made_folder)
-    report = finish_conversion(plan, summaries, max_rejects)
-    folder.leave()
+    with disk_full_named(plan.out), folder.entered(plan.fingerprint()):
+        check_space(plan)
+        summaries = _write_shards(
+            folder, plan, workers or os.cpu_count() or 1, time_limit, max_rejects, progress
+        )
+        if not any(shard["examples"] for shard in summaries):
+            folder.clear(remove=made_folder)
+        report = finish_conversion(plan, summaries, max_rejects)
+        folder.leave()
     return report
 
 

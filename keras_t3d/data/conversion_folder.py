@@ -7,14 +7,14 @@ are whole or absent, so that the process may be killed at any time.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import errno
 import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, Any
 
 from keras_t3d.atomic import write_text, written_beside
 from keras_t3d.data.isolation import ConversionError
@@ -42,11 +42,14 @@ class ConversionFolder:
             self._first[shard.name] = place
             place += len(shard.entries)
 
-    def enter(self, fingerprint: str) -> None:
+    @contextlib.contextmanager
+    def entered(self, fingerprint: str) -> Iterator[None]:
         """Makes the folder, or checks that it holds the same conversion, unfinished.
 
+        No other process of this machine can enter it meanwhile.
+
         Raises:
-            ValueError: if it holds anything else.
+            ValueError: if it holds anything else, or another process is at it.
         """
         out = self.out
         names = [path.name for path in out.iterdir()] if out.exists() else []
@@ -55,8 +58,11 @@ class ConversionFolder:
         check_start(out, names, started, fingerprint)
         if started is None:
             write_text(path, fingerprint)
-        for cut_short in [*out.glob(".part-*"), *self._state.glob(".part-*")]:
-            cut_short.unlink(missing_ok=True)
+        with path.open() as lock:
+            _lock(lock, out)
+            for cut_short in [*out.glob(".part-*"), *self._state.glob(".part-*")]:
+                cut_short.unlink(missing_ok=True)
+            yield
 
     def leave(self) -> None:
         """Removes the state: the conversion is finished."""
@@ -86,6 +92,15 @@ class ConversionFolder:
         path = self._state / f"{place:07d}.json"
         return Outcome(**json.loads(path.read_text())) if path.is_file() else None
 
+    def _known_outcome(self, place: int) -> Outcome:
+        outcome = self.outcome(place)
+        if outcome is None:
+            raise ConversionError(
+                f"{self._state} was changed from outside: video {place} of the plan has no outcome "
+                "any more. Run again: it goes on."
+            )
+        return outcome
+
     def keep_outcome(self, place: int, outcome: Outcome) -> None:
         """Says that a video is done; its records lie at `records_path`."""
         write_text(self._state / f"{place:07d}.json", json.dumps(dataclasses.asdict(outcome)))
@@ -98,25 +113,14 @@ class ConversionFolder:
         return json.loads(path.read_text()) if path.is_file() else None
 
     def write_shard(self, shard: PlannedShard) -> dict[str, Any]:
-        """Puts the records of a shard's videos together, in order, and summarises it.
-
-        Raises:
-            ConversionError: if the disk is full.
-        """
+        """Puts the records of a shard's videos together, in order, and summarises it."""
         path = self.out / shard.name
-        outcomes = {place: self.outcome(place) or Outcome() for place in self.places(shard)}
-        try:
-            with written_beside(path) as part, part.open("wb") as file:
-                for place, outcome in outcomes.items():
-                    if outcome.records:
-                        with self.records_path(place).open("rb") as records:
-                            shutil.copyfileobj(records, file, 2**20)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise ConversionError(
-                f"The disk of {self.out} is full. Free some space and run again: it goes on."
-            ) from None
+        outcomes = {place: self._known_outcome(place) for place in self.places(shard)}
+        with written_beside(path) as part, part.open("wb") as file:
+            for place, outcome in outcomes.items():
+                if outcome.records:
+                    with self.records_path(place).open("rb") as records:
+                        shutil.copyfileobj(records, file, 2**20)
         summary = summarize_shard(path, shard, list(outcomes.values()))
         write_text(self._state / f"{shard.name}.json", json.dumps(summary))
         self.drop_videos(shard)
@@ -156,6 +160,20 @@ def check_start(
             "it again as it was, choose another folder, or remove it first. "
             f"Received: {out}"
         )
+
+
+def _lock(file: IO[str], out: pathlib.Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # gone with the process, however it ends
+    except OSError:
+        raise ValueError(
+            "Another conversion is writing to OUT: wait for it, or stop it and run again. "
+            f"Received: {out}"
+        ) from None
 
 
 def summarize_shard(

@@ -13,6 +13,7 @@ from typing import Any
 from keras_t3d.artifact_files import LABELS, labels_text
 from keras_t3d.atomic import write_text
 from keras_t3d.data.conversion_plan import ConversionPlan
+from keras_t3d.data.isolation import ConversionError
 from keras_t3d.data.shards.shard_set import MANIFEST, REJECTS
 from keras_t3d.data.sources.listing import SPLITS, Reject
 
@@ -97,17 +98,25 @@ def _manifest(
         }
         splits[split] = {"videos": sum(per_class.values()), "per_class": per_class}
     listed = len(plan.listing.entries) + len(plan.listing.rejects)
+    cut = {video: parts for shard in summaries for video, parts in shard["cut"].items()}
+    records = sum(shard["examples"] for shard in summaries)
+    converted = records - sum(cut.values()) + len(cut)
+    if converted + len(rejects) != listed:
+        raise ConversionError(
+            f"Of {listed} listed videos {converted} are in the shards and {len(rejects)} were "
+            "rejected: that does not add up. Remove OUT and convert again."
+        )
     fields = ("name", "split", "examples", "bytes", "sha256")
     return {
         "format": _FORMAT,
         "options": plan.said,
         "num_classes": len(plan.listing.class_names),
         "listed": listed,
-        "converted": listed - len(rejects),
+        "converted": converted,
         "rejected": len(rejects),
         "splits": splits,
         "damaged": [video for shard in summaries for video in shard["damaged"]],
-        "cut": {video: parts for shard in summaries for video, parts in shard["cut"].items()},
+        "cut": cut,
         "shards": [{field: shard[field] for field in fields} for shard in summaries],
     }
 

@@ -19,6 +19,7 @@ import time
 from typing import Any
 
 from keras_t3d.data.sources.listing import VideoEntry
+from keras_t3d.data.video import VideoError, VideoReader
 from keras_t3d.data.video_records import RecordOptions, write_video_records
 
 _BEAT = 0.5  # seconds between two signs of life
@@ -34,7 +35,9 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="ascii", buffering=1)
     os.dup2(2, 1)  # what a library prints is no answer
     for line in iter(_lines().get, None):
-        print(json.dumps(_answer(json.loads(line), answers)), file=answers)
+        task = json.loads(line)
+        answer = _promise(task["probe"]) if "probe" in task else _answer(task, answers)
+        print(json.dumps(answer), file=answers)
 
 
 def _lines() -> queue.Queue[str]:
@@ -48,6 +51,15 @@ def _lines() -> queue.Queue[str]:
 
     threading.Thread(target=read, daemon=True).start()
     return lines
+
+
+def _promise(path: str) -> dict[str, Any]:
+    try:
+        with VideoReader(path) as reader:
+            height, width = reader.size
+            return {"seconds": reader.seconds, "fps": reader.fps, "height": height, "width": width}
+    except VideoError:
+        return {}
 
 
 def _answer(task: dict[str, Any], answers: Any) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import json
 import os
 import pathlib
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 from keras_t3d.data.sources.listing import VideoEntry
@@ -17,6 +20,27 @@ from keras_t3d.data.video_records import Outcome, RecordOptions
 
 class ConversionError(RuntimeError):
     """The conversion cannot go on, for a reason that is no video's; the message says it."""
+
+
+@contextlib.contextmanager
+def disk_full_named(folder: pathlib.Path) -> Iterator[None]:
+    """Turns the error of a full disk into a ConversionError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ConversionError(
+            f"The disk of {folder} is full. Free some space and run again: it goes on."
+        ) from None
+
+
+def check_time_limit(time_limit: float) -> None:
+    """Raises a ValueError for a limit that a process does not even need to start."""
+    if not time_limit >= 1:
+        raise ValueError(
+            f"--time-limit must be at least 1 second, for example 120. Received: {time_limit}"
+        )
 
 
 class IsolatedDecoder:
@@ -73,13 +97,17 @@ class IsolatedDecoder:
             return Outcome(reason=f"Its decoder died ({answer['died']})")
         if "hung" in answer:
             return Outcome(reason=f"Gave no further frame for {self.time_limit:g} seconds")
-        if "disk_full" in answer:
-            raise ConversionError(
-                f"The disk of {path.parent} is full. Free some space and run again: it goes on."
-            )
+        with disk_full_named(path.parent):
+            if "disk_full" in answer:
+                raise OSError(errno.ENOSPC, "No space left")
         if "failure" in answer:
             raise ConversionError(f"{answer['failure']} (at {entry.video_id})")
         return Outcome(**answer)
+
+    def promise(self, path: str) -> dict[str, Any]:
+        """Returns what a video's header says: `seconds`, `fps`, `height`, `width`, or nothing."""
+        answer = self._answer({"probe": path})
+        return answer if answer.get("seconds") else {}
 
     def _answer(self, task: dict[str, Any]) -> dict[str, Any]:
         if self._stopped:

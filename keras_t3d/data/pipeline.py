@@ -184,7 +184,11 @@ def load_clips(
 
 
 def steps_per_epoch(
-    shards: str | os.PathLike[str] | ShardSet, split: str, batch_size: int, repeats: int = 1
+    shards: str | os.PathLike[str] | ShardSet,
+    split: str,
+    batch_size: int,
+    repeats: int = 1,
+    on_damage: str = "error",
 ) -> int:
     """Returns the number of full training batches in one epoch of a split.
 
@@ -194,13 +198,16 @@ def steps_per_epoch(
         batch_size: int. Clips in a batch, over all devices and workers.
         repeats: int. `Augmentation.repeats`: clips that each video gives to an epoch.
             Defaults to `1`.
+        on_damage: as for `load_clips`: `"skip"` counts intact records, reading all.
+            Defaults to `"error"`.
 
     Raises:
         ValueError: if the split is too small for one batch.
     """
     shards = shards if isinstance(shards, ShardSet) else ShardSet.open(shards)
+    num_videos = split_records(shards, split, on_damage).num_videos
     return training_steps(
-        shards.num_videos(split), batch_size, repeats, f"The split {split!r} of {shards.folder}"
+        num_videos, batch_size, repeats, f"The split {split!r} of {shards.folder}"
     )
 
 

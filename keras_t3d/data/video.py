@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +18,7 @@ _OPTIONS: dict[str, Any] = (
 )
 
 
+_HIGHEST_FPS = 1000.0  # some headers give the clock's rate instead
 _SAME_TIME = 1e-4  # seconds: times are stored as fractions
 
 
@@ -54,6 +55,7 @@ class VideoReader:
         start: float. Seconds from the video's beginning at which to begin; the first
             frame that is shown at or after it is the first one read. Defaults to `None`.
         end: float. Seconds before which to end. Defaults to `None`.
+        frame_decoded: called after every frame, those before `start` too. Defaults to `None`.
 
     Attributes:
         fps: float. Mean frames per second; 0.0 where the file does not say.
@@ -79,7 +81,9 @@ class VideoReader:
         threads: int = 0,
         start: float | None = None,
         end: float | None = None,
+        frame_decoded: Callable[[], None] | None = None,
     ) -> None:
+        self._frame_decoded = frame_decoded or (lambda: None)
         self.path = os.fspath(path)
         self.start = start
         self.end = end
@@ -100,7 +104,8 @@ class VideoReader:
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = threads
-        self.fps = float(self._stream.average_rate or 0.0)
+        rate = float(self._stream.average_rate or 0.0)
+        self.fps = rate if rate <= _HIGHEST_FPS else 0.0
 
     def __enter__(self) -> VideoReader:
         return self
@@ -114,8 +119,15 @@ class VideoReader:
         self._container.close()
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for _, frame in self._decoded():
-            yield self._pixels(frame)
+        for index, frame in self._decoded():
+            try:
+                pixels = self._pixels(frame)
+            except VideoError as error:
+                if index == 0:
+                    raise
+                self.damage = f"decoder error after {index} frames ({error})"
+                return
+            yield pixels
 
     @property
     def seconds(self) -> float | None:
@@ -174,7 +186,9 @@ class VideoReader:
 
     def _frames_of_span(self) -> Iterator[av.VideoFrame]:
         if self._is_whole:
-            yield from self._container.decode(self._stream)
+            for frame in self._container.decode(self._stream):
+                yield frame
+                self._frame_decoded()
             return
         first, last = self.start or 0.0, float("inf") if self.end is None else self.end
         origin = float((self._stream.start_time or 0) * self._stream.time_base)
@@ -189,6 +203,7 @@ class VideoReader:
                 return
             if time >= first - _SAME_TIME:
                 yield frame
+            self._frame_decoded()
 
     def _pixels(self, frame: av.VideoFrame) -> np.ndarray:
         width, height = self._size

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from keras_t3d.atomic import written_beside
-from keras_t3d.data.encode import encode_parts
+from keras_t3d.data.encode import EncodedVideo, encode_parts
 from keras_t3d.data.shards.record import make_record
 from keras_t3d.data.shards.record_file import RecordWriter
 from keras_t3d.data.sources.listing import VideoEntry
@@ -69,23 +67,30 @@ def write_video_records(
     """
     try:
         with (
-            VideoReader(entry.path, 1, entry.start, entry.end) as reader,  # workers fill the cores
+            # One thread, as the workers fill the cores.
+            VideoReader(entry.path, 1, entry.start, entry.end, frame_decoded) as reader,
             written_beside(path) as part,
             RecordWriter(part) as writer,
         ):
-            frames = _reported(reader, frame_decoded)
-            parts = encode_parts(frames, reader.fps, **dataclasses.asdict(options))
-            beginning = list(itertools.islice(parts, 2))
-            for index, video in enumerate(itertools.chain(beginning, parts)):
-                record_id = entry.video_id if len(beginning) == 1 else f"{entry.video_id}#{index}"
+            records = _numbered(encode_parts(reader, reader.fps, **dataclasses.asdict(options)))
+            written = 0
+            for video, number in records:
+                record_id = entry.video_id if number is None else f"{entry.video_id}#{number}"
                 writer.write(make_record(video, record_id, entry.label, label_index))
-            return Outcome(index + 1, reader.damage)
+                written += 1
+            return Outcome(written, reader.damage)
     except VideoError as error:
         # rejects.csv names the file by its id: no need of its path in the reason.
         return Outcome(reason=str(error).removesuffix(f": {entry.path}"))
 
 
-def _reported(frames: Iterable[Any], frame_decoded: Callable[[], None]) -> Iterator[Any]:
-    for frame in frames:
-        yield frame
-        frame_decoded()
+def _numbered(parts: Iterator[EncodedVideo]) -> Iterator[tuple[EncodedVideo, int | None]]:
+    """Numbers the parts of a video; the only part of one has None."""
+    part = next(parts)
+    after = next(parts, None)
+    number = None if after is None else 0
+    yield part, number
+    while after is not None and number is not None:
+        part, number = after, number + 1
+        after = next(parts, None)
+        yield part, number

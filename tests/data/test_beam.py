@@ -388,5 +388,5 @@ def test_without_beam_it_says_what_to_install(some_videos, tmp_path, monkeypatch
 
 
 def test_a_time_limit_must_be_positive(some_videos, tmp_path):
-    with pytest.raises(ValueError, match="--time-limit must be above 0"):
+    with pytest.raises(ValueError, match="--time-limit must be at least 1"):
         convert_with_beam(some_videos, tmp_path / "out", time_limit=0)

@@ -1,5 +1,6 @@
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
@@ -14,7 +15,8 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_t3d.data.conversion import convert
-from keras_t3d.data.isolation import IsolatedDecoder
+from keras_t3d.data.conversion_folder import ConversionFolder
+from keras_t3d.data.isolation import ConversionError, IsolatedDecoder
 from keras_t3d.data.shards.plan import plan_shards
 from keras_t3d.data.shards.record import stored_video
 from keras_t3d.data.shards.shard_set import ShardSet
@@ -156,6 +158,56 @@ def test_rejects_beyond_the_limit_stop_early(tmp_path):
             (tmp_path / "v" / "train" / label / f"{name}.mp4").write_bytes(b"")
     with pytest.raises(ValueError, match=r"4 of the first 4 files .* --max-rejects 3: stopped"):
         convert(tmp_path / "v", tmp_path / "out", workers=1, max_rejects=3)
+
+
+def test_two_conversions_cannot_write_to_one_folder(videos, tmp_path, monkeypatch):
+    out, said = tmp_path / "out", []
+
+    def convert_meanwhile(self, entry, *args):
+        if not said:
+            command = [sys.executable, "-m", "keras_t3d.cli", "convert", videos, out]
+            found = subprocess.run(command, check=False, capture_output=True, text=True)
+            said.append((found.returncode, found.stderr))
+        return original(self, entry, *args)
+
+    original = IsolatedDecoder.write_records
+    monkeypatch.setattr(IsolatedDecoder, "write_records", convert_meanwhile)
+    convert(videos, out, workers=1)
+    ((code, message),) = said
+    assert code == 1
+    assert "Another conversion is writing to OUT" in message
+    assert ShardSet.open(out).num_videos("train") == 20
+
+
+def test_an_outcome_that_was_lost_stops_the_conversion(videos, tmp_path, monkeypatch):
+    def lose(self, place, outcome):
+        if place != 3:
+            original(self, place, outcome)
+
+    original = ConversionFolder.keep_outcome
+    monkeypatch.setattr(ConversionFolder, "keep_outcome", lose)
+    with pytest.raises(ConversionError, match="video 3 of the plan has no outcome"):
+        convert(videos, tmp_path / "out", workers=1)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_disk_that_gets_full_is_named(videos, tmp_path, monkeypatch):
+    def full(self, place, outcome):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ConversionFolder, "keep_outcome", full)
+    with pytest.raises(ConversionError, match=r"The disk of .* is full"):
+        convert(videos, tmp_path / "out", workers=1)
+
+
+def test_linked_folders_are_read(videos, tmp_path):
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "test").mkdir()
+    for label in ("bright", "dark"):
+        (tmp_path / "v" / "test" / label).mkdir()
+        (tmp_path / "v" / "test" / label / "more").symlink_to(videos / "test" / label)
+    report = convert(tmp_path / "v", tmp_path / "out", workers=1)
+    assert report.videos["test"] == 8
 
 
 def test_a_disk_without_space_is_seen_before(videos, tmp_path, monkeypatch):

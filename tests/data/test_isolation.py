@@ -97,6 +97,13 @@ def test_what_a_library_prints_is_no_answer(decoder, tmp_path):
     assert write(decoder, tmp_path, "chatty.mp4").records == 1
 
 
+def test_what_a_header_promises(decoder, tmp_path):
+    path = write_video(tmp_path / "x.mp4", counting_frames(10, 32, 48))
+    promise = decoder.promise(str(path))
+    assert promise == {"seconds": 0.4, "fps": 25.0, "height": 32, "width": 48}
+    assert decoder.promise(str(tmp_path / "none.mp4")) == {}
+
+
 def test_a_stopped_decoder_decodes_no_more(decoder, tmp_path):
     decoder.stop()
     with pytest.raises(ConversionError, match="stopped"):

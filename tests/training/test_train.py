@@ -172,6 +172,31 @@ class TestRun:
         with pytest.raises(ValueError, match=r"the model lacks \['zebra'\]"):
             train(read(copy / "config.yaml"), copy)
 
+    def test_mixed_and_repeated_clips_train(self, config_file, tmp_path):
+        mixed = [f"--data.augmentation.{name}" for name in ("mixup=0.8", "cutmix=1", "repeats=5")]
+        config = read(config_file, "--epochs=2", *mixed, "--data.augmentation.brightness=0.3")
+        train(config, tmp_path / "run")
+        history = run_directory.read_history(tmp_path / "run")
+        assert len(history) == 2
+        # 20 videos, 5 clips of each, batches of 5
+        assert keras.saving.load_model(tmp_path / "run" / "last.keras").optimizer.iterations == 40
+        assert all(0 <= row["val_top1"] <= 1 for row in history)
+        assert history[0]["cross_entropy"] > 0
+
+    def test_damaged_records_are_left_out_where_asked_for(self, shards, config_file, tmp_path):
+        damaged = shutil.copytree(shards, tmp_path / "damaged")
+        victim = sorted(damaged.glob("train*"))[0]
+        content = bytearray(victim.read_bytes())
+        content[100] ^= 0xFF  # in the first record's data
+        victim.write_bytes(content)
+        flags = ["--epochs=1", "--optimizer.warmup_epochs=0", "--data.batch_size=19"]
+        flags.append(f"--data.shards={damaged}")
+        with pytest.raises(ValueError, match=victim.name):
+            train(read(config_file, *flags), tmp_path / "a")
+        with pytest.warns(UserWarning, match=victim.name):
+            train(read(config_file, *flags, "--data.on_damage=skip"), tmp_path / "b")
+        assert len(run_directory.read_history(tmp_path / "b")) == 1
+
     def test_init_takes_weights_over(self, finished, tmp_path, capsys):
         config, run = finished
         (tmp_path / "c.yaml").write_text(config.to_yaml())

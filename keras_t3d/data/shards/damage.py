@@ -7,11 +7,12 @@ import dataclasses
 import os
 import warnings
 from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 import numpy as np
 
 from keras_t3d.data.shards.address import is_address
-from keras_t3d.data.shards.record_file import RecordError, read_record
+from keras_t3d.data.shards.record_file import RecordError, read_record, record_length
 from keras_t3d.data.shards.shard_set import Shard, ShardSet
 
 ON_DAMAGE = ("error", "skip")
@@ -117,15 +118,29 @@ def intact_offsets(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str]]
             try:
                 data = read_record(file, offset)
             except RecordError as error:
-                reasons.append(f"record {number}: {error}")
                 file.seek(offset)
                 length = int.from_bytes(file.read(8), "little")
+                if not _is_record_or_end(file, offset + length + _FRAMING, size):
+                    reasons.append(f"record {number}: {error}, and all after it are lost")
+                    break
+                reasons.append(f"record {number}: {error}")
             else:
                 intact.append(offset)
                 length = len(data)
             offset += length + _FRAMING
             number += 1
     return np.array(intact, np.int64), reasons
+
+
+def _is_record_or_end(file: BinaryIO, offset: int, size: int) -> bool:
+    """Whether a length that may be damaged leads to where a record begins, or the file ends."""
+    if offset >= size:
+        return offset == size
+    try:
+        record_length(file, offset)
+    except RecordError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from keras_t3d.data.sources.listing import SPLITS, VideoEntry
 
@@ -13,6 +14,7 @@ _TARGET_BYTES = 256 * 2**20
 # Small sets still get several shards: they are shuffled and read in parallel.
 _MOST_SHARDS_OF_SMALL_SETS = 16
 _FEWEST_VIDEOS = 8
+_PROBE_SECONDS = 20.0  # that a header may take
 _PROBED = 64  # videos whose headers say how much larger than the files the JPEG frames get
 _BYTES_PER_PIXEL = 0.3  # of a JPEG of quality 90, measured on clips of 170x128
 _USUAL_GROWTH = 10.0  # of short clips of 170x128, where no header says a length
@@ -80,29 +82,27 @@ def plan_shards(
 
 
 def _growth(entries: Sequence[VideoEntry], sizes: Sequence[int], short_side: int) -> float:
-    """Expected bytes of JPEG frames to a byte of these files."""
+    """Expected bytes of JPEG frames to a byte of these files, of which some are probed."""
+    from keras_t3d.data.isolation import IsolatedDecoder
+
     before = after = 0.0
-    for entry, size in zip(entries, sizes, strict=False):  # the sizes of all, of which some
-        expected = _jpeg_bytes(entry, short_side)
-        if expected is not None:
-            before, after = before + size, after + expected
+    decoder = IsolatedDecoder(_PROBE_SECONDS)  # a broken header can crash or hang, too
+    try:
+        for entry, size in zip(entries, sizes, strict=False):
+            expected = _jpeg_bytes(entry, decoder.promise(entry.path), short_side)
+            if expected is not None:
+                before, after = before + size, after + expected
+    finally:
+        decoder.stop()
     return after / before if before else _USUAL_GROWTH
 
 
-def _jpeg_bytes(entry: VideoEntry, short_side: int) -> float | None:
+def _jpeg_bytes(entry: VideoEntry, promise: dict[str, Any], short_side: int) -> float | None:
     """What a header promises; None where it says nothing."""
-    import av
-
-    from keras_t3d.data.video import VideoError, VideoReader
-
-    try:
-        with VideoReader(entry.path) as reader:
-            seconds, (height, width) = reader.seconds, reader.size
-            fps = reader.fps or 25.0
-    except (VideoError, av.FFmpegError):
+    if not (promise and promise["height"] and promise["width"]):
         return None
-    if not (seconds and height and width):
-        return None
-    seconds = min(seconds, entry.end or seconds) - (entry.start or 0.0)
+    seconds = min(promise["seconds"], entry.end or promise["seconds"]) - (entry.start or 0.0)
+    height, width = promise["height"], promise["width"]
     scale = min(1.0, short_side / min(height, width))
-    return max(seconds, 0.0) * fps * height * width * scale**2 * _BYTES_PER_PIXEL
+    pixels = height * width * scale**2
+    return max(seconds, 0.0) * (promise["fps"] or 25.0) * pixels * _BYTES_PER_PIXEL

@@ -119,6 +119,16 @@ def read_record(file: BinaryIO, offset: int) -> bytes:
     return data
 
 
+def record_length(file: BinaryIO, offset: int) -> int:
+    """Returns the length of a record's data, in bytes, by its header.
+
+    Raises:
+        RecordError: if the header is damaged or cut short.
+    """
+    file.seek(offset)
+    return _length(file.read(_HEADER.size), file, offset)
+
+
 def _length(header: bytes, file: BinaryIO, offset: int) -> int:
     if len(header) < _HEADER.size or header[8:] != _checksum(header[:8]):
         raise RecordError(f"{_place(file, offset)} has a damaged header")

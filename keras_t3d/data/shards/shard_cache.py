@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import pathlib
@@ -61,7 +60,12 @@ def _in_memory(shard: Shard, copy: str) -> str:
 
     with _lock(copy):
         if not tf.io.gfile.exists(copy):
-            tf.io.gfile.copy(str(shard.path), copy)
+            try:
+                tf.io.gfile.copy(str(shard.path), copy)
+            except BaseException:  # a part of it must not be taken for the whole
+                if tf.io.gfile.exists(copy):
+                    tf.io.gfile.remove(copy)
+                raise
     return copy
 
 
@@ -77,6 +81,8 @@ def _in_folder(shard: Shard, copy: pathlib.Path) -> str:
     return str(copy)
 
 
-@functools.cache
+_LOCKS: dict[str, threading.Lock] = {}
+
+
 def _lock(copy: str) -> threading.Lock:
-    return threading.Lock()
+    return _LOCKS.setdefault(copy, threading.Lock())  # one step: two threads get the same

@@ -7,11 +7,7 @@ import pathlib
 
 from keras_t3d.data.sources.listing import SPLITS, Listing, Reject, VideoEntry, make_listing
 from keras_t3d.data.sources.splitting import parse_group_regex, parse_split_ratio, split_by_hash
-
-VIDEO_SUFFIXES = frozenset(
-    ".3g2 .3gp .asf .avi .f4v .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogg .ogv "
-    ".ts .vob .webm .wmv .y4m".split()
-)
+from keras_t3d.data.sources.video_files import VIDEO_SUFFIXES, files_below
 
 
 def list_folder(
@@ -82,10 +78,9 @@ def list_folder(
             if not path.is_dir()
         ]
     for class_folder, named_split in class_folders:
-        for path in sorted(class_folder.rglob("*")):
+        for name in files_below(class_folder):
+            path = class_folder / name
             below = path.relative_to(root)
-            if path.is_dir() or any(part.startswith(".") for part in below.parts):
-                continue
             if not path.is_file():
                 rejects.append(Reject(below.as_posix(), "list", "no such file: a broken link"))
                 continue

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from keras_t3d.data.sources.folder import VIDEO_SUFFIXES
+VIDEO_SUFFIXES = frozenset(
+    ".3g2 .3gp .asf .avi .f4v .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogg .ogv "
+    ".ts .vob .webm .wmv .y4m".split()
+)
 
 
-def video_files(root: str | os.PathLike[str]) -> Iterator[str]:
-    """Walks a folder once and gives its video files.
+def files_below(root: str | os.PathLike[str]) -> Iterator[str]:
+    """Walks a folder once and gives all its files, broken links too.
 
-    Files are not opened, and only links are looked at more closely: a broken one is
-    no file. Linked folders are walked too, each folder once.
+    Linked folders are walked too, each folder once.
 
     Args:
         root: folder to walk.
@@ -22,6 +24,18 @@ def video_files(root: str | os.PathLike[str]) -> Iterator[str]:
         names only. Hidden files and folders are left out.
     """
     yield from _below(os.fspath(root), "", set())
+
+
+def video_files(root: str | os.PathLike[str]) -> Iterator[str]:
+    """As `files_below`, but video files only, by their suffix; a broken link is none."""
+    for name in files_below(root):
+        if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES and _is_there(root, name):
+            yield name
+
+
+def _is_there(root: str | os.PathLike[str], name: str) -> bool:
+    path = os.path.join(root, name)
+    return not os.path.islink(path) or os.path.isfile(path)
 
 
 def _below(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str]:
@@ -36,5 +50,5 @@ def _below(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str
             continue
         if entry.is_dir():
             yield from _below(entry.path, f"{prefix}{entry.name}/", seen)
-        elif os.path.splitext(entry.name)[1].lower() in VIDEO_SUFFIXES and entry.is_file():
+        else:
             yield prefix + entry.name
