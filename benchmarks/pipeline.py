@@ -272,12 +272,13 @@ def _decode_frames(task: tuple[str, int, int]) -> float:
     shards, count, process = task
     draw = random.Random(process)
     clips = []
-    for path in ShardSet.open(shards).paths("train")[process::_CORES]:
+    for path in ShardSet.open(shards).paths("train"):
         with open(path, "rb") as file:
             for offset in record_offsets(path):
                 frames = stored_video(read_record(file, int(offset))).frames
                 start = draw.randrange(max(len(frames) - SPEC.num_frames, 0) + 1)
                 clips.append(frames[start : start + SPEC.num_frames])
+    clips = clips[process::_CORES]
     start_time = time.perf_counter()
     decoded = 0
     while decoded < count * SPEC.num_frames:
