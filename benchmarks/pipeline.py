@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few videos, one repeat")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.repeats, arguments.limit = 1, 16
+        arguments.repeats, arguments.limit = 1, 48
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         paths = _videos(arguments.videos, arguments.limit, folder)

@@ -13,7 +13,7 @@ def test_quick_mode_ends_in_one_json_line():
     command = [sys.executable, str(SCRIPT), "--quick", "--seconds", "4"]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     result = json.loads(out.splitlines()[-1])
-    assert result["videos"] == 5  # 16 of 40 frames, joined to 100
+    assert result["videos"] == 16  # 48 of 40 frames, joined by three to 100
     assert result["to_best_dataloader"] > 0
     assert result["to_libjpeg"] > 0
     assert {"shards", "torch_pyav", "libjpeg"} <= set(result["clips_per_second"])
