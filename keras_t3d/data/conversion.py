@@ -106,8 +106,8 @@ def convert(
     )
     made_folder = not plan.out.exists()
     folder = ConversionFolder(plan.out, plan.shards)
+    check_space(plan)
     with disk_full_named(plan.out), folder.entered(plan.fingerprint()):
-        check_space(plan)
         summaries = _write_shards(
             folder, plan, workers or os.cpu_count() or 1, time_limit, max_rejects, progress
         )

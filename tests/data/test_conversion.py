@@ -214,6 +214,7 @@ def test_a_disk_without_space_is_seen_before(videos, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 1000))
     with pytest.raises(ValueError, match=r"will take about .* GiB, and the disk .* 0.0 GiB free"):
         convert(videos, tmp_path / "out", workers=1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_bad_videos_are_reported_and_the_rest_is_written(videos, tmp_path):
