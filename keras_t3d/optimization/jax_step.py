@@ -1,0 +1,66 @@
+"""The training step with JAX: gradients are those of all devices as they are."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import keras
+
+
+class JAXStep:
+    """Keras's training step, in parts where asked for."""
+
+    accumulation: int
+    optimizer: Any
+
+    def train_step(self, state: Any, data: Any) -> tuple[Any, Any]:
+        """One step on a batch, which JAX spreads over the devices."""
+        if self.accumulation == 1:
+            return super().train_step(state, data)  # type: ignore[misc]
+        trainable, fixed, optimizer_variables, metrics_variables = state
+        clips, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        differentiate = jax.value_and_grad(
+            self.compute_loss_and_updates,
+            has_aux=True,  # type: ignore[attr-defined]
+        )
+        parts = jax.tree.map(
+            functools.partial(_stacked, self.accumulation), (clips, labels, weights)
+        )
+
+        def step(carried: Any, part: Any) -> Any:
+            fixed, metrics_variables, total = carried
+            (_, (loss, output, fixed, metrics_variables)), gradients = differentiate(
+                trainable,
+                fixed,
+                metrics_variables,
+                *part,
+                training=True,
+                optimizer_variables=optimizer_variables,
+            )
+            total = jax.tree.map(lambda a, b: a + b / self.accumulation, total, gradients)
+            return (fixed, metrics_variables, total), (loss, output)
+
+        # One after another, with the memory of one.
+        zeros = jax.tree.map(jax.numpy.zeros_like, trainable)
+        (fixed, metrics_variables, gradients), (losses, outputs) = jax.lax.scan(
+            step, (fixed, metrics_variables, zeros), parts
+        )
+        trainable, optimizer_variables = self.optimizer.stateless_apply(
+            optimizer_variables, gradients, trainable
+        )
+        outputs = jax.tree.map(_unstacked, outputs)
+        logs, metrics_variables = self._update_metrics_variables(  # type: ignore[attr-defined]
+            metrics_variables, losses.mean(), clips, labels, outputs, weights
+        )
+        return logs, (trainable, fixed, optimizer_variables, metrics_variables)
+
+
+def _stacked(count: int, batch: Any) -> Any:
+    """(count, part, ...), each part taken from all devices alike."""
+    return batch.reshape(-1, count, *batch.shape[1:]).swapaxes(0, 1)
+
+
+def _unstacked(parts: Any) -> Any:
+    return parts.swapaxes(0, 1).reshape(-1, *parts.shape[2:])

@@ -1,0 +1,126 @@
+"""The training step with TensorFlow, under any distribution strategy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class TensorFlowStep:
+    """Keras's training step in parts, with gradients added up over the devices first."""
+
+    accumulation: int
+    network: Any
+    optimizer: Any
+    metrics: Any
+    distribute_strategy: tf.distribute.Strategy
+
+    def compile(self, optimizer: keras.optimizers.Optimizer, *args: Any, **kwargs: Any) -> None:
+        """Keras's `compile`; builds the optimizer, and leaves XLA out."""
+        kwargs.setdefault("jit_compile", False)  # slower on a CPU, and off under tf.distribute
+        super().compile(optimizer, *args, **kwargs)  # type: ignore[misc]
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if hasattr(inner, "gradients_are_reduced"):
+            inner.gradients_are_reduced = True
+        if not optimizer.built:
+            with self.distribute_strategy.scope():
+                optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
+                optimizer.built = True
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """One step on one device's part of a batch."""
+        clips, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        variables = self.trainable_variables  # type: ignore[attr-defined]
+        split = [_parts(value, self.accumulation) for value in (clips, labels, weights)]
+        gradients: list[Any] = []
+        outputs, losses = [], []
+        for part, y, weight in zip(*split, strict=True):
+            # One after another: run at the same time, the parts would take the memory of all.
+            with tf.control_dependencies([g for g in gradients if g is not None]):
+                x = tf.nest.map_structure(tf.identity, part)
+            with tf.GradientTape() as tape:
+                output = self(x, training=True)  # type: ignore[operator]
+                loss = self._compute_loss(  # type: ignore[attr-defined]
+                    x=x, y=y, y_pred=output, sample_weight=weight, training=True
+                )
+                scaled = self.optimizer.scale_loss(loss / self.accumulation)
+            gradients = _sum(gradients, tape.gradient(scaled, variables))
+            outputs.append(output)
+            losses.append(loss)
+        self._apply(gradients, variables)
+        self._track(losses, clips)
+        return self._results(clips, labels, _whole(outputs), weights)
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Keras's, with metrics that many machines can reduce."""
+        clips, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        output = self(clips, training=False)  # type: ignore[operator]
+        loss = self._compute_loss(  # type: ignore[attr-defined]
+            x=clips, y=labels, y_pred=output, sample_weight=weights, training=False
+        )
+        self._track([loss], clips)
+        return self._results(clips, labels, output, weights)
+
+    def _apply(self, gradients: list[Any], variables: list[Any]) -> None:
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if hasattr(inner, "gradients_are_reduced"):
+            known = [gradient for gradient in gradients if gradient is not None]
+            context = tf.distribute.get_replica_context()
+            reduced = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, known))
+            gradients = [None if gradient is None else next(reduced) for gradient in gradients]
+        self.optimizer.apply(gradients, variables)
+
+    def _track(self, losses: list[Any], clips: Any) -> None:
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        # Keras scales the loss for the sum over devices; what is tracked is the mean.
+        mean = tf.add_n(losses) / len(losses) * replicas
+        count = tf.shape(tf.nest.flatten(clips)[0])[0]
+        self._loss_tracker.update_state(mean, sample_weight=count)  # type: ignore[attr-defined]
+
+    def _results(self, clips: Any, labels: Any, outputs: Any, weights: Any) -> dict[str, tf.Tensor]:
+        results = self.compute_metrics(clips, labels, outputs, weights)  # type: ignore[attr-defined]
+        if not isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            return results
+        # Keras reduces over axis 0 there, which a scalar lacks.
+        return {name: value[None] for name, value in results.items()}
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Keras's, with one device's batch for a batch: reducing it fails on many machines."""
+        if self._compile_metrics is None or self._compile_metrics.built:  # type: ignore[attr-defined]
+            return
+        if iterator is not None:
+            _, _, batches = next(iter(iterator))
+            data_batch = next(batches)
+        first = tf.nest.map_structure(
+            lambda value: self.distribute_strategy.experimental_local_results(value)[0], data_batch
+        )
+        with self.distribute_strategy.scope():
+            self._symbolic_build(data_batch=first)  # type: ignore[attr-defined]
+
+
+def _parts(batch: Any, count: int) -> list[Any]:
+    """Parts of a batch, each with every `count`-th clip: the same clips on any devices."""
+    if batch is None or count == 1:
+        return [batch] * count
+
+    def part(number: int) -> Any:
+        return tf.nest.map_structure(lambda value: value[number::count], batch)
+
+    return [part(number) for number in range(count)]
+
+
+def _whole(parts: list[Any]) -> Any:
+    """The outputs for the parts in the order of the batch."""
+
+    def interleaved(*values: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(tf.stack(values, 1), (-1, *values[0].shape[1:]))
+
+    return parts[0] if len(parts) == 1 else tf.nest.map_structure(interleaved, *parts)
+
+
+def _sum(total: list[Any], more: list[Any]) -> list[Any]:
+    if not total:
+        return list(more)
+    return [a if b is None else b if a is None else a + b for a, b in zip(total, more, strict=True)]
