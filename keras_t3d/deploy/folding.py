@@ -5,13 +5,12 @@ step if the kernel is a constant. So a batch normalisation that reads a ClipConv
 into its kernel and bias; one that reads anything else, as DenseNet's do, stays, with
 constants.
 
-One small function a class of layer, in the table `_RULES` at the end; a layer without a rule
-is called.
+One small function a class of layer, in the table `_RULES` at the end; models and composite
+layers are computed by their layers, any other layer is called.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,17 +19,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_t3d.deploy.batch_normalization import WaitingConvolution, computed
+from keras_t3d.deploy.rules import find_rule, is_functional
 from keras_t3d.deploy.weights import constant, in_float32
-from keras_t3d.layers import (
-    BasicBlock3D,
-    BottleneckBlock3D,
-    ClipBatchNormalization,
-    ClipConv3D,
-    DenseBlock3D,
-    FactorizedConv3D,
-    Stem3D,
-    TemporalTransition,
-)
+from keras_t3d.layers import ClipBatchNormalization, ClipConv3D
 from keras_t3d.layers.operations import convolve, normalize_by
 
 
@@ -61,14 +52,13 @@ def fold(model: keras.Model) -> Callable[[tf.Tensor], Any]:
 
 
 def _apply(layer: Any, *inputs: Any, **options: Any) -> Any:
-    """Runs one layer by its rule; the exact class counts, as a subclass may compute otherwise."""
-    if hasattr(layer, "_run_through_graph"):
-        return _functional_model(layer, *inputs)
-    if type(layer) not in _RULES or options.get("training"):
+    """Runs one layer by its rule."""
+    rule = find_rule(layer, _RULES, _apply)
+    # In a functional model, the layers have been told one by one.
+    in_training = options.get("training") and not is_functional(layer)
+    if rule is None or in_training:
         return _call(layer, computed(inputs), computed(options))
-    if type(layer) is not ClipBatchNormalization:
-        inputs = computed(inputs)
-    return _RULES[type(layer)](layer, *inputs)
+    return rule(*inputs)
 
 
 def _call(layer: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -83,27 +73,6 @@ def _call(layer: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
     ]
     with keras.StatelessScope(state_mapping=constants):
         return layer(*inputs, **{"training": False, **options})
-
-
-# Models, and layers made of layers.
-
-
-def _functional_model(model: Any, *inputs: Any) -> Any:
-    return model._run_through_graph(
-        inputs, operation_fn=lambda layer: functools.partial(_apply, layer)
-    )
-
-
-def _sequential_model(model: keras.Sequential, clips: Any) -> Any:
-    return functools.reduce(lambda clips, layer: _apply(layer, clips), model.layers, clips)
-
-
-def _composite(layer: Any, clips: tf.Tensor) -> Any:
-    return layer.compose(lambda part, layers, inputs: part(_apply, *inputs), clips)
-
-
-def _factorized_conv3d(layer: FactorizedConv3D, clips: tf.Tensor) -> Any:
-    return _apply(layer.time_conv, _apply(layer.bn, _apply(layer.space_conv, clips)))
 
 
 # Convolution and batch normalisation.
@@ -151,13 +120,6 @@ def _clip_batch_normalization(
 
 
 _RULES: dict[type[Any], Callable[..., Any]] = {
-    keras.Sequential: _sequential_model,
-    BasicBlock3D: _composite,
-    BottleneckBlock3D: _composite,
     ClipBatchNormalization: _clip_batch_normalization,
     ClipConv3D: _clip_conv3d,
-    DenseBlock3D: _composite,
-    FactorizedConv3D: _factorized_conv3d,
-    Stem3D: _composite,
-    TemporalTransition: _composite,
 }

@@ -6,7 +6,8 @@ always 1 here, is dropped, and time takes its place: what Keras holds as
 frame by frame. What Keras holds as (1, C) stays as it is. The rewrite is exact:
 it changes only the order in which floats are added.
 
-One small function a Keras layer class, in the table `_RULES` at the end.
+One small function a Keras layer class, in the table `_RULES` at the end; models and composite
+layers are computed by their layers.
 """
 
 from __future__ import annotations
@@ -21,19 +22,14 @@ import tensorflow as tf
 from keras import layers
 
 from keras_t3d.deploy.batch_normalization import WaitingConvolution, computed, scale_and_offset
+from keras_t3d.deploy.rules import find_rule
 from keras_t3d.deploy.weights import constant
 from keras_t3d.layers import (
-    BasicBlock3D,
-    BottleneckBlock3D,
     ClipBatchNormalization,
     ClipConv3D,
     ClipMaxPooling3D,
     ClipNormalization,
-    DenseBlock3D,
-    FactorizedConv3D,
     SpatioTemporalChannelCorrelation,
-    Stem3D,
-    TemporalTransition,
 )
 from keras_t3d.layers.temporal_windows import TemporalWindows
 
@@ -69,19 +65,16 @@ def lower(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def _apply(layer: Any, *tensors: Any, **options: Any) -> Any:
-    """Runs one layer by its rule; the exact class counts, as a subclass may compute otherwise."""
+    """Runs one layer by its rule."""
     set_options = {name: value for name, value in options.items() if value not in (None, False)}
     if set_options:
         raise _refusal(layer, f"is called with {set_options}", "call it without, as for inference")
-    if hasattr(layer, "_run_through_graph"):
-        return _functional_model(layer, *tensors)
-    rule = _RULES.get(type(layer))
+    rule = find_rule(layer, _RULES, _apply)
     if rule is None:
         known = ", ".join(sorted(known.__name__ for known in _RULES))
-        raise _refusal(layer, "has no 2-D form", f"build the network from {known}, or add a rule")
-    if type(layer) is not ClipBatchNormalization:
-        tensors = computed(tensors)
-    return rule(layer, *tensors)
+        remedy = f"build the network, its models and composite layers from {known}, or add a rule"
+        raise _refusal(layer, "has no 2-D form", remedy)
+    return rule(*tensors)
 
 
 def _refusal(layer: Any, problem: str, remedy: str) -> ValueError:
@@ -90,28 +83,6 @@ def _refusal(layer: Any, problem: str, remedy: str) -> ValueError:
         f"{layer.name!r} {problem}. To export it, {remedy} (keras_t3d/deploy/lowering.py). "
         f"Received: a layer of class {type(layer).__name__}"
     )
-
-
-# Models, and layers made of layers.
-
-
-def _functional_model(model: Any, *tensors: Any) -> Any:
-    return model._run_through_graph(
-        tensors, operation_fn=lambda layer: functools.partial(_apply, layer)
-    )
-
-
-def _sequential_model(model: keras.Sequential, x: tf.Tensor) -> Any:
-    return functools.reduce(lambda x, layer: _apply(layer, x), model.layers, x)
-
-
-def _composite(layer: Any, x: tf.Tensor) -> Any:
-    """Computes by the layer's own description, which asks nothing of the batch axis."""
-    return layer.compose(lambda part, layers, inputs: part(_apply, *inputs), x)
-
-
-def _factorized_conv3d(layer: FactorizedConv3D, x: tf.Tensor) -> Any:
-    return _apply(layer.time_conv, _apply(layer.bn, _apply(layer.space_conv, x)))
 
 
 # Convolution.
@@ -394,18 +365,11 @@ def _channel_scale(
 
 
 _RULES: dict[type[Any], Callable[..., tf.Tensor]] = {
-    keras.Sequential: _sequential_model,
-    BasicBlock3D: _composite,
-    BottleneckBlock3D: _composite,
     ClipBatchNormalization: _clip_batch_normalization,
     ClipConv3D: _clip_conv3d,
     ClipMaxPooling3D: _clip_max_pooling,
     ClipNormalization: _clip_normalization,
-    DenseBlock3D: _composite,
-    FactorizedConv3D: _factorized_conv3d,
     SpatioTemporalChannelCorrelation: _channel_correlation,
-    Stem3D: _composite,
-    TemporalTransition: _composite,
     layers.Activation: _activation,
     layers.Add: _add,
     layers.AveragePooling3D: _average_pooling,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import keras
@@ -11,13 +10,14 @@ from keras import ops
 
 from keras_t3d.layers.arguments import whole_number
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
+from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.operations import skips_unused_work
-from keras_t3d.layers.rematerialization import in_turn, run
+from keras_t3d.layers.rematerialization import in_turn
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
-class DenseBlock3D(keras.layers.Layer):
+class DenseBlock3D(CompositeLayer):
     """Layers of which each reads the channels of all before it, and adds some of its own.
 
     ```
@@ -102,16 +102,13 @@ class DenseBlock3D(keras.layers.Layer):
             channels += self.growth_rate
         self.built = True
 
-    def call(self, clips: Any, training: bool | None = None) -> Any:
-        rematerialized = self.rematerialize or skips_unused_work()
-        return self.compose(partial(run, training=training, rematerialized=rematerialized), clips)
+    @property
+    def rematerialized(self) -> bool:
+        # Normalisations always, which is cheap, or every layer would keep a copy of all features
+        # before it; with `rematerialize` the 1x1x1 convolutions too.
+        return self.rematerialize or skips_unused_work()
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
-        """What the block computes, by `run(part, layers, inputs)`.
-
-        Its normalisations are always computed twice, which is cheap, or every layer would keep a
-        copy of all features before it; with `rematerialize` its 1x1x1 convolutions too.
-        """
         features = [clips]
         for dense_layer in self.dense_layers:
             parts = [dense_layer] if self.rematerialize else [dense_layer[:2], dense_layer[2:]]

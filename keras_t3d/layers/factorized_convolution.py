@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
 from keras_t3d.layers.arguments import three_sizes, whole_number
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
+from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
+from keras_t3d.layers.rematerialization import in_turn
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
-class FactorizedConv3D(keras.layers.Layer):
+class FactorizedConv3D(CompositeLayer):
     """A 3D convolution as a 2D one in space and a 1D one in time, with BN - ReLU between.
 
     ```
@@ -84,8 +86,9 @@ class FactorizedConv3D(keras.layers.Layer):
             shape = layer.compute_output_shape(shape)
         self.built = True
 
-    def call(self, clips: Any, training: bool | None = None) -> Any:
-        return self.time_conv(self.bn(self.space_conv(clips), training=training))
+    def compose(self, run: Callable[..., Any], clips: Any) -> Any:
+        layers = [self.space_conv, self.bn, self.time_conv]
+        return run(in_turn(layers), layers, [clips])
 
     def tensors(self) -> list[Any]:
         """The weights that are trained as tensors, for `compute`."""

@@ -1,8 +1,7 @@
 """Runs a part of a network keeping for the gradient no more than what it reads.
 
 A composite layer says in `compose(run, clips)` what it computes, part by part, and leaves to
-`run(part, layers, inputs)` how: with gradient rematerialisation or without here, with other
-operations in `keras_t3d.deploy`.
+`run(part, layers, inputs)` how: with gradient rematerialisation or without here.
 """
 
 from __future__ import annotations

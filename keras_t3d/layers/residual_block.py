@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import keras
@@ -12,9 +11,10 @@ from keras import ops
 from keras_t3d.layers.arguments import one_of, three_sizes, whole_number
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
+from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.factorized_convolution import FactorizedConv3D
-from keras_t3d.layers.rematerialization import in_turn, run
+from keras_t3d.layers.rematerialization import in_turn
 
 SHORTCUTS = ("projection", "zero_padding")
 CONVOLUTIONS = ("3d", "2d", "2plus1d")
@@ -22,7 +22,7 @@ STC_IN_BLOCK = (None, "residual", "output")
 KAIMING = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
 
 
-class _ResidualBlock3D(keras.layers.Layer):
+class _ResidualBlock3D(CompositeLayer):
     """What the two blocks share: the shortcut, the STC block, and how they are run.
 
     A subclass appends to `convs` and `norms`, which take turns: conv, BN, conv, BN.
@@ -98,17 +98,13 @@ class _ResidualBlock3D(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, clips: Any, training: bool | None = None) -> Any:
-        return self.compose(
-            partial(run, training=training, rematerialized=self.rematerialize), clips
-        )
+    @property
+    def rematerialized(self) -> bool:
+        return self.rematerialize
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
-        """What the block computes, by `run(part, layers, inputs)`, in two parts.
-
-        The opening one ends in a costly convolution, which is not run twice.
-        """
         layers = [layer for pair in zip(self.convs, self.norms, strict=True) for layer in pair]
+        # The opening part ends in a costly convolution, which is not run twice.
         opening, closing = layers[:-3], layers[-3:]
         x = run(in_turn(opening), opening, [clips])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import keras
@@ -11,14 +10,15 @@ from keras import ops
 
 from keras_t3d.layers.arguments import three_sizes, whole_number
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
+from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.factorized_convolution import FactorizedConv3D
 from keras_t3d.layers.max_pooling import ClipMaxPooling3D
-from keras_t3d.layers.rematerialization import in_turn, run
+from keras_t3d.layers.rematerialization import in_turn
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
-class Stem3D(keras.layers.Layer):
+class Stem3D(CompositeLayer):
     """A convolution with a large kernel, batch normalisation, a max pool and a ReLU.
 
     ```
@@ -96,12 +96,12 @@ class Stem3D(keras.layers.Layer):
         self.bn.build(self.conv.compute_output_shape(input_shape))
         self.built = True
 
-    def call(self, clips: Any, training: bool | None = None) -> Any:
+    @property
+    def rematerialized(self) -> bool:
         # Always: normalisation and pooling are cheap, and what they make is the largest there is.
-        return self.compose(partial(run, training=training, rematerialized=True), clips)
+        return True
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
-        """What the stem computes, by `run(part, layers, inputs)`."""
         if self.pool_strides is None:
             return run(in_turn([self.conv, self.bn]), (), [clips])
         x = run(in_turn([self.conv]), (), [clips])

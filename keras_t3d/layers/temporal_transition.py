@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import keras
@@ -11,16 +10,17 @@ from keras import ops
 
 from keras_t3d.layers.arguments import one_of, three_sizes, whole_number
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
+from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.operations import skips_unused_work
 from keras_t3d.layers.precision import pooling_dtype
-from keras_t3d.layers.rematerialization import in_turn, run
+from keras_t3d.layers.rematerialization import in_turn
 
 VARIANTS = ("paper", "authors_code")
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
-class TemporalTransition(keras.layers.Layer):
+class TemporalTransition(CompositeLayer):
     """Mixes several temporal kernel depths in parallel, then halves the clip.
 
     ```
@@ -119,14 +119,12 @@ class TemporalTransition(keras.layers.Layer):
             self.mixing_conv.build(concatenated)
         self.built = True
 
-    def call(self, clips: Any, training: bool | None = None) -> Any:
+    @property
+    def rematerialized(self) -> bool:
         # Always, as it is cheap: every branch would keep the same input, normalised anew.
-        return self.compose(
-            partial(run, training=training, rematerialized=skips_unused_work()), clips
-        )
+        return skips_unused_work()
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
-        """What the layer computes, by `run(part, layers, inputs)`."""
         branches = zip(self.branch_norms, self.branch_convs, strict=True)
         mixed = [run(in_turn(branch), branch, [clips]) for branch in branches]
         if self.variant == "authors_code":

@@ -5,6 +5,9 @@ import numpy as np
 
 from keras_t3d import models
 from keras_t3d.clips import ClipSpec
+from keras_t3d.layers import ClipBatchNormalization, ClipConv3D
+from keras_t3d.layers.composite import CompositeLayer
+from keras_t3d.layers.rematerialization import in_turn
 
 NAMES = ("walk", "run", "jump é", "sit", "stand", "turn")
 SPEC = ClipSpec(num_frames=8, frame_stride=2, resize=36, crop=32)
@@ -20,6 +23,31 @@ def small_network(class_names=NAMES, dtype=None):
         dtype=dtype,
     )
     return randomize(network)
+
+
+class NormalizedConv3D(CompositeLayer):
+    """A composite layer that is not one of the package's: BN - ReLU over a convolution."""
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = ClipConv3D(filters, 3, name="conv")
+        self.bn = ClipBatchNormalization("relu", name="bn")
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+        self.bn.build(self.conv.compute_output_shape(input_shape))
+        self.built = True
+
+    def compose(self, run, clips):
+        layers = [self.conv, self.bn]
+        return run(in_turn(layers), layers, [clips])
+
+
+class DoubledComposite(NormalizedConv3D):
+    """A composite layer that computes something else than its parts say."""
+
+    def call(self, clips, training=None):
+        return 2 * super().call(clips, training)
 
 
 def functional(shape, *network):

@@ -18,6 +18,8 @@ from keras_t3d.layers import (
     FactorizedConv3D,
 )
 from tests.deploy.networks import (
+    DoubledComposite,
+    NormalizedConv3D,
     answers,
     assert_close,
     clips_for,
@@ -117,6 +119,16 @@ def test_layers_without_a_rule_and_nested_models():
     )
     assert "ReadVariableOp" not in operations(model)
     assert_same(model)
+
+
+def test_a_composite_layer_needs_no_rule():
+    model = functional((4, 6, 6, 3), NormalizedConv3D(4), NormalizedConv3D(3))
+    assert "FusedBatchNormV3" not in operations(model)
+    assert_same(model)
+
+
+def test_a_composite_layer_with_a_call_of_its_own_is_called():
+    assert_same(functional((4, 6, 6, 3), DoubledComposite(4)))
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

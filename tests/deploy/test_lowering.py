@@ -17,6 +17,8 @@ from keras_t3d.layers import (
     TemporalTransition,
 )
 from tests.deploy.networks import (
+    DoubledComposite,
+    NormalizedConv3D,
     answers,
     assert_close,
     clips_for,
@@ -141,6 +143,10 @@ def test_nested_models_and_shared_layers():
     assert_same(functional((4, 6, 6, 3), ClipNormalization(), inner, inner, head))
 
 
+def test_a_composite_layer_needs_no_rule():
+    assert_same(functional((4, 6, 6, 3), NormalizedConv3D(4), NormalizedConv3D(3)))
+
+
 def test_a_mixed_precision_network_is_lowered_in_float32(model):
     mixed = small_network(dtype="mixed_bfloat16")
     clip = clip_for(model)
@@ -168,6 +174,7 @@ class Doubled(layers.Conv3D):
     [
         (layers.Conv3DTranspose(2, 3, name="up"), "'up'.*no 2-D form.*add a rule.*Conv3DTranspose"),
         (Doubled(2, 3, name="twice"), "'twice'.*no 2-D form.*Doubled"),
+        (DoubledComposite(2, name="both"), "'both'.*no 2-D form.*DoubledComposite"),
         (layers.Conv3D(3, 3, dilation_rate=2, name="wide"), "'wide'.*dilated.*dilation_rate=1"),
         (layers.AveragePooling3D(2, padding="same", name="pool"), "'pool'.*use padding='valid'"),
         (layers.BatchNormalization(axis=1, name="bn"), "'bn'.*normalises axis 1.*axis=-1"),

@@ -16,6 +16,7 @@ COMPOSITES = {
     "transition_of_the_authors": partial(
         layers.TemporalTransition, 4, (1, 3), variant="authors_code"
     ),
+    "factorized": partial(layers.FactorizedConv3D, 4, 5),
     "dense": partial(layers.DenseBlock3D, 2, 4),
     "basic": partial(layers.BasicBlock3D, 4, 2),
     "bottleneck": partial(layers.BottleneckBlock3D, 4, groups=2, stc="residual"),

@@ -1,0 +1,74 @@
+"""The base of layers made of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import keras
+
+from keras_t3d.layers.rematerialization import run
+
+
+class CompositeLayer(keras.layers.Layer):
+    """A layer made of layers, which says part by part what it computes.
+
+    A subclass says it in `compose`, and has no `call` of its own: this one runs the parts as
+    Keras layers, `keras_t3d.deploy` runs the same parts with other operations.
+
+    Args:
+        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+
+    Call arguments:
+        clips: tensor of shape `(batch, time, height, width, channels)`.
+        training: bool. Whether batch normalisation uses the batch's statistics.
+
+    Returns:
+        What `compose` returns.
+
+    Example:
+
+    ```python
+    class NormalizedConv3D(CompositeLayer):
+        def __init__(self, filters, **kwargs):
+            super().__init__(**kwargs)
+            self.conv = ClipConv3D(filters, 3, name="conv")
+            self.bn = ClipBatchNormalization("relu", name="bn")
+
+        def build(self, input_shape):
+            self.conv.build(input_shape)
+            self.bn.build(self.conv.compute_output_shape(input_shape))
+            self.built = True
+
+        def compose(self, run, clips):
+            return run(in_turn([self.conv, self.bn]), [self.conv, self.bn], [clips])
+    ```
+    """
+
+    def call(self, clips: Any, training: bool | None = None) -> Any:
+        return self.compose(
+            partial(run, training=training, rematerialized=self.rematerialized), clips
+        )
+
+    @property
+    def rematerialized(self) -> bool:
+        """Whether its parts are computed a second time for the gradient. Defaults to `False`."""
+        return False
+
+    def compose(self, run: Callable[..., Any], clips: Any) -> Any:
+        """What the layer computes, part by part.
+
+        Args:
+            run: `run(part, layers, inputs)` computes a part, as `rematerialization.run` does.
+            clips: tensor of shape `(batch, time, height, width, channels)`; in `deploy` it may
+                lack the batch axis.
+
+        Returns:
+            The output.
+        """
+        raise NotImplementedError(
+            "A CompositeLayer says in `compose(run, clips)` what it computes, for example "
+            "`return run(in_turn(layers), layers, [clips])`. "
+            f"Received: the class {type(self).__name__} without it"
+        )

@@ -1,0 +1,56 @@
+"""A layer made of layers computes what its `compose` says."""
+
+import numpy as np
+import pytest
+
+from keras_t3d import layers
+from keras_t3d.layers.composite import CompositeLayer
+from tests.battery import array
+
+CLIPS = np.random.default_rng(0).normal(size=(2, 3, 4, 5, 6)).astype("float32")
+
+
+class TwoNorms(CompositeLayer):
+    """The same normalisation twice, in two parts, each added to what it reads."""
+
+    def __init__(self, twice=False):
+        super().__init__()
+        self.twice = twice
+        self.norm = layers.ClipBatchNormalization()
+
+    @property
+    def rematerialized(self):
+        return self.twice
+
+    def build(self, input_shape):
+        self.norm.build(input_shape)
+        self.built = True
+
+    def compose(self, run, clips):
+        for _ in range(2):
+            clips = run(lambda apply, x: x + apply(self.norm, x), [self.norm], [clips])
+        return clips
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_parts_are_run_as_keras_layers(twice):
+    layer, norm = TwoNorms(twice), layers.ClipBatchNormalization()
+    for training in (True, False):
+        x = CLIPS
+        for _ in range(2):
+            x = x + array(norm(x, training=training))
+        np.testing.assert_allclose(array(layer(CLIPS, training=training)), x, rtol=1e-5, atol=1e-5)
+    for mine, expected in zip(layer.get_weights(), norm.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_parts_are_not_computed_twice_unless_it_is_said():
+    assert CompositeLayer().rematerialized is False
+
+
+def test_a_composite_without_compose_says_what_it_lacks():
+    class Nothing(CompositeLayer):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"compose\(run, clips\).*Received: .* Nothing"):
+        Nothing()(CLIPS)
