@@ -10,21 +10,27 @@ if TYPE_CHECKING:
         precise_batch_statistics,
         synchronize_batch_norms,
     )
+    from keras_t3d.optimization.cross_entropy import CrossEntropy
     from keras_t3d.optimization.learner import Learner
     from keras_t3d.optimization.optimizers import make_optimizer
     from keras_t3d.optimization.schedules import WarmUp, plateau_rate
+    from keras_t3d.optimization.weight_averages import average_of_weights
 
 _ROOMS = {
+    "CrossEntropy": "cross_entropy",
     "Learner": "learner",
     "WarmUp": "schedules",
+    "average_of_weights": "weight_averages",
     "make_optimizer": "optimizers",
     "plateau_rate": "schedules",
     "precise_batch_statistics": "batch_statistics",
     "synchronize_batch_norms": "batch_statistics",
 }
 __all__ = [
+    "CrossEntropy",
     "Learner",
     "WarmUp",
+    "average_of_weights",
     "make_optimizer",
     "plateau_rate",
     "precise_batch_statistics",

@@ -9,21 +9,22 @@ import jax
 import keras
 
 
-class JAXStep:
+class JAXStep(keras.Model):
     """Keras's training step, in parts where asked for."""
 
     accumulation: int
-    optimizer: Any
+    network: Any
+    _statistics_function: Any = None
 
     def train_step(self, state: Any, data: Any) -> tuple[Any, Any]:
         """One step on a batch, which JAX spreads over the devices."""
         if self.accumulation == 1:
-            return super().train_step(state, data)  # type: ignore[misc]
+            return super().train_step(state, data)
         trainable, fixed, optimizer_variables, metrics_variables = state
         clips, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         differentiate = jax.value_and_grad(
             self.compute_loss_and_updates,
-            has_aux=True,  # type: ignore[attr-defined]
+            has_aux=True,
         )
         parts = jax.tree.map(
             functools.partial(_stacked, self.accumulation), (clips, labels, weights)
@@ -51,10 +52,25 @@ class JAXStep:
             optimizer_variables, gradients, trainable
         )
         outputs = jax.tree.map(_unstacked, outputs)
-        logs, metrics_variables = self._update_metrics_variables(  # type: ignore[attr-defined]
+        logs, metrics_variables = self._update_metrics_variables(
             metrics_variables, losses.mean(), clips, labels, outputs, weights
         )
         return logs, (trainable, fixed, optimizer_variables, metrics_variables)
+
+    def run_in_training(self, clips: Any) -> None:
+        """Runs the network as in training, for its batch statistics alone."""
+        if self._statistics_function is None:
+            self._statistics_function = jax.jit(
+                functools.partial(self.network.stateless_call, training=True)
+            )
+        trainable, fixed = self.network.trainable_variables, self.network.non_trainable_variables
+        _, moved = self._statistics_function(
+            [variable.value for variable in trainable],
+            [variable.value for variable in fixed],
+            clips,
+        )
+        for variable, value in zip(fixed, moved, strict=True):
+            variable.assign(value)
 
 
 def _stacked(count: int, batch: Any) -> Any:

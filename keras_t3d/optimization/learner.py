@@ -8,15 +8,20 @@ from typing import Any
 
 import keras
 
+_Step: Any
 if keras.backend.backend() == "tensorflow":
-    from keras_t3d.optimization.tensorflow_step import TensorFlowStep as _Step
+    from keras_t3d.optimization.tensorflow_step import TensorFlowStep
+
+    _Step = TensorFlowStep
 elif keras.backend.backend() == "jax":
-    from keras_t3d.optimization.jax_step import JAXStep as _Step
+    from keras_t3d.optimization.jax_step import JAXStep
+
+    _Step = JAXStep
 else:  # Keras's own
-    _Step = object
+    _Step = keras.Model
 
 
-class Learner(_Step, keras.Model):
+class Learner(_Step):
     """Trains a network by `compile` and `fit`, on one device, many, or many machines alike.
 
     A Keras model around the network, which stays as it is: save `learner.network`.
@@ -53,6 +58,8 @@ class Learner(_Step, keras.Model):
     ```
     """
 
+    train_function: Any
+
     def __init__(self, network: keras.Model, accumulation: int = 1) -> None:
         super().__init__()
         if not network.built:
@@ -65,7 +72,7 @@ class Learner(_Step, keras.Model):
                 "Learner: `accumulation` must be a whole number from 1, for example 4. "
                 f"Received: accumulation={accumulation!r}"
             )
-        if accumulation > 1 and _Step is object:
+        if accumulation > 1 and _Step is keras.Model:
             raise ValueError(
                 "Learner: `accumulation` needs the TensorFlow or JAX backend. "
                 f"Received: accumulation={accumulation} on {keras.backend.backend()}"
@@ -80,6 +87,10 @@ class Learner(_Step, keras.Model):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.network.compute_output_shape(input_shape)
+
+    def run_in_training(self, clips: Any) -> None:
+        """Runs the network as in training, for its batch statistics alone."""
+        self.network(clips, training=True)
 
     def make_train_function(self, force: bool = False) -> None:
         """Keras's, with the waiting for data measured."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 
-Rate = float | keras.optimizers.schedules.LearningRateSchedule
+Rate: TypeAlias = float | Any  # or a keras LearningRateSchedule
 
 
 def make_optimizer(
@@ -77,13 +77,13 @@ def make_optimizer(
 
 def optimizer_names() -> list[str]:
     """Returns the optimizers that Keras offers."""
-    wrapper = keras.optimizers.LossScaleOptimizer
+    around_others = ("Optimizer", "LossScaleOptimizer", "MultiOptimizer")
     return sorted(
         name
         for name, value in vars(keras.optimizers).items()
         if isinstance(value, type)
         and issubclass(value, keras.optimizers.Optimizer)
-        and value not in (keras.optimizers.Optimizer, wrapper)
+        and name not in around_others
     )
 
 
@@ -101,7 +101,7 @@ def _found(name: str) -> type:
 def _trained_with(base: type) -> type:
     """A subclass of a Keras optimizer with what `make_optimizer` promises."""
 
-    class Trained(base):  # type: ignore[misc]
+    class Trained(base):
         def __init__(
             self,
             learning_rate: Rate,

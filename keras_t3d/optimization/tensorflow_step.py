@@ -8,31 +8,29 @@ import keras
 import tensorflow as tf
 
 
-class TensorFlowStep:
+class TensorFlowStep(keras.Model):
     """Keras's training step in parts, with gradients added up over the devices first."""
 
     accumulation: int
     network: Any
-    optimizer: Any
-    metrics: Any
-    distribute_strategy: tf.distribute.Strategy
+    _statistics_function: Any = None
 
     def compile(self, optimizer: keras.optimizers.Optimizer, *args: Any, **kwargs: Any) -> None:
         """Keras's `compile`; builds the optimizer, and leaves XLA out."""
         kwargs.setdefault("jit_compile", False)  # slower on a CPU, and off under tf.distribute
-        super().compile(optimizer, *args, **kwargs)  # type: ignore[misc]
+        super().compile(optimizer, *args, **kwargs)
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         if hasattr(inner, "gradients_are_reduced"):
             inner.gradients_are_reduced = True
         if not optimizer.built:
             with self.distribute_strategy.scope():
-                optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
+                optimizer.build(self.trainable_variables)
                 optimizer.built = True
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step on one device's part of a batch."""
         clips, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-        variables = self.trainable_variables  # type: ignore[attr-defined]
+        variables = self.trainable_variables
         split = [_parts(value, self.accumulation) for value in (clips, labels, weights)]
         gradients: list[Any] = []
         outputs, losses = [], []
@@ -41,8 +39,8 @@ class TensorFlowStep:
             with tf.control_dependencies([g for g in gradients if g is not None]):
                 x = tf.nest.map_structure(tf.identity, part)
             with tf.GradientTape() as tape:
-                output = self(x, training=True)  # type: ignore[operator]
-                loss = self._compute_loss(  # type: ignore[attr-defined]
+                output = self(x, training=True)
+                loss = self._compute_loss(
                     x=x, y=y, y_pred=output, sample_weight=weight, training=True
                 )
                 scaled = self.optimizer.scale_loss(loss / self.accumulation)
@@ -56,12 +54,22 @@ class TensorFlowStep:
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Keras's, with metrics that many machines can reduce."""
         clips, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-        output = self(clips, training=False)  # type: ignore[operator]
-        loss = self._compute_loss(  # type: ignore[attr-defined]
+        output = self(clips, training=False)
+        loss = self._compute_loss(
             x=clips, y=labels, y_pred=output, sample_weight=weights, training=False
         )
         self._track([loss], clips)
         return self._results(clips, labels, output, weights)
+
+    def run_in_training(self, clips: Any) -> None:
+        """Runs the network on all devices as in training, for its batch statistics alone."""
+        if self._statistics_function is None:
+            self._statistics_function = tf.function(
+                lambda batch: self.distribute_strategy.run(
+                    lambda part: self.network(part, training=True), args=(batch,)
+                )
+            )
+        self._statistics_function(clips)
 
     def _apply(self, gradients: list[Any], variables: list[Any]) -> None:
         inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
@@ -77,10 +85,10 @@ class TensorFlowStep:
         # Keras scales the loss for the sum over devices; what is tracked is the mean.
         mean = tf.add_n(losses) / len(losses) * replicas
         count = tf.shape(tf.nest.flatten(clips)[0])[0]
-        self._loss_tracker.update_state(mean, sample_weight=count)  # type: ignore[attr-defined]
+        self._loss_tracker.update_state(mean, sample_weight=count)
 
     def _results(self, clips: Any, labels: Any, outputs: Any, weights: Any) -> dict[str, tf.Tensor]:
-        results = self.compute_metrics(clips, labels, outputs, weights)  # type: ignore[attr-defined]
+        results = self.compute_metrics(clips, labels, outputs, weights)
         if not isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
             return results
         # Keras reduces over axis 0 there, which a scalar lacks.
@@ -88,7 +96,7 @@ class TensorFlowStep:
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Keras's, with one device's batch for a batch: reducing it fails on many machines."""
-        if self._compile_metrics is None or self._compile_metrics.built:  # type: ignore[attr-defined]
+        if self._compile_metrics is None or self._compile_metrics.built:
             return
         if iterator is not None:
             _, _, batches = next(iter(iterator))
@@ -97,7 +105,7 @@ class TensorFlowStep:
             lambda value: self.distribute_strategy.experimental_local_results(value)[0], data_batch
         )
         with self.distribute_strategy.scope():
-            self._symbolic_build(data_batch=first)  # type: ignore[attr-defined]
+            self._symbolic_build(data_batch=first)
 
 
 def _parts(batch: Any, count: int) -> list[Any]:

@@ -8,34 +8,28 @@ import keras
 import numpy as np
 
 
-def average_of_weights(optimizer: keras.optimizers.Optimizer) -> dict[str, np.ndarray]:
-    """Returns the averaged values of the trained weights.
+def average_of_weights(optimizer: keras.optimizers.Optimizer) -> list[tuple[Any, np.ndarray]]:
+    """Returns the trained weights, each with its average.
 
     Args:
         optimizer: a built Keras optimizer.
 
     Returns:
-        Dict of arrays by the path of the weight; empty without `use_ema`, and before the
-        first step.
+        Pairs of variable and array; none without `use_ema`, and before the first step.
+
+    Example:
+
+    ```python
+    for variable, average in average_of_weights(learner.optimizer):
+        variable.assign(average)
+    ```
     """
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     if not inner.use_ema or int(keras.ops.convert_to_numpy(inner.iterations)) == 0:
-        return {}
+        return []
     pairs = zip(inner._trainable_variables, inner._model_variables_moving_average, strict=True)
-    return {
-        variable.path: keras.ops.convert_to_numpy(average)
+    return [
+        (variable, keras.ops.convert_to_numpy(average))
         for variable, average in pairs
         if average is not None
-    }
-
-
-def read_variables(variables: list[Any]) -> dict[str, np.ndarray]:
-    """Returns the values of Keras variables by their paths."""
-    return {variable.path: keras.ops.convert_to_numpy(variable) for variable in variables}
-
-
-def assign_variables(variables: list[Any], values: dict[str, np.ndarray]) -> None:
-    """Assigns those values whose paths the variables have."""
-    for variable in variables:
-        if variable.path in values:
-            variable.assign(values[variable.path])
+    ]

@@ -1,0 +1,78 @@
+"""Cross-entropy with smoothed labels and weighted classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_t3d")
+class CrossEntropy(keras.losses.Loss):
+    """Cross-entropy of logits with class ids, or with shares of classes as mixing gives them.
+
+    ```
+    target = (1 - smoothing) * label + smoothing / classes
+    loss   = weight(label) * -sum(target * log_softmax(logits))
+    ```
+
+    A mixed label has the mean of its classes' weights. Unlike `class_weight` of `fit`, the
+    weights leave the metrics alone.
+
+    Args:
+        label_smoothing: float from 0 and below 1. Defaults to `0.0`.
+        class_weights: floats from 0, one a class. Defaults to `None`, 1 for all.
+        **kwargs: `name`, `reduction` and `dtype`, as for any Keras loss.
+
+    Raises:
+        ValueError: if a value is out of its range.
+
+    Example:
+
+    ```python
+    CrossEntropy(label_smoothing=0.1)(np.array([2]), np.zeros((1, 5)))  # log(5) = 1.609
+    ```
+
+    Reference:
+        Szegedy et al., "Rethinking the Inception Architecture", 2016 (label smoothing).
+    """
+
+    def __init__(
+        self,
+        label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(
+                "CrossEntropy: `label_smoothing` must be from 0 and below 1, for example 0.1. "
+                f"Received: label_smoothing={label_smoothing!r}"
+            )
+        if class_weights is not None and min(class_weights) < 0:
+            raise ValueError(
+                "CrossEntropy: `class_weights` must be at least 0. "
+                f"Received: class_weights={class_weights!r}"
+            )
+        self.label_smoothing = label_smoothing
+        self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        logits = ops.cast(y_pred, "float32")
+        classes = logits.shape[-1]
+        if len(y_true.shape) < len(logits.shape):
+            y_true = ops.one_hot(ops.cast(y_true, "int32"), classes, dtype="float32")
+        target = y_true * (1.0 - self.label_smoothing) + self.label_smoothing / classes
+        loss = -ops.sum(target * ops.log_softmax(logits), axis=-1)
+        if self.class_weights is None:
+            return loss
+        return loss * ops.sum(y_true * ops.convert_to_tensor(self.class_weights), axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "label_smoothing": self.label_smoothing,
+            "class_weights": self.class_weights,
+        }

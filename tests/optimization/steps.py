@@ -1,0 +1,107 @@
+"""Trains a few steps on some devices; run by tests in a process of its own.
+
+`python -m tests.optimization.steps DEVICES OUT '{"accumulation": 2}'` with either backend.
+Devices of a process can be divided only before it uses them, and a process that has run one
+program of collective operations cannot run another on the same devices.
+"""
+
+import json
+import sys
+
+import numpy as np
+
+BATCH, STEPS = 8, 4
+
+
+def main(devices, out, case):
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        two = [tf.config.LogicalDeviceConfiguration()] * devices
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, two)
+        scope = tf.distribute.MirroredStrategy([f"CPU:{n}" for n in range(devices)]).scope
+    else:
+        import contextlib
+
+        scope = contextlib.nullcontext
+        if devices > 1:
+            keras.distribution.set_distribution(keras.distribution.DataParallel())
+    import keras_t3d
+    from keras_t3d.optimization import (
+        CrossEntropy,
+        Learner,
+        make_optimizer,
+        synchronize_batch_norms,
+    )
+
+    keras.utils.set_random_seed(0)
+    name, options = case.get("optimizer", ("SGD", {"momentum": 0.9, "nesterov": True}))
+    with scope():
+        network = keras_t3d.models.create(
+            "t3d_tiny",
+            input_shape=(4, 16, 16, 3),
+            num_classes=3,
+            dtype=case.get("dtype", "float32"),
+            block_layers=[1, 1],
+            growth_rate=4,
+            stem_filters=8,
+            transition_filters=4,
+        )
+        synchronize_batch_norms(network)
+        for index, kernel in enumerate(v for v in network.weights if len(v.shape) > 1):
+            rng = np.random.default_rng(index)  # the same on every backend
+            kernel.assign(rng.normal(0, np.prod(kernel.shape[:-1]) ** -0.5, kernel.shape))
+        learner = Learner(network, case.get("accumulation", 1))
+        optimizer = make_optimizer(
+            name,
+            0.05,
+            decays=lambda v: len(v.shape) > 1,
+            rate_of=lambda v: 0.5 if "stem" in v.path else 1.0,
+            **options,
+        )
+        if case.get("dtype") == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        learner.compile(optimizer, CrossEntropy(0.1), weighted_metrics=["accuracy"])
+    rng = np.random.default_rng(0)
+    clips = rng.integers(0, 256, (2 * BATCH, 4, 16, 16, 3)).astype("uint8")
+    labels = rng.integers(0, 3, 2 * BATCH)
+    weights = np.array([1.0] * 13 + [0.0] * 3, "float32")
+    if case.get("overflow"):  # where half of a batch has a gradient that float16 cannot hold
+        weights[4:8] = 1e30
+    history = learner.fit(
+        batches((clips, labels, weights) if case.get("overflow") else (clips, labels)),
+        epochs=2,
+        steps_per_epoch=STEPS // 2,
+        validation_data=batches((clips, labels, weights)),
+        validation_steps=2,
+        shuffle=False,
+        verbose=0,
+    ).history
+    arrays = {f"w{n}": keras.ops.convert_to_numpy(v) for n, v in enumerate(network.weights)}
+    assert learner.data_wait > 0
+    np.savez(out, history=json.dumps(history), **arrays)
+
+
+def batches(arrays):
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.data.Dataset.from_tensor_slices(arrays).batch(BATCH).repeat()
+
+    class Batches(keras.utils.PyDataset):
+        num_batches = None
+
+        def __getitem__(self, index):
+            start = index * BATCH % len(arrays[0])
+            return tuple(array[start : start + BATCH] for array in arrays)
+
+    return Batches()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]))

@@ -1,0 +1,155 @@
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_t3d
+from keras_t3d.optimization import Learner, make_optimizer
+
+TINY = {"block_layers": [1, 1], "growth_rate": 4, "stem_filters": 8, "transition_filters": 4}
+
+
+def train(tmp_path, devices, case, backend="tensorflow"):
+    """Runs `steps.py`; returns history and weights."""
+    out = tmp_path / f"{backend}-{devices}.npz"
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.optimization.steps",
+            str(devices),
+            str(out),
+            json.dumps(case),
+        ],
+        env={**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": flags},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    with np.load(out) as content:
+        history = json.loads(str(content["history"]))
+        return history, [content[f"w{n}"] for n in range(len(content.files) - 1)]
+
+
+def assert_same(one, two, tolerance):
+    for key, values in one[0].items():
+        np.testing.assert_allclose(two[0][key], values, rtol=tolerance, atol=tolerance, err_msg=key)
+    for a, b in zip(one[1], two[1], strict=True):
+        assert np.isfinite(a).all()
+        np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance)
+
+
+CASES = {
+    "sgd": ({"optimizer": ["SGD", {"momentum": 0.9, "l2": 0.01, "global_clipnorm": 0.1}]}, 1e-5),
+    # Adam divides by the gradient's size: a large epsilon, or rounding decides for tiny ones.
+    "adamw": (
+        {
+            "optimizer": [
+                "AdamW",
+                {"weight_decay": 0.01, "epsilon": 1e-3, "clipvalue": 1e-3, "use_ema": True},
+            ]
+        },
+        1e-5,
+    ),
+    "accumulation": ({"accumulation": 2, "optimizer": ["SGD", {"clipnorm": 0.05}]}, 1e-5),
+    "float16": ({"dtype": "mixed_float16", "optimizer": ["SGD", {"global_clipnorm": 0.1}]}, 2e-3),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_devices_are_one(tmp_path, name):
+    case, tolerance = CASES[name]
+    assert_same(train(tmp_path, 1, case), train(tmp_path, 2, case), tolerance)
+
+
+def test_devices_agree_on_a_gradient_that_overflows(tmp_path):
+    """Where only the first device's part overflows, Keras alone lets the other one step."""
+    case = {"dtype": "mixed_float16", "overflow": True}
+    one, two = train(tmp_path, 1, case), train(tmp_path, 2, case)
+    for a, b in zip(one[1], two[1], strict=True):
+        assert np.isfinite(a).all()
+        assert np.isfinite(b).all()
+
+
+def test_jax_spreads_a_batch_over_devices(tmp_path):
+    pytest.importorskip("jax")
+    case = {"accumulation": 2, "optimizer": ["SGD", {"momentum": 0.9, "global_clipnorm": 0.1}]}
+    two = train(tmp_path, 2, case, "jax")
+    assert_same(train(tmp_path, 1, case, "jax"), two, 1e-5)
+    history, weights = train(tmp_path, 1, case)
+    assert two[0]["loss"] == pytest.approx(history["loss"], rel=1e-4)
+    for a, b in zip(weights, two[1], strict=True):
+        np.testing.assert_allclose(b, a, atol=1e-4)
+
+
+def tiny():
+    return keras_t3d.models.create("t3d_tiny", input_shape=(4, 16, 16, 3), num_classes=3, **TINY)
+
+
+class TestAccumulation:
+    """Without batch norm in training mode, parts give the whole batch's gradient."""
+
+    def stepped(self, accumulation):
+        keras.utils.set_random_seed(0)
+        network = tiny()
+        for layer in network._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+        learner = Learner(network, accumulation)
+        learner.compile(
+            make_optimizer("SGD", 0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        )
+        clips = np.random.default_rng(0).integers(0, 256, (8, 4, 16, 16, 3)).astype("uint8")
+        loss = learner.train_on_batch(clips, np.arange(8) % 3)
+        return float(loss), [w.numpy() for w in network.weights], learner
+
+    def test_parts_are_the_whole(self):
+        loss, weights, whole = self.stepped(1)
+        parts_loss, parts_weights, parts = self.stepped(4)
+        assert parts_loss == pytest.approx(loss, rel=1e-6)
+        for a, b in zip(weights, parts_weights, strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-7)
+        assert int(whole.optimizer.iterations) == int(parts.optimizer.iterations) == 1
+
+    def test_outputs_meet_their_labels_again(self):
+        learner = Learner(tiny(), 2)
+        learner.compile(
+            make_optimizer("SGD", 1e-9),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+        clips = np.random.default_rng(0).integers(0, 256, (6, 4, 16, 16, 3)).astype("uint8")
+        # What each clip's own part makes of it, since batch norm sees the parts.
+        predicted = np.empty(6, int)
+        for part in (slice(0, 6, 2), slice(1, 6, 2)):
+            logits = learner.network(clips[part], training=True)
+            predicted[part] = np.argmax(logits, -1)
+        assert learner.train_on_batch(clips, predicted)[1] == 1.0
+
+
+def test_the_network_is_saved_as_it_is(tmp_path):
+    network = tiny()
+    learner = Learner(network)
+    learner.compile(make_optimizer("SGD", 0.1), "mse")
+    network.save(tmp_path / "a.keras")
+    again = keras.saving.load_model(tmp_path / "a.keras")
+    assert type(again) is type(network)
+    assert not again.compiled
+
+
+@pytest.mark.parametrize("accumulation", [0, 1.5, True])
+def test_wrong_parts_are_refused(accumulation):
+    with pytest.raises(ValueError, match="accumulation"):
+        Learner(tiny(), accumulation)
+
+
+def test_an_unbuilt_network_is_refused():
+    with pytest.raises(ValueError, match="built"):
+        Learner(keras.Sequential([keras.layers.Dense(2)]))
