@@ -3,6 +3,7 @@
 ```
 python benchmarks/pipeline.py --videos FOLDER              # <class>/<video>, or generated without
 python benchmarks/pipeline.py --videos FOLDER --seconds 12 # videos of that length, joined from them
+python benchmarks/pipeline.py --seconds 12 --max-seconds 4 # the same in records of 4 seconds
 ```
 
 All give the same thing: batches of 16 random consecutive frames of random videos, a corner or
@@ -51,6 +52,9 @@ def main() -> None:
     parser.add_argument("--videos", type=pathlib.Path, help="folder of <class>/<video>")
     parser.add_argument("--limit", type=int, default=300, help="videos to use at most")
     parser.add_argument("--seconds", type=float, help="join videos to at least this length")
+    parser.add_argument(
+        "--max-seconds", type=float, default=30.0, help="cut longer videos into such records"
+    )
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="a few videos, one repeat")
     arguments = parser.parse_args()
@@ -61,7 +65,7 @@ def main() -> None:
         paths = _videos(arguments.videos, arguments.limit, folder)
         if arguments.seconds:
             paths = _joined(paths, arguments.seconds, folder)
-        result = _measure(paths, _shards(paths, folder), arguments)
+        result = _measure(paths, _shards(paths, arguments.max_seconds, folder), arguments)
     print(json.dumps(result))
 
 
@@ -89,6 +93,7 @@ def _measure(paths: list[str], shards: str, arguments: argparse.Namespace) -> di
     loaders = [value for name, value in medians.items() if name.startswith("torch_")]
     return {
         "videos": len(paths),
+        "max_seconds": arguments.max_seconds,
         "cores": _CORES,
         "clips_per_second": {name: round(value, 1) for name, value in medians.items()},
         "unavailable": unavailable,
@@ -139,12 +144,12 @@ def _joined(paths: list[str], seconds: float, scratch: pathlib.Path) -> list[str
     return joined
 
 
-def _shards(paths: list[str], scratch: pathlib.Path) -> str:
+def _shards(paths: list[str], max_seconds: float, scratch: pathlib.Path) -> str:
     from keras_t3d.data import convert
 
     rows = [f'"{path}",{"ab"[index % 2]},train' for index, path in enumerate(paths)]
     (scratch / "list.csv").write_text("\n".join(["path,label,split", *rows]))
-    convert(scratch / "list.csv", scratch / "shards", "csv")
+    convert(scratch / "list.csv", scratch / "shards", "csv", max_seconds=max_seconds)
     return str(scratch / "shards")
 
 

@@ -123,9 +123,9 @@ def convert_with_beam(
         )
         made_folder = not os.path.exists(out)
         folder = BeamFolder(out if in_bucket else os.path.abspath(out))
-        folder.enter(plan.fingerprint())
         if not in_bucket:
             check_space(plan)
+        folder.enter(plan.fingerprint())
         finished = folder.summaries()
         pending = [shard for shard in plan.shards if shard.name not in finished]
         if pending:

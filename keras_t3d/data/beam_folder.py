@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from apache_beam.io.filesystems import FileSystems
 
-from keras_t3d.data.conversion_folder import STATE, check_start
+from keras_t3d.data.conversion_folder import FINGERPRINT, STATE, check_start, summary_file
 
 _READERS = 16  # a bucket answers slowly, but many at once
 
@@ -48,14 +48,14 @@ class BeamFolder:
         """
         names = self._names("")
         started = None
-        if "fingerprint" in self._names(STATE):
-            started = self._read(f"{STATE}/fingerprint").decode()
+        if os.path.basename(FINGERPRINT) in self._names(STATE):
+            started = self._read(FINGERPRINT).decode()
         check_start(self.out, names, started, fingerprint)
         for name in names:
             if name.startswith(".part-"):
                 self._delete(name)
         if started is None:
-            self.write(f"{STATE}/fingerprint", io.BytesIO(fingerprint.encode()))
+            self.write(FINGERPRINT, io.BytesIO(fingerprint.encode()))
 
     def leave(self) -> None:
         """Removes the state: the conversion is finished."""
@@ -92,17 +92,15 @@ class BeamFolder:
     def summaries(self) -> dict[str, dict[str, Any]]:
         """What each finished shard holds, by its name."""
         names = [name for name in self._names(STATE) if name.endswith(".tfrecord.json")]
+        shards = [name.removesuffix(".json") for name in names]
         with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
-            texts = pool.map(self._read, (f"{STATE}/{name}" for name in names))
-            return {
-                name.removesuffix(".json"): json.loads(text)
-                for name, text in zip(names, texts, strict=True)
-            }
+            texts = pool.map(self._read, map(summary_file, shards))
+            return {name: json.loads(text) for name, text in zip(shards, texts, strict=True)}
 
     def keep_summary(self, summary: dict[str, Any]) -> None:
         """Says that a shard is finished; it lies in the folder."""
         text = json.dumps(summary).encode()
-        self.write(f"{STATE}/{summary['name']}.json", io.BytesIO(text))
+        self.write(summary_file(summary["name"]), io.BytesIO(text))
 
     def _names(self, name: str) -> set[str]:
         """What lies in the folder, or in one of its folders."""

@@ -116,18 +116,38 @@ class WriteShard(beam.DoFn):
 
 
 def _on_this_disk(path: str, folder: str) -> str:
-    """Fetches a video that lies in a bucket; gives where it can be read."""
+    """Fetches a video that lies in a bucket; gives where it can be read.
+
+    One that is gone is not there either: its decoder rejects it, as that of the local runner.
+    """
     if not is_in_bucket(path):
         if not os.path.exists(path):
-            raise ConversionError(
-                f"The worker {socket.gethostname()} does not see {path}: the videos must lie at "
-                "the same path on all workers, or in a bucket"
-            )
+            _check_seen(path)
         return path
     copy = os.path.join(folder, path.rpartition("/")[2])
+    if not FileSystems.exists(path):
+        _check_seen(path)
+        return copy
     with FileSystems.open(path, compression_type="uncompressed") as video, open(copy, "wb") as file:
         shutil.copyfileobj(video, file, 2**20)
     return copy
+
+
+def _check_seen(path: str) -> None:
+    """Raises a ConversionError where no other video lies where one that is absent should.
+
+    Then it is the worker that does not see the videos, and none of them is a reject for that.
+    """
+    folder = path.rpartition("/")[0]
+    if is_in_bucket(path):
+        seen = bool(FileSystems.match([f"{folder}/*"], [1])[0].metadata_list)
+    else:
+        seen = os.path.isdir(folder) and bool(os.listdir(folder))
+    if not seen:
+        raise ConversionError(
+            f"The worker {socket.gethostname()} does not see {path}, nor anything beside it: the "
+            "videos must lie at the same path on all workers, or in a bucket"
+        )
 
 
 def _write_in_order(

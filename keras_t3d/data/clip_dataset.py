@@ -28,7 +28,8 @@ from keras_t3d.data.sampling import (
     random_clip,
     segment_clip,
 )
-from keras_t3d.data.shards.damage import check_local, label_mismatch, split_records
+from keras_t3d.data.shards.damage import check_local, damaged_shard, split_records
+from keras_t3d.data.shards.labels import check_label
 from keras_t3d.data.shards.record import StoredVideo, stored_video
 from keras_t3d.data.shards.record_file import RecordError, read_record, record_offsets
 from keras_t3d.data.shards.shard_set import ShardSet
@@ -244,14 +245,8 @@ class ClipDataset(keras.utils.PyDataset):
             with open(path, "rb") as file:
                 video = stored_video(read_record(file, offset))
         except ValueError as error:
-            raise ValueError(
-                f"Damaged shard: {path}, record {record}: {error}. Restore the file, convert the "
-                "videos again, or leave damaged records out with on_damage='skip'."
-            ) from None
-        names = self._shards.class_names
-        known = 0 <= video.label_index < len(names)
-        if not known or video.label not in ("", names[video.label_index]):
-            raise ValueError(label_mismatch(self._shards))
+            raise damaged_shard(f"{path}, record {record}: {error}") from None
+        check_label(self._shards, video, path)
         return video
 
     def _random_clip(self, video: StoredVideo, draws: ClipDraws) -> np.ndarray:
@@ -280,10 +275,7 @@ def _all_offsets(path: str) -> np.ndarray:
     try:
         return record_offsets(path)
     except RecordError as error:
-        raise ValueError(
-            f"Damaged shard: {error}. Restore the file, convert the videos again, or leave "
-            "damaged records out with on_damage='skip'."
-        ) from None
+        raise damaged_shard(str(error)) from None
 
 
 def _one_by_one(spec: ClipSpec) -> ClipSpec:

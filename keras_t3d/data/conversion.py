@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import os
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from keras_t3d.data.conversion_folder import ConversionFolder
@@ -18,10 +18,9 @@ from keras_t3d.data.isolation import IsolatedDecoder, check_time_limit, disk_ful
 from keras_t3d.data.shards.plan import PlannedShard
 from keras_t3d.data.sources.listing import VideoEntry
 from keras_t3d.data.video_records import Outcome
+from keras_t3d.progress import Progress
 
 _AHEAD = 16  # videos a worker, at most, that wait for the shard before theirs
-
-Progress = Callable[[int, int], None]  # called with (videos done, videos in all)
 
 
 def convert(

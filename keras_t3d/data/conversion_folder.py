@@ -23,6 +23,7 @@ from keras_t3d.data.shards.shard_set import MANIFEST, checksum
 from keras_t3d.data.video_records import Outcome
 
 STATE = ".conversion"
+FINGERPRINT = f"{STATE}/fingerprint"
 
 
 class ConversionFolder:
@@ -53,7 +54,7 @@ class ConversionFolder:
         """
         out = self.out
         names = [path.name for path in out.iterdir()] if out.exists() else []
-        path = self._state / "fingerprint"
+        path = out / FINGERPRINT
         started = path.read_text() if path.is_file() else None
         check_start(out, names, started, fingerprint)
         if started is None:
@@ -109,7 +110,7 @@ class ConversionFolder:
 
     def summary(self, shard: PlannedShard) -> dict[str, Any] | None:
         """What a finished shard holds; None if it is unfinished."""
-        path = self._state / f"{shard.name}.json"
+        path = self.out / summary_file(shard.name)
         return json.loads(path.read_text()) if path.is_file() else None
 
     def write_shard(self, shard: PlannedShard) -> dict[str, Any]:
@@ -122,7 +123,7 @@ class ConversionFolder:
                     with self.records_path(place).open("rb") as records:
                         shutil.copyfileobj(records, file, 2**20)
         summary = summarize_shard(path, shard, list(outcomes.values()))
-        write_text(self._state / f"{shard.name}.json", json.dumps(summary))
+        write_text(self.out / summary_file(shard.name), json.dumps(summary))
         self.drop_videos(shard)
         return summary
 
@@ -131,6 +132,11 @@ class ConversionFolder:
         for place in self.places(shard):
             self.records_path(place).unlink(missing_ok=True)
             (self._state / f"{place:07d}.json").unlink(missing_ok=True)
+
+
+def summary_file(shard: str) -> str:
+    """Returns where, in the folder, the summary of a finished shard lies."""
+    return f"{STATE}/{shard}.json"
 
 
 def check_start(

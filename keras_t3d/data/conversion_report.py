@@ -30,7 +30,7 @@ class ConversionReport:
             as many times as it has parts.
         rejects: Reject. Listed videos that gave no record.
         damaged: dicts of `video` and `reason`. Videos in the shards with the
-            frames that decoded, fewer than their file promises.
+            frames that decoded, fewer than their file promises or their span asks for.
         cut: dict of str to int. Videos longer than a record, and their parts.
         bytes: int. Size of all shards.
     """

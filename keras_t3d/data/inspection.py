@@ -10,17 +10,18 @@ import os
 import pathlib
 import random
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from keras_t3d.atomic import written_beside
 from keras_t3d.data.shards.damage import check_local
+from keras_t3d.data.shards.labels import check_label
 from keras_t3d.data.shards.record import StoredVideo, stored_video
 from keras_t3d.data.shards.record_file import read_record, record_offsets
 from keras_t3d.data.shards.shard_set import ShardSet
-
-Progress = Callable[[int, int], None]  # called with (videos done, videos in all)
+from keras_t3d.data.sources.listing import SPLITS
+from keras_t3d.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +75,8 @@ def summarize(shards: ShardSet, progress: Progress | None = None) -> Summary:
         A Summary.
 
     Raises:
-        ValueError: if a record is damaged; the message names its shard.
+        ValueError: if a record is damaged, or its label is not that of labels.txt; the
+            message names its shard.
 
     Example:
 
@@ -86,9 +88,15 @@ def summarize(shards: ShardSet, progress: Progress | None = None) -> Summary:
     sizes: collections.Counter[tuple[int, int]] = collections.Counter()
     num_frames: list[int] = []
     seconds: list[float] = []
+    videos = {
+        split: dict.fromkeys(shards.class_names, 0)
+        for split in dict.fromkeys((*SPLITS, *shards.splits))
+    }
+    paths = _shard_paths(shards)
     total = sum(shards.num_videos(split) for split in shards.splits)
-    for path in _shard_paths(shards):
+    for split, path in paths:
         for video in _stored_videos(path, record_offsets(path)):
+            videos[split][_class_name(shards, video, path)] += 1
             sizes[video.width, video.height] += 1
             num_frames.append(len(video.frames))
             if video.fps > 0:
@@ -96,19 +104,17 @@ def summarize(shards: ShardSet, progress: Progress | None = None) -> Summary:
             if progress is not None:
                 progress(len(num_frames), total)
     return Summary(
-        videos={
-            split: {name: int(counts["per_class"][name]) for name in shards.class_names}
-            for split, counts in shards.manifest["splits"].items()
-        },
+        videos=videos,
         frame_sizes=dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0]))),
         num_frames=np.array(num_frames, np.int64),
         seconds=np.array(seconds, np.float64),
     )
 
 
-def _shard_paths(shards: ShardSet) -> list[str]:
-    paths = [path for split in shards.splits for path in shards.paths(split)]
-    check_local(paths, "Reading all records")
+def _shard_paths(shards: ShardSet) -> list[tuple[str, str]]:
+    """Split and path of each shard that holds videos."""
+    paths = [(split, path) for split in shards.splits for path in shards.paths(split)]
+    check_local([path for _, path in paths], "Reading all records")
     return paths
 
 
@@ -166,7 +172,8 @@ def contact_sheet(
     """Draws a PNG of the middle frames of some videos, a row a class.
 
     Records are read at random places until each row is full, so that the sheet of a
-    large set takes no longer than that of a small one, but for rare classes.
+    large set takes no longer than that of a small one, but for rare classes. Where no
+    manifest says how many videos a class has, all records are read before.
 
     Args:
         shards: ShardSet.
@@ -196,10 +203,7 @@ def contact_sheet(
             "per_class and most_classes must be at least 1. "
             f"Received: per_class {per_class}, most_classes {most_classes}"
         )
-    splits = shards.manifest["splits"].values()
-    counts = {
-        name: sum(split["per_class"][name] for split in splits) for name in shards.class_names
-    }
+    counts = _videos_of_classes(shards)
     present = [name for name, count in counts.items() if count]
     if not present:
         raise ValueError(f"The shards hold no videos to show. Received: {shards.folder}")
@@ -210,6 +214,15 @@ def contact_sheet(
     return len(present) - len(wanted)
 
 
+def _videos_of_classes(shards: ShardSet) -> dict[str, int]:
+    splits: list[dict[str, int]]
+    if shards.has_manifest:
+        splits = [split["per_class"] for split in shards.manifest["splits"].values()]
+    else:
+        splits = list(summarize(shards).videos.values())
+    return {name: sum(split[name] for split in splits) for name in shards.class_names}
+
+
 def _middle_frames(
     shards: ShardSet, wanted: dict[str, int], chance: random.Random
 ) -> dict[str, list[tuple[str, np.ndarray]]]:
@@ -218,7 +231,7 @@ def _middle_frames(
     missing = sum(wanted.values())
     paths = _shard_paths(shards)
     chance.shuffle(paths)
-    for path in paths:
+    for _, path in paths:
         offsets = record_offsets(path).tolist()
         chance.shuffle(offsets)
         for video in _stored_videos(path, offsets):
@@ -237,11 +250,7 @@ def _middle_frames(
 
 
 def _class_name(shards: ShardSet, video: StoredVideo, path: str) -> str:
-    if not 0 <= video.label_index < len(shards.class_names):
-        raise ValueError(
-            f"A record's label must be from 0 to {len(shards.class_names) - 1}. "
-            f"Received: {video.label_index} for {video.video_id!r} in {path}"
-        )
+    check_label(shards, video, path)
     return shards.class_names[video.label_index]
 
 

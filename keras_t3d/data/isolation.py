@@ -30,9 +30,14 @@ def disk_full_named(folder: pathlib.Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise ConversionError(
-            f"The disk of {folder} is full. Free some space and run again: it goes on."
-        ) from None
+        raise disk_full(folder) from None
+
+
+def disk_full(folder: pathlib.Path) -> ConversionError:
+    """Returns the error of a full disk, which says what to do."""
+    return ConversionError(
+        f"The disk of {folder} is full. Free some space and run again: it goes on."
+    )
 
 
 def check_time_limit(time_limit: float) -> None:
@@ -62,12 +67,22 @@ class IsolatedDecoder:
         self.time_limit = time_limit
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
+        self._starting = threading.Lock()  # no process is started once it is stopped
+        self._answering = threading.Lock()  # who reads its pipes is who closes them
 
     def stop(self) -> None:
-        """Ends the process, from any thread; what it is at then raises a ConversionError."""
-        self._stopped = True
-        if self._process is not None:
-            self._process.kill()
+        """Ends the process, from any thread; what it is at then raises a ConversionError.
+
+        Returns when the process is gone, and its pipes are closed.
+        """
+        with self._starting:
+            self._stopped = True
+            if self._process is not None:
+                self._process.kill()
+        # The kill ends what another thread reads, which then lets go of this lock.
+        with self._answering:
+            if self._process is not None:
+                self._end(self._process)
 
     def write_records(
         self, entry: VideoEntry, label_index: int, options: RecordOptions, path: pathlib.Path
@@ -97,9 +112,8 @@ class IsolatedDecoder:
             return Outcome(reason=f"Its decoder died ({answer['died']})")
         if "hung" in answer:
             return Outcome(reason=f"Gave no further frame for {self.time_limit:g} seconds")
-        with disk_full_named(path.parent):
-            if "disk_full" in answer:
-                raise OSError(errno.ENOSPC, "No space left")
+        if "disk_full" in answer:
+            raise disk_full(path.parent)
         if "failure" in answer:
             raise ConversionError(f"{answer['failure']} (at {entry.video_id})")
         return Outcome(**answer)
@@ -110,9 +124,17 @@ class IsolatedDecoder:
         return answer if answer.get("seconds") else {}
 
     def _answer(self, task: dict[str, Any]) -> dict[str, Any]:
-        if self._stopped:
-            raise ConversionError("The conversion was stopped")
-        process = self._process = self._process or _started()
+        with self._answering:
+            return self._answer_of(self._running(), task)
+
+    def _running(self) -> subprocess.Popen[str]:
+        with self._starting:
+            if self._stopped:
+                raise ConversionError("The conversion was stopped")
+            self._process = self._process or _started()
+            return self._process
+
+    def _answer_of(self, process: subprocess.Popen[str], task: dict[str, Any]) -> dict[str, Any]:
         hung = threading.Event()
 
         def give_up() -> None:
@@ -124,8 +146,10 @@ class IsolatedDecoder:
             while True:
                 timer = threading.Timer(self.time_limit, give_up)
                 timer.start()
-                line = process.stdout.readline()  # type: ignore[union-attr]
-                timer.cancel()
+                try:
+                    line = process.stdout.readline()  # type: ignore[union-attr]
+                finally:
+                    timer.cancel()
                 if not line.endswith("\n"):  # it ended, perhaps within a word
                     break
                 answer = json.loads(line)
@@ -133,12 +157,17 @@ class IsolatedDecoder:
                     return answer
         except BrokenPipeError:
             pass
-        process.communicate()  # waits for it, and closes its pipes
-        self._process = None
-        status = process.returncode
+        status = self._end(process)
         if hung.is_set():
             return {"hung": True}
         return {"died": f"signal {-status}" if status < 0 else f"exit status {status}"}
+
+    def _end(self, process: subprocess.Popen[str]) -> int:
+        """Waits for a process that is dying and closes its pipes; gives its exit status."""
+        process.communicate()
+        with self._starting:
+            self._process = None
+        return process.returncode
 
 
 def _started() -> subprocess.Popen[str]:

@@ -33,7 +33,9 @@ def mix(
         `(batch, num_classes)` that add up to 1: one-hot where nothing is mixed.
 
     Raises:
-        ValueError: if `num_classes`, the clips or the labels are not as above.
+        ValueError: if `num_classes`, the clips or the labels are not as above, or one
+            clip, which has no partner, is to be mixed. A batch whose size is known only
+            when it comes stays as it is where it has one clip.
         tf.errors.InvalidArgumentError: if a label is not in `0..num_classes - 1`.
 
     Example:
@@ -49,6 +51,12 @@ def mix(
         soft_labels = tf.one_hot(labels, num_classes, dtype=tf.float32)
     if not augmentation.mixup and not augmentation.cutmix:
         return clips, soft_labels
+    if clips.shape[0] == 1:
+        raise ValueError(
+            "Augmentation: `mixup` and `cutmix` mix each clip with another one of its batch, so a "
+            "batch (of one worker, where several share it) must have at least 2 clips, for "
+            "example batch_size=8. Received: a batch of 1 clip"
+        )
 
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
     if augmentation.mixup and augmentation.cutmix:

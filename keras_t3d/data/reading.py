@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_t3d.data.shards import record as fields
-from keras_t3d.data.shards.damage import SplitRecords, label_mismatch
+from keras_t3d.data.shards.damage import SplitRecords
+from keras_t3d.data.shards.labels import is_label_tensorflow, label_mismatch
 from keras_t3d.data.shards.record_file import read_record
 from keras_t3d.data.shards.record_tensors import parse_record
 from keras_t3d.data.shards.shard_cache import ShardCache
@@ -65,20 +66,13 @@ def records_in_order(
 
 
 def checked_record(shards: ShardSet) -> Callable[[tf.Tensor], Record]:
-    """Returns `parse_record`, refusing a label that labels.txt does not have at its id.
-
-    A record without a name of its class is taken by its id.
-    """
-    names = tf.constant(list(shards.class_names))
+    """Returns `parse_record`, refusing a label that labels.txt does not have at its id."""
     message = label_mismatch(shards)
 
     def parse(serialized: tf.Tensor) -> Record:
         record = parse_record(serialized)
-        index, text = record[fields.LABEL_INDEX], record[fields.LABEL_TEXT]
-        known = tf.logical_and(index >= 0, index < len(shards.class_names))
-        name = names[tf.where(known, index, 0)]
-        same = tf.logical_or(tf.equal(name, text), tf.equal(text, ""))
-        with tf.control_dependencies([tf.debugging.Assert(tf.logical_and(known, same), [message])]):
+        right = is_label_tensorflow(shards, record[fields.LABEL_INDEX], record[fields.LABEL_TEXT])
+        with tf.control_dependencies([tf.debugging.Assert(right, [message])]):
             return {key: tf.identity(value) for key, value in record.items()}
 
     return parse

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
@@ -20,6 +21,8 @@ _OPTIONS: dict[str, Any] = (
 
 _HIGHEST_FPS = 1000.0  # some headers give the clock's rate instead
 _SAME_TIME = 1e-4  # seconds: times are stored as fractions
+_USUAL_FPS = 25.0  # of files that do not say theirs
+_ROUNDED = 0.5  # seconds by which lists may round the end of a video up
 
 
 class VideoError(ValueError):
@@ -33,8 +36,8 @@ class Video:
     Attributes:
         frames: uint8 array of shape (frames, height, width, 3), RGB, upright.
         fps: float. Mean frames per second; 0.0 where the file does not say.
-        damage: str or None. What stopped the decoder before the file's end, or
-            that fewer frames came than the file's header promises.
+        damage: str or None. What stopped the decoder before the file's end, or that
+            fewer frames came than the file's header promises, or than a span asks for.
     """
 
     frames: np.ndarray
@@ -88,6 +91,8 @@ class VideoReader:
         self.start = start
         self.end = end
         self.damage: str | None = None
+        self._first, self._last = start or 0.0, math.inf if end is None else end
+        self._shown_until = math.inf  # seconds; where the frames ended before their span did
         if not os.path.isfile(self.path):
             what = "a folder, not a video" if os.path.isdir(self.path) else "no such file"
             raise VideoError(f"Expected the path of a local video file ({what}): {self.path}")
@@ -176,13 +181,25 @@ class VideoReader:
             span = "" if self._is_whole else f" from second {self.start or 0} to {self.end}"
             cause = self.damage or f"it holds none{span}"
             raise VideoError(f"No frame could be decoded ({cause}): {self.path}")
-        promised = self._stream.frames
-        if self.damage is None and self._is_whole and promised > decoded:
-            self.damage = f"header says {promised} frames, {decoded} decode"
+        if self.damage is None:
+            self.damage = self._missing(decoded)
 
     @property
     def _is_whole(self) -> bool:
         return self.start is None and self.end is None
+
+    def _missing(self, decoded: int) -> str | None:
+        """What a file without errors does not hold, though its header or the span says so."""
+        promised, until = self._stream.frames, self._shown_until
+        if self._is_whole:
+            if promised > decoded:
+                return f"header says {promised} frames, {decoded} decode"
+        elif self.fps and min(promised / self.fps, self._last) > until + 1.5 / self.fps:
+            # By the number of frames: FFmpeg shortens the length of a file that is cut short.
+            return f"header says {promised / self.fps:.2f} seconds, frames end at {until:.2f}"
+        elif self.end is not None and self.end > until + _ROUNDED:
+            return f"the span ends at {self.end:g} seconds, frames end at {until:.2f}"
+        return None
 
     def _frames_of_span(self) -> Iterator[av.VideoFrame]:
         if self._is_whole:
@@ -190,20 +207,23 @@ class VideoReader:
                 yield frame
                 self._frame_decoded()
             return
-        first, last = self.start or 0.0, float("inf") if self.end is None else self.end
-        origin = float((self._stream.start_time or 0) * self._stream.time_base)
-        if first > 0:
+        base, fps = self._stream.time_base, self.fps or _USUAL_FPS
+        origin = float((self._stream.start_time or 0) * base)
+        if self._first > 0:
             # To the key frame before; two seconds early, as some files are off by a little.
-            seconds = max(first - 2.0, 0.0) + origin
-            self._container.seek(int(seconds / self._stream.time_base), stream=self._stream)
+            seconds = max(self._first - 2.0, 0.0) + origin
+            self._container.seek(int(seconds / base), stream=self._stream)
+        until = 0.0
         for index, frame in enumerate(self._container.decode(self._stream)):
             # A file without times cannot be sought in: its frames are counted.
-            time = index / (self.fps or 25.0) if frame.time is None else frame.time - origin
-            if time >= last - _SAME_TIME:
+            time = index / fps if frame.time is None else frame.time - origin
+            if time >= self._last - _SAME_TIME:
                 return
-            if time >= first - _SAME_TIME:
+            if time >= self._first - _SAME_TIME:
                 yield frame
+            until = max(until, time + max(float((frame.duration or 0) * base), 1 / fps))
             self._frame_decoded()
+        self._shown_until = until
 
     def _pixels(self, frame: av.VideoFrame) -> np.ndarray:
         width, height = self._size

@@ -35,7 +35,7 @@ class Outcome:
 
     Attributes:
         records: int. Records written: none where the video is rejected.
-        damage: str or None. Why fewer frames came than the file promises.
+        damage: str or None. Why fewer frames came than the file promises, or its span asks for.
         reason: str or None. Why the video is rejected.
     """
 

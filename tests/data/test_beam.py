@@ -300,6 +300,46 @@ def test_videos_that_the_workers_do_not_see_are_no_rejects(some_videos, tmp_path
 
 
 @needs_beam
+@pytest.mark.parametrize("there", ["mount", "box://gone"])
+def test_a_video_that_is_gone_is_a_reject(there, some_videos, bucket, tmp_path):
+    """As in the local runner, whose decoder says so."""
+    place = bucket.root / "gone" if there.startswith("box:") else tmp_path / "mount"
+    shutil.copytree(some_videos, place)
+    first, *_ = sorted((place / "test" / "bright").iterdir())
+    first.unlink()
+    at = there if there.startswith("box:") else str(place)
+    report = beam_convert(some_videos, tmp_path / "out", videos_at=at)
+    assert report.videos["test"] == 7
+    assert {(reject.source, reject.stage): reject.reason for reject in report.rejects} == {
+        (f"test/bright/{first.name}", "decode"): (
+            "Expected the path of a local video file (no such file)"
+        ),
+        ("test/dark/empty.mp4", "decode"): report.rejects[-1].reason,
+    }
+
+
+@needs_beam
+@pytest.mark.parametrize("there", ["mount", "box://nothing"])
+def test_a_folder_without_any_video_is_one_that_the_workers_do_not_see(
+    there, some_videos, bucket, tmp_path
+):
+    for label in ("bright", "dark"):
+        (tmp_path / "mount" / "test" / label).mkdir(parents=True)  # nothing is mounted there
+    at = there if there.startswith("box:") else str(tmp_path / "mount")
+    with pytest.raises(ConversionError, match="does not see"):
+        beam_convert(some_videos, tmp_path / "out", videos_at=at)
+    assert not list((tmp_path / "out").glob("*.tfrecord"))
+
+
+@needs_beam
+def test_a_disk_without_space_is_seen_before(some_videos, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 1000))
+    with pytest.raises(ValueError, match="will take about"):
+        beam_convert(some_videos, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@needs_beam
 def test_videos_elsewhere_than_below_the_source_cannot_be_moved(videos, tmp_path):
     paths = sorted((videos / "train").rglob("*.mp4"))[::15]
     rows = "".join(f"{path},{path.parent.name},train\n" for path in paths)

@@ -151,6 +151,21 @@ def test_spans_of_one_file(tmp_path):
     assert found == {"a": [2, 3, 4, 5], "b": list(range(13, 25))}
 
 
+def test_a_span_that_its_file_does_not_hold_in_full_is_named_as_damaged(tmp_path):
+    write_video(tmp_path / "film.mp4", counting_frames(40, 16, 32), fps=5)
+    (tmp_path / "list.csv").write_text(
+        "path,label,split,start,end\nfilm.mp4,a,train,1,3\nfilm.mp4,b,train,6,16\n"
+    )
+    report = convert(tmp_path / "list.csv", tmp_path / "out", "csv", workers=1)
+    assert report.videos["train"] == 2
+    assert report.damaged == (
+        {
+            "video": "film.mp4@6-16",
+            "reason": "the span ends at 16 seconds, frames end at 8.00",
+        },
+    )
+
+
 def test_rejects_beyond_the_limit_stop_early(tmp_path):
     for label in "ab":
         (tmp_path / "v" / "train" / label).mkdir(parents=True)

@@ -55,6 +55,12 @@ def three_videos(tmp_path):
     )
 
 
+def without_manifest(shards):
+    """The same files as another program may have written them."""
+    files = {split: shards.paths(split) for split in shards.splits}
+    return ShardSet.of_files(files, shards.class_names)
+
+
 class TestSummary:
     def test_what_the_records_hold(self, three_videos):
         summary = summarize(three_videos)
@@ -66,6 +72,24 @@ class TestSummary:
         assert list(summary.frame_sizes.items()) == [((64, 48), 2), ((100, 48), 1)]
         assert summary.num_frames.tolist() == [4, 6, 6]
         np.testing.assert_allclose(summary.seconds, [0.4, 0.5])
+
+    def test_records_of_another_program_are_counted(self, three_videos):
+        summary = summarize(without_manifest(three_videos))
+        assert summary.videos == summarize(three_videos).videos
+        assert summary.num_frames.tolist() == [4, 6, 6]
+
+    def test_a_split_of_another_name_is_counted(self, three_videos):
+        (path,) = three_videos.paths("test")
+        opened = ShardSet.of_files({"extra": [path]}, ["a", "b"])
+        videos = summarize(opened).videos
+        assert list(videos) == ["train", "val", "test", "extra"]
+        assert videos["extra"] == {"a": 0, "b": 1}
+        assert not any(sum(videos[split].values()) for split in ("train", "val", "test"))
+
+    def test_labels_of_other_class_names_are_refused(self, three_videos):
+        renamed = dataclasses.replace(three_videos, class_names=("b", "a"))
+        with pytest.raises(ValueError, match=r"label is not on its line.*0 \('a'\) for '1\.mp4'"):
+            summarize(renamed)
 
     def test_lines(self, three_videos):
         lines = summarize(three_videos).lines()
@@ -153,6 +177,11 @@ class TestContactSheet:
         assert np.abs(blue - [0, 0, 255]).max() < 6
         assert np.abs(red - [255, 0, 0]).max() < 6
         assert (sheet[:, 0] == 255).all()
+
+    def test_records_of_another_program(self, three_videos, tmp_path):
+        for shards, name in ((three_videos, "ours"), (without_manifest(three_videos), "theirs")):
+            assert contact_sheet(shards, tmp_path / f"{name}.png") == 0
+        assert (tmp_path / "ours.png").read_bytes() == (tmp_path / "theirs.png").read_bytes()
 
     def test_headings_and_ids_are_written(self, tmp_path):
         shards = write_shards(tmp_path, ["a"], [("train", "x/1.mp4", "a", video(["white"]))])

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -108,6 +110,58 @@ def test_a_stopped_decoder_decodes_no_more(decoder, tmp_path):
     decoder.stop()
     with pytest.raises(ConversionError, match="stopped"):
         write(decoder, tmp_path, "good.mp4")
+
+
+def gone(process):
+    """Whether a process has ended, was waited for, and its pipes are closed."""
+    return process.returncode == -9 and process.stdin.closed and process.stdout.closed
+
+
+def test_stopping_an_idle_decoder_leaves_neither_process_nor_pipes(decoder, tmp_path):
+    write(decoder, tmp_path, "good.mp4")
+    process = decoder._process
+    assert process.poll() is None
+    decoder.stop()
+    assert gone(process)
+    decoder.stop()  # again does no harm
+
+
+def test_stopping_a_decoder_at_work_ends_its_video(decoder, tmp_path):
+    write(decoder, tmp_path, "good.mp4")
+    process, said = decoder._process, []
+
+    def work():
+        try:
+            write(decoder, tmp_path, "hang.mp4")
+        except ConversionError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while thread.is_alive() and not decoder._answering.locked():
+        time.sleep(0.01)
+    decoder.stop()
+    assert gone(process)
+    thread.join(30)
+    assert said == ["The conversion was stopped"]
+
+
+def test_a_process_that_is_just_starting_is_stopped_too(decoder, tmp_path, monkeypatch):
+    original, processes = isolation._started, []
+    stopper = threading.Thread(target=decoder.stop)
+
+    def stopped_meanwhile():
+        stopper.start()
+        stopper.join(0.3)  # it may wait for the start, which is not to wait for it
+        processes.append(original())
+        return processes[-1]
+
+    monkeypatch.setattr(isolation, "_started", stopped_meanwhile)
+    with pytest.raises(ConversionError, match="stopped"):
+        write(decoder, tmp_path, "good.mp4")
+    stopper.join(30)
+    assert len(processes) == 1
+    assert gone(processes[0])
 
 
 def test_the_worker_ends_with_its_parent(tmp_path):

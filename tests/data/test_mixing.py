@@ -115,12 +115,34 @@ class TestMix:
             np.random.default_rng(0).integers(0, 256, (batch, 2, 4, 4, 3), np.uint8)
         )
         both = Augmentation(mixup=0.8, cutmix=1.0)
+        run = tf.function(
+            lambda clips, labels, at: mix(clips, labels, 3, both, at),
+            input_signature=[  # the batch size is known only when a batch comes
+                tf.TensorSpec((None, *clips.shape[1:]), tf.uint8),
+                tf.TensorSpec((None,), tf.int64),
+                tf.TensorSpec((2,), tf.int64),
+            ],
+        )
         for number in range(4):
-            changed, labels = mix(clips, tf.range(batch, dtype=tf.int64), 3, both, seed(number))
+            changed, labels = run(clips, tf.range(batch, dtype=tf.int64), seed(number))
             assert changed.shape == clips.shape
             assert labels.numpy().sum(-1) == pytest.approx(np.ones(batch), abs=1e-6)
             if batch == 1:
                 assert np.array_equal(changed, clips)
+
+    @pytest.mark.parametrize("mixing", [{"mixup": 0.8}, {"cutmix": 1.0}])
+    def test_one_clip_has_no_partner(self, clips, mixing):
+        alone = clips[:1], LABELS[:1], 5
+        with pytest.raises(ValueError, match=r"at least 2 clips.*Received: a batch of 1"):
+            mix(*alone, Augmentation(**mixing), seed(0))
+        dataset = tf.data.Dataset.from_tensor_slices((clips, LABELS))
+        with pytest.raises(ValueError, match="at least 2 clips"):
+            dataset.batch(1, drop_remainder=True).map(
+                lambda *batch: mix(*batch, 5, Augmentation(**mixing), seed(0))
+            )
+        same, labels = mix(*alone, Augmentation(), seed(0))
+        assert np.array_equal(same, clips[:1])
+        assert labels.numpy().tolist() == [[1, 0, 0, 0, 0]]
 
     def test_in_a_dataset_of_batches(self, clips):
         both = Augmentation(mixup=0.8, cutmix=1.0)

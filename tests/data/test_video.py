@@ -146,6 +146,47 @@ def test_a_span_has_the_frames_that_are_shown_in_it(tmp_path, start, end):
     assert reader.damage is None
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "damage"),
+    [
+        (0.0, None, "header says 4.00 seconds, frames end at "),
+        (0.4, 3.0, "header says 4.00 seconds, frames end at "),
+        (0.4, 9.0, "header says 4.00 seconds, frames end at "),
+        (0.0, 0.8, None),
+    ],
+)
+def test_a_span_that_a_cut_file_does_not_hold_is_damaged(tmp_path, start, end, damage):
+    """The decoder reports no error: the file just ends."""
+    noise = np.random.default_rng(0).integers(0, 256, (40, 48, 64, 3), dtype=np.uint8)
+    whole = write_video(tmp_path / "whole.avi", noise, fps=10, codec="mpeg4")
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with VideoReader(cut, start=start, end=end) as reader:
+        found = len(list(reader))
+    assert 5 < found < 25
+    assert reader.damage == (damage and f"{damage}{(start * 10 + found) / 10:.2f}")
+    with VideoReader(whole, start=start, end=None if end == 9.0 else end) as reader:
+        assert reader.count() > (0 if damage is None else found)
+    assert reader.damage is None
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])  # the second has no number of frames
+@pytest.mark.parametrize(
+    ("end", "damage"),
+    [
+        (8.0, None),
+        (8.4, None),  # lists often give whole seconds
+        (8.6, "the span ends at 8.6 seconds, frames end at 8.00"),
+        (12.0, "the span ends at 12 seconds, frames end at 8.00"),
+    ],
+)
+def test_a_span_that_ends_after_its_video_is_damaged(tmp_path, suffix, end, damage):
+    path = write_video(tmp_path / f"x{suffix}", counting_frames(40), fps=5)
+    with VideoReader(path, start=2.0, end=end) as reader:
+        assert frame_numbers(np.stack(list(reader))) == list(range(10, 40))
+    assert reader.damage == damage
+
+
 def test_a_span_outside_the_video_says_so(tmp_path):
     path = write_video(tmp_path / "x.mp4", counting_frames(10))
     with (

@@ -12,6 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from keras_t3d.data.shards.address import is_address
+from keras_t3d.data.shards.labels import LABEL_MISMATCH, label_mismatch
 from keras_t3d.data.shards.record_file import RecordError, read_record, record_length
 from keras_t3d.data.shards.shard_set import Shard, ShardSet
 
@@ -171,20 +172,18 @@ def damage_named(shards: ShardSet) -> Iterator[None]:
             if not is_address(path)
             for reason in intact_offsets(path)[1][:1]
         ]
-        raise ValueError(
-            f"Damaged shard: {', '.join(damaged)}"
-            f"{' (' + '; '.join(reasons) + ')' if reasons else ''}. Restore the file, convert the "
-            "videos again into a new folder, or train without the damaged records: "
-            "load_clips(..., on_damage='skip')."
+        raise damaged_shard(
+            ", ".join(damaged) + (f" ({'; '.join(reasons)})" if reasons else "")
         ) from None
 
 
-LABEL_MISMATCH = "label is not on its line"
+def damaged_shard(what: str) -> ValueError:
+    """Returns the error of a damaged shard, which says what to do.
 
-
-def label_mismatch(shards: ShardSet) -> str:
-    """Returns what to say where a record's label is not the one of labels.txt."""
-    return (
-        f"A record's {LABEL_MISMATCH} of {shards.labels}. Restore the names that the records were "
-        "written with, or convert the videos again."
+    Args:
+        what: str. Which shard, and what is wrong with it.
+    """
+    return ValueError(
+        f"Damaged shard: {what}. Restore the file, convert the videos again into a new folder, or "
+        "load its clips without the damaged records, with on_damage='skip'."
     )

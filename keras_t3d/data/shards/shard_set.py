@@ -168,6 +168,11 @@ class ShardSet:
         return cls(pathlib.Path(folder), tuple(class_names), short_side or stored, shards)
 
     @property
+    def has_manifest(self) -> bool:
+        """Whether `convert` wrote the shards, and not another program."""
+        return self._manifest is not None
+
+    @property
     def manifest(self) -> dict[str, Any]:
         """What `manifest.json` holds.
 
@@ -184,8 +189,8 @@ class ShardSet:
     @property
     def labels(self) -> str:
         """Where the class names come from, for messages."""
-        given = self._manifest is None
-        return "the class_names of ShardSet.of_files" if given else str(self.folder / LABELS)
+        written = self.has_manifest
+        return str(self.folder / LABELS) if written else "the class_names of ShardSet.of_files"
 
     @property
     def splits(self) -> list[str]:
