@@ -17,8 +17,10 @@ elif keras.backend.backend() == "jax":
     from keras_t3d.optimization.jax_step import JAXStep
 
     _Step = JAXStep
-else:  # Keras's own
-    _Step = keras.Model
+else:
+    from keras_t3d.optimization.plain_step import PlainStep
+
+    _Step = PlainStep
 
 
 class Learner(_Step):
@@ -72,7 +74,7 @@ class Learner(_Step):
                 "Learner: `accumulation` must be a whole number from 1, for example 4. "
                 f"Received: accumulation={accumulation!r}"
             )
-        if accumulation > 1 and _Step is keras.Model:
+        if accumulation > 1 and keras.backend.backend() not in ("tensorflow", "jax"):
             raise ValueError(
                 "Learner: `accumulation` needs the TensorFlow or JAX backend. "
                 f"Received: accumulation={accumulation} on {keras.backend.backend()}"
@@ -87,10 +89,6 @@ class Learner(_Step):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.network.compute_output_shape(input_shape)
-
-    def run_in_training(self, clips: Any) -> None:
-        """Runs the network as in training, for its batch statistics alone."""
-        self.network(clips, training=True)
 
     def make_train_function(self, force: bool = False) -> None:
         """Keras's, with the waiting for data measured."""
