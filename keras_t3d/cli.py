@@ -105,9 +105,17 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("model", metavar="MODEL", help=_MODEL)
     evaluate.add_argument("shards", metavar="SHARDS", help="folder that `convert` wrote")
     evaluate.add_argument("--split", default="test", choices=("train", "val", "test"), help="which")
-    evaluate.add_argument("--views", type=int, default=1, metavar="N", help="clips of each video")
     evaluate.add_argument(
-        "--crops", type=int, default=1, choices=(1, 3, 5), help="crops of each clip"
+        "--protocol",
+        default="views",
+        choices=("views", "t3d", "stc"),
+        help="views: N clips x M crops; t3d, stc: as in the papers, every frame, centre crop",
+    )
+    evaluate.add_argument(
+        "--views", type=int, metavar="N", help="clips of each video, spread over it (default: 1)"
+    )
+    evaluate.add_argument(
+        "--crops", type=int, choices=(1, 3, 5), help="crops of each clip (default: 1)"
     )
     evaluate.add_argument(
         "--batch-size", type=int, default=8, metavar="N", help="views scored at once"
@@ -354,7 +362,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
 
 
 def _train(argv: Sequence[str]) -> None:
-    from keras_t3d.training.config import config_parser, parse_config
+    from keras_t3d.training.command_line import config_parser, parse_config
 
     parser = config_parser(
         prog="keras-t3d train",
@@ -362,13 +370,17 @@ def _train(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--run-dir", metavar="DIR", help="folder of the run (required)")
     parser.add_argument("--init", metavar="MODEL", help=".keras file whose weights to start from")
+    parser.add_argument(
+        "--profile", action="store_true", help="trace some steps for TensorBoard's profiler"
+    )
     config, others = parse_config(parser, argv)
     if others["run_dir"] is None:
         raise ValueError("train needs a folder for the run, for example --run-dir runs/a")
-    _import_tensorflow()
+    if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+        _import_tensorflow()
     from keras_t3d.training.train import main as train_and_report
 
-    train_and_report(config, others["run_dir"], others["init"])
+    train_and_report(config, others["run_dir"], others["init"], others["profile"])
 
 
 def _import_weights(arguments: argparse.Namespace) -> None:
@@ -391,6 +403,7 @@ def _import_weights(arguments: argparse.Namespace) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     _import_tensorflow()
+    from keras_t3d.evaluation.report import FILES
     from keras_t3d.training.evaluate import evaluate
 
     with _progress("evaluating", "videos") as progress:
@@ -399,17 +412,20 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             arguments.shards,
             arguments.split,
             arguments.out,
+            protocol=arguments.protocol,
             num_views=arguments.views,
             num_crops=arguments.crops,
             batch_size=arguments.batch_size,
             progress=progress,
         )
+    low, high = metrics["intervals"]["top1"]
     top5 = f", top-5 {metrics['top5']:.4f}" if "top5" in metrics else ""
     print(
-        f"{metrics['videos']} videos: top-1 {metrics['top1']:.4f}{top5}, "
-        f"mean class accuracy {metrics['mean_class_accuracy']:.4f}"
+        f"{metrics['videos']} videos: top-1 {metrics['top1']:.4f} (95 % interval {low:.4f} to "
+        f"{high:.4f}){top5}, mean class accuracy {metrics['mean_class_accuracy']:.4f}, "
+        f"ECE {metrics['calibration']['ece']:.4f}"
     )
-    print(f"Wrote {arguments.out}: metrics.json, predictions.csv, confusion.png")
+    print(f"Wrote {os.path.join(arguments.out, 'index.html')}, {', '.join(FILES[:-1])}")
 
 
 def _predict(arguments: argparse.Namespace) -> None:

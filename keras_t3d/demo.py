@@ -24,7 +24,8 @@ from keras_t3d.export import saved_model, tflite
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.predict import predict_video
 from keras_t3d.training import train
-from keras_t3d.training.config import TrainConfig, config_parser, parse_config
+from keras_t3d.training.command_line import config_parser, parse_config
+from keras_t3d.training.config import TrainConfig
 from keras_t3d.training.evaluate import evaluate
 
 _VIDEOS_PER_CLASS = {"train": 120, "test": 25}
@@ -116,7 +117,7 @@ def run_demo(
         videos: "the videos",
         shards: "their shards",
         run: "best.keras, history.csv, curves.png, tensorboard/",
-        report: "metrics.json, predictions.csv, confusion.png",
+        report: "index.html, to open in a browser; metrics.json and tables",
         serving: "for TF Serving",
         artifacts["TFLite float32"]: "for LiteRT, on a phone",
     }.items():

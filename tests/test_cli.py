@@ -51,8 +51,11 @@ def test_convert_inspect_evaluate_predict(videos, model_path, tmp_path, capsys):
     assert code == 0
     assert "8 videos: top-1" in out
     assert {path.name for path in report.iterdir()} == {
+        "index.html",
         "metrics.json",
         "predictions.csv",
+        "per_class.csv",
+        "confusion.csv",
         "confusion.png",
     }
     video = next((videos / "test" / "dark").iterdir())

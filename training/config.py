@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import pathlib
-import re
-from collections.abc import Sequence
+import itertools
 from typing import Any, Literal
 
-import jsonargparse
 import yaml
 
 from keras_t3d.clips import ClipSpec
 from keras_t3d.data.augmentation import Augmentation
-
-RECIPES = pathlib.Path(__file__).parent / "recipes"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +20,18 @@ class ModelConfig:
         name: one of `keras_t3d.models.list_models()`.
         dropout: rate before the classifying layer.
         dtype: dtype policy: float32, mixed_bfloat16 or mixed_float16.
+        synchronized_bn: whether batch norm takes its statistics over all devices.
+        rematerialize: compute cheap parts a second time for the gradient, which saves memory.
+        freeze: stages whose weights stay as they are, such as [stem, block1].
         options: further arguments of that network, such as `variant`.
     """
 
     name: str = "t3d_121"
     dropout: float = 0.0
-    dtype: str = "float32"
+    dtype: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    synchronized_bn: bool = False
+    rematerialize: bool = False
+    freeze: tuple[str, ...] = ()
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -63,28 +63,177 @@ class DataConfig:
     on_damage: Literal["error", "skip"] = "error"
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
 
+    def __post_init__(self) -> None:
+        size, buffer = self.batch_size, self.shuffle_buffer
+        _require("data.batch_size", size, size >= 1, "at least 1, for example 32")
+        _require("data.shuffle_buffer", buffer, buffer >= 1, "at least 1, for example 256")
+
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
-    """SGD with momentum, as in the papers, and its learning rate.
+    """How weights move.
 
     Args:
+        name: a class of `keras.optimizers`, in any case: sgd, adamw, lion, ...
         learning_rate: the highest learning rate.
-        momentum: momentum.
-        nesterov: whether the momentum is Nesterov's.
-        weight_decay: decoupled weight decay.
-        schedule: cosine (to zero), step (divided by 10 at `step_epochs`) or constant.
-        warmup_epochs: epochs over which the cosine schedule first rises.
-        step_epochs: epochs after which the step schedule divides by 10.
+        base_batch_size: batch size that `learning_rate` is meant for; with another
+            data.batch_size it is scaled in proportion. null takes it as it is.
+        momentum: momentum of sgd.
+        nesterov: whether sgd's momentum is Nesterov's.
+        l2: weight decay as in the papers and PyTorch's sgd: added to the gradient.
+        weight_decay: decoupled weight decay, as in AdamW.
+        decay_all: whether biases and batch norm decay, too; false leaves them out.
+        options: further arguments of that optimizer, such as {beta_2: 0.98}.
+        schedule: cosine (to zero), step (times `factor` at each of `step_epochs`), plateau
+            (times `factor` when the validation loss stalls for `patience` epochs), constant.
+        warmup_epochs: epochs over which the rate first rises.
+        step_epochs: epochs after which the step schedule lowers the rate.
+        factor: what step and plateau multiply the rate by.
+        patience: epochs without a lower validation loss that plateau waits.
+        global_clipnorm: longest gradient of all weights together; null does not clip.
+        clipnorm: longest gradient of one weight.
+        clipvalue: largest entry of a gradient.
+        accumulation: parts of a batch that pass one after another, to save memory.
+        ema: momentum of an average of the weights that is evaluated and saved in their
+            place, such as 0.999; null has none.
+        stage_rates: factors to the learning rate by stage of the network, such as
+            {stem: 0.1, head: 10}.
     """
 
+    name: str = "sgd"
     learning_rate: float = 0.1
+    base_batch_size: int | None = None
     momentum: float = 0.9
     nesterov: bool = True
-    weight_decay: float = 1e-4
-    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    l2: float = 0.0
+    weight_decay: float = 0.0
+    decay_all: bool = True
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    schedule: Literal["cosine", "step", "plateau", "constant"] = "cosine"
     warmup_epochs: float = 0.0
     step_epochs: tuple[int, ...] = ()
+    factor: float = 0.1
+    patience: int = 10
+    global_clipnorm: float | None = None
+    clipnorm: float | None = None
+    clipvalue: float | None = None
+    accumulation: int = 1
+    ema: float | None = None
+    stage_rates: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, lowest, example in (
+            ("l2", 0, "1e-4"),
+            ("weight_decay", 0, "0.05"),
+            ("patience", 1, "10"),
+            ("accumulation", 1, "4"),
+        ):
+            value = getattr(self, name)
+            rule = f"at least {lowest}, for example {example}"
+            _require(f"optimizer.{name}", value, value >= lowest, rule)
+        rate, base, ema, epochs = (
+            self.learning_rate,
+            self.base_batch_size,
+            self.ema,
+            self.step_epochs,
+        )
+        _require("optimizer.learning_rate", rate, rate > 0, "above 0, for example 0.1")
+        _require(
+            "optimizer.base_batch_size",
+            base,
+            base is None or base >= 1,
+            "at least 1, for example 64, or null",
+        )
+        _require(
+            "optimizer.ema",
+            ema,
+            ema is None or 0 < ema < 1,
+            "between 0 and 1, for example 0.999, or null",
+        )
+        _require(
+            "optimizer.factor", self.factor, 0 < self.factor < 1, "between 0 and 1, for example 0.1"
+        )
+        _require(
+            "optimizer.step_epochs",
+            epochs,
+            all(a < b for a, b in itertools.pairwise((0, *epochs))),
+            "rising numbers from 1, for example [30, 60]",
+        )
+        _require(
+            "optimizer.step_epochs",
+            epochs,
+            self.schedule != "step" or len(epochs) > 0,
+            "given for the step schedule, for example [30, 60]",
+        )
+        _require(
+            "optimizer.step_epochs",
+            epochs,
+            self.schedule != "step" or epochs[0] > self.warmup_epochs,
+            f"after the {self.warmup_epochs:g} epochs of warm-up",
+        )
+        _require(
+            "optimizer.warmup_epochs",
+            self.warmup_epochs,
+            self.schedule != "plateau" or self.warmup_epochs == 0,
+            "0 for the plateau schedule, which follows the validation loss alone",
+        )
+        _require(
+            "optimizer.stage_rates",
+            self.stage_rates,
+            all(factor > 0 for factor in self.stage_rates.values()),
+            "above 0 for each stage; model.freeze keeps stages as they are",
+        )
+        clips = {n: getattr(self, n) for n in ("global_clipnorm", "clipnorm", "clipvalue")}
+        given = {name: value for name, value in clips.items() if value is not None}
+        for name, value in given.items():
+            rule = "above 0, for example 1.0, and the only one of " + ", ".join(clips)
+            _require(f"optimizer.{name}", value, value > 0 and len(given) == 1, rule)
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """What is minimised: cross-entropy.
+
+    Args:
+        label_smoothing: share of each label that is spread over all classes.
+        class_weights: none, balanced (a class counts by one over its videos, 1 in the mean
+            over videos), or weights by class name; the classes left out have weight 1.
+    """
+
+    label_smoothing: float = 0.0
+    class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
+
+    def __post_init__(self) -> None:
+        smoothing, weights = self.label_smoothing, self.class_weights
+        _require(
+            "loss.label_smoothing",
+            smoothing,
+            0 <= smoothing < 1,
+            "from 0 and below 1, for example 0.1",
+        )
+        if not isinstance(weights, str):
+            rule = "at least 0 for each class"
+            _require(
+                "loss.class_weights", weights, all(weight >= 0 for weight in weights.values()), rule
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointConfig:
+    """From where a run goes on.
+
+    Args:
+        every_steps: steps between checkpoints; each epoch ends with one, too.
+        keep: newest checkpoints that are kept.
+    """
+
+    every_steps: int = 1000
+    keep: int = 3
+
+    def __post_init__(self) -> None:
+        steps, keep = self.every_steps, self.keep
+        _require("checkpoints.every_steps", steps, steps >= 1, "at least 1, for example 1000")
+        _require("checkpoints.keep", keep, keep >= 1, "at least 1, for example 3")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +245,12 @@ class TrainConfig:
         clip: what a clip is.
         data: which clips.
         optimizer: how weights move.
+        loss: what is minimised.
+        checkpoints: from where a run goes on.
         epochs: passes over the training split.
+        precise_bn_batches: training batches by which batch norm's statistics are measured
+            afresh before each evaluation; 0 leaves the moving averages.
+        deterministic: whether the same run gives the same bits; slower on GPUs.
         seed: seed of weights, order, clips, windows and flips.
     """
 
@@ -104,120 +258,39 @@ class TrainConfig:
     clip: ClipSpec = dataclasses.field(default_factory=ClipSpec)
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    checkpoints: CheckpointConfig = dataclasses.field(default_factory=CheckpointConfig)
     epochs: int = 100
+    precise_bn_batches: int = 0
+    deterministic: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
-        checks = (
-            (self.epochs >= 1, "epochs", self.epochs, "at least 1, for example 100"),
-            (self.seed >= 0, "seed", self.seed, "at least 0, for example 0"),
-            (self.data.batch_size >= 1, "data.batch_size", self.data.batch_size, "at least 1"),
-            (
-                self.data.shuffle_buffer >= 1,
-                "data.shuffle_buffer",
-                self.data.shuffle_buffer,
-                "at least 1, for example 256",
-            ),
-            (
-                self.optimizer.schedule == "cosine" or self.optimizer.warmup_epochs == 0,
-                "optimizer.warmup_epochs",
-                self.optimizer.warmup_epochs,
-                "0 unless the schedule is cosine",
-            ),
-            (
-                self.optimizer.learning_rate > 0,
-                "optimizer.learning_rate",
-                self.optimizer.learning_rate,
-                "above 0, for example 0.1",
-            ),
-            (
-                self.optimizer.warmup_epochs < self.epochs,
-                "optimizer.warmup_epochs",
-                self.optimizer.warmup_epochs,
-                f"below the {self.epochs} epochs, for example --optimizer.warmup_epochs 0",
-            ),
-            (
-                self.optimizer.schedule != "step" or len(self.optimizer.step_epochs) > 0,
-                "optimizer.step_epochs",
-                self.optimizer.step_epochs,
-                "given for the step schedule, for example [30, 60]",
-            ),
+        schedule, warmup = self.optimizer.schedule, self.optimizer.warmup_epochs
+        _require("epochs", self.epochs, self.epochs >= 1, "at least 1, for example 100")
+        _require("seed", self.seed, self.seed >= 0, "at least 0, for example 0")
+        _require(
+            "precise_bn_batches",
+            self.precise_bn_batches,
+            self.precise_bn_batches >= 0,
+            "at least 0, for example 200",
         )
-        for valid, name, value, rule in checks:
-            if not valid:
-                raise ValueError(f"Config: `{name}` must be {rule}. Received: {value!r}")
+        _require(
+            "optimizer.warmup_epochs",
+            warmup,
+            0 <= warmup < self.epochs,
+            f"from 0 and below the {self.epochs} epochs, as in --optimizer.warmup_epochs 0",
+        )
+        _require(
+            "data.validation_split",
+            self.data.validation_split,
+            schedule != "plateau" or self.data.validation_split is not None,
+            "given for the plateau schedule, for example val",
+        )
 
     def to_yaml(self) -> str:
         """Returns the config as YAML that `--config` reads again."""
         return yaml.safe_dump(_plain(dataclasses.asdict(self)), sort_keys=False)
-
-
-def config_parser(prog: str | None = None, description: str = "") -> jsonargparse.ArgumentParser:
-    """Returns a parser of the fields of TrainConfig, from YAML (`--config`) and flags."""
-    parser = jsonargparse.ArgumentParser(prog=prog, description=description, exit_on_error=False)
-    parser.add_argument(
-        "--config",
-        action="config",
-        help=f"YAML file or recipe name: {', '.join(recipe_names())}",
-    )
-    parser.add_class_arguments(TrainConfig)
-    return parser
-
-
-def parse_config(
-    parser: jsonargparse.ArgumentParser, argv: Sequence[str]
-) -> tuple[TrainConfig, dict[str, Any]]:
-    """Reads a command line, in which `--config` may name a recipe.
-
-    Args:
-        parser: what `config_parser` returned, with any further arguments.
-        argv: str. The words of the command line.
-
-    Returns:
-        The TrainConfig, and the values of the further arguments.
-
-    Raises:
-        ValueError: if a key is unknown or a value of the wrong type.
-
-    Example:
-
-    ```python
-    config, _ = parse_config(config_parser(), ["--config", "motion", "--epochs", "3"])
-    ```
-    """
-    words = list(argv)
-    for index, word in enumerate(words):
-        if word == "--config" and index + 1 < len(words):
-            words[index + 1] = str(find_recipe(words[index + 1]))
-        elif word.startswith("--config="):
-            words[index] = f"--config={find_recipe(word.removeprefix('--config='))}"
-    try:
-        values = parser.instantiate_classes(parser.parse_args(words)).as_dict()
-    except jsonargparse.ArgumentError as error:
-        raise ValueError(f"{' '.join(str(error).split())}{_nearest_key(str(error))}") from None
-    values.pop("config")
-    fields = [field.name for field in dataclasses.fields(TrainConfig)]
-    config = TrainConfig(**{name: values.pop(name) for name in fields})
-    return config, values
-
-
-def _nearest_key(message: str) -> str:
-    """Guesses what an unknown key was meant to be."""
-    known = _dotted_keys(dataclasses.asdict(TrainConfig()))
-    for word in re.findall(r"[\w.]+", message):
-        close = difflib.get_close_matches(word, known, n=1, cutoff=0.75)
-        if word not in known and close:
-            return f". Did you mean {close[0]}?"
-    return ""
-
-
-def _dotted_keys(values: dict[str, Any], prefix: str = "") -> list[str]:
-    keys = []
-    for key, value in values.items():
-        keys.append(f"{prefix}{key}")
-        if isinstance(value, dict):
-            keys += _dotted_keys(value, f"{prefix}{key}.")
-    return keys
 
 
 def _plain(value: Any) -> Any:
@@ -226,24 +299,6 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def recipe_names() -> list[str]:
-    """Returns the names that `--config` knows without a path."""
-    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
-
-
-def find_recipe(name_or_path: str) -> pathlib.Path:
-    """Returns the file that `--config` means: a path, or a recipe's name.
-
-    Raises:
-        ValueError: if it is neither.
-    """
-    path = pathlib.Path(name_or_path)
-    if path.is_file():
-        return path
-    recipe = RECIPES / f"{name_or_path}.yaml"
-    if recipe.is_file():
-        return recipe
-    raise ValueError(
-        f"--config must be a YAML file or one of the recipes {', '.join(recipe_names())}. "
-        f"Received: {name_or_path!r}"
-    )
+def _require(key: str, value: Any, valid: bool, rule: str) -> None:
+    if not valid:
+        raise ValueError(f"Config: `{key}` must be {rule}. Received: {value!r}")

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import pathlib
+import os
 from typing import Any
 
-from keras_t3d.data.shards.damage import damage_named
+from keras_t3d.data.shards.damage import split_records
 from keras_t3d.data.shards.shard_set import ShardSet
-from keras_t3d.evaluation.report import write_report
+from keras_t3d.evaluation.protocols import view_protocol
+from keras_t3d.evaluation.report import check_report_folder, write_report
 from keras_t3d.evaluation.scores import Progress, score_videos
 from keras_t3d.inference.load import load_predictor
+from keras_t3d.version import __version__
 
 
 def evaluate(
     model: Any,
-    shards: str,
+    shards: str | os.PathLike[str],
     split: str,
-    out: str,
+    out: str | os.PathLike[str],
     *,
-    num_views: int = 1,
-    num_crops: int = 1,
+    protocol: str = "views",
+    num_views: int | None = None,
+    num_crops: int | None = None,
     batch_size: int = 8,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -30,44 +33,45 @@ def evaluate(
         shards: folder that `keras-t3d convert` wrote.
         split: `"train"`, `"val"` or `"test"`.
         out: new or empty folder for the report.
-        num_views: clips a video. Defaults to `1`.
-        num_crops: 1, 3 or 5 crops of each clip. Defaults to `1`.
+        protocol: `"views"`, `"t3d"` or `"stc"`: which views are scored, see
+            docs/evaluation.md. Defaults to `"views"`.
+        num_views: for `"views"`: clips a video. Defaults to `None`: 1.
+        num_crops: for `"views"`: 1, 3 or 5 crops of each clip. Defaults to `None`: 1.
         batch_size: views scored at once. Defaults to `8`.
-        progress: called with (videos done, videos in all). Defaults to `None`.
+        progress: called with (records done, records in all). Defaults to `None`.
 
     Returns:
         What `metrics.json` holds.
+
+    Raises:
+        ValueError: if something that is given does not fit, see `score_videos` and
+            `write_report`.
     """
-    _check_out(pathlib.Path(out))
+    check_report_folder(out)
+    chosen = view_protocol(protocol, num_views, num_crops)
     shard_set = ShardSet.open(shards)
     predictor = load_predictor(model)
-    with damage_named(shard_set):
-        scores = score_videos(
-            predictor,
-            shard_set,
-            split,
-            num_views=num_views,
-            num_crops=num_crops,
-            batch_size=batch_size,
-            progress=progress,
-        )
-    protocol = {
-        "model": str(model) if isinstance(model, str) else type(model).__name__,
-        "shards": shards,
+    scores = score_videos(
+        predictor,
+        shard_set,
+        split,
+        protocol=protocol,
+        num_views=num_views,
+        num_crops=num_crops,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    is_path = isinstance(model, (str, os.PathLike))
+    stated = {
+        "model": os.fspath(model) if is_path else type(model).__name__,
+        "shards": os.fspath(shards),
         "split": split,
-        "views": num_views,
-        "crops": num_crops,
+        "protocol": chosen.name,
+        "scored": chosen.description(),
+        "views": chosen.num_views,
+        "crops": chosen.num_crops,
+        "records": shard_set.num_videos(split),
         "clip_spec": predictor.clip_spec.get_config(),
+        "keras_t3d": __version__,
     }
-    return write_report(scores, out, protocol)
-
-
-def _check_out(out: pathlib.Path) -> None:
-    cut_short = ".part-"  # what a killed evaluation may leave
-    if out.exists() and (
-        not out.is_dir() or any(not path.name.startswith(cut_short) for path in out.iterdir())
-    ):
-        raise ValueError(
-            "--out must be a new or empty folder for the report, for example runs/a/report. "
-            f"Received: {out}"
-        )
+    return write_report(scores, out, stated, split_records(shard_set, split))

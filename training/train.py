@@ -8,224 +8,239 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-import sys
+from typing import Any
 
 import keras
-import tensorflow as tf
 
-from keras_t3d.clips import ClipSpec
-from keras_t3d.data.pipeline import load_clips, steps_per_epoch
+from keras_t3d.data.batch_videos import batch_videos
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.shard_set import ShardSet
-from keras_t3d.evaluation.scores import check_class_names
 from keras_t3d.inference.load import load_keras_model
-from keras_t3d.models.names import create
 from keras_t3d.models.video_classifier import VideoClassifier
-from keras_t3d.training import run_directory
-from keras_t3d.training.config import OptimizerConfig, TrainConfig
+from keras_t3d.optimization.learner import Learner
+from keras_t3d.optimization.mean_class_accuracy import MeanClassAccuracy
+from keras_t3d.training import checkpoints, run_directory
+from keras_t3d.training.checkpoints import Checkpoint, Checkpoints, Place
+from keras_t3d.training.clips import (
+    sample_clips,
+    statistics_batches,
+    steps_per_epoch,
+    training_clips,
+    validation_clips,
+)
+from keras_t3d.training.config import TrainConfig
+from keras_t3d.training.confusion import Confusion
+from keras_t3d.training.devices import (
+    Devices,
+    check_batch_size,
+    find_devices,
+    lost_machine_named,
+)
+from keras_t3d.training.epoch_record import EpochRecord
+from keras_t3d.training.evaluation_weights import EvaluationWeights
+from keras_t3d.training.loss_watch import LossWatch
+from keras_t3d.training.network import network_for, new_network
+from keras_t3d.training.objective import highest_rate, new_loss, new_metrics, new_optimizer
+from keras_t3d.training.plateau import Plateau
+from keras_t3d.training.progress import TrainingProgress
+from keras_t3d.training.tensorboard_log import Profile, TensorBoardLog
 
 
 def train(
-    config: TrainConfig, run_dir: str | os.PathLike[str], init: str | None = None
+    config: TrainConfig,
+    run_dir: str | os.PathLike[str],
+    init: str | None = None,
+    profile: bool = False,
 ) -> VideoClassifier:
     """Trains a network as a configuration says, or goes on with a run.
 
     Args:
         config: TrainConfig.
-        run_dir: folder of the run, see `keras_t3d.training.run_directory`.
+        run_dir: folder of the run, see `keras_t3d.training.run_directory`. On several
+            machines, one that all of them see.
         init: path of a `.keras` model whose weights the training starts from; a
             head for other classes is replaced. Defaults to `None`.
+        profile: bool. Whether to trace some steps for TensorBoard. Defaults to `False`.
 
     Returns:
         The trained VideoClassifier, as after the last epoch.
 
     Raises:
-        ValueError: if configuration, shards or run directory do not fit.
+        ValueError: if configuration, shards or run directory do not fit, or the loss
+            becomes no number.
     """
+    devices = find_devices()  # first: TensorFlow joins machines before it runs anything
+    if config.deterministic and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
     shards = ShardSet.open(config.data.shards)
-    steps = steps_per_epoch(
-        shards,
-        config.data.train_split,
-        config.data.batch_size,
-        config.data.augmentation.repeats,
-        config.data.on_damage,
-    )
-    strategy = _strategy(config.data.batch_size)
+    steps = steps_per_epoch(config, shards)
+    check_batch_size(config.data.batch_size, config.optimizer.accumulation, devices)
     folder = run_directory.check(run_dir, config)
-    progress = run_directory.read_progress(folder)
-    epochs_done = progress.epochs_done if progress else 0
+    checkpoint = checkpoints.newest_checkpoint(folder)
+    if checkpoint is not None:
+        _check_same_shards(checkpoint.place, shards, steps)
+        if checkpoint.place.epoch == config.epochs:
+            print(f"{folder} has finished its {config.epochs} epochs.")
+            return load_keras_model(folder / run_directory.LAST)
 
     keras.utils.set_random_seed(config.seed)
-    with strategy.scope():
-        if progress:
-            model = load_keras_model(folder / run_directory.LAST)
-            _check_same_shards(model, shards, progress, steps)
-        else:
-            model = _new_model(config, shards, init)
-            _compile(model, config, steps)
-    if epochs_done == config.epochs:
-        print(f"{folder} has finished its {config.epochs} epochs.")
-        return model
-
-    training_clips = load_clips(
-        shards,
-        config.data.train_split,
-        config.clip,
-        config.data.batch_size,
-        training=True,
-        seed=config.seed,
-        augmentation=config.data.augmentation,
-        sampling=config.data.sampling,
-        short=config.data.short,
-        target_fps=config.data.target_fps,
-        shuffle_buffer=config.data.shuffle_buffer,
-        on_damage=config.data.on_damage,
-        repeat=True,
-        first_step=epochs_done * steps,
-    )
-    validation_clips = _validation_clips(config, shards)
-    # From here on nothing in the configuration can be refused.
-    devices = [device.name for device in tf.config.list_logical_devices()]
-    run_directory.record_start(folder, config, devices)
-    if epochs_done:
-        print(f"Going on after epoch {epochs_done} of {config.epochs}.")
-    with damage_named(shards):
-        model.fit(
-            training_clips,
-            epochs=config.epochs,
-            initial_epoch=epochs_done,
-            steps_per_epoch=steps,
-            validation_data=validation_clips,
-            callbacks=[
-                # Before EpochRecord, which must be the last to touch the disk.
-                keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
-                keras.callbacks.TerminateOnNaN(),
-                run_directory.EpochRecord(folder, epochs_done, steps, config.data.batch_size),
-            ],
-            shuffle=False,  # load_clips did
-            verbose=1 if sys.stdout.isatty() else 2,
+    with devices.scope():
+        network = _network(config, shards, init, checkpoint)
+        learner = Learner(network, config.optimizer.accumulation)
+        metrics = new_metrics(config, network.num_classes)
+        learner.compile(
+            optimizer=new_optimizer(config, network, steps),
+            loss=new_loss(config, shards),
+            weighted_metrics=metrics,  # weights: clips that fill a batch count nothing
         )
-    return model
+    validation = validation_clips(config, shards, devices)
+    training_clips(config, shards, devices)  # refuses what does not fit, before anything is written
+    if devices.is_chief:
+        run_directory.record_start(folder, config, list(devices.names))
+    if checkpoint is None:
+        place = Place(0, steps, network.clip_spec, network.class_names)
+        checkpoint = Checkpoint(place, values={})
+    else:
+        print(f"Going on after epoch {checkpoint.place.epoch} of {config.epochs}", end="")
+        print(f", step {checkpoint.place.step_in_epoch} of {steps}.")
+    run = _Run(config, folder, shards, devices, learner, metrics, validation, profile)
+    with damage_named(shards), lost_machine_named(devices):
+        # The rest of an epoch by itself, as `fit` begins with whole ones.
+        if checkpoint.place.step_in_epoch:
+            place = run.fit(checkpoint, checkpoint.place.epoch + 1)
+            checkpoint = Checkpoint(place, values={})
+        if checkpoint.place.epoch < config.epochs:
+            run.fit(checkpoint, config.epochs)
+    return load_keras_model(folder / run_directory.LAST)
 
 
-def _strategy(batch_size: int) -> tf.distribute.Strategy:
-    """All visible GPUs, or the CPU."""
-    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
-    replicas = strategy.num_replicas_in_sync
-    if batch_size % replicas:
+_SAMPLES = 16  # clips shown in TensorBoard
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """All that a call of `fit` needs."""
+
+    config: TrainConfig
+    folder: pathlib.Path
+    shards: ShardSet
+    devices: Devices
+    learner: Learner
+    metrics: list[keras.metrics.Metric]
+    validation: Any
+    profile: bool
+
+    def fit(self, checkpoint: Checkpoint, epochs: int) -> Place:
+        """Trains from a checkpoint to the end of an epoch; returns where that is."""
+        start, config = checkpoint.place, self.config
+        if checkpoint.values:
+            weights = {group: checkpoint.values[group] for group in ("network", "optimizer")}
+            checkpoints.assign_state(self.learner, weights)
+        progress = TrainingProgress(
+            config.epochs, start.steps_per_epoch, config.data.batch_size, start.step_in_epoch
+        )
+        try:
+            self.learner.fit(
+                training_clips(config, self.shards, self.devices, start.step),
+                epochs=epochs,
+                initial_epoch=start.epoch,
+                steps_per_epoch=start.steps_per_epoch - start.step_in_epoch,
+                validation_data=self.validation,
+                callbacks=self._callbacks(checkpoint, progress),
+                shuffle=False,  # load_clips did
+                verbose=0,  # progress shows more
+            )
+        finally:
+            progress.close()
+        return dataclasses.replace(start, step=epochs * start.steps_per_epoch)
+
+    def _callbacks(
+        self, checkpoint: Checkpoint, progress: TrainingProgress
+    ) -> list[keras.callbacks.Callback]:
+        """In the order in which they need each other."""
+        start, config, chief = checkpoint.place, self.config, self.devices.is_chief
+        in_epoch = start.step_in_epoch
+        watch = LossWatch(self.folder, self._videos, start.steps_per_epoch, in_epoch, writes=chief)
+        weights = EvaluationWeights(self._statistics if config.precise_bn_batches else None)
+        # A kill between history and checkpoint leaves one epoch too many.
+        history = run_directory.read_history(self.folder)[: start.epoch]
+        record = EpochRecord(self.folder, history, weights, chief)
+        saving = Checkpoints(
+            self.folder,
+            start,
+            checkpoint.values["metrics"] if in_epoch else None,
+            config.checkpoints.every_steps,
+            config.checkpoints.keep,
+            writes=chief,
+            before=watch.check,
+        )
+        # Progress adds rate and waiting to the logs that those behind it write.
+        callbacks = [watch, *([progress] if chief else []), weights, record]
+        if config.optimizer.schedule == "plateau":
+            ours = config.optimizer
+            rate = highest_rate(config)
+            callbacks.append(Plateau(record.history, rate, ours.factor, ours.patience))
+        confusion = Confusion(next(m for m in self.metrics if isinstance(m, MeanClassAccuracy)))
+        callbacks.append(confusion)
+        if chief:
+            callbacks.append(self._tensorboard(confusion))
+        if chief and self.profile:
+            callbacks.append(Profile(self.folder / "tensorboard"))
+        return [*callbacks, saving]
+
+    def _videos(self, step: int) -> list[str]:
+        data = self.config.data
+        return batch_videos(
+            self.shards,
+            data.train_split,
+            batch_size=data.batch_size,
+            step=step,
+            seed=self.config.seed,
+            shuffle_buffer=data.shuffle_buffer,
+            repeats=data.augmentation.repeats,
+            on_damage=data.on_damage,
+        )
+
+    def _statistics(self) -> list[Any]:
+        count = self.config.precise_bn_batches
+        return statistics_batches(self.config, self.shards, self.devices, count)
+
+    def _tensorboard(self, confusion: Confusion) -> TensorBoardLog:
+        names = list(self.shards.class_names)
+        return TensorBoardLog(
+            self.folder / "tensorboard",
+            lambda: sample_clips(self.config, self.shards, _SAMPLES),
+            None if self.validation is None else lambda: (confusion.counts, names),
+        )
+
+
+def _network(
+    config: TrainConfig, shards: ShardSet, init: str | None, checkpoint: Checkpoint | None
+) -> VideoClassifier:
+    if checkpoint is None:
+        return new_network(config, shards.class_names, init)
+    return network_for(config.model, checkpoint.place.clip_spec, shards.class_names)
+
+
+def _check_same_shards(place: Place, shards: ShardSet, steps: int) -> None:
+    rule = "The shards changed since the run began: use the same ones, or a new --run-dir."
+    if place.class_names != shards.class_names:
+        gone = [name for name in place.class_names if name not in shards.class_names]
+        new = [name for name in shards.class_names if name not in place.class_names]
+        change = f"without {gone[:5]}, with {new[:5]}" if gone or new else "in another order"
+        raise ValueError(f"{rule} Received: {shards.folder}, whose classes are {change}")
+    if place.steps_per_epoch != steps:
         raise ValueError(
-            f"data.batch_size must be a multiple of the {replicas} devices, for example "
-            f"{-(-batch_size // replicas) * replicas}. Received: {batch_size}"
-        )
-    return strategy
-
-
-def _check_same_shards(
-    model: VideoClassifier, shards: ShardSet, progress: run_directory.Progress, steps: int
-) -> None:
-    check_class_names(model.class_names, shards)
-    if progress.steps_per_epoch != steps:
-        raise ValueError(
-            "The shards changed since the run began: use the same ones, or a new --run-dir. "
-            f"Received: {steps} steps an epoch in {shards.folder}, before it were "
-            f"{progress.steps_per_epoch}"
+            f"{rule} Received: {steps} steps an epoch in {shards.folder}, before it were "
+            f"{place.steps_per_epoch}"
         )
 
 
-def _new_model(config: TrainConfig, shards: ShardSet, init: str | None) -> VideoClassifier:
-    source = None if init is None else load_keras_model(init)
-    model = create(
-        config.model.name,
-        input_shape=config.clip.input_shape,
-        num_classes=len(shards.class_names),
-        class_names=shards.class_names,
-        clip_spec=config.clip if source is None else _normalized_as(source, config.clip),
-        dropout=config.model.dropout,
-        dtype=config.model.dtype,
-        **config.model.options,
-    )
-    if source is not None:
-        fresh = model.copy_weights_from(source)
-        print(f"Started from {init}; new weights: {', '.join(fresh) or 'none'}.")
-    return model
-
-
-def _normalized_as(source: VideoClassifier, spec: ClipSpec) -> ClipSpec:
-    """The configured clip with the mean and std that the weights were trained with.
-
-    A mean or std that the configuration names itself stays, for `copy_weights_from` to refuse.
-    """
-    theirs, default = source.clip_spec, ClipSpec()
-    if (spec.mean, spec.std) != (default.mean, default.std):
-        return spec
-    return dataclasses.replace(spec, mean=theirs.mean, std=theirs.std)
-
-
-def _compile(model: VideoClassifier, config: TrainConfig, steps: int) -> None:
-    # Mixed clips have shares of two classes for a label; others the class's id.
-    kind = "" if config.data.augmentation.mixes else "Sparse"
-    cross_entropy = getattr(keras.metrics, f"{kind}CategoricalCrossentropy")
-    accuracy = getattr(keras.metrics, f"{kind}CategoricalAccuracy")
-    metrics = [cross_entropy(from_logits=True, name="cross_entropy"), accuracy(name="top1")]
-    if model.num_classes > 5:
-        top_k = getattr(keras.metrics, f"{kind}TopKCategoricalAccuracy")
-        metrics.append(top_k(5, name="top5"))
-    model.compile(
-        optimizer=_optimizer(config.optimizer, config.epochs, steps),
-        loss=getattr(keras.losses, f"{kind}CategoricalCrossentropy")(from_logits=True),
-        weighted_metrics=metrics,  # weights: padded validation clips count nothing
-        jit_compile=False,  # XLA is several times slower on CPU, and off under tf.distribute
-    )
-
-
-def _optimizer(config: OptimizerConfig, epochs: int, steps: int) -> keras.optimizers.Optimizer:
-    rate: float | keras.optimizers.schedules.LearningRateSchedule = config.learning_rate
-    warmup = round(config.warmup_epochs * steps)
-    if config.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0 if warmup else config.learning_rate,
-            warmup_target=config.learning_rate if warmup else None,
-            warmup_steps=warmup,
-            decay_steps=epochs * steps - warmup,
-        )
-    elif config.schedule == "step":
-        rate = keras.optimizers.schedules.PiecewiseConstantDecay(
-            [epoch * steps for epoch in config.step_epochs],
-            [config.learning_rate / 10**n for n in range(len(config.step_epochs) + 1)],
-        )
-    return keras.optimizers.SGD(
-        rate,
-        momentum=config.momentum,
-        nesterov=config.nesterov,
-        weight_decay=config.weight_decay,
-    )
-
-
-def _validation_clips(config: TrainConfig, shards: ShardSet) -> tf.data.Dataset | None:
-    split = config.data.validation_split
-    if split is None:
-        return None
-    if split not in shards.splits:
-        print(f"No videos of the split {split!r}: best.keras will be the last epoch's model.")
-        return None
-    clips = load_clips(
-        shards,
-        split,
-        config.clip,
-        config.data.batch_size,
-        pad_last_batch=True,
-        on_damage=config.data.on_damage,
-    )
-    if not config.data.augmentation.mixes:
-        return clips
-    num_classes = len(shards.class_names)
-    return clips.map(lambda clip, label, weight: (clip, tf.one_hot(label, num_classes), weight))
-
-
-def main(config: TrainConfig, run_dir: str, init: str | None = None) -> None:
+def main(config: TrainConfig, run_dir: str, init: str | None = None, profile: bool = False) -> None:
     """Trains, then says where everything lies."""
-    train(config, run_dir, init)
+    train(config, run_dir, init, profile)
     folder = pathlib.Path(run_dir)
     last = run_directory.read_history(folder)[-1]
     figures = ", ".join(

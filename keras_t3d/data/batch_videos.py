@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
-
 from keras_t3d.data.arguments import check_repeats, check_whole, training_steps
 from keras_t3d.data.order import epoch_order
-from keras_t3d.data.shards.damage import check_local, damaged_shard, split_records
+from keras_t3d.data.shards.damage import SplitRecords, check_local, damaged_shard, split_records
 from keras_t3d.data.shards.record import stored_video
 from keras_t3d.data.shards.record_file import read_record, record_offsets
 from keras_t3d.data.shards.shard_set import ShardSet
@@ -69,14 +67,16 @@ def batch_videos(
     videos = batch_size // repeats
     first = step_in_epoch * videos
     return [
-        _video_id(records.paths[shard], record, records.offsets and records.offsets[shard])
+        _video_id(records, shard, record)
         for shard, record in order[first : first + videos].tolist()
     ]
 
 
-def _video_id(path: str, record: int, offsets: np.ndarray | None) -> str:
+def _video_id(records: SplitRecords, shard: int, record: int) -> str:
+    path = records.paths[shard]
     try:
-        offset = int((record_offsets(path) if offsets is None else offsets)[record])
+        offsets = records.offsets[shard] if records.offsets else record_offsets(path)
+        offset = int(offsets[record])
         with open(path, "rb") as file:
             video = stored_video(read_record(file, offset))
     except ValueError as error:

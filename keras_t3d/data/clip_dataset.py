@@ -74,6 +74,7 @@ class ClipDataset(keras.utils.PyDataset):
         first_step: int. Training batches to skip, counted from the first epoch; a
             multiple of an epoch's batches without `repeat`. Nothing of them is read.
             Defaults to `0`.
+        pad_last_batch: bool. See `load_clips`. Defaults to `False`.
         worker: pair of ints (index, count), for training on several machines: gives
             this worker's part of every batch and reads nothing else. Defaults to
             `(0, 1)`.
@@ -112,6 +113,7 @@ class ClipDataset(keras.utils.PyDataset):
         shuffle_buffer: int = 256,
         repeat: bool = False,
         first_step: int = 0,
+        pad_last_batch: bool = False,
         worker: tuple[int, int] = (0, 1),
         on_damage: str = "error",
         workers: int = 1,
@@ -132,6 +134,7 @@ class ClipDataset(keras.utils.PyDataset):
         self._sampling, self._short, self._target_fps = sampling, short, target_fps
         self._shuffle_buffer = shuffle_buffer
         self._repeat = repeat
+        self._pad_last_batch = pad_last_batch
         self._part = worker_slice(worker, batch_size)
         self._records = split_records(self._shards, split, on_damage)
         check_local(self._records.paths, "ClipDataset")
@@ -184,7 +187,7 @@ class ClipDataset(keras.utils.PyDataset):
         if self._training and not self._repeat:
             self._first_step += self._steps
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         """Returns a batch.
 
         Args:
@@ -192,7 +195,7 @@ class ClipDataset(keras.utils.PyDataset):
 
         Returns:
             Clips, uint8 of shape `(batch, *spec.input_shape)` with values 0..255, and
-            int64 class ids.
+            int64 class ids; with `pad_last_batch` float32 weights, too.
 
         Raises:
             ValueError: if a record is damaged or its label is not that of labels.txt.
@@ -223,10 +226,14 @@ class ClipDataset(keras.utils.PyDataset):
                 self._orders[epoch] = order
             return self._orders[epoch]
 
-    def _centre_views(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def _centre_views(self, index: int) -> tuple[np.ndarray, ...]:
         bounds = np.cumsum(self._records.examples)
-        first = index * self._batch_size
-        numbers = np.arange(first, min(first + self._batch_size, self._records.num_videos))
+        numbers = index * self._batch_size + np.arange(self._batch_size)
+        weights = (numbers < self._records.num_videos).astype(np.float32)
+        if self._pad_last_batch:
+            numbers = numbers % self._records.num_videos
+        else:
+            numbers = numbers[weights > 0]
         clips = np.empty((len(numbers), *self._spec.input_shape), np.uint8)
         labels = np.empty(len(numbers), np.int64)
         for row, number in enumerate(numbers):
@@ -237,7 +244,7 @@ class ClipDataset(keras.utils.PyDataset):
             # The frames of the view alone; their distances are already the spec's.
             clips[row] = take_view(_decoded(video, chosen), _one_by_one(self._spec), start=0)
             labels[row] = video.label_index
-        return clips, labels
+        return (clips, labels, weights) if self._pad_last_batch else (clips, labels)
 
     def _video(self, shard: int, record: int) -> StoredVideo:
         path, offset = self._records.paths[shard], int(self._offsets[shard][record])

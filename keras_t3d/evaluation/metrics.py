@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
+from keras_t3d.evaluation.accuracy import label_ranks, mean_class_accuracy
+from keras_t3d.evaluation.calibration import calibration
+from keras_t3d.evaluation.intervals import bootstrap_intervals
 from keras_t3d.evaluation.scores import VideoScores
+
+_MOST_PAIRS = 20
 
 
 def compute_metrics(scores: VideoScores) -> dict[str, Any]:
-    """Computes accuracy at video level.
+    """Computes the figures of an evaluation; docs/evaluation.md says what each means.
 
     Args:
         scores: VideoScores.
 
     Returns:
-        Dict of `videos`, `top1`, `top5` (left out below 6 classes),
-        `mean_class_accuracy` (over the classes that have videos) and
-        `per_class`: videos and accuracy by class name (None without videos).
+        Dict of plain values, none of them NaN:
+
+        - `videos`, `top1`, `top5` (left out below 6 classes), `mean_class_accuracy` and
+          `macro_f1` (both over the classes that have videos), of whole videos.
+        - `intervals`, see `bootstrap_intervals`.
+        - `clip_level`: `clips`, `top1`, `top5` and `mean_class_accuracy`, each view being
+          one prediction; None where the scores tell nothing of views.
+        - `calibration`, see `keras_t3d.evaluation.calibration.calibration`.
+        - `most_confused`: the 20 pairs of `true` and `predicted` class that most `videos`
+          have.
+        - `per_class`: by class name, see `class_table`.
 
     Example:
 
@@ -27,27 +41,100 @@ def compute_metrics(scores: VideoScores) -> dict[str, Any]:
     compute_metrics(scores)["top1"]  # 0.95
     ```
     """
-    labels, probabilities = scores.labels, scores.probabilities
-    num_classes = len(scores.class_names)
-    # The label's rank: how many classes score higher, or as high and stand before it.
-    own = probabilities[np.arange(len(labels)), labels][:, None]
-    before = np.arange(num_classes) < labels[:, None]
-    rank = ((probabilities > own) | ((probabilities == own) & before)).sum(axis=1)
-    per_class: dict[str, dict[str, Any]] = {}
-    for index, name in enumerate(scores.class_names):
-        of_class = labels == index
-        accuracy = float((rank[of_class] == 0).mean()) if of_class.any() else None
-        per_class[name] = {"videos": int(of_class.sum()), "accuracy": accuracy}
-    known = [c["accuracy"] for c in per_class.values() if c["accuracy"] is not None]
-    metrics: dict[str, Any] = {"videos": len(labels), "top1": float((rank == 0).mean())}
+    labels, num_classes = scores.labels, len(scores.class_names)
+    ranks = label_ranks(scores.probabilities, labels)
+    predicted = scores.probabilities.argmax(axis=1)
+    metrics: dict[str, Any] = {"videos": len(labels), "top1": float((ranks == 0).mean())}
     if num_classes > 5:
-        metrics["top5"] = float((rank < 5).mean())
-    return {**metrics, "mean_class_accuracy": float(np.mean(known)), "per_class": per_class}
+        metrics["top5"] = float((ranks < 5).mean())
+    present = np.unique(labels)
+    return {
+        **metrics,
+        "mean_class_accuracy": mean_class_accuracy(labels, ranks == 0),
+        "macro_f1": float(
+            f1_score(labels, predicted, labels=present, average="macro", zero_division=0.0)
+        ),
+        "intervals": bootstrap_intervals(ranks, labels, num_classes),
+        "clip_level": clip_level(scores),
+        "calibration": calibration(scores.probabilities.max(axis=1), ranks == 0),
+        "most_confused": [
+            {
+                "true": scores.class_names[true],
+                "predicted": scores.class_names[other],
+                "videos": videos,
+            }
+            for true, other, videos in most_confused(confusion(scores))[:_MOST_PAIRS]
+        ],
+        "per_class": class_table(scores),
+    }
+
+
+def clip_level(scores: VideoScores) -> dict[str, Any] | None:
+    """Returns the accuracy of single views, or None where they are not known."""
+    counts = scores.view_counts
+    if counts is None:
+        return None
+    views = int(counts.views.sum())
+    level: dict[str, Any] = {"clips": views, "top1": float(counts.top1.sum() / views)}
+    if len(scores.class_names) > 5:
+        level["top5"] = float(counts.top5.sum() / views)
+    level["mean_class_accuracy"] = mean_class_accuracy(scores.labels, counts.top1, counts.views)
+    return level
+
+
+def class_table(scores: VideoScores) -> dict[str, dict[str, Any]]:
+    """Returns a dict by class name of dicts of `videos`, `accuracy`, `precision` and more.
+
+    `accuracy`, `recall` (the same figure), `f1` and `confused_with` (the class that most of
+    its other videos are taken for) are None for a class without videos, `precision` for one
+    that is never predicted.
+    """
+    counts = confusion(scores)
+    predicted = scores.probabilities.argmax(axis=1)
+    precisions, recalls, f1s, _ = precision_recall_fscore_support(
+        scores.labels,
+        predicted,
+        labels=np.arange(len(scores.class_names)),
+        zero_division=0.0,
+    )
+    table = {}
+    for index, name in enumerate(scores.class_names):
+        videos = int(counts[index].sum())
+        errors = counts[index].copy()
+        errors[index] = 0
+        recall = float(recalls[index]) if videos else None
+        table[name] = {
+            "videos": videos,
+            "accuracy": recall,
+            "precision": float(precisions[index]) if counts[:, index].any() else None,
+            "recall": recall,
+            "f1": float(f1s[index]) if videos else None,
+            "confused_with": scores.class_names[int(errors.argmax())] if errors.any() else None,
+            "confused_videos": int(errors.max()),
+        }
+    return table
+
+
+def most_confused(counts: np.ndarray) -> list[tuple[int, int, int]]:
+    """Returns (true class, predicted class, videos) of all confusions, the most videos first.
+
+    Args:
+        counts: int64 array (true classes, predicted classes), see `confusion`.
+    """
+    errors = counts.copy()
+    np.fill_diagonal(errors, 0)
+    pairs = [
+        (int(true), int(other), int(errors[true, other])) for true, other in np.argwhere(errors)
+    ]
+    return sorted(pairs, key=lambda pair: -pair[2])  # stable: then by class id
 
 
 def confusion(scores: VideoScores) -> np.ndarray:
     """Returns counts, int64 of shape (true classes, predicted classes)."""
     predicted = scores.probabilities.argmax(axis=1)
-    return confusion_matrix(
-        scores.labels, predicted, labels=np.arange(len(scores.class_names))
-    ).astype(np.int64)
+    with warnings.catch_warnings():
+        # All labels are passed; of one class it asks for them all the same.
+        warnings.filterwarnings("ignore", message="A single label was found")
+        return confusion_matrix(
+            scores.labels, predicted, labels=np.arange(len(scores.class_names))
+        ).astype(np.int64)

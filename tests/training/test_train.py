@@ -13,13 +13,13 @@ import yaml
 
 from keras_t3d.data import convert
 from keras_t3d.training import run_directory
-from keras_t3d.training.config import (
-    TrainConfig,
+from keras_t3d.training.command_line import (
     config_parser,
     find_recipe,
     parse_config,
     recipe_names,
 )
+from keras_t3d.training.config import TrainConfig
 from keras_t3d.training.evaluate import evaluate
 from keras_t3d.training.train import train
 

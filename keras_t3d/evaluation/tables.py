@@ -1,0 +1,62 @@
+"""The tables of a report, as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_t3d.evaluation.scores import VideoScores
+
+
+def predictions_csv(scores: VideoScores) -> str:
+    """Returns a line a video: its true and predicted class and all probabilities."""
+
+    def rows() -> Iterable[list[Any]]:
+        for video, label, probabilities in zip(
+            scores.video_ids, scores.labels, scores.probabilities, strict=True
+        ):
+            best = int(probabilities.argmax())
+            names = scores.class_names[label], scores.class_names[best]
+            numbers = (f"{value:.6f}" for value in (probabilities[best], *probabilities))
+            yield [video, *names, *numbers]
+
+    return _csv(["video", "label", "predicted", "probability", *scores.class_names], rows())
+
+
+def per_class_csv(per_class: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns a line a class of what `compute_metrics` gives as `per_class`."""
+    columns = (
+        "videos",
+        "accuracy",
+        "precision",
+        "recall",
+        "f1",
+        "confused_with",
+        "confused_videos",
+    )
+    return _csv(
+        ["class", *columns],
+        ([name, *(figures[column] for column in columns)] for name, figures in per_class.items()),
+    )
+
+
+def confusion_csv(counts: np.ndarray, names: Sequence[str]) -> str:
+    """Returns a line a true class, a column a predicted one."""
+    return _csv(
+        ["true class", *names],
+        ([name, *row] for name, row in zip(names, counts.tolist(), strict=True)),
+    )
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(
+        [f"{value:.6f}" if isinstance(value, float) else value for value in row] for row in rows
+    )
+    return text.getvalue()

@@ -1,0 +1,207 @@
+import base64
+import csv
+import dataclasses
+import html.parser
+import json
+import re
+
+import numpy as np
+import pytest
+
+from keras_t3d.data.shards.damage import split_records
+from keras_t3d.evaluation import VideoScores, compute_metrics, score_videos, write_report
+from keras_t3d.evaluation import report as report_room
+from keras_t3d.evaluation.report import FILES
+from tests.evaluation.written import FirstFrame, by_hand, write_shards
+
+_VOID = {"meta", "img", "source", "br"}
+
+
+class Page(html.parser.HTMLParser):
+    """Reads a page, and refuses one whose tags do not close each other."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open_tags, self.seen, self.words = [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open_tags == []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self.open_tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open_tags.pop() == tag
+
+    def handle_data(self, data):
+        if self.open_tags and self.open_tags[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+    def attributes(self, tag):
+        return [attributes for name, attributes in self.seen if name == tag]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A report with pictures; class u is never recognised."""
+    folder = tmp_path_factory.mktemp("report")
+    shards = write_shards(folder, [[("a", 0, 5), ("b<i>", 1, 2)], [("c", 1, 9)]])
+    scores = score_videos(FirstFrame(), shards, "test", protocol="t3d")
+    protocol = {"model": "best.keras", "split": "test", "views": None}
+    write_report(scores, folder / "out", protocol, split_records(shards, "test"))
+    return folder / "out"
+
+
+def read_csv(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_metrics_are_what_was_computed(tmp_path):
+    metrics = write_report(by_hand(), tmp_path / "out", {"model": "m", "views": 3})
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == metrics
+    assert metrics == {"protocol": {"model": "m", "views": 3}, **compute_metrics(by_hand())}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES)
+
+
+def test_tables(tmp_path):
+    write_report(by_hand(), tmp_path / "out", {})
+    rows = read_csv(tmp_path / "out" / "predictions.csv")
+    assert [row["predicted"] for row in rows] == ["u", "w", "z", "u"]
+    assert (rows[0]["video"], rows[0]["label"], rows[0]["probability"]) == ("a", "u", "0.500000")
+    assert rows[1]["z"] == "0.050000"
+    classes = read_csv(tmp_path / "out" / "per_class.csv")
+    assert [row["class"] for row in classes] == list("uvwxyz")
+    assert classes[0]["f1"] == "0.500000"
+    assert (classes[5]["videos"], classes[5]["accuracy"], classes[5]["confused_with"]) == (
+        "0",
+        "",
+        "",
+    )
+    matrix = read_csv(tmp_path / "out" / "confusion.csv")
+    assert list(matrix[0].values()) == ["u", "1", "0", "0", "0", "0", "1"]
+    assert (tmp_path / "out" / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+class TestPage:
+    def test_says_the_figures(self, written):
+        page = Page((written / "index.html").read_text(encoding="utf-8"))
+        metrics = json.loads((written / "metrics.json").read_text())
+        assert "3 videos of the split “test”, 2 classes" in page.text
+        low, high = metrics["intervals"]["top1"]
+        assert f"Top-1 66.7 % 95 %: {100 * low:.1f} to {100 * high:.1f} %" in page.text
+        assert "Macro F1 40.0 %" in page.text  # of u: 0; of v: precision 2/3, recall 1
+        assert f"Calibration error {100 * metrics['calibration']['ece']:.1f} %" in page.text
+        assert "Top-1 of single clips 66.7 % 9 clips" in page.text
+        assert "model best.keras" in page.text
+        assert "1000 bootstrap resamples" in page.text
+        assert "None" not in page.text
+
+    def test_shows_the_confused_and_the_worst(self, written):
+        page = Page((written / "index.html").read_text(encoding="utf-8"))
+        assert "u → v 1 video" in page.text
+        # a gives u the mean of 0, 2 and 3 hundredths.
+        assert "true: u, 1.7 % predicted: v, 98.3 %" in page.text
+        alts = [attributes["alt"] for attributes in page.attributes("img")]
+        assert alts.count("Middle frame of a") == 2
+        assert alts.count("Middle frame of b<i>") + alts.count("Middle frame of c") == 3
+
+    def test_needs_nothing_else(self, written):
+        text = (written / "index.html").read_text(encoding="utf-8")
+        page = Page(text)
+        tags = {tag for tag, _ in page.seen}
+        assert not tags & {"script", "link", "iframe", "object", "base", "form"}
+        assert not re.search(r"url\(|@import|https?:", text)
+        sources = [
+            value
+            for _, attributes in page.seen
+            for name, value in attributes.items()
+            if name in ("src", "srcset", "href")
+        ]
+        for source in sources:
+            assert source.startswith(("data:image/", "#"))
+            if source.startswith("data:"):
+                kind, content = source.removeprefix("data:image/").split(";base64,")
+                start = {"png": b"\x89PNG", "jpeg": b"\xff\xd8"}[kind]
+                assert base64.b64decode(content, validate=True).startswith(start)
+        targets = {attributes["id"] for _, attributes in page.seen if "id" in attributes}
+        assert targets == {link["href"][1:] for link in page.attributes("a")}
+
+    def test_reads_well_anywhere(self, written):
+        text = (written / "index.html").read_text(encoding="utf-8")
+        page = Page(text)
+        assert page.attributes("html") == [{"lang": "en"}]
+        assert {"charset": "utf-8"} in page.attributes("meta")
+        assert any("width=device-width" in m.get("content", "") for m in page.attributes("meta"))
+        assert "prefers-color-scheme: dark" in text
+        assert all(attributes["alt"] for attributes in page.attributes("img"))
+
+    def test_names_are_text(self, tmp_path):
+        names = ("<script>alert(1)</script>", "a\"&'", "$x ${y} {z} %s", "走る")
+        scores = VideoScores(
+            ("</li><b>\udcff", "v"),
+            np.array([0, 1]),
+            np.array([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]], np.float32),
+            names,
+        )
+        write_report(scores, tmp_path, {"model": "<b>", "split": "<test>", "notes": ["<x>"]})
+        page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
+        assert not page.attributes("script")
+        assert not page.attributes("b")
+        for text in (*names, "</li><b>\\udcff", 'notes ["<x>"]', "Evaluation of <b>"):
+            assert text in page.text
+
+    def test_classes_stand_in_order_the_worst_first(self, tmp_path):
+        write_report(by_hand(), tmp_path, {})
+        text = (tmp_path / "index.html").read_text(encoding="utf-8")
+        assert re.findall(r'<th scope="row">(.)</th>', text) == list("vxuwyz")
+
+    @pytest.mark.filterwarnings("error")
+    def test_one_video_of_one_class(self, tmp_path):
+        scores = VideoScores(("a",), np.array([0]), np.ones((1, 1), np.float32), ("u",))
+        write_report(scores, tmp_path, {})
+        page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
+        assert "No video was taken for another class." in page.text
+        assert "no picture" in page.text
+
+
+def test_without_pictures_where_records_are_not_known(tmp_path):
+    shards = write_shards(tmp_path, [[("a", 0, 5), ("b", 1, 2)]])
+    scores = score_videos(FirstFrame(), shards, "test")
+    bare = dataclasses.replace(scores, middle_records=None)
+    write_report(bare, tmp_path / "out", {}, split_records(shards, "test"))
+    assert "image/jpeg" not in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_page_is_written_last(tmp_path, monkeypatch):
+    def killed(path):
+        if path.name == "index.html":
+            raise KeyboardInterrupt
+        return written_beside(path)
+
+    written_beside = report_room.written_beside
+    monkeypatch.setattr(report_room, "written_beside", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_report(by_hand(), tmp_path / "out", {})
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*FILES} - {"index.html"}
+
+
+def test_a_folder_that_holds_files_is_refused(tmp_path):
+    (tmp_path / "index.html").write_text("mine")
+    with pytest.raises(ValueError, match="new or empty folder"):
+        write_report(by_hand(), tmp_path, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+    with pytest.raises(ValueError, match="new or empty folder"):
+        write_report(by_hand(), tmp_path / "index.html", {})
+
+
+def test_what_a_kill_left_is_in_nobodys_way(tmp_path):
+    (tmp_path / ".part-1-index.html").write_text("half")
+    write_report(by_hand(), tmp_path, {})
+    assert (tmp_path / "index.html").is_file()

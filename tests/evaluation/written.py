@@ -1,0 +1,66 @@
+"""Shards whose frames tell their number, a predictor that reads it, and scores by hand."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+
+from keras_t3d import ClipSpec
+from keras_t3d.data import ShardSet
+from keras_t3d.data.encode import EncodedVideo
+from keras_t3d.data.shards.record import make_record
+from keras_t3d.data.shards.record_file import RecordWriter
+from keras_t3d.evaluation import VideoScores
+from tests.conftest import counting_frames, frame_numbers
+from tests.data.written_shards import jpeg
+
+SPEC = ClipSpec(num_frames=2, frame_stride=1, resize=16, crop=16)
+NAMES = ("u", "v")
+
+
+def write_shards(
+    folder: pathlib.Path,
+    shards: list[list[tuple[str, int, int]]],
+    class_names: tuple[str, ...] = NAMES,
+) -> ShardSet:
+    """Writes the split "test" from (video id, label, number of frames) of each record."""
+    paths = []
+    for number, records in enumerate(shards):
+        paths.append(folder / f"test-{number}.tfrecord")
+        with RecordWriter(paths[-1]) as writer:
+            for video_id, label, num_frames in records:
+                frames = tuple(map(jpeg, counting_frames(num_frames, 16, 24)))
+                encoded = EncodedVideo(frames, 16, 24, 25.0)
+                name = class_names[label] if label >= 0 else ""
+                writer.write(make_record(encoded, video_id, name, label))
+    return ShardSet.of_files({"test": paths}, class_names)
+
+
+class FirstFrame:
+    """Gives class u a hundredth of the first frame's number, class v the rest."""
+
+    clip_spec, class_names = SPEC, NAMES
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def probabilities(self, clips: np.ndarray) -> np.ndarray:
+        self.batches.append(len(clips))
+        first = np.array([frame_numbers(clip)[0] for clip in clips]) / 100
+        return np.stack([first, 1 - first], axis=1).astype(np.float32)
+
+
+def by_hand() -> VideoScores:
+    """Four videos of six classes: one right, three wrong, one of them far off."""
+    probabilities = np.array(
+        [
+            [0.5, 0.3, 0.1, 0.05, 0.03, 0.02],
+            [0.1, 0.2, 0.3, 0.25, 0.1, 0.05],
+            [0.02, 0.03, 0.05, 0.1, 0.3, 0.5],
+            [0.5, 0.3, 0.1, 0.05, 0.03, 0.02],
+        ],
+        np.float32,
+    )
+    labels = np.array([0, 3, 0, 1])
+    return VideoScores(("a", "b", "c", "d"), labels, probabilities, tuple("uvwxyz"))

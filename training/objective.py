@@ -1,0 +1,126 @@
+"""The loss, the optimizer and the learning rate that a configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.models.video_classifier import VideoClassifier
+from keras_t3d.optimization.cross_entropy import CrossEntropy
+from keras_t3d.optimization.mean_class_accuracy import MeanClassAccuracy
+from keras_t3d.optimization.optimizers import Rate, make_optimizer
+from keras_t3d.optimization.schedules import WarmUp
+from keras_t3d.optimization.stages import checked_stages, layers_by_stage
+from keras_t3d.training.config import OptimizerConfig, TrainConfig
+
+
+def new_optimizer(
+    config: TrainConfig, network: VideoClassifier, steps: int
+) -> keras.optimizers.Optimizer:
+    """Makes the configured optimizer for a network.
+
+    Args:
+        config: TrainConfig.
+        network: VideoClassifier.
+        steps: int. Steps an epoch.
+
+    Returns:
+        A Keras optimizer, with loss scaling under float16.
+    """
+    ours = config.optimizer
+    options = dict(ours.options)
+    if ours.name.lower() == "sgd":
+        options = {"momentum": ours.momentum, "nesterov": ours.nesterov, **options}
+    if ours.weight_decay or ours.name.lower() == "adamw":  # which has a decay by itself
+        options["weight_decay"] = ours.weight_decay
+    for name in ("global_clipnorm", "clipnorm", "clipvalue"):
+        if getattr(ours, name) is not None:
+            options[name] = getattr(ours, name)
+    if ours.ema is not None:
+        options |= {"use_ema": True, "ema_momentum": ours.ema}
+    optimizer = make_optimizer(
+        ours.name,
+        _learning_rate(config, steps),
+        l2=ours.l2,
+        decays=None if ours.decay_all else _is_kernel,
+        rate_of=_rate_by_stage(ours, network),
+        **options,
+    )
+    if config.model.dtype == "mixed_float16":
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def highest_rate(config: TrainConfig) -> float:
+    """The highest learning rate, scaled to the batch where the configuration says so."""
+    base = config.optimizer.base_batch_size or config.data.batch_size
+    return config.optimizer.learning_rate * config.data.batch_size / base
+
+
+def _learning_rate(config: TrainConfig, steps: int) -> Rate:
+    ours, highest = config.optimizer, highest_rate(config)
+    warmup = round(ours.warmup_epochs * steps)
+    rate: Rate = highest  # constant, or set epoch by epoch
+    if ours.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(highest, config.epochs * steps - warmup)
+    elif ours.schedule == "step":
+        rate = keras.optimizers.schedules.PiecewiseConstantDecay(
+            # The last step with a rate, counted from the end of the warm-up.
+            [epoch * steps - warmup - 1 for epoch in ours.step_epochs],
+            [highest * ours.factor**n for n in range(len(ours.step_epochs) + 1)],
+        )
+    return WarmUp(warmup, rate) if warmup else rate
+
+
+def _is_kernel(variable: Any) -> bool:
+    return len(variable.shape) > 1
+
+
+def _rate_by_stage(
+    config: OptimizerConfig, network: VideoClassifier
+) -> Callable[[Any], float] | None:
+    if not config.stage_rates:
+        return None
+    checked_stages(network, config.stage_rates, "optimizer.stage_rates")
+    factors = {
+        id(variable): config.stage_rates.get(stage, 1.0)
+        for stage, layers in layers_by_stage(network).items()
+        for layer in layers
+        for variable in layer.trainable_variables
+    }
+    return lambda variable: factors[id(variable)]
+
+
+def new_loss(config: TrainConfig, shards: ShardSet) -> CrossEntropy:
+    """Makes the configured loss; balanced weights come from the videos of the training split."""
+    weights, names = config.loss.class_weights, shards.class_names
+    if weights == "none":
+        return CrossEntropy(config.loss.label_smoothing)
+    if weights == "balanced":
+        counts = shards.manifest["splits"][config.data.train_split]["per_class"]
+        known = [name for name in names if counts[name]]
+        videos = sum(counts[name] for name in known)
+        balanced = {name: videos / (len(known) * counts[name]) for name in known}
+        return CrossEntropy(config.loss.label_smoothing, [balanced.get(n, 0.0) for n in names])
+    unknown = [name for name in weights if name not in names]
+    if unknown:
+        raise ValueError(
+            "`loss.class_weights` must name classes of the shards, such as "
+            f"{', '.join(names[:5])}. Received: {unknown}"
+        )
+    return CrossEntropy(config.loss.label_smoothing, [weights.get(n, 1.0) for n in names])
+
+
+def new_metrics(config: TrainConfig, num_classes: int) -> list[keras.metrics.Metric]:
+    """Cross-entropy, top-1, top-5 where there are more classes, and mean class accuracy."""
+    kind = "" if config.data.augmentation.mixes else "Sparse"
+    cross_entropy = getattr(keras.metrics, f"{kind}CategoricalCrossentropy")
+    accuracy = getattr(keras.metrics, f"{kind}CategoricalAccuracy")
+    metrics = [cross_entropy(from_logits=True, name="cross_entropy"), accuracy(name="top1")]
+    if num_classes > 5:
+        top_k = getattr(keras.metrics, f"{kind}TopKCategoricalAccuracy")
+        metrics.append(top_k(5, name="top5"))
+    return [*metrics, MeanClassAccuracy(num_classes)]

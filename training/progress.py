@@ -1,0 +1,228 @@
+"""What a training run shows on the screen while it runs."""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import datetime
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+_REDRAW = 0.5  # seconds; reading a loss may wait for the device
+_BETWEEN_LINES = 30.0  # seconds
+_MUCH_WAITING = 0.25
+_KEPT = ("loss", "top1", "val_top1")  # figures of the line after an epoch
+
+
+class TrainingProgress(keras.callbacks.Callback):
+    """Shows how far training is, how fast it is, and whether it waits for clips.
+
+    On a terminal a bar for the epoch, elsewhere a line now and then; a line after each
+    epoch. All goes to standard error. Give `fit` `verbose=0` beside it.
+
+    The epoch's logs get `learning_rate`, `clips_per_second` and `data_wait`, the share of
+    the time in which training waited for clips, for the callbacks behind this one. The
+    first step of a call of `fit` counts in neither: it fills the pipeline and compiles.
+
+    The model must tell `data_wait`, the seconds waited so far, as a `Learner` does.
+
+    Args:
+        epochs: int. Epochs of the whole run.
+        steps_per_epoch: int. Of whole epochs.
+        batch_size: int. Clips in a batch, over all devices.
+        first_step: int. Steps of the first epoch that are done already. Defaults to `0`.
+        clock: gives seconds. Defaults to `time.perf_counter`.
+        console: `rich.console.Console`. Defaults to `None`, standard error.
+
+    Example:
+
+    ```python
+    progress = TrainingProgress(epochs=10, steps_per_epoch=100, batch_size=32)
+    learner.fit(clips, steps_per_epoch=100, epochs=10, callbacks=[progress], verbose=0)
+    ```
+    """
+
+    def __init__(
+        self,
+        epochs: int,
+        steps_per_epoch: int,
+        batch_size: int,
+        first_step: int = 0,
+        clock: Callable[[], float] = time.perf_counter,
+        console: Console | None = None,
+    ) -> None:
+        super().__init__()
+        self._epochs = epochs
+        self._steps_per_epoch = steps_per_epoch
+        self._batch_size = batch_size
+        self._done_before = first_step
+        self._clock = clock
+        self._console = console or Console(stderr=True)
+        self._live: Live | None = None
+        self._epoch = 0
+        self._start = 0  # steps of this epoch that were done before it began here
+        self._is_first_step = True  # of this call of `fit`
+        self._begun = self._now = _Moment(0, 0.0, 0.0)
+        self._has_trained = False
+        self._between = 0.0  # seconds from the last step of an epoch to the next epoch
+        self._shown = 0.0
+        self._tenth = 0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._is_first_step = True
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._live = Live(
+                console=self._console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=sys.stdout.isatty(),
+                redirect_stderr=sys.stderr.isatty(),
+            )
+            self._live.start()
+            atexit.register(self.close)  # `fit` does not tell callbacks that it failed
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Takes the bar away; for a `fit` that raised, as `on_train_end` does it otherwise."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+            atexit.unregister(self.close)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+        self._start, self._done_before = self._done_before, 0
+        self._tenth = 10 * self._start // self._steps_per_epoch
+        last = self._now
+        self._begun = self._now = self._moment(self._start)
+        if self._has_trained:
+            self._between = self._now.time - last.time
+        self._show([])
+        self._shown = self._now.time
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        done = self._start + batch + 1
+        is_last = done == self._steps_per_epoch
+        if self._is_first_step or is_last:
+            _value(logs["loss"])  # the device is done, too, and the clock tells the truth
+        self._now = self._moment(done)
+        self._has_trained = True
+        if self._is_first_step and not is_last:
+            self._begun = self._now
+        self._is_first_step = False
+        if self._live is not None:
+            if self._now.time - self._shown >= _REDRAW:
+                self._show(self._figures(logs))
+                self._shown = self._now.time
+        elif self._is_time_for_a_line() and not is_last:
+            self._say([f"{done}/{self._steps_per_epoch}", *self._figures(logs), self._left()])
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._show(["validation"])
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = {} if logs is None else logs
+        speed = self._speed()
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        logs["learning_rate"] = float(rate)
+        logs["clips_per_second"] = speed.clips_per_second
+        logs["data_wait"] = speed.data_wait
+        figures = [f"{name} {_value(logs[name]):.4f}" for name in _KEPT if name in logs]
+        figures += [f"learning rate {logs['learning_rate']:.3g}", *speed.figures()]
+        if speed.data_wait > _MUCH_WAITING:
+            figures[-1] += ": reading clips, not the network, is the bottleneck"
+        self._say(figures)
+
+    def _moment(self, done: int) -> _Moment:
+        return _Moment(done, self._clock(), self.model.data_wait)
+
+    def _speed(self) -> _Speed:
+        steps = self._now.done - self._begun.done
+        seconds = max(self._now.time - self._begun.time, 1e-9)
+        waited = self._now.data_wait - self._begun.data_wait
+        return _Speed(steps * self._batch_size / seconds, min(waited / seconds, 1.0))
+
+    def _figures(self, logs: dict[str, Any]) -> list[str]:
+        """Of the epoch so far."""
+        figures = [f"{name} {_value(logs[name]):.4f}" for name in ("loss", "top1") if name in logs]
+        return figures + (self._speed().figures() if self._now.done > self._begun.done else [])
+
+    def _left(self) -> str:
+        """Time left of the epoch and of the run; empty where it cannot be told."""
+        steps = self._now.done - self._begun.done
+        if not steps:
+            return ""
+        step = (self._now.time - self._begun.time) / steps
+        of_epoch = (self._steps_per_epoch - self._now.done) * step
+        others = self._epochs - self._epoch - 1
+        of_run = of_epoch + others * (self._steps_per_epoch * step + self._between)
+        return f"left: epoch {_duration(of_epoch)}, run {_duration(of_run)}"
+
+    def _is_time_for_a_line(self) -> bool:
+        tenth = 10 * self._now.done // self._steps_per_epoch
+        if tenth == self._tenth or self._now.time - self._shown < _BETWEEN_LINES:
+            return False
+        self._tenth = tenth
+        return True
+
+    def _show(self, figures: list[str]) -> None:
+        """Draws the bar anew; on no terminal nothing."""
+        if self._live is None:
+            return
+        bar = Table.grid(padding=(0, 1), expand=True)
+        bar.add_column(no_wrap=True)
+        bar.add_column(ratio=1)
+        bar.add_column(no_wrap=True)
+        bar.add_row(
+            self._title(),
+            ProgressBar(total=self._steps_per_epoch, completed=self._now.done),
+            f"{self._now.done}/{self._steps_per_epoch}  {self._left()}".rstrip(),
+        )
+        below = Text("  ".join(figures), no_wrap=True, overflow="ellipsis")
+        self._live.update(Group(bar, below), refresh=True)
+
+    def _say(self, figures: list[str]) -> None:
+        """Writes a line that stays."""
+        self._shown = self._now.time
+        line = "  ".join([self._title(), *filter(None, figures)])
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _title(self) -> str:
+        return f"epoch {self._epoch + 1}/{self._epochs}"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Moment:
+    done: int  # steps of the epoch
+    time: float
+    data_wait: float  # seconds so far
+
+
+@dataclasses.dataclass(frozen=True)
+class _Speed:
+    clips_per_second: float
+    data_wait: float  # share of the time
+
+    def figures(self) -> list[str]:
+        rate = self.clips_per_second
+        digits = 0 if rate >= 100 else 1 if rate >= 10 else 2
+        return [f"{rate:.{digits}f} clips/s", f"{self.data_wait:.0%} waiting for clips"]
+
+
+def _value(logged: Any) -> float:
+    return float(keras.ops.convert_to_numpy(logged))
+
+
+def _duration(seconds: float) -> str:
+    return str(datetime.timedelta(seconds=round(seconds)))

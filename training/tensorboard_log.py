@@ -1,0 +1,264 @@
+"""What a training run leaves for TensorBoard; needs no TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pathlib
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from keras_t3d.evaluation.charts import confusion_png
+
+
+class TensorBoardLog(keras.callbacks.Callback):
+    """Writes the figures of each epoch, sample clips and the confusion matrix.
+
+    Figures lie in the runs `train` and `validation` under the same tags, `epoch_loss` and so
+    on, which TensorBoard draws into one chart; `learning_rate`, `clips_per_second` and
+    `data_wait` are there where `TrainingProgress` stands before this callback. A resumed run
+    adds to what is there.
+
+    Args:
+        folder: pathlib.Path. For `tensorboard --logdir`.
+        sample_clips: gives training clips, uint8 of shape `(n, T, H, W, 3)`, and the name
+            of each one's class; called before the first epoch. Defaults to `None`.
+        confusion: gives the confusion matrix of the last validation, counts of shape
+            `(true classes, predicted classes)`, and the class names; called after each
+            epoch. Defaults to `None`.
+
+    Example:
+
+    ```python
+    log = TensorBoardLog(pathlib.Path("runs/a/tensorboard"), lambda: (clips, names))
+    learner.fit(clips, epochs=10, callbacks=[TrainingProgress(10, 100, 32), log])
+    ```
+    """
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        sample_clips: Callable[[], tuple[np.ndarray, Sequence[str]]] | None = None,
+        confusion: Callable[[], tuple[Any, Sequence[str]]] | None = None,
+    ) -> None:
+        super().__init__()
+        self._folder = folder
+        self._sample_clips = sample_clips
+        self._confusion = confusion
+        self._writers: dict[str, EventFileWriter] = {}
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if epoch == 0 and self._sample_clips is not None:
+            self._add("train", 0, [_image("sample_clips", clips_png(*self._sample_clips()))])
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        figures: dict[str, list[Summary.Value]] = {"train": [], "validation": []}
+        for name, value in (logs or {}).items():
+            run = "validation" if name.startswith("val_") else "train"
+            tag = f"epoch_{name.removeprefix('val_')}"
+            figures[run].append(Summary.Value(tag=tag, simple_value=float(value)))
+        if self._confusion is not None:
+            counts, names = self._confusion()
+            whole = np.rint(keras.ops.convert_to_numpy(counts)).astype(np.int64)
+            figures["validation"].append(_image("confusion_matrix", confusion_png(whole, names)))
+        for run, values in figures.items():
+            if values:
+                self._add(run, epoch, values)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}
+
+    def _add(self, run: str, epoch: int, values: list[Summary.Value]) -> None:
+        if run not in self._writers:
+            self._writers[run] = EventFileWriter(os.fspath(self._folder / run))
+        summary = Summary(value=values)
+        self._writers[run].add_event(Event(wall_time=time.time(), step=epoch, summary=summary))
+        self._writers[run].flush()  # `fit` does not tell callbacks that it failed
+
+
+def _image(tag: str, png: bytes) -> Summary.Value:
+    with Image.open(io.BytesIO(png)) as image:  # reads the header only
+        width, height = image.size
+    picture = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=png)
+    return Summary.Value(tag=tag, image=picture)
+
+
+_MOST_CLIPS = 16
+_MOST_FRAMES = 8
+_TILE = 112  # pixels, longest side of a frame
+_LETTERS = 13  # pixels
+_HEADING = 22
+_GAP = 4
+_NARROWEST = 320  # pixels: room for a name above small frames
+
+
+def clips_png(clips: np.ndarray, names: Sequence[str]) -> bytes:
+    """Draws the first 16 clips, a row of up to 8 of its frames each, below its class's name.
+
+    Args:
+        clips: uint8 array of shape `(n, T, H, W, 3)`, values 0..255.
+        names: str, one a clip.
+
+    Returns:
+        The PNG file.
+    """
+    import matplotlib
+
+    # Its font has the letters of many more scripts than Pillow's own.
+    path = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    font = ImageFont.truetype(os.fspath(path), _LETTERS)
+    rows = [_frames(clip) for clip in clips[:_MOST_CLIPS]]
+    width, height = rows[0][0].size
+    step = width + _GAP
+    sheet_width = max(len(rows[0]) * step, _NARROWEST) + _GAP
+    row_height = _HEADING + height + _GAP
+    sheet = Image.new("RGB", (sheet_width, len(rows) * row_height), "white")
+    draw = ImageDraw.Draw(sheet)
+    for row, (frames, name) in enumerate(zip(rows, names[: len(rows)], strict=True)):
+        top = row * row_height
+        text = _fitting(name, font, sheet_width - 2 * _GAP)
+        draw.text((_GAP, top + _GAP), text, fill="black", font=font)
+        for column, frame in enumerate(frames):
+            sheet.paste(frame, (_GAP + column * step, top + _HEADING))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _frames(clip: np.ndarray) -> list[Image.Image]:
+    """Frames evenly over the clip, first and last among them."""
+    count = min(len(clip), _MOST_FRAMES)
+    chosen = np.linspace(0, len(clip) - 1, count).round().astype(int)
+    frames = [Image.fromarray(np.asarray(clip[index])) for index in chosen]
+    for frame in frames:
+        frame.thumbnail((_TILE, _TILE))
+    return frames
+
+
+def _fitting(name: str, font: Any, width: int) -> str:
+    """The name, its end left out where it is too long to be drawn."""
+    if font.getlength(name) <= width:
+        return name
+    while name and font.getlength(f"{name}…") > width:
+        name = name[:-1]
+    return f"{name}…"
+
+
+class Profile(keras.callbacks.Callback):
+    """Traces some training steps for TensorBoard's profiler, once in a run.
+
+    The trace lies in `folder/plugins/profile`; where there is one already, none is made.
+    TensorBoard shows it with the package `xprof`. A training that ends while it is traced
+    leaves the trace of the steps so far.
+
+    Args:
+        folder: pathlib.Path. For `tensorboard --logdir`.
+        first: int. Steps before the trace, which compile and fill the pipeline.
+            Defaults to `10`.
+        steps: int. Steps to trace. Defaults to `10`.
+
+    Raises:
+        ValueError: on a backend other than TensorFlow and JAX.
+
+    Example:
+
+    ```python
+    learner.fit(clips, epochs=1, callbacks=[Profile(pathlib.Path("runs/a/tensorboard"))])
+    ```
+    """
+
+    def __init__(self, folder: pathlib.Path, first: int = 10, steps: int = 10) -> None:
+        super().__init__()
+        if keras.backend.backend() not in ("tensorflow", "jax"):
+            raise ValueError(
+                "A profile needs the TensorFlow or JAX backend. "
+                f"Received: {keras.backend.backend()}"
+            )
+        self._folder = folder
+        self._first = first
+        self._steps = steps
+        self._seen = 0
+        self._is_done = any((folder / "plugins" / "profile").glob("*"))
+        self._is_tracing = False
+        self._step: Any = None
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if self._seen == self._first and not self._is_done and not self._is_tracing:
+            self._is_tracing = self._runs(_start_trace, os.fspath(self._folder))
+            self._is_done = not self._is_tracing
+        if self._is_tracing:
+            self._step = _step_annotation(self._seen)
+            self._step.__enter__()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._seen += 1
+        if not self._is_tracing:
+            return
+        is_last = self._seen == self._first + self._steps
+        if is_last:
+            float(keras.ops.convert_to_numpy(logs["loss"]))  # the device is done, too
+        self._step.__exit__(None, None, None)
+        if is_last:
+            self._stop()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self._is_tracing:
+            self._stop()
+
+    def _stop(self) -> None:
+        self._runs(_stop_trace)
+        self._is_tracing, self._is_done = False, True
+
+    def _runs(self, step: Callable[..., None], *arguments: str) -> bool:
+        """A profiler that fails must not end the training."""
+        try:
+            step(*arguments)
+        except Exception as error:
+            warnings.warn(f"The training is not profiled: {error}", stacklevel=2)
+            return False
+        return True
+
+
+def _start_trace(folder: str) -> None:
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.profiler.start_trace(folder)
+    else:
+        import tensorflow as tf
+
+        tf.profiler.experimental.start(folder)
+
+
+def _stop_trace() -> None:
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.profiler.stop_trace()
+    else:
+        import tensorflow as tf
+
+        tf.profiler.experimental.stop()
+
+
+def _step_annotation(number: int) -> contextlib.AbstractContextManager[Any]:
+    """Tells the profiler where a step begins and ends."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.profiler.StepTraceAnnotation("train", step_num=number)
+    import tensorflow as tf
+
+    return tf.profiler.experimental.Trace("train", step_num=number, _r=1)
