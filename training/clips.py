@@ -6,7 +6,6 @@ import importlib.util
 import itertools
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_t3d.data.arguments import training_steps
@@ -37,7 +36,7 @@ def training_clips(
 
     Returns:
         What `fit` takes: with TensorFlow a dataset, over the machines where there are
-        several; without it a `ClipDataset`.
+        several; without it an iterator.
 
     Raises:
         ValueError: if the shards do not fit the configuration.
@@ -58,9 +57,8 @@ def training_clips(
     if not _has_tensorflow():
         from keras_t3d.data.clip_dataset import ClipDataset
 
-        return ClipDataset(
-            shards, data.train_split, config.clip, data.batch_size, workers=_READERS, **options
-        )
+        clips = ClipDataset(shards, data.train_split, config.clip, data.batch_size, **options)
+        return clips.read_ahead()
     from keras_t3d.data.pipeline import load_clips
 
     clips = load_clips(
@@ -107,10 +105,8 @@ def statistics_batches(
 ) -> list[Any]:
     """Returns the clips of the first training batches, spread over the devices."""
     clips = training_clips(config, shards, devices)
-    if isinstance(clips, keras.utils.PyDataset):
-        return [clips[index][0] for index in range(count)]
     if devices.strategy is None:  # JAX
-        return [batch[0].numpy() for batch in clips.take(count)]
+        return [np.asarray(batch[0]) for batch in itertools.islice(iter(clips), count)]
     if devices.worker[1] == 1:
         clips = devices.strategy.experimental_distribute_dataset(clips)
     return [batch[0] for batch in itertools.islice(iter(clips), count)]

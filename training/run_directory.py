@@ -26,6 +26,7 @@ from importlib import metadata
 import keras
 
 from keras_t3d.atomic import write_text
+from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.config import TrainConfig
 
 CONFIG = "config.yaml"
@@ -37,6 +38,8 @@ BEST = "best.keras"
 def check(folder: str | os.PathLike[str], config: TrainConfig) -> pathlib.Path:
     """Checks that a run of this configuration may use the folder; writes nothing.
 
+    A run that never got to its first checkpoint may be started again in another way.
+
     Raises:
         ValueError: if it is a run of another configuration, or no run.
     """
@@ -44,7 +47,7 @@ def check(folder: str | os.PathLike[str], config: TrainConfig) -> pathlib.Path:
     text = config.to_yaml()
     if (folder / CONFIG).is_file():
         before = (folder / CONFIG).read_text(encoding="utf-8")
-        if before != text:
+        if before != text and checkpoint_paths(folder):
             old, new = before.splitlines(), text.splitlines()
             changed = [line.strip() for line in new if line not in old][:5]
             raise ValueError(

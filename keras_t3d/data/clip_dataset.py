@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import collections
+import concurrent.futures
 import io
+import itertools
 import os
 import threading
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -70,7 +74,8 @@ class ClipDataset(keras.utils.PyDataset):
         shuffle_buffer: int. Videos that are shuffled among each other, on top of the
             shuffled shards. Defaults to `256`.
         repeat: bool. Whether training goes on with the next epochs without end: pass
-            `steps_per_epoch=train.steps_per_epoch` to `fit`. Defaults to `False`.
+            `train.read_ahead()` and `steps_per_epoch=train.steps_per_epoch` to `fit`.
+            Defaults to `False`.
         first_step: int. Training batches to skip, counted from the first epoch; a
             multiple of an epoch's batches without `repeat`. Nothing of them is read.
             Defaults to `0`.
@@ -79,8 +84,9 @@ class ClipDataset(keras.utils.PyDataset):
             this worker's part of every batch and reads nothing else. Defaults to
             `(0, 1)`.
         on_damage: see `load_clips`. Defaults to `"error"`.
-        workers: int. Threads that read batches ahead, see `keras.utils.PyDataset`.
-            Defaults to `1`, which reads each batch when it is asked for.
+        workers: int. Threads that read batches ahead, see `keras.utils.PyDataset`; not
+            with `repeat`, where Keras would lose batches. Defaults to `1`, which reads
+            each batch when it is asked for.
         max_queue_size: int. Batches read ahead. Defaults to `10`.
 
     Raises:
@@ -120,6 +126,12 @@ class ClipDataset(keras.utils.PyDataset):
         max_queue_size: int = 10,
     ) -> None:
         super().__init__(workers=workers, max_queue_size=max_queue_size)
+        if repeat and workers > 1:
+            raise ValueError(
+                "ClipDataset: with repeat=True Keras drops what its threads have read when it "
+                "begins anew: use workers=1, and give `fit` dataset.read_ahead(threads=8). "
+                f"Received: workers={workers}"
+            )
         self._shards = opened(shards, split, spec)
         check_whole("batch_size", batch_size, 1)
         check_whole("shuffle_buffer", shuffle_buffer, 1)
@@ -216,6 +228,31 @@ class ClipDataset(keras.utils.PyDataset):
             clips[row] = self._random_clip(video, ClipDraws(*(part[row] for part in draws)))
             labels[row] = video.label_index
         return clips, labels
+
+    def read_ahead(self, threads: int = 4, batches: int = 8) -> Iterator[tuple[np.ndarray, ...]]:
+        """Gives the batches of a dataset with `repeat=True` in order, read by threads.
+
+        Args:
+            threads: int. Threads that read and decode. Defaults to `4`.
+            batches: int. How many lie ready at most. Defaults to `8`.
+
+        Returns:
+            An endless iterator, for `fit` with `steps_per_epoch`.
+
+        Example:
+
+        ```python
+        train = keras_t3d.data.ClipDataset(
+            "shards/ucf101", "train", spec, batch_size=32, training=True, repeat=True
+        )
+        model.fit(train.read_ahead(), steps_per_epoch=train.steps_per_epoch, epochs=10)
+        ```
+        """
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            pending = collections.deque(pool.submit(self.__getitem__, n) for n in range(batches))
+            for number in itertools.count(batches):
+                yield pending.popleft().result()
+                pending.append(pool.submit(self.__getitem__, number))
 
     def _order(self, epoch: int) -> np.ndarray:
         with self._lock:

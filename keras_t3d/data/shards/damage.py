@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -155,11 +156,14 @@ def damage_named(shards: ShardSet) -> Iterator[None]:
         ValueError: if the block failed to read, and a shard's checksum is not the
             manifest's, or its labels are not those of labels.txt.
     """
-    import tensorflow as tf
-
     try:
         yield
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+    except Exception as error:
+        tf = sys.modules.get("tensorflow")  # not imported, it cannot have failed
+        if not tf or not isinstance(
+            error, (tf.errors.DataLossError, tf.errors.InvalidArgumentError)
+        ):
+            raise
         for line in str(error).splitlines():
             if LABEL_MISMATCH in line:
                 raise ValueError(label_mismatch(shards)) from None

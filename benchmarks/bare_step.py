@@ -1,0 +1,92 @@
+"""The compiled training step by itself: one batch that lies in memory, again and again."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.optimization.learner import Learner
+from keras_t3d.training.clips import steps_per_epoch, training_clips
+from keras_t3d.training.config import TrainConfig
+from keras_t3d.training.devices import Devices
+from keras_t3d.training.network import new_network
+from keras_t3d.training.objective import new_loss, new_optimizer
+
+
+def bare_step(config: TrainConfig, shards: ShardSet, devices: Devices) -> Callable[[int], float]:
+    """Compiles the step that `train` would run, without its metrics and all that is around it.
+
+    Args:
+        config: TrainConfig.
+        shards: ShardSet. Its first training batch is the one in memory.
+        devices: Devices.
+
+    Returns:
+        Function of a number of steps, which runs them and returns their seconds. Its
+        first call compiles.
+
+    Raises:
+        ValueError: if the shards do not fit the configuration.
+    """
+    with devices.scope():
+        network = new_network(config, shards.class_names)
+        learner = Learner(network, config.optimizer.accumulation)
+        learner.compile(
+            optimizer=new_optimizer(config, network, steps_per_epoch(config, shards)),
+            loss=new_loss(config, shards),
+        )
+    clips = training_clips(config, shards, devices)
+    run = _on_jax if keras.backend.backend() == "jax" else _on_tensorflow
+    step = run(learner, clips, devices)
+
+    def seconds(steps: int) -> float:
+        started = time.perf_counter()
+        for _ in range(steps):
+            loss = step()
+        float(keras.ops.convert_to_numpy(loss))  # the device is done, too
+        return time.perf_counter() - started
+
+    return seconds
+
+
+def _on_tensorflow(learner: Learner, clips: Any, devices: Devices) -> Callable[[], Any]:
+    spread = devices.strategy.experimental_distribute_dataset(clips.take(1))
+    batches = itertools.repeat(next(iter(spread)))
+    learner.make_train_function()
+    return lambda: learner.train_function(batches)["loss"]
+
+
+def _on_jax(learner: Learner, clips: Any, devices: Devices) -> Callable[[], Any]:
+    batch = tuple(_on_devices(value.numpy()) for value in next(iter(clips)))
+    batches = itertools.repeat(batch)
+    learner.optimizer.build(learner.trainable_variables)
+    learner.make_train_function()
+    state: Any = tuple(
+        [variable.value for variable in group]
+        for group in (
+            learner.trainable_variables,
+            learner.non_trainable_variables,
+            learner.optimizer.variables,
+            learner.metrics_variables,
+        )
+    )
+
+    def step() -> Any:
+        nonlocal state
+        logs, state = learner.train_function(state, batches)
+        return logs["loss"]
+
+    return step
+
+
+def _on_devices(value: Any) -> Any:
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return keras.ops.convert_to_tensor(value)
+    layout = distribution.get_data_layout(value.shape)
+    return keras.distribution.distribute_tensor(value, layout)

@@ -1,0 +1,317 @@
+"""Networks trained from scratch on JHMDB's official split 1, as the results page shows them.
+
+```
+python benchmarks/jhmdb.py --videos ../shared/data/jhmdb --out runs/jhmdb --stage choose
+python benchmarks/jhmdb.py --videos ../shared/data/jhmdb --out runs/jhmdb --stage final table
+python benchmarks/jhmdb.py --out runs/jhmdb --stage table
+python benchmarks/jhmdb.py --out runs/quick --quick
+```
+
+- `choose` trains each row with each of the candidate settings of `jhmdb_settings.py` on the
+  training films but some, and scores the last epoch's network on these. What came out is
+  printed and kept in `OUT/SIZE/choose.json`.
+- `final` takes for each family (T3D and DenseNet3D, ResNet3D and its STC form) the
+  candidate with the highest mean over the family's rows that were tried, writes it down in
+  `OUT/SIZE/chosen.json`, where it stays, trains each row and seed on all training films and
+  scores the last epoch's network on the test split. Once: a run that has a score is read,
+  never scored again.
+- `table` writes what is finished into docs/results.md, with curves.
+
+Before training it says how long each run takes, by some steps of it. Any stage may be killed
+and run again: it goes on where it was, in the midst of an epoch too. `--quick` takes a few videos,
+generated ones where no `--videos` are given, and one epoch. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gc
+import json
+import os
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import turns
+from jhmdb_films import convert_both
+from jhmdb_settings import CANDIDATES, ROWS, SIZES, make_config
+
+STAGES = ("choose", "final", "table")
+_PAGE = Path(__file__).parents[1] / "docs" / "results.md"
+_VIEWS, _CROPS = 3, 3  # of each video, where it is scored
+_CHOOSING_SEED = 0
+_TIMED_STEPS = 4
+_QUICK_PER_CLASS = 6  # training clips
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the stages; the last line is one JSON object."""
+    options = _options(argv)
+    result: dict[str, Any] = {"size": options.size, "out": str(options.out)}
+    if {"choose", "final"} & set(options.stage):
+        _convert(options)
+        _print_estimates(options)
+    if "choose" in options.stage:
+        result["choose"] = _choose(options)
+    if "final" in options.stage:
+        result["final"] = _final(options)
+    if "table" in options.stage:
+        from jhmdb_table import write_table
+
+        result["runs_in_table"] = write_table(options.out, options.page)
+        wrote = f"Wrote {options.page}" if result["runs_in_table"] else "No run is finished: wrote"
+        print(wrote if result["runs_in_table"] else f"{wrote} nothing")
+    print(json.dumps(result))
+
+
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--videos", type=Path, help="JHMDB with its manifest.csv")
+    parser.add_argument(
+        "--annotations", type=Path, help="official split lists; default: jhmdb_splits beside"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of all runs")
+    parser.add_argument("--stage", nargs="+", choices=STAGES, default=STAGES)
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--candidates", nargs="+", choices=list(CANDIDATES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of final runs")
+    parser.add_argument("--size", choices=list(SIZES), default="small")
+    parser.add_argument("--page", type=Path, help="what table writes; default: docs/results.md")
+    parser.add_argument("--quick", action="store_true", help="a few videos, tiny networks, 1 epoch")
+    options = parser.parse_args(argv)
+    options.epochs, options.per_class = None, None
+    if options.quick:
+        options.size, options.epochs, options.per_class = "tiny", 1, _QUICK_PER_CLASS
+    options.candidates = options.candidates or list(CANDIDATES)[: 2 if options.quick else None]
+    # A quick run's figures mean nothing, and are not for the page.
+    options.page = options.page or (options.out / "results.md" if options.quick else _PAGE)
+    if options.videos is None and not options.quick and set(options.stage) != {"table"}:
+        parser.error("--videos is needed, for example --videos ../shared/data/jhmdb")
+    if options.annotations is None and options.videos is not None:
+        beside = options.videos.parent / "jhmdb_splits"
+        options.annotations = beside if beside.is_dir() else None
+    return options
+
+
+def _convert(options: argparse.Namespace) -> None:
+    videos = options.videos or _generated(options.out / "videos")
+    convert_both(videos, options.annotations, options.out, options.per_class)
+    films = json.loads((options.out / "films.json").read_text(encoding="utf-8"))
+    print(", ".join(f"{name} {value}" for name, value in films.items()))
+
+
+def _generated(folder: Path) -> Path:
+    """The motion set in place of JHMDB, two videos of a split and class being one film."""
+    from keras_t3d.data.motion import write_motion_set
+
+    if not folder.is_dir():
+        counts = {"train": _QUICK_PER_CLASS, "test": _QUICK_PER_CLASS // 3}
+        write_motion_set(folder, counts, num_frames=16, size=40)
+    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "label", "source_group", "split1"])
+        for path in sorted(folder.rglob("*.mp4")):
+            split, label, name = path.relative_to(folder).parts
+            number = int(path.stem.rpartition("_")[2])
+            writer.writerow(
+                [f"{split}/{label}/{name}", label, f"{label}{split}{number // 2}", split]
+            )
+    return folder
+
+
+# Runs: one folder each, with `run/` of the training, `machine.json`, and a report of the scored split.
+
+
+def _choosing(options: argparse.Namespace, row: str, candidate: str) -> tuple[Any, Path]:
+    shards = options.out / "shards" / "choosing"
+    config = make_config(
+        row, options.size, candidate, shards, "val", _CHOOSING_SEED, options.epochs
+    )
+    return config, options.out / options.size / "choose" / row / candidate
+
+
+def _choose(options: argparse.Namespace) -> list[dict[str, Any]]:
+    for candidate in options.candidates:
+        for row in options.rows:
+            print(f"choose: {row}, {candidate}")
+            _train_and_score(*_choosing(options, row, candidate), "val")
+            _keep_choices(options)
+    choices = _choices(options)
+    print(f"{'row':12} {'candidate':14} val top-1  mean class  by family")
+    for choice in choices:
+        print(
+            f"{choice['row']:12} {choice['candidate']:14} {100 * choice['val_top1']:8.1f} %"
+            f" {100 * choice['val_mean_class_accuracy']:9.1f} %  {choice['family']}"
+        )
+    return choices
+
+
+def _keep_choices(options: argparse.Namespace) -> None:
+    from keras_t3d.atomic import write_text
+
+    text = json.dumps(_choices(options), indent=1) + "\n"
+    write_text(options.out / options.size / "choose.json", text)
+
+
+def _choices(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """All that were scored, also by earlier calls; the best first."""
+    found = []
+    for path in (options.out / options.size / "choose").glob("*/*/val/metrics.json"):
+        candidate, row = path.parents[1].name, path.parents[2].name
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        found.append(
+            {
+                "row": row,
+                "family": ROWS[row].family,
+                "candidate": candidate,
+                "val_top1": metrics["top1"],
+                "val_mean_class_accuracy": metrics["mean_class_accuracy"],
+                "val_videos": metrics["videos"],
+            }
+        )
+    return sorted(found, key=lambda c: (-c["val_top1"], c["row"], c["candidate"]))
+
+
+def best_candidate(choices: Sequence[dict[str, Any]], family: str) -> dict[str, Any]:
+    """Chooses the setting of a family: the highest mean over its rows.
+
+    Args:
+        choices: what `choose.json` holds.
+        family: str.
+
+    Returns:
+        Dict of `candidate`, its `val_top1` (the mean), the `rows` it is the mean of, and how
+        many `candidates` there were.
+
+    Raises:
+        ValueError: if no candidate was tried with all rows of which one was.
+    """
+    top1 = {(c["row"], c["candidate"]): c["val_top1"] for c in choices if c["family"] == family}
+    rows = [row for row in ROWS if row in {row for row, _ in top1}]
+    means = {
+        candidate: statistics.mean(top1[row, candidate] for row in rows)
+        for candidate in CANDIDATES
+        if rows and all((row, candidate) in top1 for row in rows)
+    }
+    if not means:
+        raise ValueError(
+            "--stage final needs a candidate that was tried with all rows of the family, as by "
+            f"--stage choose. Received: {sorted(top1)} of the family {family}"
+        )
+    best = max(means, key=lambda candidate: means[candidate])
+    return {"candidate": best, "val_top1": means[best], "rows": rows, "candidates": len(means)}
+
+
+def _chosen(options: argparse.Namespace, family: str) -> dict[str, Any]:
+    """A family's setting, which stays once the test split was scored with it."""
+    from keras_t3d.atomic import write_text
+
+    path = options.out / options.size / "chosen.json"
+    chosen = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if family not in chosen:
+        chosen[family] = best_candidate(_choices(options), family)
+        write_text(path, json.dumps(chosen, indent=1) + "\n")
+    return chosen[family]
+
+
+def _final(options: argparse.Namespace) -> list[dict[str, Any]]:
+    scores = []
+    for seed in options.seeds:
+        for row in options.rows:
+            candidate = _chosen(options, ROWS[row].family)["candidate"]
+            print(f"final: {row}, {candidate}, seed {seed}")
+            shards = options.out / "shards" / "final"
+            config = make_config(row, options.size, candidate, shards, None, seed, options.epochs)
+            folder = options.out / options.size / "final" / row / f"seed{seed}"
+            metrics = _train_and_score(config, folder, "test")
+            scores.append({"row": row, "seed": seed, "top1": metrics["top1"]})
+            print(f"final: {row}, seed {seed}: top-1 {100 * metrics['top1']:.1f} %")
+    return scores
+
+
+def _train_and_score(config: Any, folder: Path, split: str) -> dict[str, Any]:
+    """Trains, or goes on, and scores; a run that has a score is only read."""
+    if (folder / split / "metrics.json").is_file():
+        return json.loads((folder / split / "metrics.json").read_text(encoding="utf-8"))
+    import keras
+
+    from keras_t3d.atomic import write_text
+    from keras_t3d.training.evaluate import evaluate
+    from keras_t3d.training.run_directory import LAST
+    from keras_t3d.training.train import train
+
+    write_text(folder / "machine.json", json.dumps(_machine(), indent=1) + "\n")
+    train(config, folder / "run")
+    metrics = evaluate(
+        str(folder / "run" / LAST),
+        config.data.shards,
+        split,
+        str(folder / split),
+        num_views=_VIEWS,
+        num_crops=_CROPS,
+        batch_size=config.data.batch_size,
+    )
+    keras.utils.clear_session()
+    gc.collect()
+    return metrics
+
+
+def _machine() -> dict[str, Any]:
+    import importlib.metadata
+
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        accelerators = [d.device_kind for d in jax.devices() if d.platform != "cpu"]
+    else:
+        import tensorflow as tf
+
+        accelerators = [
+            tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+            for gpu in tf.config.list_physical_devices("GPU")
+        ]
+    return turns.machine() | {
+        "backend": backend,
+        "backend_version": importlib.metadata.version(backend),
+        "accelerators": accelerators,
+    }
+
+
+# How long it will take.
+
+
+def _print_estimates(options: argparse.Namespace) -> None:
+    """Times some steps of each row that has runs to do; input, validation and files come on top."""
+    from bare_step import bare_step
+
+    from keras_t3d.data.shards.shard_set import ShardSet
+    from keras_t3d.training.clips import steps_per_epoch
+    from keras_t3d.training.devices import find_devices
+
+    print(f"{'row':12} {'candidate':14} s/epoch  epochs  minutes a run, by steps alone")
+    for row in options.rows:
+        todo = []
+        for candidate in options.candidates:
+            config, folder = _choosing(options, row, candidate)
+            if not (folder / "val" / "metrics.json").is_file():
+                todo.append((candidate, config))
+        if not todo:
+            continue
+        shards = ShardSet.open(todo[0][1].data.shards)
+        seconds = bare_step(todo[0][1], shards, find_devices())
+        seconds(1)
+        step = seconds(_TIMED_STEPS) / _TIMED_STEPS
+        for candidate, config in todo:
+            epoch = step * steps_per_epoch(config, shards)
+            minutes = epoch * config.epochs / 60
+            print(f"{row:12} {candidate:14} {epoch:7.1f}  {config.epochs:6}  {minutes:7.1f}")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    main()

@@ -1,0 +1,110 @@
+"""Two processes on this machine train as one, and again after one was killed."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from keras_t3d.training.checkpoints import checkpoint_paths
+from keras_t3d.training.devices import find_devices
+from keras_t3d.training.run_directory import read_history
+from tests.training.test_resume import wait_for
+from tests.training.tiny import write_config
+
+# One step of a batch norm over both; clipping, average and statistics over both.
+FLAGS = [
+    "--data.batch_size=4",
+    "--model.synchronized_bn=true",
+    "--optimizer.global_clipnorm=0.5",
+    "--optimizer.ema=0.9",
+    "--precise_bn_batches=2",
+    "--checkpoints.every_steps=2",
+    "--epochs=3",
+]
+
+
+def start(config, run, index=None, ports=()):
+    environment = dict(os.environ)
+    if index is not None:
+        workers = [f"127.0.0.1:{port}" for port in ports]
+        task = {"type": "worker", "index": index}
+        environment["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers}, "task": task})
+    words = ["train", "--config", str(config), "--run-dir", str(run), *FLAGS]
+    return subprocess.Popen(
+        [sys.executable, "-m", "keras_t3d.cli", *words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def start_both(config, run):
+    sockets = [socket.socket() for _ in range(2)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return [start(config, run, index, ports) for index in range(2)]
+
+
+def finish(processes):
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors[-3000:]
+
+
+def assert_same(run, expected):
+    def state(folder):
+        path = checkpoint_paths(folder)[-1]
+        assert path.name == "step-00000015.npz"
+        with np.load(path) as content:
+            # The metrics' variables are each machine's share of a sum.
+            return {n: content[n] for n in content.files if n.startswith(("network", "optimizer"))}
+
+    mine, theirs = state(run), state(expected)
+    assert mine.keys() == theirs.keys()
+    for name, value in theirs.items():
+        np.testing.assert_allclose(mine[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
+    for a, b in zip(read_history(run), read_history(expected), strict=True):
+        for key in ("cross_entropy", "top1", "val_cross_entropy", "val_top1"):
+            assert a[key] == pytest.approx(b[key], rel=1e-4), key
+
+
+def test_two_are_one_and_a_killed_one_can_come_back(shards, tmp_path):
+    config = write_config(tmp_path / "c.yaml", shards)
+    finish([start(config, tmp_path / "one")])
+    finish(start_both(config, tmp_path / "two"))
+    assert_same(tmp_path / "two", tmp_path / "one")
+
+    run = tmp_path / "killed"
+    processes = start_both(config, run)
+    wait_for(lambda: len(checkpoint_paths(run)) >= 2, processes[0])
+    processes[1].send_signal(signal.SIGKILL)
+    processes[1].communicate()
+    _, errors = processes[0].communicate(timeout=300)
+    if processes[0].returncode:  # it may just have finished
+        assert "Run the same command on all machines again" in errors, errors[-3000:]
+    finish(start_both(config, run))
+    assert_same(run, tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        '{"cluster": {"worker": ["a:1", "b:1"]}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+        '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "worker", "index": 0}}',
+    ],
+)
+def test_a_malformed_tf_config_is_refused(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ValueError, match="TF_CONFIG must name the workers"):
+        find_devices()

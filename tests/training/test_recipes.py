@@ -1,0 +1,166 @@
+"""Recipes load, build their networks, and their heads give commands that work."""
+
+import dataclasses
+import re
+import shlex
+
+import pytest
+
+from keras_t3d.cli import _parser
+from keras_t3d.training.command_line import config_parser, find_recipe, parse_config, recipe_names
+from keras_t3d.training.network import network_for
+from keras_t3d.training.objective import highest_rate, new_optimizer
+
+NAMES = recipe_names()
+OF_PAPERS = [name for name in NAMES if name not in ("motion", "own_videos")]
+FROM_KINETICS = [name for name in NAMES if name.endswith("_from_kinetics")]
+SHALLOW = {
+    "t3d": {"block_layers": [1, 1, 1, 1]},
+    "stc": {"stage_blocks": [1, 1, 1, 1]},
+}
+
+
+def config_of(name):
+    return parse_config(config_parser(), ["--config", name])[0]
+
+
+def head_of(name):
+    """The comment above the values, below its title: the text of each of its keys."""
+    comment = find_recipe(name).read_text().split("\nmodel:")[0].split("\n#\n")[1]
+    lines = "\n".join(line.removeprefix("# ") for line in comment.splitlines())
+    entries = re.findall(r"^(\w+) +(.*(?:\n .*)*)", lines, re.MULTILINE)
+    return {key: re.sub(r"\n +", "\n", text) for key, text in entries}
+
+
+def commands_of(name):
+    """The words of each command in the head, by the command's name."""
+    text = head_of(name)["command"].replace("\\\n", " ")
+    found = re.findall(r"^keras-t3d (\w+) (.*)$", text, re.MULTILINE)
+    return {command: shlex.split(words.removesuffix(", or")) for command, words in found}
+
+
+def train_words(name):
+    parser = config_parser()
+    for flag in ("--run-dir", "--init"):
+        parser.add_argument(flag)
+    return parse_config(parser, commands_of(name)["train"])
+
+
+def shallow_network(config):
+    """The recipe's network with one layer a stage: strides, stages and rules are the same."""
+    kind = config.model.name.split("_")[0]
+    options = {} if config.model.name == "t3d_tiny" else SHALLOW[kind]
+    model = dataclasses.replace(config.model, options={**config.model.options, **options})
+    return network_for(model, config.clip, ("run", "walk"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestEveryRecipe:
+    def test_its_network_takes_its_clips_and_its_optimizer_its_stages(self, name):
+        config = config_of(name)
+        network = shallow_network(config)
+        assert network.output_shape == (None, 2)
+        assert network.input_shape == (None, *config.clip.input_shape)
+        new_optimizer(config, network, steps=10)  # refuses stages that the network lacks
+        assert highest_rate(config) == config.optimizer.learning_rate
+
+    def test_its_train_command_is_this_recipe(self, name):
+        config, others = train_words(name)
+        assert commands_of(name)["train"][:2] == ["--config", name]
+        assert others["run_dir"].startswith("runs/")
+        shards = config.data.shards.rstrip("/")
+        assert dataclasses.replace(config, data=config_of(name).data) == config_of(name)
+        assert shards == config_of(name).data.shards
+
+    def test_its_commands_are_understood_and_fit_each_other(self, name):
+        commands = commands_of(name)
+        if name == "motion":  # the demo does the rest
+            assert vars(_parser().parse_args(["demo", *commands["demo"]]))["out"] == "demo"
+            return
+        config, others = train_words(name)
+        convert = _parser().parse_args(["convert", *commands["convert"]])
+        evaluate = _parser().parse_args(["evaluate", *commands["evaluate"]])
+        assert convert.out == evaluate.shards == config.data.shards
+        assert convert.short_side == config.clip.resize
+        assert evaluate.model == f"{others['run_dir']}/best.keras"
+
+    def test_the_batch_is_shared_by_eight_devices_where_it_asks_for_them(self, name):
+        if "8 GPUs" in head_of(name)["hardware"]:
+            assert config_of(name).data.batch_size % (8 * 2) == 0  # with --accumulation 2
+
+    def test_no_line_is_too_long_to_read(self, name):
+        lines = find_recipe(name).read_text().splitlines()
+        assert max(len(line) for line in lines) <= 100
+
+
+@pytest.mark.parametrize("name", OF_PAPERS)
+class TestRecipesOfThePapers:
+    def test_values_told_of_the_papers(self, name):
+        config = config_of(name)
+        optimizer, augmentation = config.optimizer, config.data.augmentation
+        assert (optimizer.name, optimizer.momentum, optimizer.nesterov) == ("sgd", 0.9, True)
+        assert (optimizer.l2, optimizer.weight_decay, optimizer.decay_all) == (1e-4, 0, True)
+        assert (config.data.batch_size, optimizer.base_batch_size) == (64, 64)
+        assert (augmentation.crop, augmentation.flip) == ("corners", True)
+        assert augmentation.scales == (config.clip.crop / config.clip.resize,)  # 224 of 256
+
+    def test_clips(self, name):
+        clip = config_of(name).clip
+        if "t3d" in name:
+            sizes = (clip.num_frames, clip.frame_stride, clip.resize, clip.crop)
+            assert sizes == (32, 2, 256, 224)
+        else:
+            frames = int(found[0]) if (found := re.findall(r"_(\d\d)$", name)) else 64
+            assert (clip.num_frames, clip.crop) == (frames, 112)
+
+    def test_the_rate_falls_by_the_validation_loss_where_there_is_one(self, name):
+        """Only Kinetics has a validation split, and the test split must not be one."""
+        config = config_of(name)
+        is_kinetics = name.startswith("kinetics")
+        assert config.data.validation_split == ("val" if is_kinetics else None)
+        assert (config.optimizer.schedule == "plateau") == is_kinetics
+        fresh = is_kinetics or name in ("ucf101_t3d121", "hmdb51_t3d121")
+        assert config.optimizer.learning_rate == (0.1 if fresh else 0.01)
+        assert config.epochs == 200 if fresh else config.epochs < 200
+
+    def test_it_is_evaluated_by_its_papers_protocol(self, name):
+        evaluate = _parser().parse_args(["evaluate", *commands_of(name)["evaluate"]])
+        assert evaluate.protocol == ("t3d" if "t3d" in name else "stc")
+        assert evaluate.split == ("val" if name.startswith("kinetics") else "test")
+
+    def test_the_head_claims_nothing(self, name):
+        head = head_of(name)
+        assert head["expect"].startswith("not measured by us")
+        assert head["time"].startswith("not measured")
+        assert "not tried" in head["hardware"]
+        assert "ours" in head["values"]
+
+    def test_small_sets_say_how_the_three_splits_are_done(self, name):
+        if name.startswith("kinetics"):
+            return
+        convert = _parser().parse_args(["convert", *commands_of(name)["convert"]])
+        assert convert.split_id == 1
+        assert convert.layout == name.split("_")[0]
+        assert "--split-id 2" in head_of(name)["splits"]
+
+
+@pytest.mark.parametrize("name", FROM_KINETICS)
+def test_fine_tuning_starts_from_the_network_that_the_kinetics_recipe_trains(name):
+    config, others = train_words(name)
+    runs = {
+        f"{train_words(source)[1]['run_dir']}/best.keras": config_of(source)
+        for source in NAMES
+        if source.startswith("kinetics")
+    }
+    source = runs[others["init"]]
+    assert (config.model.name, config.model.options) == (source.model.name, source.model.options)
+    assert config.clip == source.clip
+    assert config.optimizer.stage_rates == {"head": 10}
+
+
+def test_the_motion_set_is_trained_as_the_demo_was_tuned():
+    config = config_of("motion")
+    optimizer = config.optimizer
+    assert (optimizer.learning_rate, optimizer.weight_decay, optimizer.l2) == (0.05, 1e-4, 0)
+    assert (optimizer.schedule, optimizer.warmup_epochs, config.epochs) == ("cosine", 1.2, 12)
+    assert (config.data.batch_size, config.data.augmentation.flip) == (16, False)

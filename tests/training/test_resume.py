@@ -1,0 +1,131 @@
+"""A run that is killed goes on as if it had not been."""
+
+import csv
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from keras_t3d.training.checkpoints import checkpoint_paths, newest_checkpoint
+from keras_t3d.training.train import train
+from tests.training.tiny import read, write_config
+
+# All that has a state of its own: momentum, average, dropout's random numbers, statistics.
+FLAGS = [
+    "--deterministic=true",
+    "--checkpoints.every_steps=1",
+    "--optimizer.ema=0.9",
+    "--optimizer.schedule=plateau",
+    "--optimizer.patience=1",
+    "--optimizer.warmup_epochs=0",
+    "--precise_bn_batches=2",
+    "--model.dropout=0.3",
+]
+
+
+def command(config, run):
+    """Determinism is for a whole process, so each run has its own."""
+    return [
+        sys.executable, "-m", "keras_t3d.cli", "train",
+        "--config", str(config), "--run-dir", str(run), *FLAGS,
+    ]  # fmt: skip
+
+
+def wait_for(done, process):
+    for _ in range(3000):
+        if done():
+            return
+        assert process.poll() is None, "the run ended too early"
+        time.sleep(0.02)
+    raise TimeoutError
+
+
+def state(run):
+    path = checkpoint_paths(run)[-1]
+    assert path.name == "step-00000016.npz"
+    with np.load(path) as content:
+        return {name: content[name] for name in content.files}
+
+
+def figures(run):
+    """The history but for what tells the time."""
+    with (run / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        {k: v for k, v in row.items() if k not in ("seconds", "clips_per_second", "data_wait")}
+        for row in rows
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole(shards, tmp_path_factory):
+    """Four epochs of four steps without a stop."""
+    folder = tmp_path_factory.mktemp("whole")
+    config = write_config(folder / "c.yaml", shards)
+    subprocess.run(command(config, folder / "run"), check=True, capture_output=True)
+    return config, folder / "run"
+
+
+@pytest.mark.parametrize("step", [2, 8, 11])
+def test_killed_at_a_step_and_resumed_every_bit_is_the_same(whole, tmp_path, step):
+    config, expected = whole
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        command(config, run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    wait_for(lambda: any(int(p.stem[5:]) >= step for p in checkpoint_paths(run)), process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    if step == 11:  # and the machine left half of the newest checkpoint
+        newest = checkpoint_paths(run)[-1]
+        newest.write_bytes(newest.read_bytes()[:5000])
+    done = subprocess.run(command(config, run), check=True, capture_output=True, text=True)
+    assert "Going on after epoch" in done.stdout
+    assert ("is damaged" in done.stdout) == (step == 11)
+    before, after = state(expected), state(run)
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        np.testing.assert_array_equal(after[name], value, err_msg=name)
+    assert figures(run) == figures(expected)
+    for network in ("best.keras", "last.keras"):
+        assert_same_network(run / network, expected / network)
+
+
+def assert_same_network(first, second):
+    import keras
+
+    a, b = (keras.saving.load_model(path).get_weights() for path in (first, second))
+    for mine, theirs in zip(a, b, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_keeps_the_newest_checkpoints(whole):
+    names = [path.name for path in checkpoint_paths(whole[1])]
+    assert names == [f"step-{step:08d}.npz" for step in (14, 15, 16)]
+
+
+def test_the_learning_rate_follows_the_plateaus(whole):
+    from keras_t3d.optimization import plateau_rate
+
+    rows = figures(whole[1])
+    losses = [float(row["val_cross_entropy"]) for row in rows]
+    # A row has the rate that its epoch was trained with.
+    expected = [plateau_rate(losses[:n], 0.05, patience=1) for n in range(len(rows))]
+    assert [float(row["learning_rate"]) for row in rows] == pytest.approx(expected)
+
+
+def test_a_run_without_a_whole_checkpoint_says_so(shards, tmp_path):
+    config = read(write_config(tmp_path / "c.yaml", shards))
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "config.yaml").write_text(config.to_yaml())
+    (run / "checkpoints" / "step-00000004.npz").write_bytes(b"half")
+    with pytest.raises(ValueError, match="Every checkpoint of the run is damaged"):
+        train(config, run)
+
+
+def test_no_checkpoint_is_none(tmp_path):
+    assert newest_checkpoint(tmp_path) is None
