@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import gc
 import json
 import os
@@ -52,7 +53,6 @@ def main(argv: list[str] | None = None) -> None:
     result: dict[str, Any] = {"size": options.size, "out": str(options.out)}
     if {"choose", "final"} & set(options.stage):
         _convert(options)
-        _print_estimates(options)
     if "choose" in options.stage:
         result["choose"] = _choose(options)
     if "final" in options.stage:
@@ -60,9 +60,8 @@ def main(argv: list[str] | None = None) -> None:
     if "table" in options.stage:
         from jhmdb_table import write_table
 
-        result["runs_in_table"] = write_table(options.out, options.page)
-        wrote = f"Wrote {options.page}" if result["runs_in_table"] else "No run is finished: wrote"
-        print(wrote if result["runs_in_table"] else f"{wrote} nothing")
+        count = result["runs_in_table"] = write_table(options.out, options.page)
+        print(f"{count} finished runs: wrote {options.page if count else 'nothing'}")
     print(json.dumps(result))
 
 
@@ -121,28 +120,47 @@ def _generated(folder: Path) -> Path:
     return folder
 
 
-# Runs: one folder each, with `run/` of the training, `machine.json`, and a report of the scored split.
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """A training and its score.
 
+    Attributes:
+        row: str.
+        title: str. What else is said of it.
+        config: TrainConfig.
+        folder: Path. Holds `run/` of the training, `machine.json`, and the report.
+        split: str. Which split is scored; the report's folder has its name.
+    """
 
-def _choosing(options: argparse.Namespace, row: str, candidate: str) -> tuple[Any, Path]:
-    shards = options.out / "shards" / "choosing"
-    config = make_config(
-        row, options.size, candidate, shards, "val", _CHOOSING_SEED, options.epochs
-    )
-    return config, options.out / options.size / "choose" / row / candidate
+    row: str
+    title: str
+    config: Any
+    folder: Path
+    split: str
+
+    @property
+    def score(self) -> Path:
+        return self.folder / self.split / "metrics.json"
 
 
 def _choose(options: argparse.Namespace) -> list[dict[str, Any]]:
+    size, shards, runs = options.size, options.out / "shards" / "choosing", []
     for candidate in options.candidates:
         for row in options.rows:
-            print(f"choose: {row}, {candidate}")
-            _train_and_score(*_choosing(options, row, candidate), "val")
-            _keep_choices(options)
+            config = make_config(
+                row, size, candidate, shards, "val", _CHOOSING_SEED, options.epochs
+            )
+            folder = options.out / size / "choose" / row / candidate
+            runs.append(_Run(row, candidate, config, folder, "val"))
+    _print_estimates(runs)
+    for run in runs:
+        _train_and_score(run)
+        _keep_choices(options)
     choices = _choices(options)
-    print(f"{'row':12} {'candidate':14} val top-1  mean class  by family")
+    print(f"{'row':12} {'candidate':14} val top-1  mean class  family")
     for choice in choices:
         print(
-            f"{choice['row']:12} {choice['candidate']:14} {100 * choice['val_top1']:8.1f} %"
+            f"{choice['row']:12} {choice['candidate']:14} {100 * choice['val_top1']:7.1f} %"
             f" {100 * choice['val_mean_class_accuracy']:9.1f} %  {choice['family']}"
         )
     return choices
@@ -213,48 +231,55 @@ def _chosen(options: argparse.Namespace, family: str) -> dict[str, Any]:
     if family not in chosen:
         chosen[family] = best_candidate(_choices(options), family)
         write_text(path, json.dumps(chosen, indent=1) + "\n")
+    print(f"{family}: {chosen[family]}")
     return chosen[family]
 
 
 def _final(options: argparse.Namespace) -> list[dict[str, Any]]:
-    scores = []
+    size, shards, runs = options.size, options.out / "shards" / "final", []
     for seed in options.seeds:
         for row in options.rows:
             candidate = _chosen(options, ROWS[row].family)["candidate"]
-            print(f"final: {row}, {candidate}, seed {seed}")
-            shards = options.out / "shards" / "final"
-            config = make_config(row, options.size, candidate, shards, None, seed, options.epochs)
-            folder = options.out / options.size / "final" / row / f"seed{seed}"
-            metrics = _train_and_score(config, folder, "test")
-            scores.append({"row": row, "seed": seed, "top1": metrics["top1"]})
-            print(f"final: {row}, seed {seed}: top-1 {100 * metrics['top1']:.1f} %")
-    return scores
+            config = make_config(row, size, candidate, shards, None, seed, options.epochs)
+            folder = options.out / size / "final" / row / f"seed{seed}"
+            runs.append(_Run(row, f"{candidate}, seed {seed}", config, folder, "test"))
+    _print_estimates(runs)
+    scores = [_train_and_score(run) for run in runs]
+    return [
+        {"row": run.row, "seed": run.config.seed, "top1": metrics["top1"]}
+        for run, metrics in zip(runs, scores, strict=True)
+    ]
 
 
-def _train_and_score(config: Any, folder: Path, split: str) -> dict[str, Any]:
+def _train_and_score(run: _Run) -> dict[str, Any]:
     """Trains, or goes on, and scores; a run that has a score is only read."""
-    if (folder / split / "metrics.json").is_file():
-        return json.loads((folder / split / "metrics.json").read_text(encoding="utf-8"))
     import keras
 
     from keras_t3d.atomic import write_text
+    from keras_t3d.training import run_directory
     from keras_t3d.training.evaluate import evaluate
-    from keras_t3d.training.run_directory import LAST
     from keras_t3d.training.train import train
 
-    write_text(folder / "machine.json", json.dumps(_machine(), indent=1) + "\n")
-    train(config, folder / "run")
-    metrics = evaluate(
-        str(folder / "run" / LAST),
-        config.data.shards,
-        split,
-        str(folder / split),
-        num_views=_VIEWS,
-        num_crops=_CROPS,
-        batch_size=config.data.batch_size,
-    )
-    keras.utils.clear_session()
-    gc.collect()
+    config, trained = run.config, run.folder / "run"
+    run_directory.check(trained, config)  # the score of other settings is not this one's
+    if run.score.is_file():
+        metrics = json.loads(run.score.read_text(encoding="utf-8"))
+    else:
+        print(f"{run.row}, {run.title}: {run.folder}", flush=True)
+        write_text(run.folder / "machine.json", json.dumps(_machine(), indent=1) + "\n")
+        train(config, trained)
+        metrics = evaluate(
+            str(trained / run_directory.LAST),
+            config.data.shards,
+            run.split,
+            str(run.score.parent),
+            num_views=_VIEWS,
+            num_crops=_CROPS,
+            batch_size=config.data.batch_size,
+        )
+        keras.utils.clear_session()
+        gc.collect()
+    print(f"{run.row}, {run.title}: {run.split} top-1 {100 * metrics['top1']:.1f} %", flush=True)
     return metrics
 
 
@@ -285,7 +310,7 @@ def _machine() -> dict[str, Any]:
 # How long it will take.
 
 
-def _print_estimates(options: argparse.Namespace) -> None:
+def _print_estimates(runs: Sequence[_Run]) -> None:
     """Times some steps of each row that has runs to do; input, validation and files come on top."""
     from bare_step import bare_step
 
@@ -293,23 +318,23 @@ def _print_estimates(options: argparse.Namespace) -> None:
     from keras_t3d.training.clips import steps_per_epoch
     from keras_t3d.training.devices import find_devices
 
-    print(f"{'row':12} {'candidate':14} s/epoch  epochs  minutes a run, by steps alone")
-    for row in options.rows:
-        todo = []
-        for candidate in options.candidates:
-            config, folder = _choosing(options, row, candidate)
-            if not (folder / "val" / "metrics.json").is_file():
-                todo.append((candidate, config))
-        if not todo:
-            continue
-        shards = ShardSet.open(todo[0][1].data.shards)
-        seconds = bare_step(todo[0][1], shards, find_devices())
-        seconds(1)
-        step = seconds(_TIMED_STEPS) / _TIMED_STEPS
-        for candidate, config in todo:
-            epoch = step * steps_per_epoch(config, shards)
-            minutes = epoch * config.epochs / 60
-            print(f"{row:12} {candidate:14} {epoch:7.1f}  {config.epochs:6}  {minutes:7.1f}")
+    todo = [run for run in runs if not run.score.is_file()]
+    if not todo:
+        return
+    shards = ShardSet.open(todo[0].config.data.shards)
+    step: dict[str, float] = {}
+    whole = 0.0
+    print(f"{'row':12} {'run':24} s/epoch  epochs  minutes, of the steps alone")
+    for run in todo:
+        if run.row not in step:
+            seconds = bare_step(run.config, shards, find_devices())
+            seconds(1)
+            step[run.row] = seconds(_TIMED_STEPS) / _TIMED_STEPS
+        epoch = step[run.row] * steps_per_epoch(run.config, shards)
+        minutes = epoch * run.config.epochs / 60
+        whole += minutes
+        print(f"{run.row:12} {run.title:24} {epoch:7.1f}  {run.config.epochs:6}  {minutes:7.1f}")
+    print(f"{len(todo)} runs to do, {whole / 60:.1f} hours", flush=True)
 
 
 if __name__ == "__main__":

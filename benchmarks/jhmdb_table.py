@@ -9,6 +9,7 @@ import dataclasses
 import json
 import math
 import statistics
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,12 @@ _CLASSICAL = 38.4
 
 # Keys of a configuration that the table's other columns tell, or that tell nothing.
 _TOLD_ELSEWHERE = ("data.shards", "data.validation_split", "seed", "model.name")
+_ALWAYS_TOLD = (
+    *(f"clip.{name}" for name in ("num_frames", "frame_stride", "resize", "crop")),
+    *(f"data.augmentation.{name}" for name in ("crop", "min_area", "flip")),
+    *(f"optimizer.{name}" for name in ("name", "learning_rate", "schedule", "warmup_epochs")),
+    *("data.batch_size", "epochs", "loss.label_smoothing", "model.dropout", "model.dtype"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,18 +117,22 @@ def section(out: Path, runs: Sequence[Finished]) -> str:
     clips, choosing = films["clips"], films["choosing_clips"]
     parts = [
         f"## From scratch on JHMDB, {classes} classes",
-        f"Split 1 ({films['split']}{'' if films['whole_split'] else ', a part of it'}): "
-        f"{clips['train']} training and {videos} test videos. Settings were chosen on "
-        f"{choosing['val']} training videos of {films['held_out_films']} films (of "
-        f"{films['training_films']}) that were held out, with the other {choosing['train']} to "
-        "train on; no film on both sides. The final runs train on all training videos, for a "
-        "number of epochs set before, and the network after the last epoch is scored once on the "
-        f"test videos: {first['protocol']['scored']} ({first['protocol']['views']} clips x "
-        f"{first['protocol']['crops']} crops). One test video is {100 / videos:.2f} points. "
-        f"{films['films_in_training_and_test']} films give clips to both sides of the split.",
+        textwrap.fill(
+            f"Split 1 ({films['split']}{'' if films['whole_split'] else ', a part of it'}): "
+            f"{clips['train']} training and {videos} test videos. Settings were chosen on "
+            f"{choosing['val']} training videos of {films['held_out_films']} films (of "
+            f"{films['training_films']}) that were held out, with the other {choosing['train']} to "
+            "train on; no film on both sides. The final runs train on all training videos, for a "
+            "number of epochs set before, and the network after the last epoch is scored once on the "
+            f"test videos: {first['protocol']['scored']} ({first['protocol']['views']} clips x "
+            f"{first['protocol']['crops']} crops). One test video is {100 / videos:.2f} points. "
+            f"{films['films_in_training_and_test']} films give clips to both sides of the split.",
+            98,
+            break_on_hyphens=False,
+        ),
         _accuracy_table(out, runs, classes, films["whole_split"]),
         f"![Learning curves]({PICTURE})",
-        "Everything that differs from the defaults of `keras-t3d train`:",
+        "Settings, as `keras-t3d train` names them; what is left out is its default:",
         _settings_list(out, runs),
         "Hardware: " + "; ".join(dict.fromkeys(_hardware(run) for run in runs)) + ".",
     ]
@@ -182,24 +193,47 @@ def _chosen(out: Path, run: Finished) -> dict[str, Any]:
 
 
 def _settings_list(out: Path, runs: Sequence[Finished]) -> str:
+    """An item for each family: what its rows have in common, then their networks."""
     defaults = _flat(dataclasses.asdict(TrainConfig()))
-    items = []
+    networks: dict[str, list[str]] = {}
     for group in _groups(runs):
-        run = group[0]
-        chosen = _chosen(out, run)
-        tried = " and ".join(ROWS[row].title for row in chosen["rows"])
-        config = {
-            name: value
-            for name, value in run.config.items()
-            if name not in _TOLD_ELSEWHERE and value != _plain(defaults.get(name))
-        }
-        told = ", ".join(f"{name} {json.dumps(value)}" for name, value in config.items())
-        items.append(
-            f"- {ROWS[run.row].title}, {run.size}, `{chosen['candidate']}` (the best of "
-            f"{chosen['candidates']} by the mean validation top-1 of {tried}, "
-            f"{100 * chosen['val_top1']:.1f} %): `{run.config['model.name']}`, {told}"
+        configs = [
+            {name: value for name, value in run.config.items() if name not in _TOLD_ELSEWHERE}
+            for run in group
+        ]
+        if any(config != configs[0] for config in configs):
+            raise ValueError(
+                "The seeds of a row must have trained with one setting. Received: "
+                f"{[str(run.folder) for run in group]}, whose config.yaml differ"
+            )
+        options = configs[0].pop("model.options")
+        told = ", ".join(
+            f"{name} {json.dumps(value)}"
+            for name, value in configs[0].items()
+            if name in _ALWAYS_TOLD or value != _plain(defaults.get(name))
         )
-    return "\n".join(items)
+        chosen = _chosen(out, group[0])
+        setting = (
+            f"{group[0].size}, `{chosen['candidate']}` (of {chosen['candidates']} settings the "
+            "one with the highest mean validation top-1 of "
+            f"{' and '.join(ROWS[row].title for row in chosen['rows'])}, "
+            f"{100 * chosen['val_top1']:.1f} %): {told}."
+        )
+        network = f"{ROWS[group[0].row].title} is `{group[0].config['model.name']}`"
+        networks.setdefault(setting, []).append(
+            f"{network} with {json.dumps(options)}" if options else network
+        )
+    return "\n".join(
+        textwrap.fill(
+            f"{setting} {'; '.join(names)}.",
+            98,
+            initial_indent="- ",
+            subsequent_indent="  ",
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+        for setting, names in networks.items()
+    )
 
 
 def _hardware(run: Finished) -> str:

@@ -25,7 +25,6 @@ class TensorFlowStep(keras.Model):
         if not optimizer.built:
             with self.distribute_strategy.scope():
                 optimizer.build(self.trainable_variables)
-                optimizer.built = True
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step on one device's part of a batch."""

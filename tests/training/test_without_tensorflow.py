@@ -1,0 +1,75 @@
+"""The same recipe on the JAX backend, in a process that cannot import TensorFlow."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from keras_t3d.training.checkpoints import checkpoint_paths
+from keras_t3d.training.run_directory import read_history
+from tests.training.tiny import write_config
+
+FLAGS = [
+    "--data.batch_size=4",
+    "--optimizer.accumulation=2",
+    "--optimizer.global_clipnorm=0.5",
+    "--optimizer.ema=0.9",
+    "--precise_bn_batches=2",
+    "--checkpoints.every_steps=2",
+    "--epochs=2",
+]
+PROGRAM = """
+import sys
+sys.modules["tensorflow"] = None  # importing it fails
+from keras_t3d.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def train(config, run, devices):
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    done = subprocess.run(
+        [
+            sys.executable, "-c", PROGRAM,
+            "train", "--config", str(config), "--run-dir", str(run), *FLAGS,
+        ],
+        env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": flags},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_two_devices_are_one_and_a_run_goes_on(shards, tmp_path):
+    pytest.importorskip("jax")
+    config = write_config(tmp_path / "c.yaml", shards)
+    one, two = tmp_path / "one", tmp_path / "two"
+    train(config, one, 1)
+    train(config, two, 2)
+    (start,) = json.loads((two / "environment.json").read_text())
+    assert start["backend"] == "jax"
+    assert len(start["devices"]) == 2
+    with np.load(checkpoint_paths(one)[-1]) as a, np.load(checkpoint_paths(two)[-1]) as b:
+        assert a.files == b.files
+        for name in (name for name in a.files if name != "place"):
+            np.testing.assert_allclose(b[name], a[name], rtol=1e-2, atol=2e-3, err_msg=name)
+    for a, b in zip(read_history(one), read_history(two), strict=True):
+        assert a["val_cross_entropy"] == pytest.approx(b["val_cross_entropy"], rel=1e-4)
+        # Each class has 10 training videos, and every one is seen once.
+        assert a["mean_class_accuracy"] == pytest.approx(a["top1"])
+    assert {path.name for path in (two / "tensorboard").iterdir()} == {"train", "validation"}
+
+    # The newest checkpoint gone, it goes on from the one before, in the middle of an epoch.
+    last = (one / "last.keras").read_bytes()
+    checkpoint_paths(one)[-1].unlink()
+    assert "Going on after epoch 1 of 2, step 3 of 5" in train(config, one, 1)
+    assert len(last) == len((one / "last.keras").read_bytes())
+    with np.load(checkpoint_paths(one)[-1]) as a, np.load(checkpoint_paths(two)[-1]) as b:
+        for name in (name for name in a.files if name != "place"):
+            np.testing.assert_allclose(b[name], a[name], rtol=1e-2, atol=2e-3, err_msg=name)
