@@ -112,6 +112,26 @@ def check_batch_size(batch_size: int, accumulation: int, devices: Devices) -> No
         )
 
 
+def check_same_step(step: int, devices: Devices) -> None:
+    """Refuses machines that would go on from different steps; all of them call it.
+
+    Raises:
+        ValueError: on every machine, if their run directories are not one and the same.
+    """
+    if devices.worker[1] == 1:
+        return
+    import tensorflow as tf
+
+    mine = devices.strategy.run(lambda: tf.constant([step], tf.int64))
+    steps = devices.strategy.gather(mine, axis=0).numpy().tolist()
+    if len(set(steps)) > 1:
+        raise ValueError(
+            "--run-dir must be one folder that all machines see, for example on a network disk: "
+            "they found different checkpoints, or an old copy of the folder. "
+            f"Received: steps {steps} on the devices of {devices.worker[1]} machines"
+        )
+
+
 @contextlib.contextmanager
 def lost_machine_named(devices: Devices) -> Iterator[None]:
     """Turns the error of a machine whose partner is gone into what to do about it.

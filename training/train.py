@@ -33,6 +33,7 @@ from keras_t3d.training.confusion import Confusion
 from keras_t3d.training.devices import (
     Devices,
     check_batch_size,
+    check_same_step,
     find_devices,
     lost_machine_named,
 )
@@ -79,6 +80,8 @@ def train(
     check_batch_size(config.data.batch_size, config.optimizer.accumulation, devices)
     folder = run_directory.check(run_dir, config)
     checkpoint = checkpoints.newest_checkpoint(folder)
+    with lost_machine_named(devices):
+        check_same_step(checkpoint.place.step if checkpoint else 0, devices)
     if checkpoint is not None:
         _check_same_shards(checkpoint.place, shards, steps)
         if checkpoint.place.epoch == config.epochs:

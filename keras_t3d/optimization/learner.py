@@ -35,7 +35,7 @@ class Learner(_Step):
       make one step: the memory of a part, the gradient of the whole. Batch norm sees the
       parts;
     - `fit` under `MultiWorkerMirroredStrategy`, where Keras fails (its issue 20585);
-    - `data_wait`: seconds that training waited for clips.
+    - `data_wait`: seconds that training waited for clips; not known with PyTorch.
 
     Make it in the strategy's scope. Under a strategy, training batches must be full and a
     multiple of devices times `accumulation`.
@@ -95,7 +95,8 @@ class Learner(_Step):
         if self.train_function is not None and not force:
             return
         super().make_train_function(force)
-        self.train_function = self._timed(self.train_function)
+        if keras.backend.backend() != "torch":  # where `fit` reads the clips itself
+            self.train_function = self._timed(self.train_function)
 
     def _timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def train_function(*arguments: Any) -> Any:

@@ -32,7 +32,7 @@ def make_optimizer(
       decoupled: it takes `learning_rate * weight_decay * weight` off the weight, with
       momentum 0.9 a tenth as much at the same number;
     - learning rates by variable;
-    - with `use_ema` the end of `fit` leaves the weights as they are: see `averaged_weights`.
+    - with `use_ema` the end of `fit` leaves the weights as they are: see `average_of_weights`.
 
     Args:
         name: str. A class of `keras.optimizers`, in any case: `"SGD"`, `"adamw"`, ...

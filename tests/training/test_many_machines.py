@@ -44,14 +44,15 @@ def start(config, run, index=None, ports=()):
     )
 
 
-def start_both(config, run):
+def start_both(config, run, other_run=None):
     sockets = [socket.socket() for _ in range(2)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
     ports = [one.getsockname()[1] for one in sockets]
     for one in sockets:
         one.close()
-    return [start(config, run, index, ports) for index in range(2)]
+    runs = (run, other_run or run)
+    return [start(config, runs[index], index, ports) for index in range(2)]
 
 
 def finish(processes):
@@ -93,6 +94,19 @@ def test_two_are_one_and_a_killed_one_can_come_back(shards, tmp_path):
         assert "Run the same command on all machines again" in errors, errors[-3000:]
     finish(start_both(config, run))
     assert_same(run, tmp_path / "one")
+
+
+def test_machines_that_see_different_folders_are_refused(shards, tmp_path):
+    config = write_config(tmp_path / "c.yaml", shards)
+    finish([start(config, tmp_path / "a")])
+    newest = checkpoint_paths(tmp_path / "a")[-1]
+    newest.unlink()  # it has not finished
+    processes = start_both(config, tmp_path / "a", tmp_path / "b")
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 1
+        assert "must be one folder that all machines see" in errors
+        assert "steps [14, 0]" in errors
 
 
 @pytest.mark.parametrize(
