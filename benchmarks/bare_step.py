@@ -31,8 +31,15 @@ def bare_step(config: TrainConfig, shards: ShardSet, devices: Devices) -> Callab
         first call compiles.
 
     Raises:
-        ValueError: if the shards do not fit the configuration.
+        ValueError: if the shards do not fit the configuration, or on another backend than
+            TensorFlow and JAX.
     """
+    backend = keras.backend.backend()
+    if backend not in ("tensorflow", "jax"):
+        raise ValueError(
+            "The bare step is timed with KERAS_BACKEND=tensorflow or KERAS_BACKEND=jax. "
+            f"Received: {backend}"
+        )
     with devices.scope():
         network = new_network(config, shards.class_names)
         learner = Learner(network, config.optimizer.accumulation)
@@ -41,7 +48,7 @@ def bare_step(config: TrainConfig, shards: ShardSet, devices: Devices) -> Callab
             loss=new_loss(config, shards),
         )
     clips = training_clips(config, shards, devices)
-    run = _on_jax if keras.backend.backend() == "jax" else _on_tensorflow
+    run = _on_jax if backend == "jax" else _on_tensorflow
     step = run(learner, clips, devices)
 
     def seconds(steps: int) -> float:

@@ -231,7 +231,7 @@ def _chosen(options: argparse.Namespace, family: str) -> dict[str, Any]:
     if family not in chosen:
         chosen[family] = best_candidate(_choices(options), family)
         write_text(path, json.dumps(chosen, indent=1) + "\n")
-    print(f"{family}: {chosen[family]}")
+        print(f"{family}: {chosen[family]}")
     return chosen[family]
 
 

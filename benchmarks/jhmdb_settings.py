@@ -75,7 +75,7 @@ SIZES = {
         {"transition_filters": 8},
     ),
     "small": Size(  # two CPU cores
-        {"num_frames": 16, "frame_stride": 2, "resize": 80, "crop": 72},
+        {"num_frames": 16, "frame_stride": 2, "resize": 72, "crop": 64},
         16,
         "float32",
         {"dense": _dense([4, 6, 6], 16, 32), "residual": _residual(24)},

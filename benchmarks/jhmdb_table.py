@@ -123,10 +123,10 @@ def section(out: Path, runs: Sequence[Finished]) -> str:
             f"{choosing['val']} training videos of {films['held_out_films']} films (of "
             f"{films['training_films']}) that were held out, with the other {choosing['train']} to "
             "train on; no film on both sides. The final runs train on all training videos, for a "
-            "number of epochs set before, and the network after the last epoch is scored once on the "
-            f"test videos: {first['protocol']['scored']} ({first['protocol']['views']} clips x "
-            f"{first['protocol']['crops']} crops). One test video is {100 / videos:.2f} points. "
-            f"{films['films_in_training_and_test']} films give clips to both sides of the split.",
+            "number of epochs set before, and the network after the last epoch is scored once, on "
+            f"the test videos: {first['protocol']['scored']}. One test video is "
+            f"{100 / videos:.2f} points. {films['films_in_training_and_test']} films give clips to "
+            "both sides of the official split, as its authors made it.",
             98,
             break_on_hyphens=False,
         ),
