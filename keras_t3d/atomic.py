@@ -48,6 +48,15 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
             part.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def written_durably(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """As `written_beside`, for a file that a power loss must not leave empty."""
+    with written_beside(path) as part:
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Writes a UTF-8 text file that is whole or absent."""
     with written_beside(path) as part:

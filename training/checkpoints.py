@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import pathlib
-import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_t3d.atomic import written_beside
+from keras_t3d.atomic import written_durably
 from keras_t3d.clips import ClipSpec
 from keras_t3d.training.loss_watch import check_finite
 
@@ -33,12 +32,16 @@ class Place:
         steps_per_epoch: int.
         clip_spec: ClipSpec.
         class_names: str, one a class.
+        validates: bool. Whether its epochs are measured on a validation split.
+        history: the finished epochs, first to last.
     """
 
     step: int
     steps_per_epoch: int
     clip_spec: ClipSpec
     class_names: tuple[str, ...]
+    validates: bool
+    history: tuple[dict[str, float], ...] = ()
 
     @property
     def epoch(self) -> int:
@@ -103,11 +106,10 @@ def write_checkpoint(
         for group, group_values in values.items()
         for index, value in enumerate(group_values)
     }
+    said["arrays"] = sorted(arrays)
     arrays[_PLACE] = np.frombuffer(json.dumps(said).encode(), np.uint8)
-    with written_beside(folder / f"step-{place.step:08d}.npz") as part, part.open("wb") as file:
+    with written_durably(folder / f"step-{place.step:08d}.npz") as part, part.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())  # or a machine that stops could leave the name without the bytes
     for old in checkpoint_paths(run_dir)[:-keep]:
         old.unlink(missing_ok=True)
 
@@ -130,7 +132,7 @@ def newest_checkpoint(run_dir: pathlib.Path) -> Checkpoint | None:
     for path in reversed(paths):
         try:
             return _read(path)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # whatever a flipped bit makes of a file
             print(f"{path} is damaged ({error}): going back to the checkpoint before.")
     if paths:
         raise ValueError(
@@ -144,10 +146,12 @@ def _read(path: pathlib.Path) -> Checkpoint:
     values: dict[str, list[np.ndarray]] = {}
     with np.load(path, allow_pickle=False) as content:
         said = json.loads(content[_PLACE].tobytes())
-        for name in sorted(name for name in content.files if name != _PLACE):
+        if sorted(content.files) != sorted([*said["arrays"], _PLACE]):
+            raise ValueError("arrays are missing")
+        for name in said.pop("arrays"):
             values.setdefault(name.split("/")[0], []).append(content[name])
     said["clip_spec"] = ClipSpec.from_config(said["clip_spec"])
-    said["class_names"] = tuple(said["class_names"])
+    said["class_names"], said["history"] = tuple(said["class_names"]), tuple(said["history"])
     return Checkpoint(Place(**said), values)
 
 
@@ -179,6 +183,7 @@ class Checkpoints(keras.callbacks.Callback):
         every_steps: int.
         keep: int.
         writes: bool. Whether this machine writes.
+        history: the finished epochs, which `EpochRecord` adds to; it stands before this one.
         before: called before each, to refuse what must not be kept.
     """
 
@@ -190,7 +195,8 @@ class Checkpoints(keras.callbacks.Callback):
         every_steps: int,
         keep: int,
         writes: bool,
-        before: Any,
+        history: list[dict[str, float]],
+        before: Callable[[], None],
     ) -> None:
         super().__init__()
         self._run_dir = run_dir
@@ -199,6 +205,7 @@ class Checkpoints(keras.callbacks.Callback):
         self._every_steps = every_steps
         self._keep = keep
         self._writes = writes
+        self._history = history
         self._before = before
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -221,4 +228,5 @@ class Checkpoints(keras.callbacks.Callback):
         check_finite(self.model.network, self._place.epoch)
         values = read_state(self.model)
         if self._writes:
-            write_checkpoint(self._run_dir, self._place, values, self._keep)
+            place = dataclasses.replace(self._place, history=tuple(self._history))
+            write_checkpoint(self._run_dir, place, values, self._keep)

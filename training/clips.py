@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -102,14 +103,14 @@ def validation_clips(config: TrainConfig, shards: ShardSet, devices: Devices) ->
 
 def statistics_batches(
     config: TrainConfig, shards: ShardSet, devices: Devices, count: int
-) -> list[Any]:
-    """Returns the clips of the first training batches, spread over the devices."""
+) -> Iterator[Any]:
+    """Gives the clips of the first training batches, spread over the devices, one by one."""
     clips = training_clips(config, shards, devices)
     if devices.strategy is None:  # JAX
-        return [np.asarray(batch[0]) for batch in itertools.islice(iter(clips), count)]
+        return (np.asarray(batch[0]) for batch in itertools.islice(iter(clips), count))
     if devices.worker[1] == 1:
         clips = devices.strategy.experimental_distribute_dataset(clips)
-    return [batch[0] for batch in itertools.islice(iter(clips), count)]
+    return (batch[0] for batch in itertools.islice(iter(clips), count))
 
 
 def sample_clips(config: TrainConfig, shards: ShardSet, count: int) -> tuple[np.ndarray, list[str]]:

@@ -250,7 +250,7 @@ class TrainConfig:
         epochs: passes over the training split.
         precise_bn_batches: training batches by which batch norm's statistics are measured
             afresh before each evaluation; 0 leaves the moving averages.
-        deterministic: whether the same run gives the same bits; slower on GPUs.
+        deterministic: whether TensorFlow gives the same bits in each run; slower on GPUs.
         seed: seed of weights, order, clips, windows and flips.
     """
 
@@ -268,7 +268,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         schedule, warmup = self.optimizer.schedule, self.optimizer.warmup_epochs
         _require("epochs", self.epochs, self.epochs >= 1, "at least 1, for example 100")
-        _require("seed", self.seed, self.seed >= 0, "at least 0, for example 0")
+        _require("seed", self.seed, 0 <= self.seed < 2**32, "from 0 to 4294967295, for example 0")
         _require(
             "precise_bn_batches",
             self.precise_bn_batches,

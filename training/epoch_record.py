@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from keras_t3d.atomic import written_beside
+from keras_t3d.atomic import written_durably
 from keras_t3d.training.evaluation_weights import EvaluationWeights
 from keras_t3d.training.loss_watch import check_finite
 from keras_t3d.training.run_directory import BEST, HISTORY, LAST
@@ -22,7 +22,7 @@ class EpochRecord(keras.callbacks.Callback):
 
     Args:
         folder: pathlib.Path. The run directory.
-        history: the epochs before, which may be more than the run goes on after.
+        history: the finished epochs; each new one is added to it.
         weights: EvaluationWeights. Those to be saved.
         writes: bool. Whether this machine writes.
     """
@@ -46,8 +46,10 @@ class EpochRecord(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         check_finite(self.model.network, epoch)
-        values = {key: float(value) for key, value in (logs or {}).items()}
-        values.pop("val_loss", None)  # its mean counts padded clips; val_cross_entropy does not
+        logs = {} if logs is None else logs
+        # Its mean counts padded clips, val_cross_entropy does not; gone for those behind, too.
+        logs.pop("val_loss", None)
+        values = {key: float(value) for key, value in logs.items()}
         seconds = round(time.perf_counter() - self._started, 3)
         row = {"epoch": epoch + 1, **values, "seconds": seconds}
         is_best = MONITOR not in row or row[MONITOR] > max(
@@ -60,16 +62,16 @@ class EpochRecord(keras.callbacks.Callback):
 
     def _write(self, is_best: bool) -> None:
         with (
-            written_beside(self.folder / HISTORY) as part,
+            written_durably(self.folder / HISTORY) as part,
             part.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.DictWriter(file, list(self.history[-1]))
             writer.writeheader()
             writer.writerows(self.history)
-        with written_beside(self.folder / "curves.png") as part:
+        with written_durably(self.folder / "curves.png") as part:
             _draw_curves(self.history, part)
         for name in (BEST, LAST) if is_best else (LAST,):
-            with written_beside(self.folder / name) as part:
+            with written_durably(self.folder / name) as part:
                 self.model.network.save(part)
 
 

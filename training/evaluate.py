@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from typing import Any
 
 from keras_t3d.data.shards.damage import split_records
@@ -48,6 +49,7 @@ def evaluate(
             `write_report`.
     """
     check_report_folder(out)
+    pathlib.Path(out).mkdir(parents=True, exist_ok=True)  # or its place fails after all the work
     chosen = view_protocol(protocol, num_views, num_crops)
     shard_set = ShardSet.open(shards)
     predictor = load_predictor(model)

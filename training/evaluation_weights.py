@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -24,7 +24,7 @@ class EvaluationWeights(keras.callbacks.Callback):
             averages.
     """
 
-    def __init__(self, batches: Callable[[], list[Any]] | None) -> None:
+    def __init__(self, batches: Callable[[], Iterable[Any]] | None) -> None:
         super().__init__()
         self._batches = batches
         self._trained: list[np.ndarray] | None = None

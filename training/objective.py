@@ -11,7 +11,7 @@ from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.optimization.cross_entropy import CrossEntropy
 from keras_t3d.optimization.mean_class_accuracy import MeanClassAccuracy
-from keras_t3d.optimization.optimizers import Rate, make_optimizer
+from keras_t3d.optimization.optimizers import Rate, has_own_decay, make_optimizer
 from keras_t3d.optimization.schedules import WarmUp
 from keras_t3d.optimization.stages import checked_stages, layers_by_stage
 from keras_t3d.training.config import OptimizerConfig, TrainConfig
@@ -34,8 +34,8 @@ def new_optimizer(
     options = dict(ours.options)
     if ours.name.lower() == "sgd":
         options = {"momentum": ours.momentum, "nesterov": ours.nesterov, **options}
-    if ours.weight_decay or ours.name.lower() == "adamw":  # which has a decay by itself
-        options["weight_decay"] = ours.weight_decay
+    # None switches it off, but some optimizers decay unless told otherwise.
+    options["weight_decay"] = ours.weight_decay or (0.0 if has_own_decay(ours.name) else None)
     for name in ("global_clipnorm", "clipnorm", "clipvalue"):
         if getattr(ours, name) is not None:
             options[name] = getattr(ours, name)
@@ -62,7 +62,7 @@ def highest_rate(config: TrainConfig) -> float:
 
 def _learning_rate(config: TrainConfig, steps: int) -> Rate:
     ours, highest = config.optimizer, highest_rate(config)
-    warmup = round(ours.warmup_epochs * steps)
+    warmup = min(round(ours.warmup_epochs * steps), config.epochs * steps - 1)
     rate: Rate = highest  # constant, or set epoch by epoch
     if ours.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(highest, config.epochs * steps - warmup)

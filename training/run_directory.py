@@ -14,6 +14,7 @@ tensorboard/      for `tensorboard --logdir`
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -21,11 +22,13 @@ import pathlib
 import platform
 import sys
 import time
+from collections.abc import Iterator
 from importlib import metadata
 
 import keras
 
-from keras_t3d.atomic import write_text
+from keras_t3d.atomic import written_durably
+from keras_t3d.folder_lock import lock
 from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.config import TrainConfig
 
@@ -33,6 +36,7 @@ CONFIG = "config.yaml"
 HISTORY = "history.csv"
 LAST = "last.keras"
 BEST = "best.keras"
+LOCK = ".lock"
 
 
 def check(folder: str | os.PathLike[str], config: TrainConfig) -> pathlib.Path:
@@ -55,7 +59,7 @@ def check(folder: str | os.PathLike[str], config: TrainConfig) -> pathlib.Path:
                 f"its own config ({folder / CONFIG}). Received: {folder}, where now differ: "
                 f"{changed}"
             )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or _holds_something(folder)):
         raise ValueError(
             "--run-dir must be new, empty, or a run to go on with. "
             f"Received: {folder}, which holds something else"
@@ -63,14 +67,40 @@ def check(folder: str | os.PathLike[str], config: TrainConfig) -> pathlib.Path:
     return folder
 
 
-def record_start(folder: pathlib.Path, config: TrainConfig, devices: list[str]) -> None:
-    """Writes config.yaml, and adds this start to environment.json: what a result came from."""
-    for cut_short in folder.glob(".part-*"):  # by a kill
-        cut_short.unlink()
-    write_text(folder / CONFIG, config.to_yaml())
+def _holds_something(folder: pathlib.Path) -> bool:
+    """Whether there is more than what a kill may leave of a start."""
+    return any(not path.name.startswith((".part-", LOCK)) for path in folder.iterdir())
+
+
+@contextlib.contextmanager
+def started(folder: pathlib.Path, config: TrainConfig, devices: list[str]) -> Iterator[None]:
+    """Keeps the folder for this process, and writes down what a result comes from.
+
+    Writes config.yaml, and adds this start to environment.json.
+
+    Raises:
+        ValueError: if another process trains there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as file:
+        lock(
+            file,
+            "Another process is training in --run-dir: wait for it, stop it, or use another. "
+            f"Received: {folder}",
+        )
+        for cut_short in folder.rglob(".part-*"):  # by a kill
+            cut_short.unlink(missing_ok=True)
+        _record_start(folder, config, devices)
+        yield
+
+
+def _record_start(folder: pathlib.Path, config: TrainConfig, devices: list[str]) -> None:
+    with written_durably(folder / CONFIG) as part:
+        part.write_text(config.to_yaml(), encoding="utf-8")
     path = folder / "environment.json"
     starts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    packages = ("keras-t3d", "keras", "tensorflow", "numpy", "av")
+    packages = ("keras-t3d", "keras", "tensorflow", "jax", "torch", "numpy", "av")
+    installed = {dist.name.lower(): dist.version for dist in metadata.distributions() if dist.name}
     starts.append(
         {
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -81,10 +111,11 @@ def record_start(folder: pathlib.Path, config: TrainConfig, devices: list[str]) 
             "cores": os.cpu_count(),
             "devices": devices,
             "backend": keras.backend.backend(),
-            "packages": {name: metadata.version(name) for name in packages},
+            "packages": {name: installed[name] for name in packages if name in installed},
         }
     )
-    write_text(path, json.dumps(starts, indent=1) + "\n")
+    with written_durably(path) as part:
+        part.write_text(json.dumps(starts, indent=1) + "\n", encoding="utf-8")
 
 
 def read_history(folder: pathlib.Path) -> list[dict[str, float]]:

@@ -5,9 +5,11 @@ Run the same command again and it goes on where it was.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -99,17 +101,29 @@ def train(
             weighted_metrics=metrics,  # weights: clips that fill a batch count nothing
         )
     validation = validation_clips(config, shards, devices)
+    if config.optimizer.schedule == "plateau" and validation is None:
+        raise ValueError(
+            "The plateau schedule needs validation videos: convert with a val split, or use "
+            "another schedule. "
+            f"Received: no split {config.data.validation_split!r} in {shards.folder}"
+        )
     training_clips(config, shards, devices)  # refuses what does not fit, before anything is written
-    if devices.is_chief:
-        run_directory.record_start(folder, config, list(devices.names))
     if checkpoint is None:
-        place = Place(0, steps, network.clip_spec, network.class_names)
+        place = Place(0, steps, network.clip_spec, network.class_names, validation is not None)
         checkpoint = Checkpoint(place, values={})
     else:
+        _check_same_validation(checkpoint.place, shards, validation)
         print(f"Going on after epoch {checkpoint.place.epoch} of {config.epochs}", end="")
         print(f", step {checkpoint.place.step_in_epoch} of {steps}.")
-    run = _Run(config, folder, shards, devices, learner, metrics, validation, profile)
-    with damage_named(shards), lost_machine_named(devices):
+    history = list(checkpoint.place.history)
+    run = _Run(config, folder, shards, devices, learner, metrics, history, validation, profile)
+    with (
+        run_directory.started(folder, config, list(devices.names))
+        if devices.is_chief
+        else contextlib.nullcontext(),
+        damage_named(shards),
+        lost_machine_named(devices),
+    ):
         # The rest of an epoch by itself, as `fit` begins with whole ones.
         if checkpoint.place.step_in_epoch:
             place = run.fit(checkpoint, checkpoint.place.epoch + 1)
@@ -132,6 +146,7 @@ class _Run:
     devices: Devices
     learner: Learner
     metrics: list[keras.metrics.Metric]
+    history: list[dict[str, float]]
     validation: Any
     profile: bool
 
@@ -167,9 +182,7 @@ class _Run:
         in_epoch = start.step_in_epoch
         watch = LossWatch(self.folder, self._videos, start.steps_per_epoch, in_epoch, writes=chief)
         weights = EvaluationWeights(self._statistics if config.precise_bn_batches else None)
-        # A kill between history and checkpoint leaves one epoch too many.
-        history = run_directory.read_history(self.folder)[: start.epoch]
-        record = EpochRecord(self.folder, history, weights, chief)
+        record = EpochRecord(self.folder, self.history, weights, chief)
         saving = Checkpoints(
             self.folder,
             start,
@@ -177,6 +190,7 @@ class _Run:
             config.checkpoints.every_steps,
             config.checkpoints.keep,
             writes=chief,
+            history=self.history,
             before=watch.check,
         )
         # Progress adds rate and waiting to the logs that those behind it write.
@@ -184,7 +198,7 @@ class _Run:
         if config.optimizer.schedule == "plateau":
             ours = config.optimizer
             rate = highest_rate(config)
-            callbacks.append(Plateau(record.history, rate, ours.factor, ours.patience))
+            callbacks.append(Plateau(self.history, rate, ours.factor, ours.patience))
         confusion = Confusion(next(m for m in self.metrics if isinstance(m, MeanClassAccuracy)))
         callbacks.append(confusion)
         if chief:
@@ -206,7 +220,7 @@ class _Run:
             on_damage=data.on_damage,
         )
 
-    def _statistics(self) -> list[Any]:
+    def _statistics(self) -> Iterator[Any]:
         count = self.config.precise_bn_batches
         return statistics_batches(self.config, self.shards, self.devices, count)
 
@@ -238,6 +252,15 @@ def _check_same_shards(place: Place, shards: ShardSet, steps: int) -> None:
         raise ValueError(
             f"{rule} Received: {steps} steps an epoch in {shards.folder}, before it were "
             f"{place.steps_per_epoch}"
+        )
+
+
+def _check_same_validation(place: Place, shards: ShardSet, validation: Any) -> None:
+    if place.validates != (validation is not None):
+        began = "with" if place.validates else "without"
+        raise ValueError(
+            f"The run began {began} validation videos, and must go on so: use the same shards, or "
+            f"a new --run-dir. Received: {shards.folder} with the splits {list(shards.splits)}"
         )
 
 

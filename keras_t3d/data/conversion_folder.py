@@ -14,13 +14,14 @@ import os
 import pathlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, Any
+from typing import Any
 
 from keras_t3d.atomic import write_text, written_beside
 from keras_t3d.data.isolation import ConversionError
 from keras_t3d.data.shards.plan import PlannedShard
 from keras_t3d.data.shards.shard_set import MANIFEST, checksum
 from keras_t3d.data.video_records import Outcome
+from keras_t3d.folder_lock import lock
 
 STATE = ".conversion"
 FINGERPRINT = f"{STATE}/fingerprint"
@@ -59,8 +60,12 @@ class ConversionFolder:
         check_start(out, names, started, fingerprint)
         if started is None:
             write_text(path, fingerprint)
-        with path.open() as lock:
-            _lock(lock, out)
+        with path.open() as file:
+            lock(
+                file,
+                "Another conversion is writing to OUT: wait for it, or stop it and run again. "
+                f"Received: {out}",
+            )
             for cut_short in [*out.glob(".part-*"), *self._state.glob(".part-*")]:
                 cut_short.unlink(missing_ok=True)
             yield
@@ -166,20 +171,6 @@ def check_start(
             "it again as it was, choose another folder, or remove it first. "
             f"Received: {out}"
         )
-
-
-def _lock(file: IO[str], out: pathlib.Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # gone with the process, however it ends
-    except OSError:
-        raise ValueError(
-            "Another conversion is writing to OUT: wait for it, or stop it and run again. "
-            f"Received: {out}"
-        ) from None
 
 
 def summarize_shard(

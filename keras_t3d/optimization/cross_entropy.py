@@ -51,7 +51,7 @@ class CrossEntropy(keras.losses.Loss):
                 "CrossEntropy: `label_smoothing` must be from 0 and below 1, for example 0.1. "
                 f"Received: label_smoothing={label_smoothing!r}"
             )
-        if class_weights is not None and min(class_weights) < 0:
+        if class_weights is not None and not all(weight >= 0 for weight in class_weights):
             raise ValueError(
                 "CrossEntropy: `class_weights` must be at least 0. "
                 f"Received: class_weights={class_weights!r}"

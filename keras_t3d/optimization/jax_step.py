@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Any
 
@@ -16,11 +17,9 @@ class JAXStep(keras.Model):
     network: Any
     _statistics_function: Any = None
 
-    def compile(self, optimizer: keras.optimizers.Optimizer, *args: Any, **kwargs: Any) -> None:
-        """Keras's `compile`; builds the optimizer, so that its values can be restored."""
-        super().compile(optimizer, *args, **kwargs)
-        if not optimizer.built:
-            optimizer.build(self.trainable_variables)
+    def scope(self) -> contextlib.AbstractContextManager[Any]:
+        """In which variables are made."""
+        return contextlib.nullcontext()
 
     def train_step(self, state: Any, data: Any) -> tuple[Any, Any]:
         """One step on a batch, which JAX spreads over the devices."""

@@ -18,9 +18,9 @@ elif keras.backend.backend() == "jax":
 
     _Step = JAXStep
 else:
-    from keras_t3d.optimization.plain_step import PlainStep
+    from keras_t3d.optimization.torch_step import TorchStep
 
-    _Step = PlainStep
+    _Step = TorchStep
 
 
 class Learner(_Step):
@@ -83,6 +83,13 @@ class Learner(_Step):
         self.accumulation = accumulation
         self.data_wait = 0.0
         self.built = True
+
+    def compile(self, optimizer: keras.optimizers.Optimizer, *args: Any, **kwargs: Any) -> None:
+        """Keras's `compile`; builds the optimizer, so that its values can be restored."""
+        super().compile(optimizer, *args, **kwargs)
+        if not optimizer.built:
+            with self.scope():
+                optimizer.build(self.trainable_variables)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         return self.network(inputs, training=training)

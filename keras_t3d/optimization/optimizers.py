@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -87,6 +88,11 @@ def optimizer_names() -> list[str]:
     )
 
 
+def has_own_decay(name: str) -> bool:
+    """Whether an optimizer decays weights unless it is told not to, as AdamW does."""
+    return inspect.signature(_found(name)).parameters["weight_decay"].default is not None
+
+
 def _found(name: str) -> type:
     names = optimizer_names()
     for known in names:
@@ -102,6 +108,8 @@ def _trained_with(base: type) -> type:
     """A subclass of a Keras optimizer with what `make_optimizer` promises."""
 
     class Trained(base):
+        weight_decay: float | None
+
         def __init__(
             self,
             learning_rate: Rate,
@@ -112,6 +120,7 @@ def _trained_with(base: type) -> type:
         ) -> None:
             super().__init__(learning_rate, **options)
             self._l2 = l2
+            self._decay = self.weight_decay
             self._decays = decays or (lambda _: True)
             self._rate_of = rate_of or (lambda _: 1.0)
             self._decayed: dict[int, bool] = {}
@@ -134,6 +143,19 @@ def _trained_with(base: type) -> type:
 
         def _use_weight_decay(self, variable: Any) -> bool:
             return self._decayed[self._get_variable_index(variable)]
+
+        def _apply_weight_decay(self, variables: list[Any]) -> None:
+            if self._decay is None:
+                return
+            by_factor: dict[float, list[Any]] = {}
+            for variable in variables:
+                factor = self._factors[self._get_variable_index(variable)]
+                by_factor.setdefault(factor, []).append(variable)
+            # Devices are threads here: what this one reads, another may just have changed.
+            for factor, alike in by_factor.items():
+                self.weight_decay = self._decay * factor
+                super()._apply_weight_decay(alike)
+            self.weight_decay = self._decay
 
         def finalize_variable_values(self, var_list: list[Any]) -> None:
             """Leaves the weights as they are."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from keras_t3d.optimization.batch_statistics import batch_norms
 
 
 class TensorFlowStep(keras.Model):
@@ -15,16 +18,17 @@ class TensorFlowStep(keras.Model):
     network: Any
     _statistics_function: Any = None
 
+    def scope(self) -> contextlib.AbstractContextManager[Any]:
+        """In which variables are made."""
+        return self.distribute_strategy.scope()
+
     def compile(self, optimizer: keras.optimizers.Optimizer, *args: Any, **kwargs: Any) -> None:
-        """Keras's `compile`; builds the optimizer, and leaves XLA out."""
+        """Keras's `compile` without XLA; takes the reduction of gradients over."""
         kwargs.setdefault("jit_compile", False)  # slower on a CPU, and off under tf.distribute
         super().compile(optimizer, *args, **kwargs)
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         if hasattr(inner, "gradients_are_reduced"):
             inner.gradients_are_reduced = True
-        if not optimizer.built:
-            with self.distribute_strategy.scope():
-                optimizer.build(self.trainable_variables)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step on one device's part of a batch."""
@@ -63,12 +67,22 @@ class TensorFlowStep(keras.Model):
     def run_in_training(self, clips: Any) -> None:
         """Runs the network on all devices as in training, for its batch statistics alone."""
         if self._statistics_function is None:
-            self._statistics_function = tf.function(
-                lambda batch: self.distribute_strategy.run(
-                    lambda part: self.network(part, training=True), args=(batch,)
-                )
-            )
+            self._statistics_function = tf.function(self._run_in_training)
         self._statistics_function(clips)
+
+    def _run_in_training(self, clips: Any) -> None:
+        """The statistics of all devices, also where each trains with its own."""
+        layers = batch_norms(self.network)
+        before = [layer.synchronized for layer in layers]
+        try:
+            for layer in layers:
+                layer.synchronized = True
+            self.distribute_strategy.run(
+                lambda part: self.network(part, training=True), args=(clips,)
+            )
+        finally:
+            for layer, synchronized in zip(layers, before, strict=True):
+                layer.synchronized = synchronized
 
     def _apply(self, gradients: list[Any], variables: list[Any]) -> None:
         inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)

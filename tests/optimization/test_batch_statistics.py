@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -53,3 +56,12 @@ def test_synchronized_batch_norms_are_not_saved_as_such(tmp_path):
     network.save(tmp_path / "a.keras")
     again = keras.saving.load_model(tmp_path / "a.keras")
     assert not any(layer.synchronized for layer in batch_norms(again))
+
+
+def test_the_statistics_are_those_of_all_devices(tmp_path):
+    """Each device trains with its own; what is measured is over all of them."""
+    command = [sys.executable, "-m", "tests.optimization.statistics", "2", str(tmp_path / "a.npz")]
+    subprocess.run(command, check=True, capture_output=True)
+    with np.load(tmp_path / "a.npz") as found:
+        np.testing.assert_allclose(found["mean"], [np.arange(8).mean()], rtol=1e-5)
+        np.testing.assert_allclose(found["variance"], [np.arange(8).var()], rtol=0.02)

@@ -71,7 +71,8 @@ def test_two_devices_are_one(tmp_path, name):
 
 def test_devices_agree_on_a_gradient_that_overflows(tmp_path):
     """Where only the first device's part overflows, Keras alone lets the other one step."""
-    case = {"dtype": "mixed_float16", "overflow": True}
+    # Synchronised batch norm would carry the overflow to the other device.
+    case = {"dtype": "mixed_float16", "overflow": True, "synchronized": False}
     one, two = train(tmp_path, 1, case), train(tmp_path, 2, case)
     for a, b in zip(one[1], two[1], strict=True):
         assert np.isfinite(a).all()

@@ -62,6 +62,17 @@ def test_rates_by_variable():
     np.testing.assert_allclose(bias, [3 - 0.05 * 0.5], rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["SGD", "AdamW"])
+def test_rates_by_variable_scale_decoupled_decay(name):
+    optimizer = make_optimizer(
+        name, 0.1, weight_decay=0.5, rate_of=lambda v: 0.1 if v.name == "bias" else 1.0
+    )
+    kernel, bias = stepped(optimizer, VALUES, [0 * g for g in GRADIENTS])
+    np.testing.assert_allclose(kernel, 0.95 * np.array(VALUES["kernel"]), rtol=1e-6)
+    np.testing.assert_allclose(bias, 0.995 * np.array(VALUES["bias"]), rtol=1e-6)
+    assert optimizer.weight_decay == 0.5
+
+
 def test_clips_the_norm_of_all_gradients():
     norm = np.sqrt(0.01 + 0.04 + 0.25)
     kernel, bias = stepped(make_optimizer("SGD", 1.0, global_clipnorm=0.1), VALUES, GRADIENTS)

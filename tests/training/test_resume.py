@@ -47,7 +47,7 @@ def state(run):
     path = checkpoint_paths(run)[-1]
     assert path.name == "step-00000016.npz"
     with np.load(path) as content:
-        return {name: content[name] for name in content.files}
+        return {name: content[name] for name in content.files if name != "place"}
 
 
 def figures(run):

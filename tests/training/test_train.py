@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from keras_t3d.data import convert
 from keras_t3d.training import run_directory
 from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.evaluate import evaluate
+from keras_t3d.training.objective import new_optimizer
 from keras_t3d.training.train import train
 from tests.training.tiny import read, write_config
 
@@ -29,7 +31,7 @@ class TestRun:
         _, run = finished
         assert {path.name for path in run.iterdir()} == {
             "config.yaml", "environment.json", "last.keras", "best.keras", "history.csv",
-            "curves.png", "tensorboard", "checkpoints",
+            "curves.png", "tensorboard", "checkpoints", ".lock",
         }  # fmt: skip
         (start,) = json.loads((run / "environment.json").read_text())
         assert start["seed"] == 0
@@ -79,6 +81,20 @@ class TestRun:
             config.to_yaml().replace(config.data.shards, str(other.folder))
         )
         with pytest.raises(ValueError, match=r"without \['dark'\], with \['zebra'\]"):
+            train(read(copy / "config.yaml"), copy)
+
+    def test_validation_that_comes_or_goes_is_refused(self, finished, shards, tmp_path):
+        config, run = finished
+        copy = shutil.copytree(run, tmp_path / "run")
+        checkpoint_paths(copy)[-1].unlink()
+        without = shutil.copytree(shards, tmp_path / "without")
+        manifest = json.loads((without / "manifest.json").read_text())
+        manifest["shards"] = [s for s in manifest["shards"] if s["split"] == "train"]
+        manifest["splits"]["test"]["videos"] = 0
+        (without / "manifest.json").write_text(json.dumps(manifest))
+        text = config.to_yaml().replace(config.data.shards, str(without))
+        (copy / "config.yaml").write_text(text)
+        with pytest.raises(ValueError, match="began with validation videos"):
             train(read(copy / "config.yaml"), copy)
 
     def test_mixed_and_repeated_clips_train(self, config_file, tmp_path):
@@ -145,11 +161,58 @@ class TestBadInput:
             train(read(config_file, *flags), tmp_path / "run")
         assert not (tmp_path / "run").exists()
 
-    def test_a_diverged_run_keeps_the_epoch_before(self, config_file, tmp_path):
-        with pytest.raises(ValueError, match=r"diverged.*learning_rate"):
-            train(read(config_file, "--optimizer.learning_rate", "1e30"), tmp_path / "run")
-        assert not list((tmp_path / "run").glob("*.keras"))
-        assert run_directory.read_history(tmp_path / "run") == []
+    def test_a_diverged_run_keeps_what_was_before(self, config_file, tmp_path):
+        run = tmp_path / "run"
+        # Fine for an epoch, and then a rate that no training stands.
+        flags = ["--optimizer.schedule=step", "--optimizer.step_epochs=[2]", "--epochs=3"]
+        config = read(config_file, *flags)
+        with pytest.MonkeyPatch.context() as patch:
+            explodes = dataclasses.replace(config.optimizer, factor=0.5)
+            object.__setattr__(explodes, "factor", 1e30)
+            patch.setattr(
+                "keras_t3d.training.train.new_optimizer",
+                lambda _, network, steps: new_optimizer(
+                    dataclasses.replace(config, optimizer=explodes), network, steps
+                ),
+            )
+            with pytest.raises(ValueError, match=r"in epoch 3.*learning_rate"):
+                train(config, run)
+        assert [row["epoch"] for row in run_directory.read_history(run)] == [1, 2]
+        assert checkpoint_paths(run)[-1].name == "step-00000008.npz"
+        weights = keras.saving.load_model(run / "last.keras").get_weights()
+        assert all(np.isfinite(value).all() for value in weights)
+        # Which goes on from there, with a rate that it stands.
+        train(config, run)
+        assert [row["epoch"] for row in run_directory.read_history(run)] == [1, 2, 3]
+
+    def test_plateau_without_validation_videos_leaves_no_run(self, config_file, tmp_path):
+        flags = ["--optimizer.schedule=plateau", "--optimizer.warmup_epochs=0"]
+        flags.append("--data.validation_split=val")
+        with pytest.raises(ValueError, match="plateau schedule needs validation videos"):
+            train(read(config_file, *flags), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+    def test_two_at_once_are_refused(self, config_file, tmp_path):
+        config = read(config_file, "--epochs=1", "--optimizer.warmup_epochs=0")
+        with (
+            run_directory.started(tmp_path / "run", config, []),
+            pytest.raises(ValueError, match="Another process is training"),
+        ):
+            train(config, tmp_path / "run")
+        train(config, tmp_path / "run")
+
+    def test_what_kills_leave_behind_is_removed(self, config_file, tmp_path):
+        run = tmp_path / "run"
+        (run / "checkpoints").mkdir(parents=True)
+        (run / ".part-7-config.yaml").write_text("half")
+        (run / "checkpoints").rmdir()
+        train(read(config_file, "--epochs=1", "--optimizer.warmup_epochs=0"), run)
+        (run / "checkpoints" / ".part-7-step-1.npz").write_text("half")
+        newest = checkpoint_paths(run)[-1]
+        newest.rename(newest.with_name("step-00000003.npz"))
+        newest.with_name("step-00000003.npz").unlink()
+        train(read(config_file, "--epochs=1", "--optimizer.warmup_epochs=0"), run)
+        assert not list(run.rglob(".part-*"))
 
     def test_half_broken_videos_still_train(self, videos, config_file, tmp_path):
         source = shutil.copytree(videos, tmp_path / "videos")

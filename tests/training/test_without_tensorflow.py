@@ -24,6 +24,9 @@ FLAGS = [
 PROGRAM = """
 import sys
 sys.modules["tensorflow"] = None  # importing it fails
+from importlib import metadata
+found = metadata.distributions
+metadata.distributions = lambda: (d for d in found() if "tensorflow" not in (d.name or ""))
 from keras_t3d.cli import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -54,6 +57,7 @@ def test_two_devices_are_one_and_a_run_goes_on(shards, tmp_path):
     train(config, two, 2)
     (start,) = json.loads((two / "environment.json").read_text())
     assert start["backend"] == "jax"
+    assert "tensorflow" not in start["packages"]
     assert len(start["devices"]) == 2
     with np.load(checkpoint_paths(one)[-1]) as a, np.load(checkpoint_paths(two)[-1]) as b:
         assert a.files == b.files
@@ -66,10 +70,8 @@ def test_two_devices_are_one_and_a_run_goes_on(shards, tmp_path):
     assert {path.name for path in (two / "tensorboard").iterdir()} == {"train", "validation"}
 
     # The newest checkpoint gone, it goes on from the one before, in the middle of an epoch.
-    last = (one / "last.keras").read_bytes()
     checkpoint_paths(one)[-1].unlink()
     assert "Going on after epoch 1 of 2, step 3 of 5" in train(config, one, 1)
-    assert len(last) == len((one / "last.keras").read_bytes())
     with np.load(checkpoint_paths(one)[-1]) as a, np.load(checkpoint_paths(two)[-1]) as b:
         for name in (name for name in a.files if name != "place"):
             np.testing.assert_allclose(b[name], a[name], rtol=1e-2, atol=2e-3, err_msg=name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import sys
 import warnings
@@ -71,7 +72,8 @@ def split_records(shards: ShardSet, split: str, on_damage: str = "error") -> Spl
     check_local(whole.paths, "on_damage='skip'")
     offsets, missing, places = [], 0, []
     for path, expected in zip(whole.paths, whole.examples, strict=True):
-        intact, reasons = intact_offsets(path)
+        found = os.stat(path)
+        intact, reasons = _intact(path, found.st_mtime_ns, found.st_size)
         offsets.append(intact)
         missing += max(expected - len(intact), 0)
         places += reasons
@@ -97,6 +99,12 @@ def check_local(paths: Iterable[str], reader: str) -> None:
         raise ValueError(
             f"{reader} reads local files: copy the shards to a folder first. Received: {remote[0]}"
         )
+
+
+@functools.lru_cache(maxsize=4096)
+def _intact(path: str, modified: int, size: int) -> tuple[np.ndarray, list[str]]:
+    """`intact_offsets`, once for a file as it is: training asks again and again."""
+    return intact_offsets(path)
 
 
 def intact_offsets(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str]]:
