@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from keras_t3d.data.shards.damage import split_records
@@ -49,20 +51,20 @@ def evaluate(
             `write_report`.
     """
     check_report_folder(out)
-    pathlib.Path(out).mkdir(parents=True, exist_ok=True)  # or its place fails after all the work
     chosen = view_protocol(protocol, num_views, num_crops)
     shard_set = ShardSet.open(shards)
     predictor = load_predictor(model)
-    scores = score_videos(
-        predictor,
-        shard_set,
-        split,
-        protocol=protocol,
-        num_views=num_views,
-        num_crops=num_crops,
-        batch_size=batch_size,
-        progress=progress,
-    )
+    with _made(pathlib.Path(out)):  # or a place that cannot be written fails after all the work
+        scores = score_videos(
+            predictor,
+            shard_set,
+            split,
+            protocol=protocol,
+            num_views=num_views,
+            num_crops=num_crops,
+            batch_size=batch_size,
+            progress=progress,
+        )
     is_path = isinstance(model, (str, os.PathLike))
     stated = {
         "model": os.fspath(model) if is_path else type(model).__name__,
@@ -77,3 +79,16 @@ def evaluate(
         "keras_t3d": __version__,
     }
     return write_report(scores, out, stated, split_records(shard_set, split))
+
+
+@contextlib.contextmanager
+def _made(folder: pathlib.Path) -> Iterator[None]:
+    """Makes a folder; takes it away again if what follows fails."""
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            folder.rmdir()
+        raise
