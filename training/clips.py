@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_t3d.data.arguments import training_steps
-from keras_t3d.data.shards.damage import split_records
+from keras_t3d.data import steps
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.training.config import TrainConfig
 from keras_t3d.training.devices import Devices
@@ -19,9 +18,9 @@ from keras_t3d.training.devices import Devices
 def steps_per_epoch(config: TrainConfig, shards: ShardSet) -> int:
     """Returns the full training batches of an epoch; ValueError if the split is too small."""
     data = config.data
-    num_videos = split_records(shards, data.train_split, data.on_damage).num_videos
-    source = f"The split {data.train_split!r} of {shards.folder}"
-    return training_steps(num_videos, data.batch_size, data.augmentation.repeats, source)
+    return steps.steps_per_epoch(
+        shards, data.train_split, data.batch_size, data.augmentation.repeats, data.on_damage
+    )
 
 
 def training_clips(

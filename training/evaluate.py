@@ -12,8 +12,9 @@ from keras_t3d.data.shards.damage import split_records
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.evaluation.protocols import view_protocol
 from keras_t3d.evaluation.report import check_report_folder, write_report
-from keras_t3d.evaluation.scores import Progress, score_videos
+from keras_t3d.evaluation.scores import score_videos
 from keras_t3d.inference.load import load_predictor
+from keras_t3d.progress import Progress
 from keras_t3d.version import __version__
 
 

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
         render_motion,
         write_motion_set,
     )
-    from keras_t3d.data.pipeline import load_clips, steps_per_epoch
+    from keras_t3d.data.pipeline import load_clips
     from keras_t3d.data.shards.shard_set import ShardSet
+    from keras_t3d.data.steps import steps_per_epoch
     from keras_t3d.data.video import Video, VideoError, VideoReader, read_video
     from keras_t3d.data.views import load_views
 
@@ -48,7 +49,7 @@ _ROOMS = {
     "motion_clips": "motion",
     "read_video": "video",
     "render_motion": "motion",
-    "steps_per_epoch": "pipeline",
+    "steps_per_epoch": "steps",
     "summarize": "inspection",
     "write_motion_set": "motion",
 }

@@ -68,14 +68,3 @@ def check_repeats(repeats: int, batch_size: int) -> None:
             "Augmentation: `repeats` must divide `batch_size`, so that the clips of a video lie "
             f"in one batch. Received: repeats={repeats}, batch_size={batch_size}"
         )
-
-
-def training_steps(num_videos: int, batch_size: int, repeats: int, source: str) -> int:
-    """Returns the full batches of an epoch; raises a ValueError where there is none."""
-    steps = num_videos * repeats // batch_size
-    if steps == 0:
-        raise ValueError(
-            f"{source} has {num_videos} videos, too few for one training batch. "
-            f"Received: batch_size={batch_size}"
-        )
-    return steps

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
-from keras_t3d.data.arguments import check_repeats, check_whole, training_steps
+from keras_t3d.data.arguments import check_repeats, check_whole
 from keras_t3d.data.order import epoch_order
 from keras_t3d.data.shards.damage import SplitRecords, check_local, damaged_shard, split_records
 from keras_t3d.data.shards.record import stored_video
 from keras_t3d.data.shards.record_file import read_record, record_offsets
 from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.data.steps import training_steps
 
 
 def batch_videos(

@@ -19,7 +19,6 @@ from keras_t3d.data.arguments import (
     check_repeats,
     check_whole,
     opened,
-    training_steps,
     worker_slice,
 )
 from keras_t3d.data.augmentation import Augmentation
@@ -37,6 +36,7 @@ from keras_t3d.data.shards.labels import check_label
 from keras_t3d.data.shards.record import StoredVideo, stored_video
 from keras_t3d.data.shards.record_file import RecordError, read_record, record_offsets
 from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.data.steps import training_steps
 from keras_t3d.data.windows import place_window
 
 _TENSORFLOW_ONLY = (

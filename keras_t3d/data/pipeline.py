@@ -16,7 +16,6 @@ from keras_t3d.data.arguments import (
     check_repeats,
     check_whole,
     opened,
-    training_steps,
     worker_slice,
 )
 from keras_t3d.data.augmentation import Augmentation
@@ -27,6 +26,7 @@ from keras_t3d.data.sampling import check_sampling
 from keras_t3d.data.shards import record as fields
 from keras_t3d.data.shards.damage import SplitRecords, split_records
 from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.data.steps import training_steps
 from keras_t3d.data.training_clips import Choices, Sample, decode, epoch_samples
 from keras_t3d.data.views import view
 
@@ -181,34 +181,6 @@ def load_clips(
         return finished(batches, tf.data.INFINITE_CARDINALITY)
     # The first pass is shorter than the others where it starts in its middle.
     return finished(batches, tf.data.UNKNOWN_CARDINALITY if first_step % steps else steps)
-
-
-def steps_per_epoch(
-    shards: str | os.PathLike[str] | ShardSet,
-    split: str,
-    batch_size: int,
-    repeats: int = 1,
-    on_damage: str = "error",
-) -> int:
-    """Returns the number of full training batches in one epoch of a split.
-
-    Args:
-        shards: folder that `convert` wrote, or a ShardSet.
-        split: `"train"`, `"val"` or `"test"`.
-        batch_size: int. Clips in a batch, over all devices and workers.
-        repeats: int. `Augmentation.repeats`: clips that each video gives to an epoch.
-            Defaults to `1`.
-        on_damage: as for `load_clips`: `"skip"` counts intact records, reading all.
-            Defaults to `"error"`.
-
-    Raises:
-        ValueError: if the split is too small for one batch.
-    """
-    shards = shards if isinstance(shards, ShardSet) else ShardSet.open(shards)
-    num_videos = split_records(shards, split, on_damage).num_videos
-    return training_steps(
-        num_videos, batch_size, repeats, f"The split {split!r} of {shards.folder}"
-    )
 
 
 def _part(clips: tf.data.Dataset, part: tuple[int, int], batch_size: int) -> tf.data.Dataset:

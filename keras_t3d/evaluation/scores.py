@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
 
 import numpy as np
 
@@ -15,8 +14,7 @@ from keras_t3d.evaluation.accuracy import label_ranks
 from keras_t3d.evaluation.parts import records_by_video
 from keras_t3d.evaluation.protocols import view_protocol
 from keras_t3d.inference.predictor import Predictor
-
-Progress = Callable[[int, int], None]  # called with (records done, records in all)
+from keras_t3d.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)

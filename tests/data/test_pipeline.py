@@ -11,10 +11,10 @@ from keras_t3d import ClipSpec
 from keras_t3d.clips import crop_positions, take_view, view_starts
 from keras_t3d.data import Augmentation, ShardSet, convert, load_clips, load_views
 from keras_t3d.data.order import epoch_order
-from keras_t3d.data.pipeline import steps_per_epoch
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.record_file import RecordWriter, record_offsets
 from keras_t3d.data.shards.record_tensors import parse_record
+from keras_t3d.data.steps import steps_per_epoch
 from tests.conftest import counting_frames, frame_numbers, write_video
 from tests.data.written_shards import jpeg, shard_set
 
