@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from keras_t3d.data.pipeline import load_clips
     from keras_t3d.data.shards.shard_set import ShardSet
     from keras_t3d.data.steps import steps_per_epoch
+    from keras_t3d.data.unlabelled_clips import UnlabelledClipDataset, load_unlabelled_clips
     from keras_t3d.data.video import Video, VideoError, VideoReader, read_video
     from keras_t3d.data.views import load_views
 
@@ -39,12 +40,14 @@ _ROOMS = {
     "MOTION_CLASSES": "motion",
     "OPPOSITES": "motion",
     "ShardSet": "shards.shard_set",
+    "UnlabelledClipDataset": "unlabelled_clips",
     "Video": "video",
     "VideoError": "video",
     "VideoReader": "video",
     "contact_sheet": "inspection",
     "convert": "conversion",
     "load_clips": "pipeline",
+    "load_unlabelled_clips": "unlabelled_clips",
     "load_views": "views",
     "motion_clips": "motion",
     "read_video": "video",
@@ -60,12 +63,14 @@ __all__ = [
     "ClipDataset",
     "ConversionReport",
     "ShardSet",
+    "UnlabelledClipDataset",
     "Video",
     "VideoError",
     "VideoReader",
     "contact_sheet",
     "convert",
     "load_clips",
+    "load_unlabelled_clips",
     "load_views",
     "motion_clips",
     "read_video",

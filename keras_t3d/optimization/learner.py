@@ -91,6 +91,11 @@ class Learner(_Step):
             with self.scope():
                 optimizer.build(self.trainable_variables)
 
+    @property
+    def checkpointed_variables(self) -> list[Any]:
+        """What a checkpoint holds beside optimizer and metrics: all that training changes."""
+        return self.network.variables
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         return self.network(inputs, training=training)
 
