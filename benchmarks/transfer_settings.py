@@ -283,6 +283,7 @@ def _common(size: Size, shards: Path, seed: int, epochs: int) -> dict[str, Any]:
         "data.shards": str(shards),
         "data.batch_size": size.batch_size,
         "optimizer.warmup_epochs": epochs / 10,
+        "checkpoints.keep": 1,  # of many runs
         "epochs": epochs,
         "seed": seed,
     }

@@ -40,7 +40,7 @@ _CONFIDENCE = 0.95  # of the interval outside of which a difference is named
 # Keys of a configuration that tell where something lies, or that differ between rows.
 _TOLD_ELSEWHERE = (
     *("data.shards", "data.validation_split", "seed", "teacher.network", "teacher.preprocessing"),
-    *("objective.kind", "inflate", "epochs", "optimizer.warmup_epochs"),
+    *("objective.kind", "inflate", "epochs", "optimizer.warmup_epochs", "checkpoints.keep"),
 )
 _ALWAYS_TOLD = (
     *(f"clip.{name}" for name in ("num_frames", "frame_stride", "resize", "crop")),
@@ -181,8 +181,8 @@ def _data_text(runs: Sequence[Finished]) -> str:
         f"{len(metrics['per_class'])} classes, {clips['train']} training and {metrics['videos']} "
         f"test videos ({metrics['protocol']['scored']}); one test video is "
         f"{100 / metrics['videos']:.2f} points. Pre-training and teacher see "
-        f"{choosing['train']} of the training videos; {choosing['val']} of "
-        f"{films['held_out_films']} held-out films are for the matching. "
+        f"{choosing['train']} of the training videos; the other {choosing['val']}, of "
+        f"{films['held_out_films']} held-out films, are for the matching. "
     )
     teachers = [
         json.loads(path.read_text(encoding="utf-8"))

@@ -60,8 +60,8 @@ def listed_clips(shards: Path) -> list[FilmClip]:
 def label_subset(clips: Sequence[FilmClip], percent: int, seed: int) -> list[FilmClip]:
     """Chooses the training clips whose labels are used.
 
-    Of each class the first ones in the order of a hash of seed and file, at least one: the
-    clips of a smaller percent are among those of a larger one.
+    Of each class the first ones in the order of a hash of seed and file name, at least one:
+    the clips of a smaller percent are among those of a larger one.
 
     Args:
         clips: FilmClips of which those of `train` count.
@@ -77,9 +77,14 @@ def label_subset(clips: Sequence[FilmClip], percent: int, seed: int) -> list[Fil
             of_class[clip.label].append(clip)
     chosen = set()
     for own in of_class.values():
-        own.sort(key=lambda clip: hashlib.sha256(f"{seed}/{clip.file}".encode()).digest())
+        own.sort(key=lambda clip: _rank(clip, seed))
         chosen.update(own[: max(math.floor(percent * len(own) / 100 + 0.5), 1)])
     return [clip for clip in clips if clip in chosen]
+
+
+def _rank(clip: FilmClip, seed: int) -> bytes:
+    # Not by the path, which tells where --out lies.
+    return hashlib.sha256(f"{seed}/{clip.label}/{Path(clip.file).name}".encode()).digest()
 
 
 def labelled_shards(final: Path, percent: int, seed: int) -> Path:

@@ -10,6 +10,7 @@ import pathlib
 
 import keras
 
+from keras_t3d.data.shards.labels import check_labelled
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.inference.load import load_keras_model
 from keras_t3d.models.video_classifier import VideoClassifier
@@ -60,6 +61,7 @@ def train(
     """
     start = find_start(config, run_dir)
     shards, devices = start.shards, start.devices
+    check_labelled(shards)
     if start.checkpoint is not None:
         _check_same_classes(start.checkpoint.place, shards)
     if is_finished(start, config.epochs):

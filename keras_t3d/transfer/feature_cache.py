@@ -96,7 +96,7 @@ def write_frame_features(
 def _description(teacher: FrameTeacher, shards: ShardSet, spec: ClipSpec) -> dict[str, Any]:
     """All that features follow from."""
     weights = hashlib.sha256()
-    for variable in teacher.network.variables:
+    for variable in teacher.network.weights:  # not the seeds of dropout, which never runs
         weights.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
     how = teacher.preprocessing
     return {

@@ -104,6 +104,14 @@ def test_a_percent_is_that_of_each_class():
     assert len(set(seeds)) == 3
 
 
+def test_where_the_videos_lie_does_not_choose_the_labels():
+    def chosen(above):
+        clips = [FilmClip(f"{above}/x/{n}.mp4", "x", str(n), "train") for n in range(40)]
+        return [clip.film for clip in videos.label_subset(clips, 10, 0)]
+
+    assert chosen("../videos") == chosen("../../elsewhere")
+
+
 def test_an_epoch_of_few_labels_passes_over_them_as_often_as_there_is_room(out):
     shards = out / "jhmdb" / "videos_tiny" / "shards"
     labelled = ShardSet.open(shards / "labels025_seed0")

@@ -25,7 +25,7 @@ def main(devices, out, objective):
         teacher, student = tiny_teacher(), tiny_student()
         synchronize_batch_norms(student)
         learner = getattr(transfer, objective)(teacher, student, accumulation=2)
-        for index, variable in enumerate(learner.trainable_variables):
+        for index, variable in enumerate(learner.checkpointed_variables):
             if len(variable.shape) > 1:  # the same on every backend
                 rng = np.random.default_rng(index)
                 scale = np.prod(variable.shape[:-1]) ** -0.5

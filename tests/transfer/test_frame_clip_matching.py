@@ -128,7 +128,6 @@ def test_half_precision(dtype):
     [
         ({"teacher": keras.Sequential([keras.Input((8, 8, 3))])}, "must be a FrameTeacher"),
         ({"student": keras.Sequential([keras.Input((4, 16, 16, 3))])}, "network of keras_t3d"),
-        ({"student": tiny_student(include_top=False, pooling=None)}, "must pool its features"),
         ({"negatives": 0}, r"Received: negatives=\[0\]"),
         ({"hidden": ()}, r"Received: hidden=\[\]"),
         ({"features": 1.5}, r"Received: features=\[1.5\]"),
@@ -137,6 +136,18 @@ def test_half_precision(dtype):
 def test_refusals(arguments, message):
     with pytest.raises(ValueError, match=message):
         FrameClipMatching(**{"teacher": tiny_teacher(), "student": tiny_student()} | arguments)
+
+
+def test_refuses_a_student_that_does_not_pool():
+    student = tiny_student(include_top=False, num_classes=None, pooling=None)
+    with pytest.raises(ValueError, match="must pool its features: pooling='avg'"):
+        FrameClipMatching(tiny_teacher(), student)
+
+
+def test_a_student_without_a_classifying_layer():
+    student = tiny_student(include_top=False, num_classes=None)
+    matching = FrameClipMatching(tiny_teacher(), student, **SMALL)
+    assert len(matching.checkpointed_variables) == len(matching._embed.variables) + 10
 
 
 def test_refuses_what_is_no_unlabelled_clip():
