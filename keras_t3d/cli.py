@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import io
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from keras_t3d.data.sources.layouts import LAYOUTS
 from keras_t3d.version import __version__
 
 if TYPE_CHECKING:
     from keras_t3d.data.conversion_report import ConversionReport
+    from keras_t3d.inference.predictor import Predictor
+    from keras_t3d.inference.screen import Screen
+    from keras_t3d.inference.smoothing import Smoothing
+    from keras_t3d.inference.watching import WatchedFrame
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -126,14 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--out", required=True, metavar="DIR", help="folder of the report")
 
-    predict = _command(commands, "predict", _predict, "say what happens in videos")
-    predict.add_argument("model", metavar="MODEL", help=_MODEL)
-    predict.add_argument("videos", metavar="VIDEO", nargs="+", help="video files")
-    predict.add_argument("--top", type=int, default=5, metavar="K", help="classes to name")
-    predict.add_argument(
-        "--views", type=int, metavar="N", help="clips to score (default: cover the video, up to 10)"
-    )
-    predict.add_argument("--json", action="store_true", help="one JSON object a line")
+    _add_predict(commands)
+    _add_watch(commands)
+    _add_query(commands)
 
     export = commands.add_parser("export", help="write a model for serving or for devices")
     formats = export.add_subparsers(metavar="FORMAT", required=True)
@@ -222,6 +223,72 @@ def _add_convert(commands: Any) -> None:
     )
 
 
+def _add_predict(commands: Any) -> None:
+    predict = _command(commands, "predict", _predict, "say what happens in videos, and when")
+    predict.add_argument("model", metavar="MODEL", help=_MODEL)
+    predict.add_argument(
+        "videos", metavar="VIDEO", nargs="+", help="video files, or folders of them"
+    )
+    predict.add_argument("--top", type=int, default=5, metavar="K", help="classes to name")
+    predict.add_argument(
+        "--views", type=int, metavar="N", help="clips to score (default: cover the video, up to 10)"
+    )
+    predict.add_argument("--json", action="store_true", help="one JSON object a line")
+    windows = predict.add_argument_group("over time, a window slides over each video")
+    windows.add_argument("--windows", action="store_true", help="say what happens in each window")
+    windows.add_argument(
+        "--out", metavar="FILE", help="write the windows to this .json or .csv file (as --windows)"
+    )
+    windows.add_argument(
+        "--timeline", metavar="PNG", help="draw the top classes over time (as --windows)"
+    )
+    windows.add_argument("--hop", type=float, metavar="S", help=_HOP)
+    windows.add_argument("--smoothing", metavar="RULE", help=_SMOOTHING)
+    windows.add_argument(
+        "--batch-size", type=int, metavar="N", help="windows scored at once (default: 1)"
+    )
+
+
+def _add_watch(commands: Any) -> None:
+    watch = _command(commands, "watch", _watch, "show the running classes over a video or camera")
+    watch.add_argument("model", metavar="MODEL", help=_MODEL)
+    watch.add_argument("video", metavar="VIDEO", nargs="?", help="video file")
+    watch.add_argument("--camera", type=int, metavar="N", help="a camera, 0 the first")
+    watch.add_argument("--out", metavar="MP4", help="write what is shown to this file, soundless")
+    watch.add_argument("--top", type=int, default=3, metavar="K", help="classes to name")
+    watch.add_argument("--hop", type=float, metavar="S", help=_HOP)
+    watch.add_argument("--smoothing", metavar="RULE", help=_SMOOTHING)
+    watch.add_argument("--no-display", action="store_true", help="open no window on the screen")
+
+
+def _add_query(commands: Any) -> None:
+    query = _command(commands, "query", _query, "ask TF Serving what happens in a video")
+    query.add_argument(
+        "address",
+        metavar="URL",
+        help="http://host:8501/v1/models/NAME, or host:8500/NAME with --grpc; perhaps with "
+        "/versions/N at its end",
+    )
+    query.add_argument("video", metavar="VIDEO", help="video file")
+    query.add_argument("--grpc", action="store_true", help="speak gRPC, not REST")
+    query.add_argument("--top", type=int, default=5, metavar="K", help="classes to name")
+    query.add_argument(
+        "--views", type=int, metavar="N", help="clips to score (default: cover the video, up to 10)"
+    )
+    query.add_argument(
+        "--jpeg", action="store_true", help="send JPEG images: fewer bytes, for a small loss"
+    )
+    query.add_argument(
+        "--spec",
+        metavar="FILE",
+        help="clip_spec.json or SavedModel folder, for a served model that cannot say its own",
+    )
+    query.add_argument(
+        "--timeout", type=float, default=60.0, metavar="S", help="seconds to wait for an answer"
+    )
+    query.add_argument("--json", action="store_true", help="a JSON object")
+
+
 def _add_import_weights(commands: Any) -> None:
     weights = _command(
         commands, "import-weights", _import_weights, "start from a PyTorch checkpoint"
@@ -248,6 +315,8 @@ def _add_import_weights(commands: Any) -> None:
 
 
 _MODEL = ".keras file, SavedModel folder or .tflite file"
+_HOP = "seconds from one window to the next (default: half a window)"
+_SMOOTHING = "mean:N over the last N windows, or exponential:W, the newest one's weight"
 _CALIBRATION = "compare on clips of these shards, not on generated ones"
 
 
@@ -464,31 +533,288 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    from keras_t3d.data.video import VideoError
-    from keras_t3d.inference import load_predictor, predict_video
+    from keras_t3d.inference.top_classes import check_top
 
-    if not arguments.model.endswith(".tflite"):
-        _import_tensorflow()
-    predictor = load_predictor(arguments.model)
+    check_top(arguments.top)
+    videos = _videos(arguments.videos)
+    if arguments.windows or arguments.out is not None or arguments.timeline is not None:
+        _predict_windows(arguments, videos)
+        return
+    for_windows = ("hop", "smoothing", "batch_size")
+    alone = [option for option in for_windows if getattr(arguments, option) is not None]
+    if alone:
+        raise ValueError(
+            "--hop, --smoothing and --batch-size are for windows: add --windows, --out or "
+            f"--timeline. Received: --{alone[0].replace('_', '-')} without"
+        )
+    from keras_t3d.inference import predict_video
+
+    predictor = _predictor(arguments.model)
     unreadable = 0
-    for video in arguments.videos:
-        try:
-            classes = predict_video(predictor, video, arguments.top, arguments.views)
-        except VideoError as error:
-            if len(arguments.videos) == 1:
-                raise
-            unreadable += 1
-            print(f"keras-t3d: {error}", file=sys.stderr)
+    for video in videos:
+        with _told_if_unreadable(video, videos) as failures:
+            _print_classes(
+                video, predict_video(predictor, video, arguments.top, arguments.views), arguments
+            )
+        unreadable += len(failures)
+    _check_readable(unreadable, videos)
+
+
+def _predict_windows(arguments: argparse.Namespace, videos: list[str]) -> None:
+    from keras_t3d.inference.hops import check_hop_seconds
+    from keras_t3d.inference.smoothing import parse_smoothing
+    from keras_t3d.inference.timeline import check_timeline_file
+    from keras_t3d.inference.window_records import check_window_file, window_file
+
+    if arguments.views is not None:
+        raise ValueError(
+            "--views is for one answer a video; windows cover it by themselves, --hop S apart. "
+            f"Received: --views {arguments.views} with windows"
+        )
+    check_hop_seconds(arguments.hop)
+    smoothing = None if arguments.smoothing is None else parse_smoothing(arguments.smoothing)
+    if arguments.out is not None:
+        check_window_file(arguments.out)
+    if arguments.timeline is not None:
+        check_timeline_file(arguments.timeline)
+        if len(videos) > 1:
+            raise ValueError(
+                "--timeline draws one video: name one, or use --out windows.csv for all. "
+                f"Received: {len(videos)} videos"
+            )
+    predictor = _predictor(arguments.model)
+    unreadable = 0
+    with contextlib.ExitStack() as stack:
+        write = stack.enter_context(window_file(arguments.out)) if arguments.out else None
+        for video in videos:
+            with _told_if_unreadable(video, videos) as failures:
+                _predict_windows_of(video, predictor, smoothing, write, arguments)
+            unreadable += len(failures)
+        if unreadable == len(videos):
+            _check_readable(unreadable, videos)  # here, so that no empty file is left
+    if arguments.out:
+        print(f"Wrote {arguments.out}", file=_notes(arguments))
+    _check_readable(unreadable, videos)
+
+
+def _predict_windows_of(
+    video: str,
+    predictor: Predictor,
+    smoothing: Smoothing | None,
+    write: Callable[[dict[str, Any]], None] | None,
+    arguments: argparse.Namespace,
+) -> None:
+    import numpy as np
+
+    from keras_t3d.data.video import VideoReader
+    from keras_t3d.inference import Timeline, stream_video, window_record
+    from keras_t3d.inference.top_classes import top_classes
+
+    names, count, total = predictor.class_names, 0, np.zeros(len(predictor.class_names))
+    timeline = Timeline(names) if arguments.timeline else None
+    silent = arguments.out or not arguments.windows
+    if not (silent or arguments.json):
+        print(video)
+    with contextlib.ExitStack() as stack:
+        reader = stack.enter_context(VideoReader(video))
+        seconds = round(reader.seconds or 0)
+        long = silent and seconds > 10
+        progress = stack.enter_context(_progress("scoring", "seconds")) if long else None
+        for scores in stream_video(
+            predictor,
+            reader,
+            hop_seconds=arguments.hop,
+            smoothing=smoothing,
+            batch_size=1 if arguments.batch_size is None else arguments.batch_size,
+        ):
+            record = window_record(video, scores, names, arguments.top)
+            if write is not None:
+                write(record)
+            elif not silent:
+                print(_window_line(record, arguments.json), flush=True)
+            if timeline is not None:
+                timeline.add(scores)
+            if progress is not None:
+                progress(round(scores.end), max(seconds, round(scores.end)))
+            count, total = count + 1, total + scores.probabilities
+    if timeline is not None:
+        timeline.save(arguments.timeline, arguments.top, title=os.path.basename(video))
+        print(f"Wrote {arguments.timeline}", file=_notes(arguments))
+    mean = top_classes(total / count, names, arguments.top)
+    _print_classes(video, mean, arguments, f": mean of {count} windows")
+    if reader.damage:
+        print(
+            f"keras-t3d: damaged, scored as far as it decodes ({reader.damage}): {video}",
+            file=sys.stderr,
+        )
+
+
+def _window_line(record: dict[str, Any], as_json: bool) -> str:
+    if as_json:
+        return json.dumps(record, ensure_ascii=False)
+    classes = ", ".join(f"{c['class']} {c['probability']:.1%}" for c in record["classes"])
+    return f"  {record['start']:9.2f} to {record['end']:9.2f} s  {classes}"
+
+
+def _print_classes(
+    video: str, classes: list[tuple[str, float]], arguments: argparse.Namespace, note: str = ""
+) -> None:
+    from keras_t3d.inference.window_records import class_records
+
+    if arguments.json:
+        print(json.dumps({"video": video, "classes": class_records(classes)}, ensure_ascii=False))
+        return
+    print(f"{video}{note}")
+    for name, probability in classes:
+        print(f"  {probability:6.1%}  {name}")
+
+
+def _notes(arguments: argparse.Namespace) -> TextIO:
+    """Where to say what was written: not among JSON objects."""
+    return sys.stderr if arguments.json else sys.stdout
+
+
+def _videos(paths: Sequence[str]) -> list[str]:
+    """The videos that were named, and those below folders that were."""
+    from keras_t3d.data.sources.video_files import video_files
+
+    videos: list[str] = []
+    for path in paths:
+        if not os.path.isdir(path):
+            videos.append(path)
             continue
-        if arguments.json:
-            named = [{"class": name, "probability": round(p, 6)} for name, p in classes]
-            print(json.dumps({"video": video, "classes": named}, ensure_ascii=False))
-        else:
-            print(video)
-            for name, probability in classes:
-                print(f"  {probability:6.1%}  {name}")
+        below = [os.path.join(path, name) for name in video_files(path)]
+        if not below:
+            raise ValueError(f"Expected videos, or folders with videos below. Received: {path}")
+        videos += below
+    return videos
+
+
+def _predictor(model: str) -> Predictor:
+    from keras_t3d.inference import load_predictor
+
+    if not model.endswith(".tflite"):
+        _import_tensorflow()
+    return load_predictor(model)
+
+
+@contextmanager
+def _told_if_unreadable(video: str, videos: Sequence[str]) -> Iterator[list[Exception]]:
+    """Says that a video cannot be read and goes on; where it is the only one, fails."""
+    from keras_t3d.data.video import VideoError
+
+    failures: list[Exception] = []
+    try:
+        yield failures
+    except VideoError as error:
+        if len(videos) == 1:
+            raise
+        failures.append(error)
+        print(f"keras-t3d: {error}", file=sys.stderr)
+
+
+def _check_readable(unreadable: int, videos: Sequence[str]) -> None:
     if unreadable:
-        raise CommandError(f"{unreadable} of {len(arguments.videos)} videos could not be read")
+        raise CommandError(f"{unreadable} of {len(videos)} videos could not be read")
+
+
+def _watch(arguments: argparse.Namespace) -> None:
+    from keras_t3d.inference.hops import check_hop_seconds
+    from keras_t3d.inference.smoothing import parse_smoothing
+    from keras_t3d.inference.top_classes import check_top
+
+    video, camera, out = arguments.video, arguments.camera, arguments.out
+    if (video is None) == (camera is None):
+        received = "neither" if video is None else "both"
+        raise ValueError(
+            "Expected a video or a camera, for example `keras-t3d watch MODEL film.mp4` or "
+            f"`keras-t3d watch MODEL --camera 0`. Received: {received}"
+        )
+    check_top(arguments.top)
+    check_hop_seconds(arguments.hop)
+    smoothing = None if arguments.smoothing is None else parse_smoothing(arguments.smoothing)
+    with contextlib.ExitStack() as stack:
+        # The screen comes before whatever imports PyAV: see keras_t3d/inference/screen.py.
+        title = video if camera is None else f"camera {camera}"
+        screen = None if arguments.no_display else _screen(title, needed=out is None)
+        if screen is not None:
+            stack.enter_context(screen)
+        from keras_t3d.data.video import VideoReader
+        from keras_t3d.inference import Camera, watch, watch_frames
+        from keras_t3d.inference.annotated_video import check_annotated_file
+        from keras_t3d.inference.watching import stopped_by_signals
+
+        if out is not None:
+            check_annotated_file(out)
+            if video is not None and os.path.exists(out) and os.path.samefile(video, out):
+                raise ValueError(f"--out would replace the video itself. Received: --out {out}")
+        source: VideoReader | Camera = VideoReader(video) if camera is None else Camera(camera)
+        stack.enter_context(source)
+        predictor = _predictor(arguments.model)
+        stopped = stack.enter_context(stopped_by_signals())
+        frames = watch_frames(
+            predictor,
+            source,
+            top=arguments.top,
+            hop_seconds=arguments.hop,
+            smoothing=smoothing,
+            live=camera is not None,
+        )
+        try:
+            count = watch(frames, out=out, screen=screen, tell=_tell_running, stopped=stopped)
+        finally:
+            if sys.stdout.isatty():
+                print()  # ends the running line
+        if out is not None:
+            sound = ", without the sound" if getattr(source, "has_sound", False) else ""
+            print(f"Wrote {out}: {count} frames{sound}")
+        damage = getattr(source, "damage", None)
+        if damage:
+            print(f"keras-t3d: damaged, shown as far as it decodes ({damage})", file=sys.stderr)
+        if stopped():
+            raise KeyboardInterrupt
+
+
+def _screen(title: str, needed: bool) -> Screen | None:
+    from keras_t3d.inference.screen import Screen, ScreenError
+
+    try:
+        return Screen(title)
+    except ScreenError as error:
+        if needed:
+            raise ScreenError(
+                f"{error}. Without a window: --out annotated.mp4, or --no-display"
+            ) from None
+        print(f"keras-t3d: no window is shown: {error}", file=sys.stderr)
+        return None
+
+
+def _tell_running(frame: WatchedFrame) -> None:
+    """One line that is written over on a terminal, a line each elsewhere."""
+    from keras_t3d.inference.timeline import clock
+
+    classes = ", ".join(f"{name} {probability:.0%}" for name, probability in frame.classes)
+    line = f"{clock(frame.start)}  {classes}"
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        print(f"\r\x1b[2K{line[:width]}", end="", flush=True)
+    else:
+        print(line, flush=True)
+
+
+def _query(arguments: argparse.Namespace) -> None:
+    from keras_t3d.deploy import connect, query
+
+    with connect(arguments.address, arguments.grpc, arguments.timeout) as client:
+        classes = query(
+            client,
+            arguments.video,
+            arguments.top,
+            arguments.views,
+            jpeg=arguments.jpeg,
+            spec=arguments.spec,
+        )
+    _print_classes(arguments.video, classes, arguments)
 
 
 def _export_saved_model(arguments: argparse.Namespace) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -23,6 +24,7 @@ _HIGHEST_FPS = 1000.0  # some headers give the clock's rate instead
 _SAME_TIME = 1e-4  # seconds: times are stored as fractions
 _USUAL_FPS = 25.0  # of files that do not say theirs
 _ROUNDED = 0.5  # seconds by which lists may round the end of a video up
+_JUMP = 1.0  # seconds; times that go back further begin anew, as in joined recordings
 
 
 class VideoError(ValueError):
@@ -45,6 +47,25 @@ class Video:
     damage: str | None
 
 
+@dataclasses.dataclass(frozen=True)
+class TimedFrame:
+    """A decoded frame and when it is shown; turned into pixels when these are asked for.
+
+    Attributes:
+        start: float. Seconds from the video's beginning at which it appears.
+        end: float. Seconds at which the next frame takes its place.
+    """
+
+    start: float
+    end: float
+    convert: Callable[[], np.ndarray] = dataclasses.field(repr=False)
+
+    @functools.cached_property
+    def pixels(self) -> np.ndarray:
+        """uint8 array of shape (height, width, 3), RGB, upright."""
+        return self.convert()
+
+
 class VideoReader:
     """Reads the frames of a video file in order.
 
@@ -63,6 +84,7 @@ class VideoReader:
     Attributes:
         fps: float. Mean frames per second; 0.0 where the file does not say.
         damage: str or None. Known once the frames are read: see `Video`.
+        num_decoded: int. Frames decoded so far.
 
     Raises:
         VideoError: if the file cannot be opened or has no video stream; while
@@ -91,6 +113,7 @@ class VideoReader:
         self.start = start
         self.end = end
         self.damage: str | None = None
+        self.num_decoded = 0
         self._first, self._last = start or 0.0, math.inf if end is None else end
         self._shown_until = math.inf  # seconds; where the frames ended before their span did
         if not os.path.isfile(self.path):
@@ -147,6 +170,40 @@ class VideoReader:
         """Height and width that the header promises, in pixels; 0 where it does not say."""
         return self._stream.height or 0, self._stream.width or 0
 
+    @property
+    def promised_frames(self) -> int:
+        """How many frames the header promises, often wrongly; 0 where it does not say."""
+        return max(self._stream.frames or round((self.seconds or 0.0) * self.fps), 0)
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether the file holds sound, too."""
+        return bool(self._container.streams.audio)
+
+    def timed(self) -> Iterator[TimedFrame]:
+        """Gives the frames with the times at which they are shown.
+
+        Times come from the file's presentation timestamps, so they are right where frames
+        follow each other unevenly, too. They never go back.
+
+        Example:
+
+        ```python
+        with VideoReader("clip.mp4") as video:
+            for frame in video.timed():
+                print(frame.start, frame.end, frame.pixels.mean())
+        ```
+        """
+        decoded = (frame for _, frame in self._decoded())
+        for start, end, frame in shown_times(decoded, self._origin, self.fps, self._promised_end):
+            yield TimedFrame(start, end, functools.partial(self._pixels, frame))
+
+    def _promised_end(self) -> float | None:
+        """Seconds at which the last frame gives way, from a header that is right otherwise."""
+        stream = self._stream
+        whole = self._is_whole and stream.frames == self.num_decoded
+        return float(stream.duration * stream.time_base) if whole and stream.duration else None
+
     def count(self) -> int:
         """Returns how many frames decode, without turning them into pixels."""
         return sum(1 for _ in self._decoded())
@@ -163,7 +220,7 @@ class VideoReader:
                 yield index, self._pixels(frame)
 
     def _decoded(self) -> Iterator[tuple[int, av.VideoFrame]]:
-        decoded = 0
+        decoded = self.num_decoded = 0
         frames = self._frames_of_span()
         while True:
             try:
@@ -175,8 +232,8 @@ class VideoReader:
                 break
             if decoded == 0:
                 self._size = (frame.width, frame.height)
-            yield decoded, frame
-            decoded += 1
+            decoded = self.num_decoded = decoded + 1
+            yield decoded - 1, frame
         if decoded == 0:
             span = "" if self._is_whole else f" from second {self.start or 0} to {self.end}"
             cause = self.damage or f"it holds none{span}"
@@ -187,6 +244,11 @@ class VideoReader:
     @property
     def _is_whole(self) -> bool:
         return self.start is None and self.end is None
+
+    @property
+    def _origin(self) -> float:
+        """The file's time of the video's beginning, in seconds."""
+        return float((self._stream.start_time or 0) * self._stream.time_base)
 
     def _missing(self, decoded: int) -> str | None:
         """What a file without errors does not hold, though its header or the span says so."""
@@ -208,7 +270,7 @@ class VideoReader:
                 self._frame_decoded()
             return
         base, fps = self._stream.time_base, self.fps or _USUAL_FPS
-        origin = float((self._stream.start_time or 0) * base)
+        origin = self._origin
         if self._first > 0:
             # To the key frame before; two seconds early, as some files are off by a little.
             seconds = max(self._first - 2.0, 0.0) + origin
@@ -226,14 +288,7 @@ class VideoReader:
         self._shown_until = until
 
     def _pixels(self, frame: av.VideoFrame) -> np.ndarray:
-        width, height = self._size
-        try:
-            pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise VideoError(
-                f"A frame cannot be turned into RGB ({_reason(error)}): {self.path}"
-            ) from None
-        return _upright(pixels, frame.rotation)
+        return frame_pixels(frame, self._size, self.path)
 
 
 def read_video(path: str | os.PathLike[str], threads: int = 0) -> Video:
@@ -259,6 +314,69 @@ def read_video(path: str | os.PathLike[str], threads: int = 0) -> Video:
     with VideoReader(path, threads) as reader:
         frames = np.stack(list(reader))
     return Video(frames, reader.fps, reader.damage)
+
+
+def frame_pixels(frame: av.VideoFrame, size: tuple[int, int], source: str) -> np.ndarray:
+    """Turns a decoded frame into pixels: uint8 (height, width, 3), RGB, upright.
+
+    Args:
+        frame: decoded frame.
+        size: width and height, in pixels, that it is to have before it is turned upright.
+        source: str. Where it comes from, for the error.
+
+    Raises:
+        VideoError: if it cannot be turned into RGB.
+    """
+    try:
+        pixels = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise VideoError(
+            f"A frame cannot be turned into RGB ({_reason(error)}): {source}"
+        ) from None
+    return _upright(pixels, frame.rotation)
+
+
+def shown_times(
+    frames: Iterable[av.VideoFrame],
+    origin: float,
+    fps: float,
+    promised_end: Callable[[], float | None] = lambda: None,
+) -> Iterator[tuple[float, float, av.VideoFrame]]:
+    """Gives decoded frames with the seconds at which each appears and gives way.
+
+    A frame gives way when the next appears, which therefore is decoded first: what a file
+    says of a frame's length is often that of another. A frame without a time comes one usual
+    frame after the one before; where times go back by more than a second, as in joined
+    recordings, they go on from there.
+
+    Args:
+        frames: decoded frames, in the order in which they are shown.
+        origin: float. The first frame's time, in seconds of the file.
+        fps: float. Usual frames per second; 0.0 counts as 25.
+        promised_end: called after the last frame, for the seconds at which it gives way;
+            where they are not known, what the file says of the frame's length counts.
+
+    Yields:
+        (start, end, frame).
+    """
+    gap = 1 / (fps or _USUAL_FPS)
+    before, start, shift = None, 0.0, -origin
+    for frame in frames:
+        time = start + gap if frame.time is None else frame.time + shift
+        if before is None:
+            shift -= min(time, 0.0)
+            start = 0.0 if frame.time is None else max(time, 0.0)
+        else:
+            if time < start - _JUMP:
+                shift += start + gap - time
+                time = start + gap
+            yield start, max(time, start), before
+            start = max(time, start)
+        before = frame
+    if before is not None:
+        length = float((before.duration or 0) * before.time_base) if before.time_base else 0.0
+        end = promised_end()
+        yield start, end if end and end > start else start + (length or gap), before
 
 
 def _upright(pixels: np.ndarray, rotation: int) -> np.ndarray:

@@ -12,12 +12,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from keras_t3d.deploy.litert import export_tflite
     from keras_t3d.deploy.saved_model import export_saved_model
+    from keras_t3d.deploy.serving_client import ServingClient, ServingError, connect, query
 
-__all__ = ["export_saved_model", "export_tflite"]
+__all__ = [
+    "ServingClient",
+    "ServingError",
+    "connect",
+    "export_saved_model",
+    "export_tflite",
+    "query",
+]
 
 _HOMES = {
+    "ServingClient": "keras_t3d.deploy.serving_client",
+    "ServingError": "keras_t3d.deploy.serving_client",
+    "connect": "keras_t3d.deploy.serving_client",
     "export_saved_model": "keras_t3d.deploy.saved_model",
     "export_tflite": "keras_t3d.deploy.litert",
+    "query": "keras_t3d.deploy.serving_client",
 }
 
 

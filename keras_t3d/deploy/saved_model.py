@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_t3d.artifact_files import artifact_texts
+from keras_t3d.artifact_files import LABELS, artifact_texts
 from keras_t3d.atomic import written_beside
 from keras_t3d.clips import (
     ClipSpec,
@@ -27,6 +27,14 @@ from keras_t3d.deploy.comparison import (
     largest_difference,
 )
 from keras_t3d.deploy.folding import fold
+from keras_t3d.deploy.request_checks import (
+    checked_encoded,
+    checked_jpeg,
+    checked_names,
+    checked_videos,
+    checked_views,
+)
+from keras_t3d.deploy.warmup import WARMUP_REQUESTS, write_warmup_requests
 from keras_t3d.deploy.weights import in_float32
 from keras_t3d.models import VideoClassifier
 from keras_t3d.models.parts import EMBEDDING
@@ -67,9 +75,10 @@ def export_saved_model(
     | signature | input | output |
     | --- | --- | --- |
     | `serving_default` | `clips`: uint8 (B, frames, H, W, 3), any sizes | probabilities |
-    | `serve_jpeg` | `frames`: encoded images, string (B, frames) | probabilities |
+    | `serve_jpeg` | `frames`: JPEG images, string (B, frames) | probabilities |
     | `views` | `clips`: uint8 (B, T, H, W, 3), the model's input as it is | probabilities |
     | `features` | as `serving_default` | `embedding`: float32 (B, width) |
+    | `files` | `names`: string (n,) | `contents`: string (n,), of the model's text files |
 
     Where it says probabilities, the outputs are `probabilities`, float32 (B, classes),
     and the five best classes, best first: `top_classes`, strings (B, 5), and
@@ -77,7 +86,9 @@ def export_saved_model(
     The network computes in float32, whatever the model's dtype policy, and up to 200 MB of
     weights it is folded for inference (`keras_t3d.deploy.folding`), with its weights as
     constants of the graph. All signatures share one copy of the weights.
-    `assets.extra/` holds `labels.txt` (one class per line) and `clip_spec.json`.
+    `assets.extra/` holds `labels.txt` (one class per line) and `clip_spec.json`, the two
+    that `files` gives to whom the folder is out of reach, and the requests that TF Serving
+    warms up with. `assets/labels.txt` is the same list as an asset of the graph.
 
     Args:
         model: VideoClassifier, with an `"embedding"` layer, under Keras's TensorFlow
@@ -119,8 +130,8 @@ def export_saved_model(
         # Renamed when whole: TF Serving reads folders whose names are numbers, and no others.
         with written_beside(version) as part:
             part.mkdir()
-            _write(model, part)
             _write_extra_assets(part / "assets.extra", model)
+            _write(model, part)
             views = tf.saved_model.load(str(part)).signatures["views"]
             difference = largest_difference(
                 in_float32(model),
@@ -155,37 +166,44 @@ def _write_extra_assets(directory: Path, model: VideoClassifier) -> None:
     directory.mkdir()
     for name, text in artifact_texts(model.class_names, model.clip_spec).items():
         (directory / name).write_text(text, encoding="utf-8")
+    write_warmup_requests(directory / WARMUP_REQUESTS, model.clip_spec)
 
 
 # The signatures.
 
 
 def _write(model: VideoClassifier, folder: Path) -> None:
-    spec = model.clip_spec
+    spec, texts = model.clip_spec, artifact_texts(model.class_names, model.clip_spec)
     graph = _logits_and_embedding(model)  # held until all is written: TensorFlow does not
     network = _traced(graph, spec)
     answer = _answer(model, network)
     video = tf.TensorSpec((None, None, None, None, 3), tf.uint8, name="clips")
     frames = tf.TensorSpec((None, None), tf.string, name="frames")
     view = tf.TensorSpec((None, *spec.input_shape), tf.uint8, name="clips")
+    names = tf.TensorSpec((None,), tf.string, name="names")
 
     @tf.function(input_signature=[video])
     def serve_clips(clips: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(_centre_views(clips, spec))
+        return answer(_centre_views(checked_videos(clips, "serving_default"), spec))
 
     @tf.function(input_signature=[frames])
     def serve_jpeg(frames: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(_centre_views_of_encoded(frames, spec))
+        return answer(_centre_views_of_encoded(checked_encoded(frames), spec))
 
     @tf.function(input_signature=[view])
     def views(clips: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(clips)
+        return answer(checked_views(clips))
 
     @tf.function(input_signature=[video])
     def features(clips: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"embedding": network(_centre_views(clips, spec))[1]}
+        return {"embedding": network(_centre_views(checked_videos(clips, "features"), spec))[1]}
+
+    @tf.function(input_signature=[names])
+    def files(names: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"contents": _contents(names, texts)}
 
     served = tf.Module()
+    served.labels = tf.saved_model.Asset(str(folder / "assets.extra" / LABELS))
     # None in a folded network, unless a layer holds one that Keras does not know.
     captured = {id(tensor) for tensor in network.captured_inputs}
     served.captured = [v for v in network.graph.variables if id(v.handle) in captured]
@@ -194,6 +212,7 @@ def _write(model: VideoClassifier, folder: Path) -> None:
         "serve_jpeg": serve_jpeg,
         "views": views,
         "features": features,
+        "files": files,
     }
     # Gradients of the graph would hold its constants a second time.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
@@ -242,6 +261,18 @@ def _answer(model: VideoClassifier, network: Any) -> Callable[[tf.Tensor], dict[
     return answer
 
 
+def _contents(names: tf.Tensor, texts: Mapping[str, str]) -> tf.Tensor:
+    """The text files of these names. TF Serving hands out no file of a model's folder."""
+    names = checked_names(names)
+    matches = tf.equal(names[:, None], tf.constant(list(texts)))
+    known = tf.debugging.Assert(
+        tf.reduce_all(tf.reduce_any(matches, axis=1)),
+        [f"files: the model has the files {', '.join(texts)}. Received: another name"],
+    )
+    with tf.control_dependencies([known]):
+        return tf.gather(list(texts.values()), tf.argmax(tf.cast(matches, tf.int32), axis=1))
+
+
 def _centre_views(clips: tf.Tensor, spec: ClipSpec) -> tf.Tensor:
     return tf.map_fn(
         lambda frames: take_view_tensorflow(frames, spec),
@@ -251,18 +282,20 @@ def _centre_views(clips: tf.Tensor, spec: ClipSpec) -> tf.Tensor:
 
 
 def _centre_views_of_encoded(frames: tf.Tensor, spec: ClipSpec) -> tf.Tensor:
-    """Chooses first and decodes only what was chosen: the same views, for less work."""
+    """Chooses first and decodes only what was chosen: the same views, for less work.
 
-    def decode(encoded: tf.Tensor) -> tf.Tensor:
-        return tf.map_fn(
-            lambda image: tf.io.decode_jpeg(image, channels=3),
-            encoded,
-            fn_output_signature=tf.TensorSpec((None, None, 3), tf.uint8),
-        )
+    Frame by frame, so that large ones are not held all at once.
+    """
+    of_a_frame = dataclasses.replace(spec, num_frames=1)
+
+    def view(encoded: tf.Tensor) -> tf.Tensor:
+        image = tf.io.decode_jpeg(checked_jpeg(encoded), channels=3)
+        return resize_and_crop_tensorflow(image[None], of_a_frame)[0]
 
     chosen = tf.gather(frames, clip_frames_tensorflow(tf.shape(frames)[1], spec), axis=1)
-    return tf.map_fn(
-        lambda encoded: resize_and_crop_tensorflow(decode(encoded), spec),
-        chosen,
-        fn_output_signature=tf.TensorSpec(spec.input_shape, tf.uint8),
+    views = tf.map_fn(
+        view,
+        tf.reshape(chosen, (-1,)),
+        fn_output_signature=tf.TensorSpec(spec.input_shape[1:], tf.uint8),
     )
+    return tf.reshape(views, (-1, *spec.input_shape))

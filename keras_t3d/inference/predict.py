@@ -17,6 +17,7 @@ from keras_t3d.clips import (
 )
 from keras_t3d.data.video import VideoReader
 from keras_t3d.inference.load import load_predictor
+from keras_t3d.inference.top_classes import check_top, top_classes
 
 _MOST_VIEWS = 10
 
@@ -27,7 +28,7 @@ def predict_video(
     """Says what happens in a video.
 
     Several views spread over the whole video are scored, and their
-    probabilities averaged.
+    probabilities averaged. What happens when, `stream_video` says.
 
     Args:
         model: a VideoClassifier, a Predictor, or the path of a `.keras` file, a
@@ -50,27 +51,40 @@ def predict_video(
     predict_video(model, "clip.mp4", top=2)  # [("golf", 0.93), ("pour", 0.04)]
     ```
     """
-    if top < 1:
-        raise ValueError(f"`top` must be at least 1. Received: {top}")
+    check_top(top)
     predictor = load_predictor(model)
     views = _views(path, predictor.clip_spec, num_views)
     # One view at a time: a clip of the larger networks needs hundreds of megabytes.
     scores = np.mean([predictor.probabilities(view[None])[0] for view in views], axis=0)
-    best = np.argsort(-scores, kind="stable")[:top]
-    return [(predictor.class_names[index], float(scores[index])) for index in best]
+    return top_classes(scores, predictor.class_names, top)
 
 
 def _views(path: str | os.PathLike[str], spec: ClipSpec, num_views: int | None) -> list[np.ndarray]:
-    """Decodes twice, first to count: so that only the frames of the views are ever held."""
+    """Decodes once where the header is right about the length, otherwise twice.
+
+    Only the frames of the views are ever held.
+    """
     with VideoReader(path) as reader:
-        num_frames = reader.count()
-    if num_views is None:
-        num_views = min(-(-num_frames // spec.span), _MOST_VIEWS)
-    clips = [clip_frames(num_frames, spec, s) for s in view_starts(num_frames, spec, num_views)]
-    with VideoReader(path) as reader:
-        frames = {
-            index: resize_short_side(frame, spec.resize)
-            for index, frame in reader.pick({int(index) for clip in clips for index in clip})
-        }
+        promised = reader.promised_frames
+        clips = _clips(promised, spec, num_views) if promised else []
+        frames = _resized_frames(reader, clips, spec)
+        num_frames = reader.num_decoded
+    if num_frames != promised:
+        clips = _clips(num_frames, spec, num_views)
+        with VideoReader(path) as reader:
+            frames = _resized_frames(reader, clips, spec)
     still = dataclasses.replace(spec, frame_stride=1)  # the frames are chosen already
     return [take_view(np.stack([frames[index] for index in clip]), still) for clip in clips]
+
+
+def _clips(num_frames: int, spec: ClipSpec, num_views: int | None) -> list[np.ndarray]:
+    if num_views is None:
+        num_views = min(-(-num_frames // spec.span), _MOST_VIEWS)
+    return [clip_frames(num_frames, spec, s) for s in view_starts(num_frames, spec, num_views)]
+
+
+def _resized_frames(
+    reader: VideoReader, clips: list[np.ndarray], spec: ClipSpec
+) -> dict[int, np.ndarray]:
+    wanted = {int(index) for clip in clips for index in clip}
+    return {index: resize_short_side(frame, spec.resize) for index, frame in reader.pick(wanted)}

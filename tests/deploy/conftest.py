@@ -15,3 +15,33 @@ def model():
 def clips(model):
     """Three clips for it."""
     return clips_for(model, 3)
+
+
+@pytest.fixture(scope="session")
+def report(model, clips, tmp_path_factory):
+    """Of its export as a SavedModel, version 1 of the model `t3d`."""
+    from keras_t3d.deploy import export_saved_model
+
+    return export_saved_model(model, tmp_path_factory.mktemp("serving") / "t3d", clips)
+
+
+@pytest.fixture(scope="session")
+def stand_in(report):
+    """A server of it on loopback, which is not TF Serving itself."""
+    pytest.importorskip(
+        "tensorflow_serving.apis", reason="the server of the tests needs tensorflow-serving-api"
+    )
+    from tests.deploy.tf_serving_stand_in import StandIn
+
+    server = StandIn({"t3d": report.path.parent})
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def server(stand_in):
+    """The server, without what an earlier test made it do."""
+    stand_in.models.faults.clear()
+    stand_in.models.states.clear()
+    stand_in.models.requests.clear()
+    return stand_in

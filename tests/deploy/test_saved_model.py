@@ -1,5 +1,6 @@
 """A SavedModel: its signatures, its versions, and that it answers as the Keras model does."""
 
+import dataclasses
 import io
 import json
 
@@ -12,13 +13,11 @@ from PIL import Image
 import keras_t3d
 from keras_t3d import models
 from keras_t3d.clips import take_view
+from keras_t3d.data import load_views
+from keras_t3d.data.shards.record import stored_video
+from keras_t3d.data.shards.record_file import read_record, record_offsets
 from keras_t3d.deploy import export_saved_model, saved_model
 from tests.deploy.networks import NAMES, clips_for, randomize, small_network
-
-
-@pytest.fixture(scope="module")
-def report(model, clips, tmp_path_factory):
-    return export_saved_model(model, tmp_path_factory.mktemp("serving") / "t3d", clips)
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +101,53 @@ def test_a_v1_session_answers_by_signature(report, model, clips):
         )
     views = np.stack([take_view(video, model.clip_spec) for video in videos])
     np.testing.assert_allclose(probabilities, keras_probabilities(model, views), atol=1e-5)
+
+
+def test_serve_jpeg_of_a_record_is_evaluations_centre_view(served, model, shards):
+    """Bit for bit: the clip, and so the probabilities."""
+    views = load_views(shards, "test", model.clip_spec, batch_size=1)
+    clips = {ids.numpy()[0].decode(): clip for clip, _, ids in views}
+    records = [video for path in sorted(shards.glob("test-*")) for video in videos_in(path)]
+    assert len(records) == len(clips) == 8
+    for video in records:
+        frames = tf.constant([video.frames])
+        in_graph = saved_model._centre_views_of_encoded(frames, model.clip_spec)
+        np.testing.assert_array_equal(in_graph, clips[video.video_id])
+    from_jpeg = served.signatures["serve_jpeg"](frames=frames)
+    from_view = served.signatures["views"](clips=clips[video.video_id])
+    np.testing.assert_array_equal(from_jpeg["probabilities"], from_view["probabilities"])
+
+
+def videos_in(path):
+    with path.open("rb") as file:
+        return [stored_video(read_record(file, at)) for at in record_offsets(path)]
+
+
+def test_frames_are_viewed_one_by_one(served, model):
+    """So a large one costs memory of its own size only; even their sizes may differ."""
+    frames = [videos_of((1, 40 + index, 50, 3))[0] for index in range(15)]
+    spec = dataclasses.replace(model.clip_spec, num_frames=1)
+    answer = served.signatures["serve_jpeg"](frames=tf.constant([[_jpeg(f) for f in frames]]))
+    decoded = [tf.io.decode_jpeg(_jpeg(frame)).numpy() for frame in frames[::2]]
+    clip = np.concatenate([take_view(frame[None], spec) for frame in decoded])
+    expected = served.signatures["views"](clips=tf.constant(clip[None]))
+    np.testing.assert_array_equal(answer["probabilities"], expected["probabilities"])
+
+
+def test_the_model_hands_out_its_text_files(served, report):
+    names = ["clip_spec.json", "labels.txt", "labels.txt"]
+    contents = served.signatures["files"](names=tf.constant(names))["contents"].numpy()
+    extra = report.path / "assets.extra"
+    assert [text.decode() for text in contents] == [
+        (extra / name).read_text(encoding="utf-8") for name in names
+    ]
+
+
+def test_class_names_are_an_asset_of_the_graph(report):
+    assert (report.path / "assets" / "labels.txt").read_text("utf-8").splitlines() == list(NAMES)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(report.path))
+    assert [asset.filename for asset in meta.asset_file_def] == ["labels.txt"]
 
 
 def test_extra_assets(report, model):

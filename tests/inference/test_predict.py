@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_t3d.clips import take_view, view_starts
-from keras_t3d.data import read_video
+from keras_t3d.data import VideoReader, read_video
 from keras_t3d.inference import load_predictor, predict_video
 from tests.conftest import counting_frames, write_video
 
@@ -40,6 +40,32 @@ def test_top_and_views_are_options(model, video):
 def test_a_short_video_is_looped(model, tmp_path):
     path = write_video(tmp_path / "short.mp4", counting_frames(3))
     assert sum(p for _, p in predict_video(model, path)) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_video_is_decoded_once_unless_its_header_is_wrong(model, tmp_path, monkeypatch):
+    passes = []
+    whole = VideoReader._decoded
+
+    def noted(reader):
+        passes.append(reader.path)
+        return whole(reader)
+
+    frames = np.random.default_rng(0).integers(0, 256, (60, 48, 64, 3), dtype=np.uint8)
+    right = write_video(tmp_path / "right.avi", frames, codec="mpeg4")
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(right.read_bytes()[: right.stat().st_size // 2])
+    silent = write_video(tmp_path / "silent.mkv", frames)  # says no number of frames
+    decoded = {path: read_video(path).frames for path in (right, cut, silent)}
+    monkeypatch.setattr(VideoReader, "_decoded", noted)
+    for path, number in ((right, 1), (cut, 2), (silent, 1)):
+        passes.clear()
+        (best, probability), *_ = predict_video(model, path, num_views=2)
+        assert len(passes) == number
+        spec, count = model.clip_spec, len(decoded[path])
+        views = [take_view(decoded[path], spec, s) for s in view_starts(count, spec, 2)]
+        expected = softmax(np.asarray(model(np.stack(views)), "float64")).mean(axis=0)
+        assert best == model.class_names[expected.argmax()]
+        assert probability == pytest.approx(expected.max(), abs=1e-5)
 
 
 def test_a_file_predicts_like_the_model_in_memory(model, model_path, video):

@@ -1,0 +1,327 @@
+"""Times the served graph beside the bare network, and requests through a server; sends it rubbish.
+
+- By the C++ loader that TF Serving has (a session, one callable a signature): each
+  signature on one clip, beside the folded network alone. All have the same threads, and
+  each its process; they are timed in turns.
+- Through the server of the tests (tests/deploy/tf_serving_stand_in.py), which is Python and
+  not TF Serving: what client, messages and JSON cost. It is no figure of TF Serving's.
+- Malformed requests, by the session and by the server: how many are refused, and the
+  process's memory before and after.
+- With --videos, how far JPEG images move the probabilities from those of raw views.
+
+    python benchmarks/serving.py
+    python benchmarks/serving.py --model runs/a/best.keras --videos videos/test
+    python benchmarks/serving.py --quick
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import turns
+from PIL import Image
+
+_ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(_ROOT))  # for tests.deploy, whose server this uses
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+_WARM_UP = 3  # runs
+_FRAME = (240, 320)  # of the whole videos that are sent
+_REFUSED = {400, "INVALID_ARGUMENT", "FAILED_PRECONDITION"}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measures and prints; the last line is one JSON object."""
+    options = _options(argv)
+    machine = turns.machine()
+    with tempfile.TemporaryDirectory() as folder:
+        turns.facts_of(_export, folder, options.model, options.quick)
+        entries = _graph_entries(folder, options.threads)
+        if options.quick:
+            entries = {name: entries[name] for name in ("bare", "views", "serving_default")}
+        graph = turns.race(entries, options.rounds)
+        with _server(folder, options.threads) as (ports, pid):
+            served = turns.race(_client_entries(folder, ports), options.rounds)
+            by_server = _malformed_by_server(folder, ports, pid, options.malformed)
+            jpeg = _jpeg_difference(ports, options.videos) if options.videos else None
+        by_session = turns.facts_of(_malformed_by_session, folder, options.malformed)
+    result = {
+        "model": options.model,
+        "threads": options.threads,
+        "rounds": options.rounds,
+        "machine": machine,
+        "milliseconds": {**graph.milliseconds, **served.milliseconds},
+        "unavailable": {**graph.unavailable, **served.unavailable},
+        **{f"{name}_to_bare": _to_bare(graph, name) for name in graph.times if name != "bare"},
+        "malformed": {"server": by_server, "session": by_session},
+        "jpeg": jpeg,
+    }
+    turns.print_table(options.model, result)
+    for place, found in result["malformed"].items():
+        print(f"  malformed requests, {place:17} {found}")
+    print(json.dumps(result))
+
+
+def _to_bare(graph: turns.Race, name: str) -> float | None:
+    return turns.ratio(graph.milliseconds.get(name), graph.milliseconds.get("bare"))
+
+
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", help="name of a network, or .keras file (default: t3d_121)")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--malformed", type=int, help="requests each way (default: 1000)")
+    parser.add_argument("--videos", help="folder of videos to query raw and as JPEG images")
+    parser.add_argument("--quick", action="store_true", help="t3d_tiny, few rounds")
+    options = parser.parse_args(argv)
+    options.model = options.model or ("t3d_tiny" if options.quick else "t3d_121")
+    options.rounds = options.rounds or (3 if options.quick else 20)
+    options.malformed = options.malformed or (60 if options.quick else 1000)
+    return options
+
+
+# Processes: the export, and one for each that is timed.
+
+
+def _export(folder: str, model: str, quick: bool) -> tuple[dict[str, Any], turns.Step]:
+    import keras_t3d
+
+    if model.endswith(".keras"):
+        from keras_t3d.inference.load import load_keras_model
+
+        network = load_keras_model(model)
+    else:
+        spec = keras_t3d.ClipSpec(8, 2, 36, 32) if quick else keras_t3d.ClipSpec()
+        network = keras_t3d.models.create(
+            model, input_shape=spec.input_shape, num_classes=400, clip_spec=spec
+        )
+    network.save(Path(folder) / "model.keras")
+    keras_t3d.deploy.export_saved_model(network, Path(folder) / "t3d")
+    return {}, int
+
+
+def _graph_entries(folder: str, threads: int) -> dict[str, tuple[Any, ...]]:
+    return {
+        "bare": (_bare, folder, threads),
+        "views": (_signature, folder, threads, "views", "views"),
+        "serving_default": (_signature, folder, threads, "serving_default", "whole_video"),
+        "serving_default_resized": (_signature, folder, threads, "serving_default", "resized"),
+        "serve_jpeg": (_signature, folder, threads, "serve_jpeg", "whole_jpeg"),
+        "serve_jpeg_resized": (_signature, folder, threads, "serve_jpeg", "resized_jpeg"),
+    }
+
+
+def _bare(folder: str, threads: int) -> tuple[dict[str, Any], turns.Step]:
+    """The folded network in a `tf.function`: what the signatures run, and nothing else."""
+    import tensorflow as tf
+
+    from keras_t3d.deploy.folding import fold
+    from keras_t3d.deploy.weights import in_float32
+    from keras_t3d.inference.load import load_keras_model
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    model = load_keras_model(Path(folder) / "model.keras")
+    signature = tf.TensorSpec((None, *model.clip_spec.input_shape), tf.uint8)
+    network = tf.function(fold(in_float32(model)), input_signature=[signature], autograph=False)
+    clip = tf.constant(_inputs(folder)["views"])
+    return _ready(lambda: network(clip).numpy())
+
+
+def _signature(
+    folder: str, threads: int, name: str, inputs_name: str
+) -> tuple[dict[str, Any], turns.Step]:
+    servable = _of_tests("tf_serving_stand_in").Servable(Path(folder) / "t3d" / "1", threads)
+    inputs = _inputs(folder)[inputs_name]
+    return _ready(lambda: servable.run(name, [inputs]))
+
+
+def _client_entries(folder: str, ports: dict[str, int]) -> dict[str, tuple[Any, ...]]:
+    requests = {"views": ("clips", "views"), "serve_jpeg": ("frames", "resized_jpeg")}
+    return {
+        f"{protocol} {signature}": (_client, folder, ports, protocol, signature, *inputs)
+        for protocol in ("rest", "grpc")
+        for signature, inputs in requests.items()
+    }
+
+
+def _client(
+    folder: str, ports: dict[str, int], protocol: str, signature: str, name: str, inputs_name: str
+) -> tuple[dict[str, Any], turns.Step]:
+    client = _connected(ports, protocol)
+    rows = _inputs(folder)[inputs_name]
+    return _ready(lambda: client.predict(signature, {name: rows}))
+
+
+def _connected(ports: dict[str, int], protocol: str) -> Any:
+    from keras_t3d.deploy import connect
+
+    if protocol == "grpc":
+        return connect(f"127.0.0.1:{ports['grpc']}/t3d", grpc=True)
+    return connect(f"http://127.0.0.1:{ports['rest']}/v1/models/t3d")
+
+
+def _ready(run: turns.Step) -> tuple[dict[str, Any], turns.Step]:
+    for _ in range(_WARM_UP):
+        run()
+    return {}, run
+
+
+def _inputs(folder: str) -> dict[str, Any]:
+    """One clip of noise, ready, and in videos just long enough for it.
+
+    The resized ones have frames as the shards have, or as `keras-t3d query` sends.
+    """
+    from keras_t3d.clips import resize_frames, resized_size
+
+    spec = _spec(folder)
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (spec.span, 15, 20, 3), np.uint8)
+    whole = resize_frames(coarse, *_FRAME)
+    resized = resize_frames(whole, *resized_size(*_FRAME, spec.resize))
+    return {
+        "views": rng.integers(0, 256, (1, *spec.input_shape), np.uint8),
+        "whole_video": whole[None],
+        "resized": resized[None],
+        "whole_jpeg": np.array([[_jpeg(frame) for frame in whole]], object),
+        "resized_jpeg": np.array([[_jpeg(frame) for frame in resized]], object),
+    }
+
+
+def _jpeg(frame: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+def _of_tests(module: str) -> Any:
+    """A module of tests/deploy, which imports TensorFlow."""
+    return importlib.import_module(f"tests.deploy.{module}")
+
+
+def _spec(folder: str) -> Any:
+    from keras_t3d import ClipSpec
+
+    path = Path(folder) / "t3d" / "1" / "assets.extra" / "clip_spec.json"
+    return ClipSpec.from_config(json.loads(path.read_text()))
+
+
+@contextlib.contextmanager
+def _server(folder: str, threads: int) -> Iterator[tuple[dict[str, int], int]]:
+    """The server of the tests in a process; gives its ports and number."""
+    script = _ROOT / "tests" / "deploy" / "tf_serving_stand_in.py"
+    words = ["--rest-port", "0", "--grpc-port", "0", "--threads", str(threads)]
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(Path(folder) / "t3d"), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        if not line:
+            raise RuntimeError(f"The server did not start: {script} {' '.join(words)}")
+        yield json.loads(line), process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+# Malformed requests.
+
+
+def _malformed_by_server(
+    folder: str, ports: dict[str, int], pid: int, count: int
+) -> dict[str, Any]:
+    sent = _of_tests("malformed_requests").sent
+    spec, clip = _spec(folder), _inputs(folder)["views"]
+    with _connected(ports, "grpc") as client:
+        expected = client.probabilities(clip)
+        for _ in sent(ports["rest"], ports["grpc"], spec, count // 4, seed=1):
+            pass  # TensorFlow's arenas grow to what these need
+        before = _resident(pid)
+        answers = list(sent(ports["rest"], ports["grpc"], spec, count, seed=0))
+        after = _resident(pid)
+        alive = bool(np.array_equal(client.probabilities(clip), expected))
+    refused = sum(code in _REFUSED and message != "" for _, code, message in answers)
+    return _found(count, refused, alive, before, after)
+
+
+def _malformed_by_session(folder: str, count: int) -> tuple[dict[str, Any], turns.Step]:
+    requests, server = _of_tests("malformed_requests"), _of_tests("tf_serving_stand_in")
+    spec, clip = _spec(folder), _inputs(folder)["views"]
+    servable = server.Servable(Path(folder) / "t3d" / "1")
+    expected = servable.run("views", [clip])[0]
+
+    def refusals(number: int, seed: int) -> int:
+        refused = 0
+        for _, signature, inputs in requests.malformed(spec, number, seed):
+            try:
+                servable.predict(requests.as_request("t3d", signature, inputs))
+            except server.StatusError as error:
+                refused += error.code in _REFUSED and error.message != ""
+        return refused
+
+    refusals(count // 4, 1)
+    before = _resident(os.getpid())
+    refused = refusals(count, 0)
+    after = _resident(os.getpid())
+    alive = bool(np.array_equal(servable.run("views", [clip])[0], expected))
+    return _found(count, refused, alive, before, after), int
+
+
+def _found(count: int, refused: int, alive: bool, before: int, after: int) -> dict[str, Any]:
+    return {
+        "sent": count,
+        "refused_with_a_message": refused,
+        "answers_as_before": alive,
+        "mib_before": round(before / 2**20, 1),
+        "mib_after": round(after / 2**20, 1),
+    }
+
+
+def _resident(pid: int) -> int:
+    """Memory that a process holds now, in bytes. Linux only."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return 1024 * int(line.split()[1])
+
+
+def _jpeg_difference(ports: dict[str, int], folder: str) -> dict[str, Any]:
+    """How far the probabilities of JPEG images lie from those of raw views, over videos."""
+    from keras_t3d.data.sources.video_files import video_files
+    from keras_t3d.deploy import query
+
+    differences, agreements = [], []
+    with _connected(ports, "grpc") as client:
+        everything = len(client.class_names)
+        for name in video_files(folder):
+            video = os.path.join(folder, name)
+            raw = query(client, video, everything)
+            jpeg = query(client, video, everything, jpeg=True)
+            exact = dict(raw)
+            differences.append(max(abs(p - exact[c]) for c, p in jpeg))
+            agreements.append(raw[0][0] == jpeg[0][0])
+    return {
+        "videos": len(differences),
+        "largest_difference": round(max(differences), 6),
+        "median_difference": round(float(np.median(differences)), 6),
+        "same_top_1": round(float(np.mean(agreements)), 4),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""TF Serving's gRPC interface, by grpcio alone: its messages are in `serving_messages`.
+
+Reference:
+    https://github.com/tensorflow/serving/blob/master/tensorflow_serving/apis/prediction_service.proto
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_t3d.deploy.serving_client.address import grpc_address
+from keras_t3d.deploy.serving_client.client import (
+    ServingClient,
+    Signature,
+    TensorSpec,
+    VersionStatus,
+)
+from keras_t3d.deploy.serving_client.errors import Failure
+from keras_t3d.deploy.serving_messages import message_classes, to_array, to_tensor, type_name
+
+try:
+    import grpc
+except ImportError:
+    raise ImportError(
+        'The gRPC client needs grpcio: pip install "keras-t3d[serving]". '
+        "REST needs nothing more: http://localhost:8501/v1/models/t3d"
+    ) from None
+
+_OPTIONS = [
+    ("grpc.max_send_message_length", -1),  # gRPC's own limit is 4 MB: two clips
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.enable_retries", 0),  # ours are told of each failure
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+_MOST_BYTES = 2**31 - 1  # of any protocol buffer
+_STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
+
+
+class GrpcClient(ServingClient):
+    """A ServingClient over gRPC, without TLS; see `connect`."""
+
+    def __init__(self, address: str, timeout: float, attempts: int) -> None:
+        super().__init__(grpc_address(address), timeout, attempts)
+        self._channel = grpc.insecure_channel(self.address.server, _OPTIONS)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def _predict(
+        self, signature: str, inputs: Mapping[str, np.ndarray], seconds: float
+    ) -> dict[str, np.ndarray]:
+        request = message_classes["PredictRequest"](model_spec=self._model_spec(signature))
+        sizes = (sum(map(len, a.flat)) if a.dtype == object else a.nbytes for a in inputs.values())
+        size = sum(sizes) + 2**20
+        if size > _MOST_BYTES:
+            raise Failure("TOO_LARGE", f"{size / 2**30:.1f} GiB, and gRPC takes 2 GiB")
+        for name, array in inputs.items():
+            request.inputs[name].CopyFrom(to_tensor(array))
+        response = self._call("PredictionService/Predict", request, "PredictResponse", seconds)
+        return {name: _readable(to_array(tensor)) for name, tensor in response.outputs.items()}
+
+    def _signatures(self, seconds: float) -> dict[str, Signature]:
+        request = message_classes["GetModelMetadataRequest"](model_spec=self._model_spec())
+        request.metadata_field.append("signature_def")
+        response = self._call(
+            "PredictionService/GetModelMetadata", request, "GetModelMetadataResponse", seconds
+        )
+        signatures = message_classes["SignatureDefMap"].FromString(
+            response.metadata["signature_def"].value
+        )
+        return {
+            name: Signature(_tensor_specs(signature.inputs), _tensor_specs(signature.outputs))
+            for name, signature in signatures.signature_def.items()
+        }
+
+    def _status(self, seconds: float) -> list[VersionStatus]:
+        request = message_classes["GetModelStatusRequest"](model_spec=self._model_spec())
+        response = self._call(
+            "ModelService/GetModelStatus", request, "GetModelStatusResponse", seconds
+        )
+        return [
+            VersionStatus(
+                one.version, _STATES.get(one.state, str(one.state)), one.status.error_message
+            )
+            for one in response.model_version_status
+        ]
+
+    def _model_spec(self, signature: str = "") -> Any:
+        spec = message_classes["ModelSpec"](name=self.address.model, signature_name=signature)
+        if self.address.version is not None:
+            spec.version.value = self.address.version
+        if self.address.label is not None:
+            spec.version_label = self.address.label
+        return spec
+
+    def _call(self, method: str, request: Any, response: str, seconds: float) -> Any:
+        call = self._channel.unary_unary(
+            f"/tensorflow.serving.{method}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=message_classes[response].FromString,
+        )
+        try:
+            return call(request, timeout=seconds)
+        except grpc.RpcError as error:
+            raise _failure(error.code().name, error.details() or "") from None
+
+
+def _failure(code: str, details: str) -> Failure:
+    """The codes that gRPC itself gives for something else."""
+    if code == "UNIMPLEMENTED" or any(sign in details for sign in _NO_GRPC):
+        return Failure("NOT_TF_SERVING", details)
+    if code == "RESOURCE_EXHAUSTED" and "larger than max" in details:
+        return Failure("TOO_LARGE", details)
+    if code == "UNAVAILABLE" and any(sign in details for sign in _NO_CONNECTION):
+        return Failure("UNREACHABLE", details)
+    return Failure(code, details)
+
+
+# gRPC says UNAVAILABLE of these as of a server that is busy.
+_NO_GRPC = ("http1.x server", "Failed parsing HTTP/2")
+_NO_CONNECTION = (
+    "failed to connect",
+    "DNS resolution failed",
+    "errors resolving",
+    "Socket closed",
+    "recvmsg",
+)
+
+
+def _readable(array: np.ndarray) -> np.ndarray:
+    """Strings as strings; TF Serving says them so in REST."""
+    if array.dtype != object:
+        return array
+    texts = [value.decode("utf-8", "replace") for value in array.flat]
+    return np.array(texts, object).reshape(array.shape)
+
+
+def _tensor_specs(infos: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    return {name: _tensor_spec(info) for name, info in infos.items()}
+
+
+def _tensor_spec(info: Any) -> TensorSpec:
+    shape = info.tensor_shape
+    sizes = tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
+    return TensorSpec(type_name(info.dtype), None if shape.unknown_rank else sizes)

@@ -1,0 +1,153 @@
+"""From a video file to what a server says of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from keras_t3d.artifact_files import CLIP_SPEC
+from keras_t3d.clips import ClipSpec, resize_short_side, take_view, view_starts
+from keras_t3d.data.video import VideoReader
+from keras_t3d.deploy.serving_client.client import ServingClient, strings
+from keras_t3d.deploy.serving_client.connection import connect
+from keras_t3d.inference.top_classes import check_top, top_classes
+
+_MOST_VIEWS = 10
+_JPEG_QUALITY = 95
+
+
+def query(
+    server: str | ServingClient,
+    path: str | os.PathLike[str],
+    top: int = 5,
+    num_views: int | None = None,
+    jpeg: bool = False,
+    spec: ClipSpec | str | os.PathLike[str] | None = None,
+    grpc: bool = False,
+) -> list[tuple[str, float]]:
+    """Asks a server what happens in a video.
+
+    The server says what its model's clips are; views spread over the whole video are cut
+    here, sent in batches, and their probabilities averaged, as `predict_video` does. A model
+    that cannot say (one exported before the signature `files`) gets the whole decoded video,
+    of which it takes the centre view itself.
+
+    Args:
+        server: str, an address as `connect` takes, or a ServingClient.
+        path: path of the video.
+        top: int. How many classes to return. Defaults to `5`.
+        num_views: int. Views to score; `None` takes as many as cover the video without gaps,
+            at most 10. Defaults to `None`.
+        jpeg: bool. Whether to send JPEG images, which the server decodes: a tenth of the bytes
+            or less, for a loss that moves probabilities a little. Defaults to `False`.
+        spec: ClipSpec, or path of a `clip_spec.json` or of a SavedModel's folder, of a served
+            model that cannot say its own. Defaults to `None`.
+        grpc: bool. Whether an address is one of gRPC. Defaults to `False`.
+
+    Returns:
+        (class name, probability), most probable first.
+
+    Raises:
+        ValueError: if an argument is out of its range, or the video cannot be read.
+        ServingError: if the server gives no answer; one class for each cause.
+
+    Example:
+
+    ```python
+    query("http://localhost:8501/v1/models/t3d", "clip.mp4", top=2)
+    query("localhost:8500/t3d", "clip.mp4", grpc=True)
+    ```
+    """
+    check_top(top)
+    if isinstance(server, str):
+        with connect(server, grpc) as client:
+            return query(client, path, top, num_views, jpeg, spec)
+    clips = _read_spec(spec)
+    if clips is None and server.knows_clips:
+        clips = server.clip_spec
+    if clips is None:
+        return _of_whole_video(server, path, top, num_views, jpeg)
+    windows = _windows(path, clips, num_views)
+    if jpeg:
+        rows = strings([[_encoded(frame) for frame in window] for window in windows])
+        scores = server.in_batches("serve_jpeg", "frames", rows)
+    else:
+        views = np.stack([take_view(np.stack(window), clips) for window in windows])
+        scores = server.in_batches("views", "clips", views)
+    return _named(server, scores.mean(axis=0), top)
+
+
+def _named(server: ServingClient, scores: np.ndarray, top: int) -> list[tuple[str, float]]:
+    names = server.class_names if server.knows_clips else [str(i) for i in range(len(scores))]
+    return top_classes(scores, names, top)
+
+
+def _of_whole_video(
+    server: ServingClient,
+    path: str | os.PathLike[str],
+    top: int,
+    num_views: int | None,
+    jpeg: bool,
+) -> list[tuple[str, float]]:
+    if num_views not in (None, 1):
+        raise ValueError(
+            "The served model does not say what its clips are, so only the server can cut a view, "
+            "the centre one: leave --views out, or name the ClipSpec, for example --spec "
+            f"serving/t3d/1/assets.extra/clip_spec.json. Received: {num_views} views"
+        )
+    with VideoReader(path) as reader:
+        if jpeg:
+            images = strings([[_encoded(frame) for frame in reader]])
+            answer = server.predict("serve_jpeg", {"frames": images})
+        else:
+            answer = server.predict("serving_default", {"clips": np.stack(list(reader))[None]})
+    named = zip(answer["top_classes"][0].tolist(), answer["top_scores"][0].tolist(), strict=True)
+    return list(named)[:top]
+
+
+def _windows(
+    path: str | os.PathLike[str], spec: ClipSpec, num_views: int | None
+) -> list[Sequence[np.ndarray]]:
+    """The stretches of a video that its views reach over, in frames as large as is needed.
+
+    The centre view of a stretch is the view: the server may take it as well as we.
+    """
+    with VideoReader(path) as reader:
+        num_frames = reader.count()
+    if num_views is None:
+        num_views = min(-(-num_frames // spec.span), _MOST_VIEWS)
+    starts = view_starts(num_frames, spec, num_views)
+    stretches = [range(start, min(start + spec.span, num_frames)) for start in starts]
+    with VideoReader(path) as reader:
+        frames = {
+            index: resize_short_side(frame, spec.resize)
+            for index, frame in reader.pick({index for stretch in stretches for index in stretch})
+        }
+    return [[frames[index] for index in stretch] for stretch in stretches]
+
+
+def _encoded(frame: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+def _read_spec(spec: ClipSpec | str | os.PathLike[str] | None) -> ClipSpec | None:
+    if spec is None or isinstance(spec, ClipSpec):
+        return spec
+    path = pathlib.Path(spec)
+    if path.is_dir():
+        path = path / "assets.extra" / CLIP_SPEC
+    try:
+        return ClipSpec.from_config(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(
+            "Expected the clip_spec.json of the served model, or the folder of its version, for "
+            f"example serving/t3d/1 ({error}). Received: {path}"
+        ) from None

@@ -1,0 +1,494 @@
+"""The client against a server that speaks TF Serving's interfaces, by both protocols."""
+
+import dataclasses
+import http.server
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent import futures
+
+import numpy as np
+import pytest
+
+from keras_t3d import cli
+from keras_t3d.clips import take_view
+from keras_t3d.deploy import ServingError, connect, query
+from keras_t3d.deploy.serving_client import errors, retries
+from keras_t3d.deploy.serving_client.address import grpc_address, rest_address
+from keras_t3d.deploy.serving_client.client import Signature, TensorSpec, VersionStatus, strings
+from keras_t3d.inference import load_predictor, predict_video
+from tests.conftest import write_video
+from tests.deploy.networks import NAMES, SPEC
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    """40 frames of noise that moves."""
+    noise = np.random.default_rng(3).integers(0, 256, (6, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    frames = np.stack([np.roll(noise, 2 * index, axis=1) for index in range(40)])
+    return write_video(tmp_path_factory.mktemp("video") / "moving.mp4", frames)
+
+
+@pytest.fixture(scope="module")
+def in_keras(model):
+    """The Keras model as a predictor."""
+    return load_predictor(model)
+
+
+@pytest.fixture(params=["rest", "grpc"])
+def protocol(request):
+    return request.param
+
+
+@pytest.fixture
+def client(server, protocol):
+    with connected(server, protocol) as client:
+        yield client
+
+
+def connected(server, protocol, name="t3d", **options):
+    address = getattr(server, protocol)(name)
+    return connect(address, grpc=protocol == "grpc", **options)
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+    waits = []
+    monkeypatch.setattr(
+        "keras_t3d.deploy.serving_client.client.with_retries",
+        lambda attempt, timeout, attempts: retries.with_retries(
+            attempt, timeout, attempts, waits.append
+        ),
+    )
+    return waits
+
+
+# What it says.
+
+
+def test_it_says_what_the_model_is(client):
+    assert client.clip_spec == SPEC
+    assert client.class_names == NAMES
+    assert client.status() == [VersionStatus(1, "AVAILABLE", "")]
+    assert client.signatures["views"] == Signature(
+        inputs={"clips": TensorSpec("uint8", (None, *SPEC.input_shape))},
+        outputs={
+            "probabilities": TensorSpec("float32", (None, 6)),
+            "top_classes": TensorSpec("string", (None, 5)),
+            "top_scores": TensorSpec("float32", (None, 5)),
+        },
+    )
+
+
+def test_it_is_a_predictor(client, in_keras, video):
+    expected = predict_video(in_keras, video)
+    answer = predict_video(client, video)
+    assert [name for name, _ in answer] == [name for name, _ in expected]
+    np.testing.assert_allclose([p for _, p in answer], [p for _, p in expected], atol=1e-5)
+
+
+def test_query_answers_as_predict_video_does(client, in_keras, video):
+    for views in (None, 1, 3):
+        expected = predict_video(in_keras, video, 6, views)
+        answer = query(client, video, 6, views)
+        assert [name for name, _ in answer] == [name for name, _ in expected]
+        np.testing.assert_allclose([p for _, p in answer], [p for _, p in expected], atol=1e-5)
+
+
+def test_jpeg_images_answer_nearly_so(client, video):
+    exact = dict(query(client, video, 6))
+    compressed = query(client, video, 6, jpeg=True)
+    assert dict(compressed) != exact  # a loss there is
+    for name, probability in compressed:
+        assert probability == pytest.approx(exact[name], abs=0.05)
+
+
+def test_both_protocols_give_the_same_bits(server, clips):
+    answers = []
+    for protocol in ("rest", "grpc"):
+        with connected(server, protocol) as client:
+            answers.append(client.predict("views", {"clips": clips}))
+    rest, grpc = answers
+    assert rest["probabilities"].dtype == grpc["probabilities"].dtype == np.float32
+    for name, array in grpc.items():
+        np.testing.assert_array_equal(rest[name], array)
+    assert rest["top_classes"].shape == (3, 5)
+    assert set(rest["top_classes"].ravel()) <= set(NAMES)
+
+
+def test_the_only_output_comes_by_its_name(client, clips):
+    video = np.zeros((1, 20, 40, 50, 3), np.uint8)
+    answer = client.predict("features", {"clips": video})
+    assert list(answer) == ["embedding"]
+    assert answer["embedding"].dtype == np.float32
+
+
+def test_views_go_in_batches(server, client, clips):
+    many = np.concatenate([clips, clips[::-1], clips])
+    client.batch_size = 4
+    together = client.probabilities(many)
+    assert len([method for method, _ in server.models.requests if method == "Predict"]) == 4
+    assert together.shape == (9, 6)
+    np.testing.assert_allclose(together[:3], together[6:], atol=1e-6)
+    np.testing.assert_allclose(together[3:6], together[2::-1], atol=1e-6)
+
+
+def test_a_message_larger_than_grpcs_own_limit(server):
+    frames = np.random.default_rng(0).integers(0, 256, (1, 30, 240, 320, 3), np.uint8)
+    assert frames.nbytes > 4 * 2**20
+    with connected(server, "grpc") as client:
+        answer = client.predict("serving_default", {"clips": frames})
+        clip = take_view(frames[0], SPEC)
+        np.testing.assert_array_equal(
+            answer["probabilities"], client.predict("views", {"clips": clip[None]})["probabilities"]
+        )
+
+
+def test_an_address_may_name_the_version(server, protocol, clips):
+    with connected(server, protocol, "t3d/versions/1") as client:
+        assert client.probabilities(clips).shape == (3, 6)
+    with (
+        connected(server, protocol, "t3d/versions/7") as client,
+        pytest.raises(errors.ModelNotFoundError, match=r"Received: .*Specific\(t3d, 7\)"),
+    ):
+        client.probabilities(clips)
+
+
+# A model that does not say what its clips are.
+
+
+@pytest.fixture
+def silent(client, monkeypatch):
+    known = {name: s for name, s in client.signatures.items() if name != "files"}
+    monkeypatch.setitem(client.__dict__, "signatures", known)
+    return client
+
+
+@pytest.mark.parametrize("jpeg", [False, True])
+def test_a_silent_model_takes_the_centre_view_itself(silent, in_keras, video, jpeg):
+    expected = dict(predict_video(in_keras, video, 6, num_views=1))
+    answer = query(silent, video, top=3, jpeg=jpeg)
+    assert len(answer) == 3
+    for name, probability in answer:
+        assert probability == pytest.approx(expected[name], abs=0.05 if jpeg else 1e-5)
+
+
+@pytest.mark.parametrize("jpeg", [False, True])
+def test_views_of_a_silent_model_need_a_spec(silent, in_keras, video, report, jpeg):
+    with pytest.raises(ValueError, match=r"--spec.*Received: 3 views"):
+        query(silent, video, num_views=3, jpeg=jpeg)
+    expected = [p for _, p in predict_video(in_keras, video, 6, num_views=3)]
+    extra = report.path / "assets.extra" / "clip_spec.json"
+    for spec in (SPEC, report.path, str(extra)):
+        answer = query(silent, video, 6, num_views=3, jpeg=jpeg, spec=spec)
+        np.testing.assert_allclose([p for _, p in answer], expected, atol=0.05 if jpeg else 1e-5)
+    with pytest.raises(ServingError, match=r"export it again.*--spec.*Received: signatures"):
+        silent.clip_spec  # noqa: B018
+
+
+def test_a_wrong_spec_file(client, video, tmp_path):
+    (tmp_path / "clip_spec.json").write_text('{"frames": 3}')
+    for path in (tmp_path / "clip_spec.json", tmp_path, tmp_path / "none"):
+        with pytest.raises(ValueError, match=r"Expected the clip_spec.json.*Received: "):
+            query(client, video, spec=path)
+
+
+# What can go wrong, each with its error.
+
+
+def test_wrong_addresses():
+    for text in ("localhost:8500/t3d", "http://h:1/v2/models/a", "http://h:1/v1/models/", "", "x"):
+        with pytest.raises(ValueError, match=r"http://localhost:8501/v1/models/t3d.*Received: "):
+            connect(text)
+    for text in ("http://localhost:8501/v1/models/t3d", "localhost/t3d", "localhost:8500", "h:1/"):
+        with pytest.raises(ValueError, match=r"example localhost:8500/t3d.*Received: "):
+            connect(text, grpc=True)
+    with pytest.raises(ValueError, match=r"timeout.*Received: 0"):
+        connect("http://h:1/v1/models/a", timeout=0)
+    with pytest.raises(ValueError, match=r"attempts.*Received: 0"):
+        connect("http://h:1/v1/models/a", attempts=0)
+
+
+def test_addresses():
+    assert dataclasses.astuple(rest_address("https://h/v1/models/a%20b/labels/x/"))[1:] == (
+        "https://h",
+        "a b",
+        None,
+        "x",
+    )
+    address = grpc_address("[::1]:8500/t3d/versions/12")
+    assert (address.server, address.model, address.version) == ("[::1]:8500", "t3d", 12)
+    assert address.path == "/v1/models/t3d/versions/12"
+
+
+def test_no_server(protocol, no_waiting):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"127.0.0.1:{port}"
+    address = f"{address}/t3d" if protocol == "grpc" else f"http://{address}/v1/models/t3d"
+    with (
+        connect(address, protocol == "grpc") as client,
+        pytest.raises(errors.UnreachableError, match=r"Is TF Serving running.*Asked: .*:\d+/"),
+    ):
+        client.status()
+    assert len(no_waiting) == 4  # five attempts
+
+
+def test_the_other_protocols_port(server, no_waiting):
+    wrong_rest = f"http://127.0.0.1:{server.grpc_port}/v1/models/t3d"
+    wrong_grpc = f"127.0.0.1:{server.rest_port}/t3d"
+    for address, grpc in ((wrong_rest, False), (wrong_grpc, True)):
+        with (
+            connect(address, grpc) as client,
+            pytest.raises(errors.NotTFServingError, match=r"8501.*8500"),
+        ):
+            client.status()
+    assert no_waiting == []
+
+
+def test_no_such_model(server, protocol, clips, no_waiting):
+    with (
+        connected(server, protocol, "t4d") as client,
+        pytest.raises(errors.ModelNotFoundError, match=r"no such model.*Latest\(t4d\)"),
+    ):
+        client.predict("views", {"clips": clips})
+    assert no_waiting == []
+
+
+def test_a_model_that_is_not_ready(server, protocol, clips):
+    server.models.states = {
+        "young": [(3, "LOADING", 0, "")],
+        "broken": [(1, "END", 9, "Op type not registered 'Foo'")],
+    }
+    for name, message in (
+        ("young", "still loading version 3"),
+        ("broken", "could not load version 1.*Received: Op type not registered 'Foo'"),
+    ):
+        with (
+            connected(server, protocol, name) as client,
+            pytest.raises(errors.ModelNotReadyError, match=message),
+        ):
+            client.predict("views", {"clips": clips})
+
+
+def test_a_wrong_shape(client, clips, no_waiting):
+    with pytest.raises(ValueError, match=r"uint8 clip of shape \(8, 32, 32, 3\)"):
+        client.probabilities(clips[:, :4])
+    with pytest.raises(errors.RefusedRequestError) as error:
+        client.predict("views", {"clips": clips[:, :4]})
+    assert str(error.value).startswith("The model refuses the request. Asked: ")
+    assert str(error.value).endswith(
+        "Received: views: expected `clips` of shape (clips, 8, 32, 32, 3), uint8. Received: "
+        "[3 4 32 32 3]"
+    )
+    assert no_waiting == []  # it would be refused again
+
+
+def test_what_the_model_refuses(client):
+    with pytest.raises(errors.RefusedRequestError, match=r"expected JPEG images"):
+        client.predict("serve_jpeg", {"frames": strings([[b"no image"]])})
+    with pytest.raises(errors.RefusedRequestError, match=r"\"nothing\" not found"):
+        client.predict("nothing", {"frames": strings([[b"no image"]])})
+
+
+def test_busy_servers_are_asked_again(server, client, clips, no_waiting):
+    from tests.deploy.tf_serving_stand_in import StatusError
+
+    full = "The batch scheduling queue to which this task was submitted is full"
+    expected = client.probabilities(clips)
+    server.models.faults += [StatusError("UNAVAILABLE", full)] * 2
+    server.models.faults.append(StatusError("RESOURCE_EXHAUSTED", "OOM"))
+    np.testing.assert_array_equal(client.probabilities(clips), expected)
+    assert len(no_waiting) == 3
+    for half, wait in zip((0.1, 0.2, 0.4), no_waiting, strict=True):
+        assert half <= wait <= 2 * half
+    server.models.faults += [StatusError("UNAVAILABLE", full)] * 5
+    with pytest.raises(errors.BusyError, match=f"Received: {full}"):
+        client.probabilities(clips)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("PERMISSION_DENIED", errors.AccessError),
+        ("UNAUTHENTICATED", errors.AccessError),
+        ("INTERNAL", errors.ServerFailedError),
+        ("DEADLINE_EXCEEDED", errors.TimedOutError),
+    ],
+)
+def test_what_is_not_asked_again(server, client, clips, no_waiting, code, kind):
+    from tests.deploy.tf_serving_stand_in import StatusError
+
+    server.models.faults.append(StatusError(code, "for a reason"))
+    with pytest.raises(kind, match="Received: for a reason"):
+        client.predict("views", {"clips": clips})
+    assert no_waiting == []
+
+
+def test_a_server_that_does_not_answer_in_time(server, protocol, clips):
+    wait = threading.Event()
+    server.models.faults.append(lambda: wait.wait(10))
+    start = time.monotonic()
+    with (
+        connected(server, protocol, timeout=0.3) as client,
+        pytest.raises(errors.TimedOutError, match="--timeout"),
+    ):
+        client.predict("views", {"clips": clips})
+    wait.set()
+    assert time.monotonic() - start < 9  # it did not wait for the answer
+
+
+def test_a_request_too_large(server, monkeypatch, clips):
+    monkeypatch.setattr("keras_t3d.deploy.serving_client.grpc_client._MOST_BYTES", 2**20 + 1000)
+    with (
+        connected(server, "grpc") as client,
+        pytest.raises(errors.RequestTooLargeError, match=r"--jpeg.*gRPC takes 2 GiB"),
+    ):
+        client.predict("views", {"clips": clips})
+
+
+def test_a_limit_on_the_way(clips, no_waiting):
+    """Of a gRPC server that did not raise its own."""
+    import grpc
+
+    server = grpc.server(
+        futures.ThreadPoolExecutor(1),
+        options=[("grpc.max_receive_message_length", 1000)],
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.add_generic_rpc_handlers((_Anything(),))
+    server.start()
+    try:
+        with (
+            connect(f"127.0.0.1:{port}/t3d", grpc=True) as client,
+            pytest.raises(errors.RequestTooLargeError, match="larger than max"),
+        ):
+            client.predict("views", {"clips": clips})
+        with (
+            pytest.raises(errors.NotTFServingError),
+            connect(f"127.0.0.1:{port}/t3d", grpc=True) as client,
+        ):
+            client.status()
+    finally:
+        server.stop(None)
+    assert no_waiting == []
+
+
+class _Anything:
+    """A gRPC service that knows one method."""
+
+    def service(self, call):
+        import grpc
+
+        if call.method.endswith("/Predict"):
+            return grpc.unary_unary_rpc_method_handler(lambda request, context: b"")
+        return None
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (404, "<html>nothing here</html>", errors.NotTFServingError),
+        (200, "<html>hello</html>", errors.NotTFServingError),
+        (200, '{"predictions": []}', errors.NotTFServingError),
+        (200, '{"model_version_status": [{"version": "one"}]}', errors.NotTFServingError),
+        (413, "<html>too large</html>", errors.RequestTooLargeError),
+        (503, "<html>starting</html>", errors.BusyError),
+        (401, "", errors.AccessError),
+        (500, '{"error": "it broke"}', errors.ServerFailedError),
+    ],
+)
+def test_what_stands_between(status, body, kind, no_waiting):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(kind, match="Asked: http"):
+            connect(f"http://127.0.0.1:{server.server_address[1]}/v1/models/t3d").status()
+        server.shutdown()
+    assert len(no_waiting) == (4 if status == 503 else 0)
+
+
+def test_retries_end_with_the_time():
+    waits = []
+
+    def attempt(seconds):
+        assert 0 < seconds <= 1
+        raise errors.Failure("UNAVAILABLE", "full")
+
+    with pytest.raises(errors.Failure):
+        retries.with_retries(attempt, timeout=1, attempts=100, sleep=waits.append)
+    assert len(waits) < 10  # none that would end after the time
+
+
+# The command.
+
+
+def test_command(server, protocol, in_keras, video, capsys):
+    words = ["query", getattr(server, protocol)("t3d"), str(video), "--json", "--top", "2"]
+    assert cli.main([*words, *(["--grpc"] if protocol == "grpc" else [])]) == 0
+    line = json.loads(capsys.readouterr().out)
+    expected = predict_video(in_keras, video, 2)
+    assert line["video"] == str(video)
+    assert [one["class"] for one in line["classes"]] == [name for name, _ in expected]
+    for one, (_, probability) in zip(line["classes"], expected, strict=True):
+        assert one["probability"] == pytest.approx(probability, abs=1e-5)
+
+
+def test_command_options(server, video, report, capsys):
+    words = ["query", server.rest("t3d"), str(video), "--jpeg", "--views", "2", "--timeout", "30"]
+    assert cli.main([*words, "--spec", str(report.path)]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == str(video)
+    assert len(out) == 6
+
+
+def test_command_says_one_line_of_what_failed(server, video, capsys):
+    assert cli.main(["query", server.rest("none"), str(video)]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("keras-t3d: error: The server has no such model")
+    assert cli.main(["query", server.rest("t3d"), "no-such.mp4"]) == 1
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_it_needs_no_tensorflow(server, protocol, video):
+    address, grpc = getattr(server, protocol)("t3d"), protocol == "grpc"
+    script = f"""
+import sys
+from keras_t3d.deploy import query
+print(query({address!r}, {str(video)!r}, 1, grpc={grpc}))
+print([name for name in ("tensorflow", "keras", "tensorflow_serving") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_grpcio_absent(tmp_path):
+    script = """
+import sys
+sys.modules["grpc"] = None
+from keras_t3d.deploy import connect
+connect("http://h:1/v1/models/t3d")
+try:
+    connect("h:1/t3d", grpc=True)
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert 'pip install "keras-t3d[serving]"' in done.stdout

@@ -1,0 +1,95 @@
+"""Malformed requests, of every kind, by the C++ loader and through the server's interfaces."""
+
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow_serving.apis", reason="needs tensorflow-serving-api")
+
+from tests.deploy.malformed_requests import (
+    _KINDS,
+    as_request,
+    claiming,
+    jpeg,
+    sent,
+)
+from tests.deploy.networks import SPEC
+from tests.deploy.tf_serving_stand_in import StatusError
+
+_REFUSED = {"INVALID_ARGUMENT", "FAILED_PRECONDITION"}
+
+
+@pytest.fixture(scope="module")
+def servable(stand_in):
+    return stand_in.models.servables["t3d"][1]
+
+
+def refusal(servable, signature, inputs):
+    with pytest.raises(StatusError) as error:
+        servable.predict(as_request("t3d", signature, inputs))
+    assert error.value.code in _REFUSED
+    return error.value.message
+
+
+@pytest.mark.parametrize(
+    ("signature", "name", "array", "message"),
+    [
+        ("views", "clips", np.zeros((1, 16, 32, 32, 3), "u1"), r"\(clips, 8, 32, 32, 3\).*\[1 16"),
+        ("views", "clips", np.zeros((8, 32, 32, 3), "u1"), r"\[8,32,32,3\] is not compatible"),
+        ("views", "clips", np.zeros((1, 8, 32, 32, 3), "f4"), "actual float vs. expect uint8"),
+        ("serving_default", "clips", np.zeros((1, 0, 9, 9, 3), "u1"), r"none of them 0.*\[1 0 9"),
+        ("serving_default", "clips", np.zeros((1, 4, 36, 36, 4), "u1"), "R, G, B last.*4"),
+        ("features", "clips", np.zeros((1, 4, 1, 99, 3), "u1"), "at most 10 times the short one"),
+        ("serve_jpeg", "frames", np.array([[b"GIF89a"]], object), r"expected JPEG.*\[71 73 70\]"),
+        ("serve_jpeg", "frames", np.array([[b""]], object), "expected JPEG images"),
+        ("serve_jpeg", "frames", np.array([b"a"], object), r"\[1\] is not compatible"),
+        ("files", "names", np.array([b"x"], object), "labels.txt, clip_spec.json.*another"),
+    ],
+)
+def test_the_graph_says_what_is_wrong(servable, signature, name, array, message):
+    said = refusal(servable, signature, {name: array})
+    assert re.search(message, said, re.DOTALL), said
+
+
+def test_a_claimed_size_is_refused_by_its_header(servable):
+    image = jpeg(np.zeros((40, 48, 3), np.uint8))
+    frames = np.array([[claiming(image, 60_000, 60_000)] * 16], object)
+    said = refusal(servable, "serve_jpeg", {"frames": frames})
+    assert "sides of 1 to 4096 pixels" in said
+    assert "[60000 60000 3]" in said
+
+
+def test_a_large_frame_within_the_limits_is_answered(servable):
+    video = np.zeros((1, 1, 410, 4096, 3), np.uint8)
+    response = servable.predict(as_request("t3d", "serving_default", {"clips": video}))
+    assert np.isfinite(response.outputs["probabilities"].float_val).all()
+
+
+@pytest.mark.parametrize("what", list(_KINDS))
+def test_every_kind_is_refused_and_the_next_request_answered(server, servable, what):
+    good = as_request("t3d", "views", {"clips": np.ones((1, *SPEC.input_shape), np.uint8)})
+    before = servable.predict(good).SerializeToString(deterministic=True)
+    rng = np.random.default_rng(0)
+    for _ in range(2):
+        assert refusal(servable, *_KINDS[what](rng, SPEC)).strip()
+    assert servable.predict(good).SerializeToString(deterministic=True) == before
+
+
+def test_the_server_refuses_them_all_and_its_memory_stays(server):
+    """A second round as the first, which grows TensorFlow's arenas to their size."""
+    sizes = []
+    for seed in range(2):
+        for what, code, message in sent(server.rest_port, server.grpc_port, SPEC, 130, seed):
+            assert code in {400, *_REFUSED}, (what, code, message)
+            assert message, what
+        sizes.append(resident_bytes())
+    assert sizes[1] - sizes[0] < 100e6
+
+
+def resident_bytes():
+    status = pathlib.Path("/proc/self/statm")
+    if not status.exists():
+        pytest.skip("reads /proc")
+    return 4096 * int(status.read_text().split()[1])

@@ -1,0 +1,52 @@
+"""The configuration files of docs/serving/ are what TF Serving and Docker read."""
+
+import pathlib
+import re
+
+import pytest
+import yaml
+from google.protobuf import text_format
+
+FOLDER = pathlib.Path(__file__).parents[2] / "docs" / "serving"
+
+
+def test_compose_mounts_the_files_that_it_names():
+    service = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"]["tf-serving"]
+    mounted = dict(volume.split(":")[:2] for volume in service["volumes"])
+    for place, inside in mounted.items():
+        assert place == "./models" or (FOLDER / place).is_file()
+        assert inside.startswith("/")
+    named = [word.partition("=")[2] for word in service["command"] if "_file=" in word]
+    assert named
+    assert set(named) <= set(mounted.values())
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+
+
+def test_model_config_parses():
+    config = pytest.importorskip(
+        "tensorflow_serving.config.model_server_config_pb2",
+        reason="tensorflow-serving-api has its message",
+    )
+    text = (FOLDER / "models.config").read_text()
+    parsed = text_format.Parse(text, config.ModelServerConfig())
+    (one,) = parsed.model_config_list.config
+    assert (one.name, one.base_path) == ("t3d", "/models/t3d")
+    assert one.model_version_policy.latest.num_versions == 1
+
+
+def test_metrics_are_where_the_guide_says():
+    text = (FOLDER / "monitoring.config").read_text()
+    path = re.search(r'prometheus_config {\n  enable: true\n  path: "(.+)"\n}', text)[1]
+    assert f"http://localhost:8501{path}" in (FOLDER.parent / "serving.md").read_text()
+
+
+def test_batching_sets_what_tf_serving_knows():
+    """Its message is in no package: the names are those of session_bundle_config.proto."""
+    text = (FOLDER / "batching.config").read_text()
+    names = re.findall(r"^(\w+) \{ value: \d+ \}", text, re.MULTILINE)
+    assert names == [
+        "max_batch_size",
+        "batch_timeout_micros",
+        "max_enqueued_batches",
+        "num_batch_threads",
+    ]

@@ -1,0 +1,62 @@
+"""The requests that TF Serving warms up with."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_t3d.deploy.serving_messages import constant_tensor, message_classes, to_array, to_tensor
+from keras_t3d.deploy.warmup import WARMUP_REQUESTS
+
+apis = pytest.importorskip("tensorflow_serving.apis", reason="needs tensorflow-serving-api")
+
+
+def test_each_signature_has_one_and_answers_it(report, stand_in):
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    path = report.path / "assets.extra" / WARMUP_REQUESTS
+    assert path.stat().st_size < 10_000
+    records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+    logs = [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
+    assert {log.WhichOneof("log_type") for log in logs} == {"predict_log"}
+    servable = stand_in.models.servables["t3d"][1]
+    names = [log.predict_log.request.model_spec.signature_name for log in logs]
+    signatures = set(servable.meta_graph.signature_def) - {"__saved_model_init_op"}
+    assert sorted(names) == sorted(signatures)
+    assert servable.warmed_up == names  # as it was loaded
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(24, dtype=np.uint8).reshape(2, 3, 4),
+        np.array([[0.5, -1.0]], np.float32),
+        np.array([3, 2**40]),
+        np.array([[b"a", b""], ["é".encode(), b"\xff"]], object),
+        np.zeros((0, 3), np.uint8),
+    ],
+)
+def test_tensors_are_tensorflows(array):
+    from tensorflow.core.framework import tensor_pb2
+
+    theirs = tensor_pb2.TensorProto.FromString(to_tensor(array).SerializeToString())
+    np.testing.assert_array_equal(tf.make_ndarray(theirs), array)
+    for proto in (theirs, tf.make_tensor_proto(array.tolist(), tf.as_dtype(array.dtype))):
+        proto.tensor_shape.CopyFrom(theirs.tensor_shape)
+        ours = message_classes["TensorProto"].FromString(proto.SerializeToString())
+        np.testing.assert_array_equal(to_array(ours), array)
+        assert to_array(ours).dtype == array.dtype
+
+
+@pytest.mark.parametrize("value", [7, b"jpeg"])
+def test_one_value_stands_for_all(value):
+    from tensorflow.core.framework import tensor_pb2
+
+    ours = constant_tensor((2, 3), value)
+    theirs = tensor_pb2.TensorProto.FromString(ours.SerializeToString())
+    assert tf.make_ndarray(theirs).tolist() == to_array(ours).tolist() == [[value] * 3] * 2
+
+
+def test_a_tensor_of_another_type_is_refused():
+    tensor = message_classes["TensorProto"](dtype=17)
+    with pytest.raises(ValueError, match=r"float32, uint8.*Received: type 17"):
+        to_array(tensor)

@@ -1,0 +1,64 @@
+"""A predictor that says which frames it saw, and videos whose frames follow unevenly."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from keras_t3d.clips import ClipSpec
+from tests.conftest import frame_numbers
+
+
+class SeeingPredictor:
+    """Notes the numbers of the frames of each clip; its probabilities follow from the first."""
+
+    class_names = ("even", "odd", "never")
+
+    def __init__(self, clip_spec):
+        self.clip_spec = clip_spec
+        self.seen = []
+        self.batches = []
+
+    def probabilities(self, clips):
+        numbers = [frame_numbers(clip) for clip in clips]
+        self.seen += numbers
+        self.batches.append(len(clips))
+        odd = np.array([clip[0] % 2 for clip in numbers], np.float32)
+        return np.stack([0.75 - 0.5 * odd, 0.25 + 0.5 * odd, 0 * odd], axis=1)
+
+
+@pytest.fixture
+def seeing():
+    """A SeeingPredictor of 4 frames, every second: a window is 7 frames long."""
+    return SeeingPredictor(ClipSpec(num_frames=4, frame_stride=2, resize=36, crop=32))
+
+
+def write_uneven_video(path, frames, times, sound=False):
+    """Writes frames at these seconds, whole thousandths; the last is shown for 0.5 s."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "10", "bf": "0"}
+        stream.codec_context.time_base = Fraction(1, 1000)
+        audio = container.add_stream("aac", rate=8000, layout="mono") if sound else None
+        lengths = dict(zip(times, np.diff([*times, times[-1] + 0.5]), strict=True))
+        lengths = {round(1000 * time): round(1000 * length) for time, length in lengths.items()}
+
+        def mux(packets):
+            for packet in packets:
+                packet.duration = lengths[packet.pts]
+                container.mux(packet)
+
+        for frame, time in zip(frames, times, strict=True):
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            picture.pts, picture.time_base = round(1000 * time), Fraction(1, 1000)
+            mux(stream.encode(picture))
+        mux(stream.encode())
+        if audio:
+            tone = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), "fltp", "mono")
+            tone.sample_rate, tone.pts = 8000, 0
+            container.mux(audio.encode(tone))
+            container.mux(audio.encode())
+    return path

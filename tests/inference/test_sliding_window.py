@@ -1,0 +1,150 @@
+"""Which frames are in a window, which are held, which are ever turned into pixels."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_t3d.clips import ClipSpec, take_view
+from keras_t3d.data.video import TimedFrame
+from keras_t3d.inference.hops import FrameHop, SecondsHop, new_hop
+from keras_t3d.inference.sliding_window import SlidingWindow
+
+
+def numbered(count, converted, times=None):
+    """Frames whose pixels say their number; `converted` notes which were asked for."""
+
+    def pixels(index):
+        converted.append(index)
+        return np.full((5, 6, 3), (index % 100, index // 100, 7), np.uint8)
+
+    times = np.arange(count + 1) / 10 if times is None else times
+    return [TimedFrame(times[i], times[i + 1], lambda index=i: pixels(index)) for i in range(count)]
+
+
+def numbers(clip):
+    return (clip[:, 0, 0, 0].astype(int) + 100 * clip[:, 0, 0, 1].astype(int)).tolist()
+
+
+def slide(frames, sliding):
+    windows, most_held = [], 0
+    for frame in frames:
+        window = sliding.push(frame)
+        most_held = max(most_held, sliding.num_held)
+        if window:
+            windows.append(window)
+    last = sliding.rest()
+    return windows + ([last] if last else []), most_held
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(1, 90),
+    st.integers(1, 5),
+    st.integers(1, 5),
+    st.integers(1, 40),
+    st.sampled_from([1, 3]),
+)
+def test_windows_are_views_of_the_video(count, num_frames, stride, hop, num_crops):
+    spec = ClipSpec(num_frames=num_frames, frame_stride=stride, resize=4, crop=(4, 3))
+    converted = []
+    frames = numbered(count, converted)
+    windows, most_held = slide(frames, SlidingWindow(spec, FrameHop(hop, spec), num_crops))
+    grid = np.gcd(hop, stride)
+    starts = [start for start in range(0, count, hop) if start + spec.span <= count]
+    last = max(count - spec.span, 0) // grid * grid
+    assert [window.first_frame for window in windows] == starts + (
+        [last] if last not in starts else []
+    )
+    # Every frame at most once, and at most those of a window held.
+    assert len(converted) == len(set(converted))
+    assert most_held <= spec.span
+    video = np.stack([frame.convert() for frame in frames])
+    for window in windows:
+        assert window.clips.shape == (num_crops, *spec.input_shape)
+        expected = take_view(video, spec, window.first_frame)
+        np.testing.assert_array_equal(window.clips[num_crops // 2], expected)
+        end = min(window.first_frame + spec.span, count)
+        assert (window.start, window.end) == (window.first_frame / 10, pytest.approx(end / 10))
+        assert window.is_whole == (count >= spec.span)
+    # Nothing but the last frames, fewer than the stride, is left out where windows overlap.
+    if hop <= spec.span and count >= spec.span:
+        assert windows[-1].first_frame + spec.span > count - stride
+
+
+def test_frames_between_those_of_a_clip_are_passed_over():
+    spec = ClipSpec(num_frames=4, frame_stride=3, resize=4, crop=4)
+    converted = []
+    slide(numbered(100, converted), SlidingWindow(spec, FrameHop(6, spec)))
+    # The first window's, should the video end before it is full; then every third.
+    assert sorted(converted) == [*range(10), *range(12, 100, 3)]
+
+
+def test_frames_far_from_a_window_are_passed_over():
+    spec = ClipSpec(num_frames=4, frame_stride=1, resize=4, crop=4)
+    converted = []
+    windows, _ = slide(numbered(100, converted), SlidingWindow(spec, FrameHop(40, spec)))
+    assert [window.first_frame for window in windows] == [0, 40, 80, 96]
+    assert converted == [*range(4), *range(40, 44), *range(80, 84), *range(96, 100)]
+
+
+def test_hops_in_seconds_follow_the_clock_not_the_frames():
+    spec = ClipSpec(num_frames=2, frame_stride=2, resize=4, crop=4)
+    # Ten frames a second, then a pause of a second, then two frames a second.
+    times = [*np.arange(10) / 10, *(2 + np.arange(11) / 2)]
+    windows, _ = slide(numbered(20, [], times), SlidingWindow(spec, SecondsHop(0.5, spec)))
+    # At 0 s; at 0.6, the first even frame after 0.5; at 2.0, 3.0..., every even frame.
+    assert [window.first_frame for window in windows] == [0, 6, 10, 12, 14, 16]
+    assert [window.start for window in windows] == pytest.approx([0, 0.6, 2, 3, 4, 5])
+    assert windows[1].end == pytest.approx(0.9)
+    assert windows[2].end == pytest.approx(3.5)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 500), min_size=20, max_size=60), st.integers(1, 300))
+def test_hops_in_seconds_begin_once_in_each(lengths, hundredths):
+    times, seconds = np.cumsum([0, *lengths]) / 100, hundredths / 100
+    spec = ClipSpec(num_frames=1, frame_stride=1, resize=4, crop=4)
+    hop = SecondsHop(seconds, spec)
+    begun = [time for index, time in enumerate(times) if hop.begins(index, time)]
+    slots = [int((time + 1e-4) // seconds) for time in begun]
+    assert len(slots) == len(set(slots))  # at most one window a slot
+    assert set(slots) == {int((time + 1e-4) // seconds) for time in times}  # and one in each
+
+
+def test_the_opening_is_the_video_so_far():
+    spec = ClipSpec(num_frames=4, frame_stride=2, resize=4, crop=4)
+    sliding = SlidingWindow(spec, FrameHop(4, spec))
+    openings = []
+    for frame in numbered(12, []):
+        window = sliding.push(frame)
+        opening = sliding.opening()
+        openings.append(opening and numbers(opening.clips[0]))
+        assert not (window and opening)
+    # At the frames where windows begin, until the first is full.
+    assert openings == [[0, 0, 0, 0], None, None, None, [0, 2, 4, 1], *[None] * 7]
+
+
+def test_nothing_gives_no_window():
+    spec = ClipSpec(num_frames=4, frame_stride=2, resize=4, crop=4)
+    assert SlidingWindow(spec, FrameHop(4, spec)).rest() is None
+
+
+@pytest.mark.parametrize(
+    ("hop", "seconds", "said"),
+    [
+        (3, 0.5, "not both"),
+        (0, None, "at least 1"),
+        (1.5, None, "whole number"),
+        (None, 0.0, "above 0"),
+        (None, float("nan"), "above 0"),
+    ],
+)
+def test_hops_out_of_range_are_refused(hop, seconds, said):
+    with pytest.raises(ValueError, match=said):
+        new_hop(ClipSpec(), hop, seconds)
+
+
+def test_the_usual_hop_is_half_a_window():
+    assert new_hop(ClipSpec(num_frames=16, frame_stride=2), None, None).frames == 16
+    assert new_hop(ClipSpec(num_frames=1, frame_stride=3), None, None).frames == 3
