@@ -100,4 +100,4 @@ def _distances(predicted: Any, frames: Any) -> Any:
     mean = ops.mean(frames, axis=0)
     frames, predicted = frames - mean, predicted - mean
     products = ops.matmul(predicted, ops.transpose(frames))
-    return (ops.sum(ops.square(frames), -1)[None] - 2.0 * products) / frames.shape[-1]
+    return (ops.sum(ops.square(frames), -1)[None] - 2.0 * products) / predicted.shape[-1]
