@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import io
 import json
 import os
@@ -36,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if argv[:1] == ["train"]:  # its options are the fields of the configuration
             _train(argv[1:])
+        elif argv[:1] == ["pretrain"]:
+            _pretrain(argv[1:])
         elif argv[:1] == ["convert"] and "--" in argv:  # what follows is for Beam
             words, options = argv[: argv.index("--")], argv[argv.index("--") + 1 :]
             _convert(_parser().parse_args(words), options)
@@ -96,7 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--sheet", metavar="PNG", help="write a picture of some videos of a class")
     inspect.add_argument("--seed", type=int, default=0, help="seed of the videos on the sheet")
 
-    # Stands here for the list of commands only: `main` hands its words to `_train`.
+    # Stand here for the list of commands only: `main` hands their words on.
+    commands.add_parser("pretrain", help="learn from clips without labels, taught by a 2D network")
     commands.add_parser("train", help="train on shards; the same command again goes on")
 
     _add_import_weights(commands)
@@ -160,7 +164,8 @@ def _add_convert(commands: Any) -> None:
         default="folder",
         choices=LAYOUTS,
         help="folder: <split>/<class>/<video> or <class>/<video>; csv: columns path,label,split "
-        "and maybe start,end in seconds; the others as the datasets are published",
+        "and maybe start,end in seconds; unlabelled: videos anywhere below a folder; the others as "
+        "the datasets are published",
     )
     convert.add_argument(
         "--annotations", metavar="PATH", help="folder or file of the dataset's official lists"
@@ -381,6 +386,36 @@ def _train(argv: Sequence[str]) -> None:
     from keras_t3d.training.train import main as train_and_report
 
     train_and_report(config, others["run_dir"], others["init"], others["profile"])
+
+
+def _pretrain(argv: Sequence[str]) -> None:
+    from keras_t3d.training.command_line import config_parser, parse_config
+    from keras_t3d.training.pretrain_config import PretrainConfig
+
+    parser = config_parser(
+        prog="keras-t3d pretrain",
+        description="Learn from shards without their labels, taught by a frozen 2D network; the "
+        "same command again goes on where the run was. Then: keras-t3d train --init "
+        "RUN/student.keras.",
+        config_class=PretrainConfig,
+    )
+    parser.add_argument("--run-dir", metavar="DIR", help="folder of the run (required)")
+    parser.add_argument(
+        "--cache-features",
+        dest="caches",
+        action="store_true",
+        help="as --cache_features true: compute the teacher's features once, of the centre view",
+    )
+    config, others = parse_config(parser, argv, PretrainConfig)
+    if others["run_dir"] is None:
+        raise ValueError("pretrain needs a folder for the run, for example --run-dir runs/pre")
+    if others["caches"]:
+        config = dataclasses.replace(config, cache_features=True)
+    if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+        _import_tensorflow()
+    from keras_t3d.training.pretrain import main as pretrain_and_report
+
+    pretrain_and_report(config, others["run_dir"], _progress)
 
 
 def _import_weights(arguments: argparse.Namespace) -> None:

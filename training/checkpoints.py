@@ -31,9 +31,10 @@ class Place:
         step: int. Steps done, from the first epoch on.
         steps_per_epoch: int.
         clip_spec: ClipSpec.
-        class_names: str, one a class.
+        class_names: str, one a class; none for a network without a classifying layer.
         validates: bool. Whether its epochs are measured on a validation split.
         history: the finished epochs, first to last.
+        teacher: str. Fingerprint of a pretraining's teacher; None for other runs.
     """
 
     step: int
@@ -42,6 +43,7 @@ class Place:
     class_names: tuple[str, ...]
     validates: bool
     history: tuple[dict[str, float], ...] = ()
+    teacher: str | None = None
 
     @property
     def epoch(self) -> int:
@@ -157,7 +159,7 @@ def _read(path: pathlib.Path) -> Checkpoint:
 
 def _groups(learner: keras.Model) -> dict[str, list[Any]]:
     return {
-        "network": learner.network.variables,
+        "network": learner.checkpointed_variables,
         "optimizer": learner.optimizer.variables,
         "metrics": learner.metrics_variables,
     }
@@ -225,7 +227,7 @@ class Checkpoints(keras.callbacks.Callback):
         self._before()
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
-        check_finite(self.model.network, self._place.epoch)
+        check_finite(self.model.checkpointed_variables, self._place.epoch)
         values = read_state(self.model)
         if self._writes:
             place = dataclasses.replace(self._place, history=tuple(self._history))

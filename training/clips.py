@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from keras_t3d.data import steps
 from keras_t3d.data.shards.shard_set import ShardSet
-from keras_t3d.training.config import TrainConfig
+from keras_t3d.training.config import RunConfig, TrainConfig
 from keras_t3d.training.devices import Devices
 
 
-def steps_per_epoch(config: TrainConfig, shards: ShardSet) -> int:
+def steps_per_epoch(config: RunConfig, shards: ShardSet) -> int:
     """Returns the full training batches of an epoch; ValueError if the split is too small."""
     data = config.data
     return steps.steps_per_epoch(
@@ -41,8 +41,24 @@ def training_clips(
     Raises:
         ValueError: if the shards do not fit the configuration.
     """
+    data, options = config.data, training_options(config, first_step)
+    if not has_tensorflow():
+        from keras_t3d.data.clip_dataset import ClipDataset
+
+        clips = ClipDataset(shards, data.train_split, config.clip, data.batch_size, **options)
+        return clips.read_ahead()
+    from keras_t3d.data.pipeline import load_clips
+
+    clips = load_clips(
+        shards, data.train_split, config.clip, data.batch_size, worker=devices.worker, **options
+    )
+    return over_machines(clips, devices)
+
+
+def training_options(config: RunConfig, first_step: int) -> dict[str, Any]:
+    """Returns what the readers of training clips are told, with labels and without."""
     data = config.data
-    options: dict[str, Any] = {
+    return {
         "training": True,
         "seed": config.seed,
         "augmentation": data.augmentation,
@@ -54,17 +70,6 @@ def training_clips(
         "repeat": True,
         "first_step": first_step,
     }
-    if not _has_tensorflow():
-        from keras_t3d.data.clip_dataset import ClipDataset
-
-        clips = ClipDataset(shards, data.train_split, config.clip, data.batch_size, **options)
-        return clips.read_ahead()
-    from keras_t3d.data.pipeline import load_clips
-
-    clips = load_clips(
-        shards, data.train_split, config.clip, data.batch_size, worker=devices.worker, **options
-    )
-    return _over_machines(clips, devices)
 
 
 def validation_clips(config: TrainConfig, shards: ShardSet, devices: Devices) -> Any | None:
@@ -79,7 +84,7 @@ def validation_clips(config: TrainConfig, shards: ShardSet, devices: Devices) ->
     if split not in shards.splits:
         print(f"No videos of the split {split!r}: best.keras will be the last epoch's model.")
         return None
-    if not _has_tensorflow():
+    if not has_tensorflow():
         return _validation_without_tensorflow(config, shards, split)
     import tensorflow as tf
 
@@ -97,46 +102,50 @@ def validation_clips(config: TrainConfig, shards: ShardSet, devices: Devices) ->
     if config.data.augmentation.mixes:
         classes = len(shards.class_names)
         clips = clips.map(lambda clip, label, weight: (clip, tf.one_hot(label, classes), weight))
-    return _over_machines(clips, devices)
+    return over_machines(clips, devices)
 
 
 def statistics_batches(
-    config: TrainConfig, shards: ShardSet, devices: Devices, count: int
+    batches: Any, devices: Devices, count: int, clips_of: Callable[[Any], Any]
 ) -> Iterator[Any]:
     """Gives the clips of the first training batches, spread over the devices, one by one."""
-    clips = training_clips(config, shards, devices)
     if devices.strategy is None:  # JAX
-        return (np.asarray(batch[0]) for batch in itertools.islice(iter(clips), count))
+        return (np.asarray(clips_of(batch)) for batch in itertools.islice(iter(batches), count))
     if devices.worker[1] == 1:
-        clips = devices.strategy.experimental_distribute_dataset(clips)
-    return (batch[0] for batch in itertools.islice(iter(clips), count))
+        batches = devices.strategy.experimental_distribute_dataset(batches)
+    return (clips_of(batch) for batch in itertools.islice(iter(batches), count))
 
 
 def sample_clips(config: TrainConfig, shards: ShardSet, count: int) -> tuple[np.ndarray, list[str]]:
     """Returns the first training clips, at most `count`, and the names of their classes."""
-    first = next(iter(training_clips(config, shards, Devices((), None, (0, 1), 1))))
+    first = next(iter(training_clips(config, shards, THIS_PROCESS)))
     clips, labels = (np.asarray(value)[:count] for value in first[:2])
     ids = labels.argmax(-1) if labels.ndim > 1 else labels
     return clips, [shards.class_names[index] for index in ids]
 
 
-_READERS = 4  # threads of a ClipDataset; Pillow decodes outside Python's lock
+READERS = 4  # threads of a ClipDataset; Pillow decodes outside Python's lock
+THIS_PROCESS = Devices((), None, (0, 1), 1)  # by itself, to look at some clips
 
 
-def _has_tensorflow() -> bool:
+def has_tensorflow() -> bool:
+    """Whether TensorFlow is installed, whatever the backend: it reads fastest."""
     return importlib.util.find_spec("tensorflow") is not None
 
 
-def _over_machines(clips: Any, devices: Devices) -> Any:
-    """A machine's clips as its part of a distributed dataset; one machine's as they are."""
+def over_machines(clips: Any, devices: Devices) -> Any:
+    """Returns a machine's clips as its part of a distributed dataset; one machine's as they are."""
     machines = devices.worker[1]
     if machines == 1:
         return clips
+    import tensorflow as tf
+
     each = devices.count // machines
+    own_clips = tf.nest.flatten(clips.element_spec)[0].shape[0]
 
     def own(context: Any) -> Any:
         # One element a device of this machine.
-        return clips.rebatch(clips.element_spec[0].shape[0] // each) if each > 1 else clips
+        return clips.rebatch(own_clips // each) if each > 1 else clips
 
     return devices.strategy.distribute_datasets_from_function(own)
 
@@ -150,6 +159,6 @@ def _validation_without_tensorflow(config: TrainConfig, shards: ShardSet, split:
         config.clip,
         config.data.batch_size,
         on_damage=config.data.on_damage,
-        workers=_READERS,
+        workers=READERS,
         pad_last_batch=True,
     )

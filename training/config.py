@@ -1,10 +1,10 @@
-"""The typed configuration of a training run: what a recipe may say."""
+"""The typed configuration of a training run: what a recipe for `keras-t3d train` may say."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import yaml
 
@@ -65,8 +65,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         size, buffer = self.batch_size, self.shuffle_buffer
-        _require("data.batch_size", size, size >= 1, "at least 1, for example 32")
-        _require("data.shuffle_buffer", buffer, buffer >= 1, "at least 1, for example 256")
+        require("data.batch_size", size, size >= 1, "at least 1, for example 32")
+        require("data.shuffle_buffer", buffer, buffer >= 1, "at least 1, for example 256")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,54 +130,54 @@ class OptimizerConfig:
         ):
             value = getattr(self, name)
             rule = f"at least {lowest}, for example {example}"
-            _require(f"optimizer.{name}", value, value >= lowest, rule)
+            require(f"optimizer.{name}", value, value >= lowest, rule)
         rate, base, ema, epochs = (
             self.learning_rate,
             self.base_batch_size,
             self.ema,
             self.step_epochs,
         )
-        _require("optimizer.learning_rate", rate, rate > 0, "above 0, for example 0.1")
-        _require(
+        require("optimizer.learning_rate", rate, rate > 0, "above 0, for example 0.1")
+        require(
             "optimizer.base_batch_size",
             base,
             base is None or base >= 1,
             "at least 1, for example 64, or null",
         )
-        _require(
+        require(
             "optimizer.ema",
             ema,
             ema is None or 0 < ema < 1,
             "between 0 and 1, for example 0.999, or null",
         )
-        _require(
+        require(
             "optimizer.factor", self.factor, 0 < self.factor < 1, "between 0 and 1, for example 0.1"
         )
-        _require(
+        require(
             "optimizer.step_epochs",
             epochs,
             all(a < b for a, b in itertools.pairwise((0, *epochs))),
             "rising numbers from 1, for example [30, 60]",
         )
-        _require(
+        require(
             "optimizer.step_epochs",
             epochs,
             self.schedule != "step" or len(epochs) > 0,
             "given for the step schedule, for example [30, 60]",
         )
-        _require(
+        require(
             "optimizer.step_epochs",
             epochs,
             self.schedule != "step" or epochs[0] > self.warmup_epochs,
             f"after the {self.warmup_epochs:g} epochs of warm-up",
         )
-        _require(
+        require(
             "optimizer.warmup_epochs",
             self.warmup_epochs,
             self.schedule != "plateau" or self.warmup_epochs == 0,
             "0 for the plateau schedule, which follows the validation loss alone",
         )
-        _require(
+        require(
             "optimizer.stage_rates",
             self.stage_rates,
             all(factor > 0 for factor in self.stage_rates.values()),
@@ -187,7 +187,7 @@ class OptimizerConfig:
         given = {name: value for name, value in clips.items() if value is not None}
         for name, value in given.items():
             rule = "above 0, for example 1.0, and the only one of " + ", ".join(clips)
-            _require(f"optimizer.{name}", value, value > 0 and len(given) == 1, rule)
+            require(f"optimizer.{name}", value, value > 0 and len(given) == 1, rule)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,7 +205,7 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         smoothing, weights = self.label_smoothing, self.class_weights
-        _require(
+        require(
             "loss.label_smoothing",
             smoothing,
             0 <= smoothing < 1,
@@ -213,7 +213,7 @@ class LossConfig:
         )
         if not isinstance(weights, str):
             rule = "at least 0 for each class"
-            _require(
+            require(
                 "loss.class_weights", weights, all(weight >= 0 for weight in weights.values()), rule
             )
 
@@ -232,8 +232,32 @@ class CheckpointConfig:
 
     def __post_init__(self) -> None:
         steps, keep = self.every_steps, self.keep
-        _require("checkpoints.every_steps", steps, steps >= 1, "at least 1, for example 1000")
-        _require("checkpoints.keep", keep, keep >= 1, "at least 1, for example 3")
+        require("checkpoints.every_steps", steps, steps >= 1, "at least 1, for example 1000")
+        require("checkpoints.keep", keep, keep >= 1, "at least 1, for example 3")
+
+
+class RunConfig(Protocol):
+    """What the configuration of every run says, whatever is learned: see TrainConfig."""
+
+    @property
+    def model(self) -> ModelConfig: ...
+    @property
+    def clip(self) -> ClipSpec: ...
+    @property
+    def data(self) -> DataConfig: ...
+    @property
+    def optimizer(self) -> OptimizerConfig: ...
+    @property
+    def checkpoints(self) -> CheckpointConfig: ...
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def precise_bn_batches(self) -> int: ...
+    @property
+    def deterministic(self) -> bool: ...
+    @property
+    def seed(self) -> int: ...
+    def to_yaml(self) -> str: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -265,32 +289,44 @@ class TrainConfig:
     deterministic: bool = False
     seed: int = 0
 
+    command: ClassVar[str] = "train"
+
     def __post_init__(self) -> None:
-        schedule, warmup = self.optimizer.schedule, self.optimizer.warmup_epochs
-        _require("epochs", self.epochs, self.epochs >= 1, "at least 1, for example 100")
-        _require("seed", self.seed, 0 <= self.seed < 2**32, "from 0 to 4294967295, for example 0")
-        _require(
-            "precise_bn_batches",
-            self.precise_bn_batches,
-            self.precise_bn_batches >= 0,
-            "at least 0, for example 200",
-        )
-        _require(
-            "optimizer.warmup_epochs",
-            warmup,
-            0 <= warmup < self.epochs,
-            f"from 0 and below the {self.epochs} epochs, as in --optimizer.warmup_epochs 0",
-        )
-        _require(
-            "data.validation_split",
-            self.data.validation_split,
-            schedule != "plateau" or self.data.validation_split is not None,
-            "given for the plateau schedule, for example val",
-        )
+        check_run(self)
 
     def to_yaml(self) -> str:
         """Returns the config as YAML that `--config` reads again."""
-        return yaml.safe_dump(_plain(dataclasses.asdict(self)), sort_keys=False)
+        return to_yaml(self)
+
+
+def check_run(config: RunConfig) -> None:
+    """Refuses values that do not fit each other, in any run."""
+    schedule, warmup = config.optimizer.schedule, config.optimizer.warmup_epochs
+    require("epochs", config.epochs, config.epochs >= 1, "at least 1, for example 100")
+    require("seed", config.seed, 0 <= config.seed < 2**32, "from 0 to 4294967295, for example 0")
+    require(
+        "precise_bn_batches",
+        config.precise_bn_batches,
+        config.precise_bn_batches >= 0,
+        "at least 0, for example 200",
+    )
+    require(
+        "optimizer.warmup_epochs",
+        warmup,
+        0 <= warmup < config.epochs,
+        f"from 0 and below the {config.epochs} epochs, as in --optimizer.warmup_epochs 0",
+    )
+    require(
+        "data.validation_split",
+        config.data.validation_split,
+        schedule != "plateau" or config.data.validation_split is not None,
+        "given for the plateau schedule, for example val",
+    )
+
+
+def to_yaml(config: Any) -> str:
+    """Returns a configuration, a dataclass, as YAML that `--config` reads again."""
+    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)
 
 
 def _plain(value: Any) -> Any:
@@ -299,6 +335,7 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _require(key: str, value: Any, valid: bool, rule: str) -> None:
+def require(key: str, value: Any, valid: bool, rule: str) -> None:
+    """Refuses the value of a key that is not valid, with the rule."""
     if not valid:
         raise ValueError(f"Config: `{key}` must be {rule}. Received: {value!r}")

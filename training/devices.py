@@ -120,16 +120,31 @@ def check_same_step(step: int, devices: Devices) -> None:
     """
     if devices.worker[1] == 1:
         return
-    import tensorflow as tf
-
-    mine = devices.strategy.run(lambda: tf.constant([step], tf.int64))
-    steps = devices.strategy.gather(mine, axis=0).numpy().tolist()
+    steps = _of_all(step, devices)
     if len(set(steps)) > 1:
         raise ValueError(
             "--run-dir must be one folder that all machines see, for example on a network disk: "
             "they found different checkpoints, or an old copy of the folder. "
             f"Received: steps {steps} on the devices of {devices.worker[1]} machines"
         )
+
+
+@contextlib.contextmanager
+def chief_first(devices: Devices) -> Iterator[None]:
+    """Lets other machines in when the first one is out: they find the files that it wrote."""
+    if not devices.is_chief:
+        _of_all(0, devices)
+    yield
+    if devices.is_chief and devices.worker[1] > 1:
+        _of_all(0, devices)
+
+
+def _of_all(number: int, devices: Devices) -> list[int]:
+    """The number that each device has; waits until all machines have called it."""
+    import tensorflow as tf
+
+    mine = devices.strategy.run(lambda: tf.constant([number], tf.int64))
+    return devices.strategy.gather(mine, axis=0).numpy().tolist()
 
 
 @contextlib.contextmanager

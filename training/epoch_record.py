@@ -1,10 +1,12 @@
-"""What a run writes after each epoch: history, curves, the best and the last network."""
+"""What a run writes after each epoch: history, curves and networks."""
 
 from __future__ import annotations
 
 import csv
+import math
 import pathlib
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -12,18 +14,20 @@ import keras
 from keras_t3d.atomic import written_durably
 from keras_t3d.training.evaluation_weights import EvaluationWeights
 from keras_t3d.training.loss_watch import check_finite
-from keras_t3d.training.run_directory import BEST, HISTORY, LAST
-
-MONITOR = "val_top1"
+from keras_t3d.training.run_directory import HISTORY
 
 
 class EpochRecord(keras.callbacks.Callback):
-    """Writes history.csv, curves.png, best.keras and last.keras.
+    """Writes history.csv, curves.png and the network.
 
     Args:
         folder: pathlib.Path. The run directory.
         history: the finished epochs; each new one is added to it.
         weights: EvaluationWeights. Those to be saved.
+        networks: by the names of the files that the network is written to: the figure that
+            must be higher than in all epochs before; None, or a figure that the run has not,
+            writes it after each epoch.
+        panels: figures of each of the curves, by the panel's title.
         writes: bool. Whether this machine writes.
     """
 
@@ -32,12 +36,16 @@ class EpochRecord(keras.callbacks.Callback):
         folder: pathlib.Path,
         history: list[dict[str, float]],
         weights: EvaluationWeights,
+        networks: Mapping[str, str | None],
+        panels: Mapping[str, tuple[str, ...]],
         writes: bool,
     ) -> None:
         super().__init__()
         self.folder = folder
         self.history = history
         self.weights = weights
+        self.networks = networks
+        self.panels = panels
         self.writes = writes
         self._started = 0.0
 
@@ -45,22 +53,25 @@ class EpochRecord(keras.callbacks.Callback):
         self._started = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        check_finite(self.model.network, epoch)
+        check_finite(self.model.checkpointed_variables, epoch)
         logs = {} if logs is None else logs
-        # Its mean counts padded clips, val_cross_entropy does not; gone for those behind, too.
+        # Its mean counts padded clips, the loss by its own name does not; gone for those behind.
         logs.pop("val_loss", None)
         values = {key: float(value) for key, value in logs.items()}
         seconds = round(time.perf_counter() - self._started, 3)
         row = {"epoch": epoch + 1, **values, "seconds": seconds}
-        is_best = MONITOR not in row or row[MONITOR] > max(
-            (before[MONITOR] for before in self.history), default=-1.0
-        )
+        names = [name for name, figure in self.networks.items() if self._is_best(row, figure)]
         self.history.append(row)
         with self.weights.in_place():  # on every machine: their weights lie on all together
             if self.writes:
-                self._write(is_best)
+                self._write(names)
 
-    def _write(self, is_best: bool) -> None:
+    def _is_best(self, row: dict[str, float], figure: str | None) -> bool:
+        if figure is None or figure not in row:
+            return True
+        return row[figure] > max((before[figure] for before in self.history), default=-math.inf)
+
+    def _write(self, names: list[str]) -> None:
         with (
             written_durably(self.folder / HISTORY) as part,
             part.open("w", newline="", encoding="utf-8") as file,
@@ -69,23 +80,20 @@ class EpochRecord(keras.callbacks.Callback):
             writer.writeheader()
             writer.writerows(self.history)
         with written_durably(self.folder / "curves.png") as part:
-            _draw_curves(self.history, part)
-        for name in (BEST, LAST) if is_best else (LAST,):
+            _draw_curves(self.history, self.panels, part)
+        for name in names:
             with written_durably(self.folder / name) as part:
                 self.model.network.save(part)
 
 
-def _draw_curves(history: list[dict[str, float]], path: pathlib.Path) -> None:
+def _draw_curves(
+    history: list[dict[str, float]], panels: Mapping[str, tuple[str, ...]], path: pathlib.Path
+) -> None:
     from matplotlib.figure import Figure  # no pyplot: nothing global, no display
 
     figure = Figure(figsize=(12, 3.6), layout="constrained")
-    panels = {
-        "cross-entropy": ("cross_entropy", "val_cross_entropy"),
-        "top-1": ("top1", "val_top1"),
-        "learning rate": ("learning_rate",),
-    }
     epochs = [row["epoch"] for row in history]
-    for axes, (title, keys) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+    for axes, (title, keys) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         for key in keys:
             if key in history[-1]:
                 label = "validation" if key.startswith("val_") else "training"

@@ -49,7 +49,7 @@ class EvaluationWeights(keras.callbacks.Callback):
         averages = average_of_weights(self.model.optimizer)
         if not averages and self._batches is None:
             return
-        variables = self.model.network.variables
+        variables = self.model.checkpointed_variables
         self._trained = [keras.ops.convert_to_numpy(variable) for variable in variables]
         step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         if self._evaluated is None or self._evaluated[0] != step:
@@ -67,6 +67,6 @@ class EvaluationWeights(keras.callbacks.Callback):
     def _leave(self) -> None:
         if self._trained is None:
             return
-        for variable, value in zip(self.model.network.variables, self._trained, strict=True):
+        for variable, value in zip(self.model.checkpointed_variables, self._trained, strict=True):
             variable.assign(value)
         self._trained = None

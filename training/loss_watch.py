@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -128,13 +128,13 @@ def _value(loss: Any) -> float:
     return float(keras.ops.convert_to_numpy(loss))
 
 
-def check_finite(network: keras.Model, epoch: int) -> None:
+def check_finite(variables: Iterable[Any], epoch: int) -> None:
     """Refuses weights that are no numbers, which a loss that still was one may hide.
 
     Raises:
         ValueError: if there are any.
     """
-    for variable in network.weights:
+    for variable in variables:
         if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
             raise ValueError(
                 f"Weights became NaN or infinite in epoch {epoch + 1}, first seen in "

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from typing import Any
+
+import keras
 
 from keras_t3d.clips import ClipSpec
 from keras_t3d.inference.load import load_keras_model
@@ -11,6 +15,9 @@ from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.optimization.batch_statistics import synchronize_batch_norms
 from keras_t3d.optimization.stages import checked_stages, layers_by_stage
 from keras_t3d.training.config import ModelConfig, TrainConfig
+from keras_t3d.training.pretrain_config import PretrainConfig
+from keras_t3d.transfer.frame_teacher import FrameTeacher
+from keras_t3d.transfer.inflation import inflate, source_normalization
 
 
 def new_network(
@@ -33,7 +40,9 @@ def new_network(
     if init is None:
         return network_for(config.model, config.clip, class_names)
     source = load_keras_model(init)
-    network = network_for(config.model, _normalized_as(source, config.clip), class_names)
+    theirs = source.clip_spec
+    spec = normalized_as(config.clip, theirs.mean, theirs.std)
+    network = network_for(config.model, spec, class_names)
     fresh = network.copy_weights_from(source)
     print(f"Started from {init}; new weights: {', '.join(fresh) or 'none'}.")
     return network
@@ -43,18 +52,12 @@ def network_for(
     config: ModelConfig, spec: ClipSpec, class_names: tuple[str, ...]
 ) -> VideoClassifier:
     """Makes the configured network for clips of a spec; frozen stages are frozen."""
-    options = dict(config.options)
-    if config.rematerialize:
-        options["rematerialize"] = True
-    network = create(
-        config.name,
-        input_shape=spec.input_shape,
+    network = _created(
+        config,
+        spec,
         num_classes=len(class_names),
         class_names=class_names,
-        clip_spec=spec,
         dropout=config.dropout,
-        dtype=config.dtype,
-        **options,
     )
     for stage in checked_stages(network, config.freeze, "model.freeze"):
         for layer in layers_by_stage(network)[stage]:
@@ -68,12 +71,69 @@ def network_for(
     return network
 
 
-def _normalized_as(source: VideoClassifier, spec: ClipSpec) -> ClipSpec:
-    """The configured clip with the mean and std that the weights were trained with.
+def new_student(config: PretrainConfig, teacher: FrameTeacher) -> VideoClassifier:
+    """Makes the configured network without a classifying layer, random or inflated.
 
-    A mean or std that the configuration names itself stays, for `copy_weights_from` to refuse.
+    Args:
+        config: PretrainConfig.
+        teacher: FrameTeacher, from which to inflate where the configuration says so.
+
+    Returns:
+        A VideoClassifier without classes.
+
+    Raises:
+        ValueError: if network and options, or the 2D network and this one, do not fit.
     """
-    theirs, default = source.clip_spec, ClipSpec()
+    if config.inflate is None:
+        return student_for(config.model, config.clip)
+    source = teacher.network if config.inflate == "teacher" else _images_network(config.inflate)
+    student = student_for(config.model, normalized_as(config.clip, **source_normalization(source)))
+    print(inflate(student, source, config.inflate_mode))
+    return student
+
+
+def student_for(config: ModelConfig, spec: ClipSpec) -> VideoClassifier:
+    """Makes the configured network for clips of a spec, without a classifying layer."""
+    student = _created(config, spec, include_top=False)
+    if config.synchronized_bn:
+        synchronize_batch_norms(student)
+    return student
+
+
+def _created(config: ModelConfig, spec: ClipSpec, **top: Any) -> VideoClassifier:
+    options = dict(config.options)
+    if config.rematerialize:
+        options["rematerialize"] = True
+    return create(
+        config.name,
+        input_shape=spec.input_shape,
+        clip_spec=spec,
+        dtype=config.dtype,
+        **top,
+        **options,
+    )
+
+
+def _images_network(path: str) -> Any:
+    """What `inflate` takes: a `.keras` file's network, or the path of another checkpoint."""
+    if not os.path.isfile(path):
+        raise ValueError(
+            "`inflate` must be teacher, null, or a file with a 2D network: a .keras file, or a "
+            f"checkpoint of torchvision. Received: {path!r}, no file"
+        )
+    if path.endswith((".keras", ".h5")):
+        return keras.saving.load_model(path, compile=False)
+    return path
+
+
+def normalized_as(
+    spec: ClipSpec, mean: tuple[float, float, float], std: tuple[float, float, float]
+) -> ClipSpec:
+    """Returns the configured clip with the mean and std that weights were trained with.
+
+    A mean or std that the configuration names itself stays, to be refused with the weights.
+    """
+    default = ClipSpec()
     if (spec.mean, spec.std) != (default.mean, default.std):
         return spec
-    return dataclasses.replace(spec, mean=theirs.mean, std=theirs.std)
+    return dataclasses.replace(spec, mean=mean, std=std)

@@ -14,16 +14,16 @@ from keras_t3d.optimization.mean_class_accuracy import MeanClassAccuracy
 from keras_t3d.optimization.optimizers import Rate, has_own_decay, make_optimizer
 from keras_t3d.optimization.schedules import WarmUp
 from keras_t3d.optimization.stages import checked_stages, layers_by_stage
-from keras_t3d.training.config import OptimizerConfig, TrainConfig
+from keras_t3d.training.config import OptimizerConfig, RunConfig, TrainConfig
 
 
 def new_optimizer(
-    config: TrainConfig, network: VideoClassifier, steps: int
+    config: RunConfig, network: VideoClassifier, steps: int
 ) -> keras.optimizers.Optimizer:
     """Makes the configured optimizer for a network.
 
     Args:
-        config: TrainConfig.
+        config: TrainConfig or PretrainConfig.
         network: VideoClassifier.
         steps: int. Steps an epoch.
 
@@ -54,13 +54,13 @@ def new_optimizer(
     return optimizer
 
 
-def highest_rate(config: TrainConfig) -> float:
+def highest_rate(config: RunConfig) -> float:
     """The highest learning rate, scaled to the batch where the configuration says so."""
     base = config.optimizer.base_batch_size or config.data.batch_size
     return config.optimizer.learning_rate * config.data.batch_size / base
 
 
-def _learning_rate(config: TrainConfig, steps: int) -> Rate:
+def _learning_rate(config: RunConfig, steps: int) -> Rate:
     ours, highest = config.optimizer, highest_rate(config)
     warmup = min(round(ours.warmup_epochs * steps), config.epochs * steps - 1)
     rate: Rate = highest  # constant, or set epoch by epoch
@@ -91,7 +91,8 @@ def _rate_by_stage(
         for layer in layers
         for variable in layer.trainable_variables
     }
-    return lambda variable: factors[id(variable)]
+    # What a learner has beside the network, such as a matching head, keeps the rate.
+    return lambda variable: factors.get(id(variable), 1.0)
 
 
 def new_loss(config: TrainConfig, shards: ShardSet) -> CrossEntropy:

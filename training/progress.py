@@ -20,7 +20,6 @@ from rich.text import Text
 _REDRAW = 0.5  # seconds; reading a loss may wait for the device
 _BETWEEN_LINES = 30.0  # seconds
 _MUCH_WAITING = 0.25
-_KEPT = ("loss", "top1", "val_top1")  # figures of the line after an epoch
 
 
 class TrainingProgress(keras.callbacks.Callback):
@@ -40,6 +39,8 @@ class TrainingProgress(keras.callbacks.Callback):
         steps_per_epoch: int. Of whole epochs.
         batch_size: int. Clips in a batch, over all devices.
         first_step: int. Steps of the first epoch that are done already. Defaults to `0`.
+        accuracy: str. The figure to show beside the loss, after an epoch that of the
+            validation, too. Defaults to `"top1"`.
         clock: gives seconds. Defaults to `time.perf_counter`.
         console: `rich.console.Console`. Defaults to `None`, standard error.
 
@@ -57,6 +58,7 @@ class TrainingProgress(keras.callbacks.Callback):
         steps_per_epoch: int,
         batch_size: int,
         first_step: int = 0,
+        accuracy: str = "top1",
         clock: Callable[[], float] = time.perf_counter,
         console: Console | None = None,
     ) -> None:
@@ -65,6 +67,7 @@ class TrainingProgress(keras.callbacks.Callback):
         self._steps_per_epoch = steps_per_epoch
         self._batch_size = batch_size
         self._done_before = first_step
+        self._accuracy = accuracy
         self._clock = clock
         self._console = console or Console(stderr=True)
         self._live: Live | None = None
@@ -138,7 +141,8 @@ class TrainingProgress(keras.callbacks.Callback):
         logs["learning_rate"] = float(rate)
         logs["clips_per_second"] = speed.clips_per_second
         logs["data_wait"] = speed.data_wait
-        figures = [f"{name} {_value(logs[name]):.4f}" for name in _KEPT if name in logs]
+        shown = ("loss", self._accuracy, f"val_{self._accuracy}")
+        figures = [f"{name} {_value(logs[name]):.4f}" for name in shown if name in logs]
         figures += [f"learning rate {logs['learning_rate']:.3g}", *speed.figures()]
         if speed.data_wait > _MUCH_WAITING:
             figures[-1] += ": reading clips, not the network, is the bottleneck"
@@ -155,7 +159,8 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def _figures(self, logs: dict[str, Any]) -> list[str]:
         """Of the epoch so far."""
-        figures = [f"{name} {_value(logs[name]):.4f}" for name in ("loss", "top1") if name in logs]
+        shown = ("loss", self._accuracy)
+        figures = [f"{name} {_value(logs[name]):.4f}" for name in shown if name in logs]
         return figures + (self._speed().figures() if self._now.done > self._begun.done else [])
 
     def _left(self) -> str:

@@ -6,6 +6,7 @@ environment.json  versions, devices, seed and command, one entry for each start
 checkpoints/      from where the run goes on
 last.keras        the network after the last finished epoch
 best.keras        the network to use
+student.keras     of a pretraining, in place of both: after the last finished epoch
 history.csv       one line for each epoch
 curves.png        the same, drawn
 tensorboard/      for `tensorboard --logdir`
@@ -30,16 +31,17 @@ import keras
 from keras_t3d.atomic import written_durably
 from keras_t3d.folder_lock import lock
 from keras_t3d.training.checkpoints import checkpoint_paths
-from keras_t3d.training.config import TrainConfig
+from keras_t3d.training.config import RunConfig
 
 CONFIG = "config.yaml"
 HISTORY = "history.csv"
 LAST = "last.keras"
 BEST = "best.keras"
+STUDENT = "student.keras"
 LOCK = ".lock"
 
 
-def check(folder: str | os.PathLike[str], config: TrainConfig) -> pathlib.Path:
+def check(folder: str | os.PathLike[str], config: RunConfig) -> pathlib.Path:
     """Checks that a run of this configuration may use the folder; writes nothing.
 
     A run that never got to its first checkpoint may be started again in another way.
@@ -73,7 +75,7 @@ def _holds_something(folder: pathlib.Path) -> bool:
 
 
 @contextlib.contextmanager
-def started(folder: pathlib.Path, config: TrainConfig, devices: list[str]) -> Iterator[None]:
+def started(folder: pathlib.Path, config: RunConfig, devices: list[str]) -> Iterator[None]:
     """Keeps the folder for this process, and writes down what a result comes from.
 
     Writes config.yaml, and adds this start to environment.json.
@@ -94,7 +96,7 @@ def started(folder: pathlib.Path, config: TrainConfig, devices: list[str]) -> It
         yield
 
 
-def _record_start(folder: pathlib.Path, config: TrainConfig, devices: list[str]) -> None:
+def _record_start(folder: pathlib.Path, config: RunConfig, devices: list[str]) -> None:
     with written_durably(folder / CONFIG) as part:
         part.write_text(config.to_yaml(), encoding="utf-8")
     path = folder / "environment.json"

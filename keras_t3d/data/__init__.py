@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from keras_t3d.data.clip_dataset import ClipDataset
     from keras_t3d.data.conversion import convert
     from keras_t3d.data.conversion_report import ConversionReport
+    from keras_t3d.data.frame_features import FrameFeatures
     from keras_t3d.data.inspection import contact_sheet, summarize
     from keras_t3d.data.motion import (
         MOTION_CLASSES,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from keras_t3d.data.pipeline import load_clips
     from keras_t3d.data.shards.shard_set import ShardSet
     from keras_t3d.data.steps import steps_per_epoch
+    from keras_t3d.data.unlabelled_clips import UnlabelledClipDataset, load_unlabelled_clips
     from keras_t3d.data.video import Video, VideoError, VideoReader, read_video
     from keras_t3d.data.views import load_views
 
@@ -36,15 +38,18 @@ _ROOMS = {
     "Augmentation": "augmentation",
     "ClipDataset": "clip_dataset",
     "ConversionReport": "conversion_report",
+    "FrameFeatures": "frame_features",
     "MOTION_CLASSES": "motion",
     "OPPOSITES": "motion",
     "ShardSet": "shards.shard_set",
+    "UnlabelledClipDataset": "unlabelled_clips",
     "Video": "video",
     "VideoError": "video",
     "VideoReader": "video",
     "contact_sheet": "inspection",
     "convert": "conversion",
     "load_clips": "pipeline",
+    "load_unlabelled_clips": "unlabelled_clips",
     "load_views": "views",
     "motion_clips": "motion",
     "read_video": "video",
@@ -59,13 +64,16 @@ __all__ = [
     "Augmentation",
     "ClipDataset",
     "ConversionReport",
+    "FrameFeatures",
     "ShardSet",
+    "UnlabelledClipDataset",
     "Video",
     "VideoError",
     "VideoReader",
     "contact_sheet",
     "convert",
     "load_clips",
+    "load_unlabelled_clips",
     "load_views",
     "motion_clips",
     "read_video",

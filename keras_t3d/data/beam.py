@@ -239,7 +239,7 @@ def _write_shards(
 
     from keras_t3d.data.beam_steps import DecodeVideo, WriteShard, plan_lines, read_lines
 
-    lines = "".join(plan_lines(shards, plan.listing.class_names))
+    lines = "".join(plan_lines(shards, plan.listing.class_ids))
     folder.write(_PLAN, io.BytesIO(lines.encode("ascii")))
     try:
         pipeline = beam.Pipeline(options=options)

@@ -17,7 +17,7 @@ import pathlib
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
@@ -33,12 +33,11 @@ from keras_t3d.data.video_records import Outcome, RecordOptions
 Piece = tuple[int, int, bytes]
 
 
-def plan_lines(shards: Sequence[PlannedShard], class_names: Sequence[str]) -> Iterator[str]:
+def plan_lines(shards: Sequence[PlannedShard], class_ids: Mapping[str, int]) -> Iterator[str]:
     """Yields a line for each video to decode; the workers read them from a file.
 
     In a file, as a pipeline that names all the videos itself may be larger than a runner takes.
     """
-    class_ids = {name: index for index, name in enumerate(class_names)}
     for shard in shards:
         for place, entry in enumerate(shard.entries):
             task = {

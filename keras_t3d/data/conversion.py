@@ -158,7 +158,7 @@ def _decoded(
     time_limit: float,
 ) -> Iterator[Iterator[Outcome]]:
     """Gives the outcome of each video in the order of the plan, decoding in parallel."""
-    class_ids = {name: index for index, name in enumerate(plan.listing.class_names)}
+    class_ids = plan.listing.class_ids
     decoders = [IsolatedDecoder(time_limit) for _ in range(workers)]
     idle: queue.SimpleQueue[IsolatedDecoder] = queue.SimpleQueue()
     for decoder in decoders:

@@ -96,7 +96,10 @@ def _manifest(
             name: sum(shard["per_class"].get(name, 0) for shard in shards)
             for name in plan.listing.class_names
         }
-        splits[split] = {"videos": sum(per_class.values()), "per_class": per_class}
+        splits[split] = {
+            "videos": sum(shard["examples"] for shard in shards),
+            "per_class": per_class,
+        }
     listed = len(plan.listing.entries) + len(plan.listing.rejects)
     cut = {video: parts for shard in summaries for video, parts in shard["cut"].items()}
     records = sum(shard["examples"] for shard in summaries)

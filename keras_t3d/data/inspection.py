@@ -29,7 +29,8 @@ class Summary:
     """What the records of a shard set hold.
 
     Attributes:
-        videos: dict from split to dict from class name to int, the number of videos.
+        videos: dict from split to dict from class name to int, the number of videos. Those
+            of shards without labels count under the empty name.
         frame_sizes: dict from (width, height) in pixels to int, the number of videos;
             the most frequent first.
         num_frames: int64 array of shape (videos,). Length of each video, in frames.
@@ -59,6 +60,7 @@ class Summary:
         return lines
 
 
+_NO_CLASS = ""  # stands for the classes of shards without labels
 _MOST_SIZES = 10
 _BINS = 10
 _BAR = 40  # characters
@@ -89,7 +91,7 @@ def summarize(shards: ShardSet, progress: Progress | None = None) -> Summary:
     num_frames: list[int] = []
     seconds: list[float] = []
     videos = {
-        split: dict.fromkeys(shards.class_names, 0)
+        split: dict.fromkeys(shards.class_names or (_NO_CLASS,), 0)
         for split in dict.fromkeys((*SPLITS, *shards.splits))
     }
     paths = _shard_paths(shards)
@@ -169,7 +171,7 @@ def contact_sheet(
     per_class: int = 6,
     most_classes: int = 20,
 ) -> int:
-    """Draws a PNG of the middle frames of some videos, a row a class.
+    """Draws a PNG of the middle frames of some videos, a row a class; one where there are none.
 
     Records are read at random places until each row is full, so that the sheet of a
     large set takes no longer than that of a small one, but for rare classes. Where no
@@ -216,6 +218,8 @@ def contact_sheet(
 
 def _videos_of_classes(shards: ShardSet) -> dict[str, int]:
     splits: list[dict[str, int]]
+    if not shards.class_names:
+        return {_NO_CLASS: sum(shards.num_videos(split) for split in shards.splits)}
     if shards.has_manifest:
         splits = [split["per_class"] for split in shards.manifest["splits"].values()]
     else:
@@ -250,6 +254,8 @@ def _middle_frames(
 
 
 def _class_name(shards: ShardSet, video: StoredVideo, path: str) -> str:
+    if not shards.class_names:
+        return _NO_CLASS
     check_label(shards, video, path)
     return shards.class_names[video.label_index]
 
@@ -292,7 +298,7 @@ def _draw(
 
     top = 0
     for name, row in rows.items():
-        write(_printable(name), _GAP, top + _HEADING - 6, 10, "DejaVu Sans")
+        write(_printable(name) or "no labels", _GAP, top + _HEADING - 6, 10, "DejaVu Sans")
         for column, (video_id, picture) in enumerate(row):
             left = _GAP + column * (_TILE + _GAP)
             below = top + _HEADING + picture.shape[0]

@@ -33,7 +33,7 @@ class Path:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Look:
+class Look:
     """An outline (radii over equally spaced angles) and a two-coloured pattern inside it."""
 
     outline: np.ndarray
@@ -53,9 +53,38 @@ def draw_video(path: Path, size: int, rng: np.random.Generator) -> np.ndarray:
     Returns:
         uint8 array of shape (frames, size, size, 3), RGB.
     """
-    num_frames = len(path.x)
     background = _background(size, rng)
-    look = _random_look(rng, away_from=background.mean((0, 1)))
+    look = random_look(rng, away_from=background.mean((0, 1)))
+    return _drawn(background, look, path, rng)
+
+
+def draw_look(look: Look, path: Path, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws what `draw_video` does, with an object of this outline and pattern in new colours.
+
+    Args:
+        look: Look. Its colours are not used.
+        path: Path.
+        size: int. Side of the frames, in pixels.
+        rng: generator. Colours, background, distractors and noise follow from it.
+
+    Returns:
+        uint8 array of shape (frames, size, size, 3), RGB.
+
+    Example:
+
+    ```python
+    rng = np.random.default_rng(0)
+    path = motion_path("grow", 1, rng)
+    still = draw_look(random_look(rng), path, 64, rng)[0]
+    ```
+    """
+    background = _background(size, rng)
+    colours = _random_colours(rng, away_from=background.mean((0, 1)))
+    return _drawn(background, dataclasses.replace(look, colours=colours), path, rng)
+
+
+def _drawn(background: np.ndarray, look: Look, path: Path, rng: np.random.Generator) -> np.ndarray:
+    num_frames = len(path.x)
     frames = np.repeat(background[None], num_frames, axis=0)
     _draw_distractors(frames, rng)
     shake = rng.normal(0, 0.004, (2, num_frames))
@@ -73,7 +102,7 @@ def _background(size: int, rng: np.random.Generator) -> np.ndarray:
         clouds += np.einsum("ia,jb,abc->ijc", spread, spread, grid, optimize=True)
     frame = clouds[None].astype(np.float32)
     for _ in range(rng.integers(4, 9)):
-        look = _random_look(rng)
+        look = random_look(rng)
         x, y, angle = rng.uniform(0, [1, 1, 2 * np.pi])
         radius = rng.uniform(0.04, 0.16)
         opacity = rng.uniform(0.25, 0.6)
@@ -91,7 +120,14 @@ def _cyclic_interpolation(cells: int, size: int) -> np.ndarray:
     return weights
 
 
-def _random_look(rng: np.random.Generator, away_from: np.ndarray | None = None) -> _Look:
+def random_look(rng: np.random.Generator, away_from: np.ndarray | None = None) -> Look:
+    """Returns a random outline and pattern.
+
+    Args:
+        rng: generator.
+        away_from: float array of shape (3,). Colour that both colours keep a distance from.
+            Defaults to `None`.
+    """
     corners = np.sort(rng.uniform(0, 1, rng.integers(3, 8)))
     radii = rng.uniform(0.4, 1.0, len(corners))
     radii[rng.integers(len(radii))] = 1.0  # `radius` means the same for every outline
@@ -100,7 +136,7 @@ def _random_look(rng: np.random.Generator, away_from: np.ndarray | None = None) 
     waves = rng.uniform(1.5, 4.5, 2) * np.stack([np.cos(angles), np.sin(angles)])
     if rng.random() < 0.6:
         waves[:, 1] = 0  # stripes; else checks
-    return _Look(outline, _random_colours(rng, away_from), waves.T, rng.uniform(-1, 1, 2))
+    return Look(outline, _random_colours(rng, away_from), waves.T, rng.uniform(-1, 1, 2))
 
 
 def _random_colours(rng: np.random.Generator, away_from: np.ndarray | None) -> np.ndarray:
@@ -118,7 +154,7 @@ def _draw_distractors(frames: np.ndarray, rng: np.random.Generator) -> None:
     """Draws small objects that tremble about their places or flicker."""
     num_frames = len(frames)
     for _ in range(rng.integers(1, 4)):
-        look = _random_look(rng)
+        look = random_look(rng)
         x, y, angle = rng.uniform(0, [1, 1, 2 * np.pi])
         radius = rng.uniform(0.05, 0.1)
         tremble = rng.uniform(0, [[0.03], [0.03], [0.6]]) * rng.normal(0, 1, (3, num_frames))
@@ -128,7 +164,7 @@ def _draw_distractors(frames: np.ndarray, rng: np.random.Generator) -> None:
 
 
 def _draw_object(
-    frames: np.ndarray, look: _Look, path: Path, opacity: np.ndarray | float = 1.0
+    frames: np.ndarray, look: Look, path: Path, opacity: np.ndarray | float = 1.0
 ) -> None:
     """Paints the object into the frames, across their edges where it reaches over them."""
     num_frames, size = frames.shape[:2]

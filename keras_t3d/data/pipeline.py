@@ -1,34 +1,21 @@
-"""Shards to batches of clips, with tf.data.
-
-Reading, then sampling on the encoded frames, then decoding only those, then
-cutting out the view: each step is one function on tensors.
-"""
+"""Shards to batches of clips and labels, with tf.data."""
 
 from __future__ import annotations
 
-import itertools
+import functools
 import os
 
 import tensorflow as tf
 
-from keras_t3d.clips import CENTRE, ClipSpec
-from keras_t3d.data.arguments import (
-    check_repeats,
-    check_whole,
-    opened,
-    worker_slice,
-)
+from keras_t3d.clips import ClipSpec
+from keras_t3d.data.arguments import opened
 from keras_t3d.data.augmentation import Augmentation
 from keras_t3d.data.clip_draws import unmirrored_ids
 from keras_t3d.data.mixing import mix
-from keras_t3d.data.reading import checked_record, finished, records_in_order, shard_reader
-from keras_t3d.data.sampling import check_sampling
-from keras_t3d.data.shards import record as fields
-from keras_t3d.data.shards.damage import SplitRecords, split_records
+from keras_t3d.data.reading import checked_record
+from keras_t3d.data.shards.labels import check_labelled
 from keras_t3d.data.shards.shard_set import ShardSet
-from keras_t3d.data.steps import training_steps
-from keras_t3d.data.training_clips import Choices, Sample, decode, epoch_samples
-from keras_t3d.data.views import view
+from keras_t3d.data.tensorflow_batches import Clips, clip_batches
 
 
 def load_clips(
@@ -108,9 +95,9 @@ def load_clips(
         `mixup` or `cutmix` the labels are float32 of shape `(batch, classes)`.
 
     Raises:
-        ValueError: if the folder holds no finished shards, no such split, frames
-            smaller than the spec resizes to, or too few videos for one batch; or if an
-            argument is out of its range.
+        ValueError: if the folder holds no finished shards, no labels, no such split,
+            frames smaller than the spec resizes to, or too few videos for one batch; or
+            if an argument is out of its range.
 
     Example:
 
@@ -123,136 +110,51 @@ def load_clips(
     ```
     """
     shards = opened(shards, split, spec)
-    check_whole("batch_size", batch_size, 1)
-    check_whole("shuffle_buffer", shuffle_buffer, 1)
-    check_whole("seed", seed, 0)
-    check_whole("first_step", first_step, 0)
-    check_sampling(sampling, short, target_fps)
-    part = worker_slice(worker, batch_size)
-    records = split_records(shards, split, on_damage)
-    if not training:
-        if worker[1] > 1 and not pad_last_batch:
-            raise ValueError(
-                "Without training, workers need pad_last_batch=True: the last batch may hold "
-                f"nothing for some of them. Received: worker={worker!r}, pad_last_batch=False"
-            )
-        return _centre_views(shards, records, spec, batch_size, pad_last_batch, part, cache)
+    check_labelled(shards)
     augmentation = augmentation or Augmentation()
-    check_repeats(augmentation.repeats, batch_size)
-    steps = training_steps(
-        records.num_videos,
+    element = _labelled
+    if not training and pad_last_batch:
+        element = _weighted
+    elif training and augmentation.mixes:
+        element = functools.partial(
+            _mixed, num_classes=len(shards.class_names), augmentation=augmentation
+        )
+    return clip_batches(
+        shards,
+        split,
+        spec,
         batch_size,
-        augmentation.repeats,
-        f"The split {split!r} of {shards.folder}",
-    )
-    choices = Choices(
-        spec=spec,
+        training=training,
+        seed=seed,
         augmentation=augmentation,
-        unmirrored=tuple(unmirrored_ids(augmentation, shards.class_names)),
         sampling=sampling,
         short=short,
         target_fps=target_fps,
-        seed=seed,
         shuffle_buffer=shuffle_buffer,
-    )
-    read_shard, parse = shard_reader(records, cache), checked_record(shards)
-    first_epoch = first_step // steps
-    # Only the first epoch of a pass starts in its middle.
-    skipped = tf.constant(first_step % steps * batch_size, tf.int64)
-
-    def samples(epoch: tf.Tensor) -> tf.data.Dataset:
-        return (
-            epoch_samples(epoch, records.examples, read_shard, parse, choices)
-            .take(steps * batch_size)
-            .skip(tf.where(epoch == first_epoch, skipped, tf.zeros_like(skipped)))
-        )
-
-    clips = _part(_epochs(first_epoch, repeat).flat_map(samples), part, batch_size).map(
-        lambda sample: _clip(sample, choices),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    batches = clips.batch(part[1] - part[0], drop_remainder=True).map(
-        lambda clips, labels, seeds: _batch(clips, labels, seeds, shards, augmentation),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    if repeat:
-        return finished(batches, tf.data.INFINITE_CARDINALITY)
-    # The first pass is shorter than the others where it starts in its middle.
-    return finished(batches, tf.data.UNKNOWN_CARDINALITY if first_step % steps else steps)
-
-
-def _part(clips: tf.data.Dataset, part: tuple[int, int], batch_size: int) -> tf.data.Dataset:
-    """Keeps a worker's part of every batch; nothing is decoded yet."""
-    first, end = part
-    if end - first == batch_size:
-        return clips
-
-    def belongs(position: tf.Tensor, _: object) -> tf.Tensor:
-        place = position % batch_size
-        return tf.logical_and(place >= first, place < end)
-
-    return clips.enumerate().filter(belongs).map(lambda _, clip: clip)
-
-
-# Training.
-
-
-def _epochs(first: int, repeat: bool) -> tf.data.Dataset:
-    """The epochs of one pass: all from `first` on, or one, the next at each pass."""
-    if repeat:
-        return tf.data.Dataset.counter(first)
-    passes = itertools.count(first)
-    return tf.data.Dataset.from_generator(
-        lambda: iter([next(passes)]), output_signature=tf.TensorSpec((), tf.int64)
+        repeat=repeat,
+        first_step=first_step,
+        pad_last_batch=pad_last_batch,
+        worker=worker,
+        cache=cache,
+        on_damage=on_damage,
+        parse=checked_record(shards),
+        unmirrored=unmirrored_ids(augmentation, shards.class_names) if training else (),
+        element=element,
     )
 
 
-def _clip(sample: Sample, choices: Choices) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    return decode(sample, choices), sample.label, sample.distortion
+def _labelled(clips: Clips) -> tuple[tf.Tensor, ...]:
+    return clips.pixels, clips.labels
 
 
-def _batch(
-    clips: tf.Tensor,
-    labels: tf.Tensor,
-    seeds: tf.Tensor,
-    shards: ShardSet,
-    augmentation: Augmentation,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mixes a batch where that is asked for, by a seed that no distortion has."""
-    if not augmentation.mixes:
-        return clips, labels
-    seed = tf.random.experimental.stateless_fold_in(seeds[0], _MIXING)
-    return mix(clips, labels, len(shards.class_names), augmentation, seed)
+def _weighted(clips: Clips) -> tuple[tf.Tensor, ...]:
+    return clips.pixels, clips.labels, clips.weights
+
+
+def _mixed(clips: Clips, num_classes: int, augmentation: Augmentation) -> tuple[tf.Tensor, ...]:
+    """Mixes a batch by a seed that no distortion has."""
+    seed = tf.random.experimental.stateless_fold_in(clips.distortion[0], _MIXING)
+    return mix(clips.pixels, clips.labels, num_classes, augmentation, seed)
 
 
 _MIXING = 1000
-
-
-# Evaluation.
-
-
-def _centre_views(
-    shards: ShardSet,
-    records: SplitRecords,
-    spec: ClipSpec,
-    batch_size: int,
-    pad_last_batch: bool,
-    part: tuple[int, int],
-    cache: bool | str | os.PathLike[str],
-) -> tf.data.Dataset:
-    num_batches = -(-records.num_videos // batch_size)
-    weighted = records_in_order(shards, records, cache).map(lambda video: (video, 1.0))
-    if pad_last_batch:
-        missing = num_batches * batch_size - records.num_videos
-        spare = weighted.repeat().take(missing).map(lambda video, _: (video, 0.0))
-        weighted = weighted.concatenate(spare)
-    views = _part(weighted, part, batch_size).map(
-        lambda video, weight: (view(video, spec, None, CENTRE), video[fields.LABEL_INDEX], weight),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    if not pad_last_batch:
-        views = views.map(lambda clip, label, _: (clip, label))
-    return finished(views.batch(part[1] - part[0]), num_batches)

@@ -15,6 +15,7 @@ from keras_t3d.data.shards.record_file import read_record
 from keras_t3d.data.shards.record_tensors import parse_record
 from keras_t3d.data.shards.shard_cache import ShardCache
 from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.data.source_videos import record_key
 
 Record = dict[str, tf.Tensor]
 ReadShard = Callable[[tf.Tensor], tf.data.Dataset]
@@ -54,10 +55,11 @@ def _read_at(path: bytes, offset: np.int64) -> bytes:
 
 
 def records_in_order(
-    shards: ShardSet, records: SplitRecords, cache: bool | str | os.PathLike[str] = False
+    records: SplitRecords,
+    parse: Callable[[tf.Tensor], Record],
+    cache: bool | str | os.PathLike[str] = False,
 ) -> tf.data.Dataset:
-    """The parsed and checked records of a split, in the order of the shards."""
-    parse = checked_record(shards)
+    """The parsed records of a split, in the order of the shards."""
     return (
         tf.data.Dataset.range(len(records.paths))
         .flat_map(shard_reader(records, cache))
@@ -76,6 +78,19 @@ def checked_record(shards: ShardSet) -> Callable[[tf.Tensor], Record]:
             return {key: tf.identity(value) for key, value in record.items()}
 
     return parse
+
+
+def record_key_tensorflow(record: Record) -> tf.Tensor:
+    """The TensorFlow form of `record_key`: a string scalar."""
+    video_id = record[fields.VIDEO_ID]
+
+    def of_first_frame() -> tf.Tensor:
+        key = tf.numpy_function(
+            lambda frame: record_key("", frame).encode(), [record[fields.FRAMES][0]], tf.string
+        )
+        return tf.ensure_shape(key, ())
+
+    return tf.cond(tf.equal(video_id, ""), of_first_frame, lambda: video_id)
 
 
 def finished(batches: tf.data.Dataset, num_batches: int) -> tf.data.Dataset:

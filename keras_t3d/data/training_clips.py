@@ -18,7 +18,7 @@ from keras_t3d.data import order
 from keras_t3d.data.augmentation import Augmentation
 from keras_t3d.data.clip_draws import ClipDraws, draw_clips
 from keras_t3d.data.distortion import distort
-from keras_t3d.data.reading import ReadShard, Record
+from keras_t3d.data.reading import ReadShard, Record, record_key_tensorflow
 from keras_t3d.data.sampling import (
     fps_stride_tensorflow,
     random_clip_tensorflow,
@@ -43,13 +43,15 @@ class Choices:
 
 
 class Sample(NamedTuple):
-    """What was drawn for one training clip; its frames are still encoded."""
+    """What was drawn for one training clip, and of which record; its frames are still encoded."""
 
     frames: tf.Tensor
+    chosen: tf.Tensor  # the frames' places in the record
     window: tf.Tensor
     mirrored: tf.Tensor
     distortion: tf.Tensor
     label: tf.Tensor
+    key: tf.Tensor
 
 
 def epoch_samples(
@@ -173,7 +175,15 @@ def _sample(record: Record, draws: ClipDraws, choices: Choices) -> Sample:
     )
     may_mirror = tf.reduce_all(label != tf.constant(choices.unmirrored, tf.int64))
     mirrored = tf.logical_and(draws.mirrored, may_mirror)
-    return Sample(tf.gather(encoded, chosen), window, mirrored, draws.distortion, label)
+    return Sample(
+        frames=tf.gather(encoded, chosen),
+        chosen=chosen,
+        window=window,
+        mirrored=mirrored,
+        distortion=draws.distortion,
+        label=label,
+        key=record_key_tensorflow(record),
+    )
 
 
 def decode(sample: Sample, choices: Choices) -> tf.Tensor:

@@ -57,7 +57,7 @@ def write_video_records(
 
     Args:
         entry: VideoEntry.
-        label_index: int. Class id of its label.
+        label_index: int. Class id of its label; -1 where it has none.
         options: RecordOptions.
         path: path of the TFRecord file. It is whole or absent.
         frame_decoded: called after every frame.

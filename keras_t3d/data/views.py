@@ -8,16 +8,18 @@ import numpy as np
 import tensorflow as tf
 
 from keras_t3d.clips import (
+    CENTRE,
     ClipSpec,
     clip_frames_tensorflow,
     crop_positions,
     resize_and_crop_tensorflow,
 )
 from keras_t3d.data.arguments import check_whole, opened
-from keras_t3d.data.reading import Record, finished, records_in_order
+from keras_t3d.data.reading import Record, checked_record, finished, records_in_order
 from keras_t3d.data.sampling import dense_views, full_cover
 from keras_t3d.data.shards import record as fields
 from keras_t3d.data.shards.damage import split_records
+from keras_t3d.data.shards.labels import check_labelled
 from keras_t3d.data.shards.shard_set import ShardSet
 
 
@@ -84,6 +86,7 @@ def load_numbered_views(
         `(batch,)`, a record's place in the split, counted over its shards.
     """
     shards = opened(shards, split, spec)
+    check_labelled(shards)
     check_whole("batch_size", batch_size, 1)
     if num_views is not None:
         check_whole("num_views", num_views, 1)
@@ -118,7 +121,7 @@ def load_numbered_views(
     ) -> tuple[tf.Tensor, ...]:
         return _decoded_view(frames, spec, position), label, name, number
 
-    records = records_in_order(shards, split_records(shards, split))
+    records = records_in_order(split_records(shards, split), checked_record(shards))
     # A view stays encoded until its turn: a long video is never whole in memory as pixels.
     views = records.enumerate().flat_map(encoded_views)
     clips = views.map(decoded, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -128,16 +131,11 @@ def load_numbered_views(
     return finished(clips.batch(batch_size), -(-num_clips // batch_size))
 
 
-def view(
-    record: Record,
-    spec: ClipSpec,
-    start: tf.Tensor | None,
-    position: tf.Tensor | tuple[int, int],
-) -> tf.Tensor:
-    """`take_view` of a record, decoding only the frames that the view takes."""
+def centre_view(record: Record, spec: ClipSpec) -> tuple[tf.Tensor, tf.Tensor]:
+    """`take_view` of a record, decoding only the frames that it takes, and which they are."""
     encoded = record[fields.FRAMES]
-    chosen = tf.gather(encoded, clip_frames_tensorflow(tf.size(encoded), spec, start))
-    return _decoded_view(chosen, spec, position)
+    chosen = clip_frames_tensorflow(tf.size(encoded), spec)
+    return _decoded_view(tf.gather(encoded, chosen), spec, CENTRE), chosen
 
 
 def _decoded_view(

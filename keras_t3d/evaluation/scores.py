@@ -8,6 +8,7 @@ import os
 import numpy as np
 
 from keras_t3d.data.shards.damage import damage_named
+from keras_t3d.data.shards.labels import check_labelled
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.data.views import load_numbered_views
 from keras_t3d.evaluation.accuracy import label_ranks
@@ -117,9 +118,9 @@ def score_videos(
         VideoScores.
 
     Raises:
-        ValueError: if the shards' classes are not the model's, a record has no label or
-            is damaged, parts of a video differ in their label, the protocol is unknown or
-            sets itself what is given, or the model gives no numbers.
+        ValueError: if the shards have no labels or other classes than the model, a record
+            has no label or is damaged, parts of a video differ in their label, the protocol
+            is unknown or sets itself what is given, or the model gives no numbers.
 
     Example:
 
@@ -129,6 +130,7 @@ def score_videos(
     ```
     """
     shards = shards if isinstance(shards, ShardSet) else ShardSet.open(shards)
+    check_labelled(shards)
     check_class_names(predictor.class_names, shards)
     chosen = view_protocol(protocol, num_views, num_crops)
     batches = load_numbered_views(

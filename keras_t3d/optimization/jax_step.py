@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -61,6 +62,10 @@ class JAXStep(keras.Model):
             metrics_variables, losses.mean(), clips, labels, outputs, weights
         )
         return logs, (trainable, fixed, optimizer_variables, metrics_variables)
+
+    def over_devices(self, values: Sequence[Any]) -> tuple[list[Any], Any]:
+        """Returns the values as they are, and 0: JAX sees the whole batch."""
+        return list(values), 0
 
     def run_in_training(self, clips: Any) -> None:
         """Runs the network as in training, for its batch statistics alone."""

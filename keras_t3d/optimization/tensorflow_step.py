@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -63,6 +64,17 @@ class TensorFlowStep(keras.Model):
         )
         self._track([loss], clips)
         return self._results(clips, labels, output, weights)
+
+    def over_devices(self, values: Sequence[Any]) -> tuple[list[Any], Any]:
+        """Returns the values of all devices, joined, and where this device's begin among them.
+
+        For use in `call`. No gradient is needed through the values.
+        """
+        context = tf.distribute.get_replica_context()
+        if context is None or context.num_replicas_in_sync == 1:
+            return list(values), 0
+        joined = [context.all_gather(tf.stop_gradient(value), axis=0) for value in values]
+        return joined, context.replica_id_in_sync_group * tf.shape(values[0])[0]
 
     def run_in_training(self, clips: Any) -> None:
         """Runs the network on all devices as in training, for its batch statistics alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -17,6 +18,10 @@ class TorchStep(keras.Model):
     def scope(self) -> contextlib.AbstractContextManager[Any]:
         """In which variables are made."""
         return contextlib.nullcontext()
+
+    def over_devices(self, values: Sequence[Any]) -> tuple[list[Any], Any]:
+        """Returns the values as they are, and 0: there is one device."""
+        return list(values), 0
 
     def run_in_training(self, clips: Any) -> None:
         """Runs the network as in training, for its batch statistics alone."""

@@ -158,6 +158,15 @@ def test_a_list_of_spans_is_converted_as_the_local_runner_does(videos, tmp_path)
 
 
 @needs_beam
+def test_videos_without_labels(some_videos, tmp_path):
+    convert(some_videos, tmp_path / "local", "unlabelled", workers=1)
+    report = beam_convert(some_videos, tmp_path / "out", layout="unlabelled")
+    assert report.videos == {"train": 0, "val": 0, "test": 8}
+    assert [reject.source for reject in report.rejects] == ["test/dark/empty.mp4"]
+    assert content(tmp_path / "out") == content(tmp_path / "local")
+
+
+@needs_beam
 def test_pieces_may_arrive_in_any_order(videos, shards, tmp_path):
     from keras_t3d.data.beam_folder import BeamFolder
     from keras_t3d.data.beam_steps import DecodeVideo, WriteShard, plan_lines
@@ -166,7 +175,7 @@ def test_pieces_may_arrive_in_any_order(videos, shards, tmp_path):
     shard = plan_shards(listing.entries, 0, 40)[0]
     decode = DecodeVideo(RecordOptions(short_side=40), 60.0)
     decode.setup()
-    lines = plan_lines([shard], listing.class_names)
+    lines = plan_lines([shard], listing.class_ids)
     pieces = [piece for line in lines for _, piece in decode.process(line)]
     decode.teardown()
     assert len(pieces) == 2 * len(shard.entries) == 20

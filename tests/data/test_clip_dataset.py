@@ -9,7 +9,8 @@ import tensorflow as tf
 from keras_t3d import ClipSpec
 from keras_t3d.clips import take_view
 from keras_t3d.data import Augmentation, load_clips
-from keras_t3d.data.clip_dataset import ClipDataset, _resized
+from keras_t3d.data.clip_dataset import ClipDataset
+from keras_t3d.data.numpy_batches import _resized
 from keras_t3d.data.shards.record_file import record_offsets
 from keras_t3d.data.shards.record_tensors import parse_record
 from tests.conftest import counting_frames, frame_numbers

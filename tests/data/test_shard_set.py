@@ -258,7 +258,7 @@ class TestFilesOfOthers:
             ShardSet.of_files(wrong, self.CLASSES)
 
     @pytest.mark.parametrize(
-        "wrong", [(), "bright", ("bright", "bright"), ("bright", ""), ("bright", 3)]
+        "wrong", ["", "bright", ("bright", "bright"), ("bright", ""), ("bright", 3)]
     )
     def test_wrong_class_names_are_refused(self, foreign, wrong):
         with pytest.raises(ValueError, match="class_names must be"):

@@ -5,6 +5,7 @@ Devices of a process can be divided only before it uses them, and a process that
 program of collective operations cannot run another on the same devices.
 """
 
+import contextlib
 import json
 import sys
 
@@ -13,22 +14,26 @@ import numpy as np
 BATCH, STEPS = 8, 4
 
 
-def main(devices, out, case):
+def scope_of(devices):
+    """Divides this process's CPU; returns the scope to make models in."""
     import keras
 
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        two = [tf.config.LogicalDeviceConfiguration()] * devices
+        parts = [tf.config.LogicalDeviceConfiguration()] * devices
         cpu = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(cpu, two)
-        scope = tf.distribute.MirroredStrategy([f"CPU:{n}" for n in range(devices)]).scope
-    else:
-        import contextlib
+        tf.config.set_logical_device_configuration(cpu, parts)
+        return tf.distribute.MirroredStrategy([f"CPU:{n}" for n in range(devices)]).scope
+    if devices > 1:
+        keras.distribution.set_distribution(keras.distribution.DataParallel())
+    return contextlib.nullcontext
 
-        scope = contextlib.nullcontext
-        if devices > 1:
-            keras.distribution.set_distribution(keras.distribution.DataParallel())
+
+def main(devices, out, case):
+    import keras
+
+    scope = scope_of(devices)
     import keras_t3d
     from keras_t3d.optimization import (
         CrossEntropy,
@@ -99,6 +104,7 @@ def assert_replicas_agree(network):
 
 
 def batches(arrays):
+    """Endless batches of a tuple or a dict of arrays."""
     import keras
 
     if keras.backend.backend() == "tensorflow":
@@ -110,8 +116,8 @@ def batches(arrays):
         num_batches = None
 
         def __getitem__(self, index):
-            start = index * BATCH % len(arrays[0])
-            return tuple(array[start : start + BATCH] for array in arrays)
+            start = index * BATCH % len(keras.tree.flatten(arrays)[0])
+            return keras.tree.map_structure(lambda array: array[start : start + BATCH], arrays)
 
     return Batches()
 

@@ -1,5 +1,6 @@
 """Recipes load, build their networks, and their heads give commands that work."""
 
+import contextlib
 import dataclasses
 import re
 import shlex
@@ -8,10 +9,15 @@ import pytest
 
 from keras_t3d.cli import _parser
 from keras_t3d.training.command_line import config_parser, find_recipe, parse_config, recipe_names
-from keras_t3d.training.network import network_for
+from keras_t3d.training.config import TrainConfig
+from keras_t3d.training.network import network_for, student_for
 from keras_t3d.training.objective import highest_rate, new_optimizer
+from keras_t3d.training.pretrain_config import PretrainConfig
+from keras_t3d.training.transfer_objective import new_transfer
+from keras_t3d.transfer import load_teacher
 
 NAMES = recipe_names()
+PRETRAININGS = recipe_names(PretrainConfig)
 OF_PAPERS = [name for name in NAMES if name not in ("motion", "own_videos")]
 FROM_KINETICS = [name for name in NAMES if name.endswith("_from_kinetics")]
 SHALLOW = {
@@ -24,9 +30,18 @@ def config_of(name):
     return parse_config(config_parser(), ["--config", name])[0]
 
 
+def pretraining_of(name):
+    parser = config_parser(config_class=PretrainConfig)
+    return parse_config(parser, ["--config", name], PretrainConfig)[0]
+
+
+def path_of(name):
+    return find_recipe(name, PretrainConfig if name in PRETRAININGS else TrainConfig)
+
+
 def head_of(name):
     """The comment above the values, below its title: the text of each of its keys."""
-    comment = find_recipe(name).read_text().split("\nmodel:")[0].split("\n#\n")[1]
+    comment = path_of(name).read_text().split("\nmodel:")[0].split("\n#\n")[1]
     lines = "\n".join(line.removeprefix("# ") for line in comment.splitlines())
     entries = re.findall(r"^(\w+) +(.*(?:\n .*)*)", lines, re.MULTILINE)
     return {key: re.sub(r"\n +", "\n", text) for key, text in entries}
@@ -46,19 +61,24 @@ def train_words(name):
     return parse_config(parser, commands_of(name)["train"])
 
 
-def shallow_network(config):
+def pretrain_words(name):
+    parser = config_parser(config_class=PretrainConfig)
+    parser.add_argument("--run-dir")
+    parser.add_argument("--cache-features", dest="caches", action="store_true")
+    return parse_config(parser, commands_of(name)["pretrain"], PretrainConfig)
+
+
+def shallow(model):
     """The recipe's network with one layer a stage: strides, stages and rules are the same."""
-    kind = config.model.name.split("_")[0]
-    options = {} if config.model.name == "t3d_tiny" else SHALLOW[kind]
-    model = dataclasses.replace(config.model, options={**config.model.options, **options})
-    return network_for(model, config.clip, ("run", "walk"))
+    options = {} if model.name == "t3d_tiny" else SHALLOW[model.name.split("_")[0]]
+    return dataclasses.replace(model, options={**model.options, **options})
 
 
 @pytest.mark.parametrize("name", NAMES)
 class TestEveryRecipe:
     def test_its_network_takes_its_clips_and_its_optimizer_its_stages(self, name):
         config = config_of(name)
-        network = shallow_network(config)
+        network = network_for(shallow(config.model), config.clip, ("run", "walk"))
         assert network.output_shape == (None, 2)
         assert network.input_shape == (None, *config.clip.input_shape)
         new_optimizer(config, network, steps=10)  # refuses stages that the network lacks
@@ -164,3 +184,97 @@ def test_the_motion_set_is_trained_as_the_demo_was_tuned():
     assert (optimizer.learning_rate, optimizer.weight_decay, optimizer.l2) == (0.05, 1e-4, 0)
     assert (optimizer.schedule, optimizer.warmup_epochs, config.epochs) == ("cosine", 1.2, 12)
     assert (config.data.batch_size, config.data.augmentation.flip) == (16, False)
+
+
+@pytest.mark.parametrize("name", PRETRAININGS)
+class TestEveryPretraining:
+    def test_its_pretrain_command_is_this_recipe(self, name):
+        config, others = pretrain_words(name)
+        assert commands_of(name)["pretrain"][:2] == ["--config", name]
+        assert others["run_dir"].startswith("runs/")
+        assert config == pretraining_of(name)
+
+    def test_training_goes_on_from_its_student_with_the_same_network_and_clips(self, name):
+        pretrained, others = pretrain_words(name)
+        config, train_others = train_words(name)
+        assert train_others["init"] == f"{others['run_dir']}/student.keras"
+        assert train_others["run_dir"] != others["run_dir"]
+        assert (config.model.name, config.model.options, config.clip) == (
+            pretrained.model.name, pretrained.model.options, pretrained.clip,
+        )  # fmt: skip
+
+    def test_its_shards_are_those_that_it_makes(self, name):
+        config, commands = pretraining_of(name), commands_of(name)
+        if "convert" not in commands:  # the demo does it
+            out = _parser().parse_args(["demo", *commands["demo"]]).out
+            assert config.data.shards == f"{out}/shards"
+            return
+        convert = _parser().parse_args(["convert", *commands["convert"]])
+        assert (convert.out, convert.short_side) == (config.data.shards, config.clip.resize)
+
+    def test_its_head_is_full_and_no_line_too_long_to_read(self, name):
+        head = head_of(name)
+        assert {"command", "hardware", "time", "expect", "values"} <= set(head)
+        lines = path_of(name).read_text().splitlines()
+        assert max(len(line) for line in lines) <= 100
+        if "8 GPUs" in head["hardware"]:
+            assert pretraining_of(name).data.batch_size % (8 * 2) == 0
+
+
+@pytest.fixture(scope="module")
+def teachers(tmp_path_factory):
+    """By name: random weights for ImageNet's, which would be downloaded, and that of the head."""
+    folder = tmp_path_factory.mktemp("teacher")
+    program = shlex.split(head_of("pretrain_motion")["teacher"].partition("python -c ")[2])[0]
+    with contextlib.chdir(folder):
+        exec(program.replace("\\\n", ""), {})
+    said = pretraining_of("pretrain_motion").teacher
+    return {
+        "DenseNet121": load_teacher("DenseNet121", weights=None),
+        said.network: load_teacher(folder / said.network, preprocessing=said.preprocessing),
+    }
+
+
+@pytest.mark.parametrize("name", PRETRAININGS)
+def test_a_pretraining_brings_student_teacher_and_optimizer_together(name, teachers):
+    config = pretraining_of(name)
+    student = student_for(shallow(config.model), config.clip)
+    assert student.input_shape == (None, *config.clip.input_shape)
+    learner = new_transfer(config, teachers[config.teacher.network], student)
+    learner.compile(new_optimizer(config, student, steps=10))
+    assert len(learner.trainable_variables) > len(student.trainable_variables)  # a head, too
+    assert highest_rate(config) == config.optimizer.learning_rate
+
+
+@pytest.mark.parametrize("name", [name for name in PRETRAININGS if name != "pretrain_motion"])
+class TestPretrainingsOfThePapers:
+    def test_values_told_of_the_papers(self, name):
+        config = pretraining_of(name)
+        optimizer, objective = config.optimizer, config.objective
+        assert (optimizer.name, optimizer.momentum, optimizer.nesterov) == ("sgd", 0.9, True)
+        assert (optimizer.l2, optimizer.weight_decay, optimizer.decay_all) == (1e-4, 0, True)
+        assert (optimizer.learning_rate, optimizer.factor) == (0.1, 0.1)
+        assert (optimizer.schedule, optimizer.step_epochs) == ("step", (30, 60, 90, 120))
+        assert (config.data.batch_size, config.epochs, config.clip.num_frames) == (32, 150, 32)
+        assert (objective.kind, objective.features, objective.hidden) == (
+            "matching", 1024, (512, 128),
+        )  # fmt: skip
+        assert (config.teacher.network, config.teacher.weights) == ("DenseNet121", "imagenet")
+        assert config.inflate is None
+        assert not config.cache_features
+
+    def test_the_head_claims_nothing(self, name):
+        head = head_of(name)
+        assert head["expect"].startswith("not measured by us")
+        assert head["time"].startswith("not measured")
+        assert "not tried" in head["hardware"]
+        assert "0.01" in head["values"]  # 0.1 is told to be unstable
+        for word in ("the paper", "told of", "ours"):
+            assert word in head["values"]
+
+
+def test_fine_tuning_starts_from_the_student_of_the_pretraining():
+    config, others = train_words("ucf101_t3d121_transfer")
+    pretrained, pretrain_others = pretrain_words("pretrain_t3d121")
+    assert others["init"] == f"{pretrain_others['run_dir']}/student.keras"
+    assert (config.model.name, config.clip) == (pretrained.model.name, pretrained.clip)

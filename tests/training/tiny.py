@@ -1,8 +1,9 @@
-"""The smallest run that the tests of training share."""
+"""The smallest runs that the tests of training share."""
 
 import yaml
 
 from keras_t3d.training.command_line import config_parser, parse_config
+from keras_t3d.training.config import TrainConfig
 
 TINY = {
     "model": {
@@ -19,13 +20,43 @@ TINY = {
     "optimizer": {"learning_rate": 0.05, "warmup_epochs": 1},
     "epochs": 4,
 }
+TINY_PRETRAINING = {
+    **TINY,
+    "teacher": {"preprocessing": "zero_one"},
+    "objective": {"features": 16, "hidden": [16, 8], "contrast_features": 8},
+    "epochs": 2,
+}
 
 
-def read(path, *flags):
-    return parse_config(config_parser(), ["--config", str(path), *flags])[0]
+def read(path, *flags, config_class=TrainConfig):
+    words = ["--config", str(path), *flags]
+    return parse_config(config_parser(config_class=config_class), words, config_class)[0]
 
 
 def write_config(path, shards):
     """Writes TINY for shards as YAML; returns the path."""
     path.write_text(yaml.safe_dump({**TINY, "data": {**TINY["data"], "shards": str(shards)}}))
+    return path
+
+
+def write_pretraining(path, shards, teacher):
+    """Writes TINY_PRETRAINING for shards and a saved teacher as YAML; returns the path."""
+    said = {
+        **TINY_PRETRAINING,
+        "data": {**TINY["data"], "shards": str(shards)},
+        "teacher": {**TINY_PRETRAINING["teacher"], "network": str(teacher)},
+    }
+    path.write_text(yaml.safe_dump(said))
+    return path
+
+
+def save_teacher(path):
+    """Saves a 2D network of two layers with random weights; returns the path."""
+    import keras
+
+    keras.utils.set_random_seed(3)
+    images = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(images)
+    x = keras.layers.BatchNormalization()(x)
+    keras.Model(images, keras.layers.GlobalAveragePooling2D()(x), name="stills").save(path)
     return path

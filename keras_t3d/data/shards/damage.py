@@ -48,7 +48,9 @@ class SplitRecords:
         return sum(self.examples)
 
 
-def split_records(shards: ShardSet, split: str, on_damage: str = "error") -> SplitRecords:
+def split_records(
+    shards: ShardSet, split: str, on_damage: str = "error", stacklevel: int = 3
+) -> SplitRecords:
     """Returns the records of a split to read.
 
     Args:
@@ -57,6 +59,8 @@ def split_records(shards: ShardSet, split: str, on_damage: str = "error") -> Spl
         on_damage: `"error"`: all of them; damage is met when it is read. `"skip"`:
             those whose checksums are right, for which every shard is read once now; a
             warning says how many are left out, and where. Defaults to `"error"`.
+        stacklevel: int. Whose line the warning names, see `warnings.warn`. Defaults to
+            `3`, the caller's caller.
 
     Raises:
         ValueError: if `on_damage` is neither, or not one record is left; or to skip
@@ -87,7 +91,7 @@ def split_records(shards: ShardSet, split: str, on_damage: str = "error") -> Spl
     warnings.warn(
         f"{missing} of {whole.num_videos} records of the split {split!r} are damaged and left out: "
         f"{'; '.join(places)}",
-        stacklevel=3,
+        stacklevel=stacklevel,
     )
     return SplitRecords(holding, left, tuple(offsets))
 

@@ -1,4 +1,4 @@
-"""Whether a record's label is the one that the class names have at its id.
+"""Whether shards have labels, and a record's is the one that the class names have at its id.
 
 A record without a name of its class is taken by its id.
 """
@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 LABEL_MISMATCH = "label is not on its line"
+
+
+def check_labelled(shards: ShardSet) -> None:
+    """Raises a ValueError where the shards have no classes, as of unlabelled videos."""
+    if not shards.class_names:
+        remedy = (
+            "convert labelled videos, for example with --layout folder"
+            if shards.has_manifest
+            else "name the classes to ShardSet.of_files"
+        )
+        raise ValueError(
+            "These shards have no labels: they are for pre-training (`keras-t3d pretrain`, "
+            f"load_unlabelled_clips). To train or evaluate a classifier {remedy}. "
+            f"Received: {shards.folder}"
+        )
 
 
 def label_mismatch(shards: ShardSet) -> str:

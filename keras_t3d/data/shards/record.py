@@ -46,11 +46,19 @@ class StoredVideo:
 
 
 def make_record(video: EncodedVideo, video_id: str, label: str, label_index: int) -> bytes:
-    """Returns the serialized record of an encoded video."""
+    """Returns the serialized record of an encoded video.
+
+    Args:
+        video: EncodedVideo.
+        video_id: str.
+        label: str. Class name; empty for a video without a label.
+        label_index: int. Class id; -1 for a video without a label.
+    """
     example = SequenceExample()
     context = example.context.feature
-    context[LABEL_INDEX].int64_list.value.append(label_index)
-    context[LABEL_TEXT].bytes_list.value.append(label.encode("utf-8"))
+    if label_index >= 0:
+        context[LABEL_INDEX].int64_list.value.append(label_index)
+        context[LABEL_TEXT].bytes_list.value.append(label.encode("utf-8"))
     context[VIDEO_ID].bytes_list.value.append(video_id.encode("utf-8", "surrogateescape"))
     context[HEIGHT].int64_list.value.append(video.height)
     context[WIDTH].int64_list.value.append(video.width)

@@ -46,7 +46,8 @@ class ShardSet:
 
     Attributes:
         folder: pathlib.Path or Address. What all the shards lie in.
-        class_names: str. One a class; a name's place is its class id.
+        class_names: str. One a class; a name's place is its class id. Empty where the
+            videos have no labels, or these are not to be read.
         short_side: int. Largest short side of the stored frames, in pixels.
         shards: Shard.
 
@@ -128,6 +129,7 @@ class ShardSet:
         Args:
             files: paths of local files, uncompressed, for each split.
             class_names: str. One a class; a name's place is its class id in the records.
+                Empty for records without labels, or to leave theirs unread.
             short_side: int. Largest short side of the stored frames, in pixels.
                 Defaults to `None`: as in the first record.
 
@@ -278,11 +280,12 @@ def _check_files(files: Mapping[str, Sequence[str | os.PathLike[str]]]) -> None:
 
 
 def _check_class_names(class_names: Sequence[str]) -> None:
-    names = [] if isinstance(class_names, str) else list(class_names)
-    if not names or not all(map(is_class_name, names)) or len(set(names)) < len(names):
+    names = list(class_names)
+    is_text = isinstance(class_names, str)
+    if is_text or not all(map(is_class_name, names)) or len(set(names)) < len(names):
         raise ValueError(
-            'class_names must be different names, for example ["jump", "run"]. '
-            f"Received: {class_names!r}"
+            'class_names must be different names, for example ["jump", "run"], or [] for records '
+            f"without labels. Received: {class_names!r}"
         )
 
 

@@ -9,6 +9,7 @@ from keras_t3d.data.sources.layouts import LAYOUTS, list_videos
 from keras_t3d.data.sources.listing import Listing, VideoEntry
 from keras_t3d.data.sources.ssv2 import list_ssv2
 from keras_t3d.data.sources.ucf101 import list_ucf101
+from keras_t3d.data.sources.unlabelled import list_unlabelled
 
 __all__ = [
     "LAYOUTS",
@@ -21,5 +22,6 @@ __all__ = [
     "list_kinetics",
     "list_ssv2",
     "list_ucf101",
+    "list_unlabelled",
     "list_videos",
 ]

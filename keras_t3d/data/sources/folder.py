@@ -7,7 +7,7 @@ import pathlib
 
 from keras_t3d.data.sources.listing import SPLITS, Listing, Reject, VideoEntry, make_listing
 from keras_t3d.data.sources.splitting import parse_group_regex, parse_split_ratio, split_by_hash
-from keras_t3d.data.sources.video_files import VIDEO_SUFFIXES, files_below
+from keras_t3d.data.sources.video_files import checked_files
 
 
 def list_folder(
@@ -78,17 +78,14 @@ def list_folder(
             if not path.is_dir()
         ]
     for class_folder, named_split in class_folders:
-        for name in files_below(class_folder):
+        for name, wrong in checked_files(class_folder):
             path = class_folder / name
-            below = path.relative_to(root)
-            if not path.is_file():
-                rejects.append(Reject(below.as_posix(), "list", "no such file: a broken link"))
-                continue
-            if path.suffix.lower() not in VIDEO_SUFFIXES:
-                rejects.append(Reject(below.as_posix(), "list", "not a video file's suffix"))
+            below = path.relative_to(root).as_posix()
+            if wrong is not None:
+                rejects.append(Reject(below, "list", wrong))
                 continue
             split = named_split or split_by_hash(path.name, shares, pattern)
-            entries.append(VideoEntry(below.as_posix(), str(path), class_folder.name, split))
+            entries.append(VideoEntry(below, str(path), class_folder.name, split))
     return make_listing(root, entries, rejects)
 
 

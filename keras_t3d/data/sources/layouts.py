@@ -14,6 +14,7 @@ from keras_t3d.data.sources.kinetics import list_kinetics
 from keras_t3d.data.sources.listing import Listing
 from keras_t3d.data.sources.ssv2 import list_ssv2
 from keras_t3d.data.sources.ucf101 import list_ucf101
+from keras_t3d.data.sources.unlabelled import list_unlabelled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,7 @@ _BY_HASH = ("split_ratio", "group_regex")
 _KNOWN = {
     "folder": _Layout(list_folder, may_have=_BY_HASH),
     "csv": _Layout(list_csv, may_have=_BY_HASH),
+    "unlabelled": _Layout(list_unlabelled, may_have=_BY_HASH),
     "ucf101": _Layout(list_ucf101, {"annotations": "ucfTrainTestlist", "split_id": "1"}),
     "hmdb51": _Layout(list_hmdb51, {"annotations": "testTrainMulti_7030_splits", "split_id": "1"}),
     "jhmdb": _Layout(list_jhmdb, {"annotations": "splits", "split_id": "1"}),
@@ -63,9 +65,9 @@ def list_videos(
             `jhmdb`, `kinetics` and `ssv2`. Defaults to `None`.
         split_id: int, 1 to 3. Needed for `ucf101`, `hmdb51` and `jhmdb`. Defaults to
             `None`.
-        split_ratio: str. For `folder` and `csv`; see `parse_split_ratio`. Defaults to
-            `None`.
-        group_regex: str. For `folder` and `csv`; see `split_by_hash`. Defaults to `None`.
+        split_ratio: str. For `folder`, `csv` and `unlabelled`; see `parse_split_ratio`.
+            Defaults to `None`.
+        group_regex: str. For the same; see `split_by_hash`. Defaults to `None`.
 
     Returns:
         A Listing.

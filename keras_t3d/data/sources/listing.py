@@ -31,7 +31,7 @@ class VideoEntry:
         video_id: str. Name that is unique in the dataset: its path below the source,
             and its span where it has one (see `span_id`).
         path: str. Where the file lies.
-        label: str. Class name.
+        label: str. Class name; empty where the source has no classes.
         split: str. `"train"`, `"val"` or `"test"`.
         start: float. Where the span begins, in seconds. Defaults to `None`, the
             beginning.
@@ -96,13 +96,18 @@ class Listing:
     Attributes:
         entries: VideoEntry, sorted.
         class_names: str; a name's place is its class id. Sorted, but for datasets
-            that number their classes, whose order is kept.
+            that number their classes, whose order is kept. Empty where the source has none.
         rejects: Reject. Files that cannot be videos, or rows that name none.
     """
 
     entries: tuple[VideoEntry, ...]
     class_names: tuple[str, ...]
     rejects: tuple[Reject, ...] = ()
+
+    @property
+    def class_ids(self) -> dict[str, int]:
+        """The class id of each label: -1, which records have for none, of the empty one."""
+        return {"": -1, **{name: index for index, name in enumerate(self.class_names)}}
 
 
 def make_listing(
@@ -121,6 +126,23 @@ def make_listing(
             f"Received: {os.fspath(source)}"
         )
     return _sorted_listing(source, entries, rejects, sorted({entry.label for entry in entries}))
+
+
+def make_unlabelled_listing(
+    source: str | os.PathLike[str], entries: list[VideoEntry], rejects: list[Reject]
+) -> Listing:
+    """Sorts what was found of videos without labels.
+
+    Raises:
+        ValueError: if there is no video.
+    """
+    if not entries:
+        passed_over = f" ({len(rejects)} other files were passed over)" if rejects else ""
+        raise ValueError(
+            f"No videos found{passed_over}. SOURCE must be a folder that holds some, at any depth. "
+            f"Received: {os.fspath(source)}"
+        )
+    return Listing(tuple(sorted(entries)), (), tuple(sorted(rejects, key=lambda r: r.source)))
 
 
 def make_official_listing(

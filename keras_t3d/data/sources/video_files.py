@@ -26,11 +26,27 @@ def files_below(root: str | os.PathLike[str]) -> Iterator[str]:
     yield from _below(os.fspath(root), "", set())
 
 
+def checked_files(root: str | os.PathLike[str]) -> Iterator[tuple[str, str | None]]:
+    """As `files_below`, each with the reason why it is no video, None for a video."""
+    for name in files_below(root):
+        if not os.path.isfile(os.path.join(root, name)):
+            yield name, "no such file: a broken link"
+        elif not has_video_suffix(name):
+            yield name, "not a video file's suffix"
+        else:
+            yield name, None
+
+
 def video_files(root: str | os.PathLike[str]) -> Iterator[str]:
     """As `files_below`, but video files only, by their suffix; a broken link is none."""
     for name in files_below(root):
-        if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES and _is_there(root, name):
+        if has_video_suffix(name) and _is_there(root, name):
             yield name
+
+
+def has_video_suffix(name: str) -> bool:
+    """Whether a file's name ends as that of a video."""
+    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
 
 
 def _is_there(root: str | os.PathLike[str], name: str) -> bool:

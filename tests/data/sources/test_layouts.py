@@ -7,7 +7,9 @@ OFFICIAL = {"ucf101", "hmdb51", "jhmdb", "kinetics", "ssv2"}
 
 
 def test_names():
-    assert LAYOUTS == ("folder", "csv", "ucf101", "hmdb51", "jhmdb", "kinetics", "ssv2")
+    assert LAYOUTS == (
+        "folder", "csv", "unlabelled", "ucf101", "hmdb51", "jhmdb", "kinetics", "ssv2"
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -30,6 +32,7 @@ def sources(tmp_path):
     return {
         "folder": (videos, {"split_ratio": "1"}),
         "csv": (table, {"split_ratio": "1", "group_regex": r"\d"}),
+        "unlabelled": (videos, {}),
         "ucf101": (videos, of_split),
         "hmdb51": (videos, of_split),
         "jhmdb": (videos, of_split),
@@ -42,8 +45,11 @@ def sources(tmp_path):
 def test_each_layout_is_listed_by_its_name(sources, layout):
     source, options = sources[layout]
     listing = list_videos(layout, source, **options)
-    assert [(e.label, e.split) for e in listing.entries] == [("a", "train"), ("b", "train")]
-    assert listing.class_names == ("a", "b")
+    classes = () if layout == "unlabelled" else ("a", "b")
+    labels = classes or ("", "")
+    assert [(e.label, e.split) for e in listing.entries] == [(name, "train") for name in labels]
+    assert listing.class_names == classes
+    assert listing.class_ids == {"": -1, **dict(zip(classes, (0, 1), strict=False))}
 
 
 @pytest.mark.parametrize("layout", sorted(OFFICIAL))
@@ -62,7 +68,8 @@ def test_options_that_a_layout_needs_are_asked_for(sources, layout):
         ("folder", {"annotations": "x"}, "no --annotations, which is for ucf101, hmdb51"),
         ("folder", {"split_id": 1}, "no --split-id, which is for ucf101, hmdb51, jhmdb"),
         ("csv", {"split_id": 0}, "no --split-id.*Received: --split-id 0"),
-        ("ucf101", {"split_ratio": "0.8"}, "no --split-ratio, which is for folder, csv"),
+        ("ucf101", {"split_ratio": "0.8"}, "no --split-ratio, which is for folder, csv, unlab"),
+        ("unlabelled", {"annotations": "x"}, "no --annotations, which is for ucf101"),
         ("kinetics", {"split_id": 1}, "no --split-id"),
         ("ssv2", {"group_regex": "x"}, "no --group-regex, which is for folder, csv"),
     ],

@@ -1,0 +1,232 @@
+"""What the teacher costs in a training step: the student's plain step beside two of pre-training.
+
+The contenders run in processes of their own, in turns: `turns.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import turns
+from transfer_settings import DATASETS, STARTS, Folders, make_pretraining
+
+ALLOWED = 1.15  # that was asked for: pre-training with cached features to plain training
+PLAIN, CACHED, RUNNING = "plain training", "pre-training, cached", "pre-training, teacher runs"
+
+
+def measure(folders: Folders, rounds: int, epochs: int) -> dict[str, Any]:
+    """Times steps in turns, then whole epochs as a user starts them.
+
+    Args:
+        folders: Folders, of the dataset's shards. The teacher has random weights, and is made.
+        rounds: int. Timed steps of each.
+        epochs: int. Of each run, at least 2; the first, which compiles, is left out.
+
+    Returns:
+        Dict of `milliseconds` a step and their `quartiles`, `ratios` to the plain step,
+        `epoch_seconds`, `feature_seconds` (of computing the cached features, once),
+        `batch_size` and `allowed`.
+    """
+    work = folders.of_size / "step"
+    shutil.rmtree(work, ignore_errors=True)  # of a call that was stopped
+    teacher = work / "teacher.keras"
+    turns.facts_of(make_random_teacher, folders.dataset, folders.size, teacher)
+    entries = {name: (build_step, folders, teacher, name) for name in (PLAIN, CACHED, RUNNING)}
+    race = turns.race(entries, rounds)
+    if race.unavailable:
+        raise turns.ContenderError(str(race.unavailable))
+    runs = turns.facts_of(measure_epochs, folders, teacher, work, epochs)
+    shutil.rmtree(work)
+    medians = race.milliseconds
+    return {
+        "milliseconds": medians,
+        "quartiles": {
+            name: [round(cut, 3) for cut in statistics.quantiles(times, n=4)]
+            for name, times in race.times.items()
+        },
+        "rounds": rounds,
+        "ratios": {name: turns.ratio(medians[name], medians[PLAIN]) for name in (CACHED, RUNNING)},
+        **runs,
+        "batch_size": DATASETS[folders.dataset][folders.size].batch_size,
+        "allowed": ALLOWED,
+    }
+
+
+# What the processes run.
+
+
+def make_random_teacher(dataset: str, size: str, path: Path) -> tuple[dict[str, Any], turns.Step]:
+    """Writes a teacher of a size: how fast it is does not depend on its weights."""
+    import keras
+    from transfer_teacher import teacher_for
+
+    from keras_t3d.atomic import written_beside
+
+    keras.utils.set_random_seed(0)
+    with written_beside(path) as part:
+        teacher_for(DATASETS[dataset][size], 2).save(part)
+    return {}, int
+
+
+def build_step(folders: Folders, teacher: Path, name: str) -> tuple[dict[str, Any], turns.Step]:
+    """Compiles the step of a contender; a call of what it returns runs it once."""
+    seconds = _step(folders, teacher, name)
+    seconds(1)
+    return {}, functools.partial(seconds, 1)
+
+
+def _step(folders: Folders, teacher: Path, name: str) -> Callable[[int], float]:
+    from bare_step import bare_step
+
+    from keras_t3d.data.shards.shard_set import ShardSet
+    from keras_t3d.training.devices import find_devices
+
+    devices, config = find_devices(), _pretraining(folders, teacher)
+    if name == PLAIN:
+        return bare_step(_plain(config), ShardSet.open(folders.choosing), devices)
+    return pretraining_step(config, devices, cached=name == CACHED)
+
+
+def _plain(config: Any) -> Any:
+    """Training with labels, alike in all else."""
+    from keras_t3d.training.config import TrainConfig
+
+    names = ("model", "clip", "data", "optimizer", "epochs", "seed")
+    return TrainConfig(**{name: getattr(config, name) for name in names})
+
+
+def _pretraining(folders: Folders, teacher: Path) -> Any:
+    size = DATASETS[folders.dataset][folders.size]
+    return make_pretraining(size, STARTS["matching"], folders.choosing, teacher, folders.seed)
+
+
+def pretraining_step(config: Any, devices: Any, cached: bool) -> Callable[[int], float]:
+    """Compiles the step of a pre-training on a batch in memory, as `bare_step` does of training.
+
+    Args:
+        config: PretrainConfig.
+        devices: Devices.
+        cached: bool. Whether the teacher's features lie in memory, or it runs in each step.
+
+    Returns:
+        Function of a number of steps, which runs them and returns their seconds. Its first
+        call compiles.
+    """
+    import keras
+    import numpy as np
+
+    from keras_t3d.data.shards.shard_set import ShardSet
+    from keras_t3d.training.clips import steps_per_epoch
+    from keras_t3d.training.network import new_student
+    from keras_t3d.training.objective import new_optimizer
+    from keras_t3d.training.transfer_objective import new_transfer
+    from keras_t3d.training.unlabelled import training_clips
+    from keras_t3d.transfer.frame_teacher import load_teacher
+
+    shards = ShardSet.open(config.data.shards)
+    with devices.scope():
+        teacher = load_teacher(config.teacher.network, preprocessing=config.teacher.preprocessing)
+        learner = new_transfer(config, teacher, new_student(config, teacher))
+        learner.compile(new_optimizer(config, learner.network, steps_per_epoch(config, shards)))
+    first = next(iter(training_clips(config, shards, devices)))
+    batch = {
+        name: np.asarray(value)
+        for name, value in (first[0] if isinstance(first, tuple) else first).items()
+    }
+    if cached:
+        batch["frame_features"] = np.zeros((len(batch["clips"]), teacher.width), np.float32)
+    learner.make_train_function()
+    run = _on_jax if keras.backend.backend() == "jax" else _on_tensorflow
+    step = run(learner, batch, devices)
+
+    def seconds(steps: int) -> float:
+        started = time.perf_counter()
+        for _ in range(steps):
+            loss = step()
+        float(keras.ops.convert_to_numpy(loss))  # the device is done, too
+        return time.perf_counter() - started
+
+    return seconds
+
+
+def _on_tensorflow(learner: Any, batch: dict[str, Any], devices: Any) -> Callable[[], Any]:
+    import tensorflow as tf
+
+    size = len(batch["clips"])
+    clips = tf.data.Dataset.from_tensor_slices(batch).batch(size, drop_remainder=True)
+    spread = devices.strategy.experimental_distribute_dataset(clips)
+    batches = itertools.repeat(next(iter(spread)))
+    return lambda: learner.train_function(batches)["loss"]
+
+
+def _on_jax(learner: Any, batch: dict[str, Any], devices: Any) -> Callable[[], Any]:
+    import keras
+
+    distribution = keras.distribution.distribution()
+
+    def placed(value: Any) -> Any:
+        if distribution is None:
+            return keras.ops.convert_to_tensor(value)
+        layout = distribution.get_data_layout(value.shape)
+        return keras.distribution.distribute_tensor(value, layout)
+
+    batches = itertools.repeat(({name: placed(value) for name, value in batch.items()},))
+    state: Any = tuple(
+        [variable.value for variable in group]
+        for group in (
+            learner.trainable_variables,
+            learner.non_trainable_variables,
+            learner.optimizer.variables,
+            learner.metrics_variables,
+        )
+    )
+
+    def step() -> Any:
+        nonlocal state
+        logs, state = learner.train_function(state, batches)
+        return logs["loss"]
+
+    return step
+
+
+def measure_epochs(
+    folders: Folders, teacher: Path, work: Path, epochs: int
+) -> tuple[dict[str, Any], turns.Step]:
+    """Runs `train` and `pretrain`, with and without cached features, one after the other."""
+    from keras_t3d.training.pretrain import pretrain
+    from keras_t3d.training.run_directory import read_history
+    from keras_t3d.training.train import train
+    from keras_t3d.transfer.feature_cache import write_frame_features
+    from keras_t3d.transfer.frame_teacher import load_teacher
+
+    def of_run(name: str, config: Any, run: Callable[..., Any]) -> float:
+        data = dataclasses.replace(config.data, validation_split=None)
+        optimizer = dataclasses.replace(config.optimizer, warmup_epochs=0.0)
+        changes = {"data": data, "optimizer": optimizer, "epochs": epochs}
+        run(dataclasses.replace(config, **changes), work / name)
+        return statistics.median(row["seconds"] for row in read_history(work / name)[1:])
+
+    config = _pretraining(folders, teacher)
+    network = load_teacher(str(teacher), preprocessing="torch")
+    started = time.perf_counter()
+    features = write_frame_features(network, folders.choosing, "train", config.clip)
+    feature_seconds = time.perf_counter() - started
+    running = dataclasses.replace(config, cache_features=False)
+    try:
+        seconds = {
+            PLAIN: of_run("plain", _plain(config), train),
+            CACHED: of_run("cached", config, pretrain),
+            RUNNING: of_run("running", running, pretrain),
+        }
+    finally:
+        shutil.rmtree(features)
+    rounded = {name: round(value, 3) for name, value in seconds.items()}
+    return {"epoch_seconds": rounded, "feature_seconds": round(feature_seconds, 3)}, int

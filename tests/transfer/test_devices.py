@@ -1,0 +1,49 @@
+"""Two devices teach as one does: clips are compared with those of both."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+OBJECTIVES = ["FrameClipMatching", "FeatureRegression", "FrameClipContrast"]
+
+
+def taught(tmp_path, devices, objective, backend="tensorflow"):
+    out = tmp_path / f"{backend}-{devices}.npz"
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.transfer.steps", str(devices), str(out), objective],
+        env={**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": flags},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    with np.load(out) as content:
+        weights = [content[f"w{n}"] for n in range(len(content.files) - 1)]
+        return json.loads(str(content["history"])), weights
+
+
+def assert_same(one, two, tolerance):
+    assert one[0].keys() == two[0].keys()
+    for key, values in one[0].items():
+        np.testing.assert_allclose(two[0][key], values, rtol=tolerance, atol=tolerance, err_msg=key)
+    for a, b in zip(one[1], two[1], strict=True):
+        np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_two_devices_are_one(tmp_path, objective):
+    one, two = (taught(tmp_path, devices, objective) for devices in (1, 2))
+    assert_same(one, two, 1e-5)
+
+
+def test_jax_spreads_a_batch_over_devices(tmp_path):
+    pytest.importorskip("jax")
+    one, two = (taught(tmp_path, devices, "FrameClipMatching", "jax") for devices in (1, 2))
+    assert_same(one, two, 1e-5)
+    assert_same(taught(tmp_path, 1, "FrameClipMatching"), two, 1e-3)
