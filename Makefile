@@ -16,8 +16,12 @@ demo: $(VENV)/installed
 	rm -rf demo
 	$(BIN)/keras-t3d demo --out demo
 
+# A file's tests run one after the other, files side by side. TensorFlow takes a gigabyte or two
+# in each process.
+PROCESSES ?= --numprocesses auto --maxprocesses 4 --dist loadfile
+
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PROCESSES)
 
 # Minutes long: trains controls on the motion set.
 test-slow: $(VENV)/installed-dev
@@ -27,7 +31,7 @@ test-slow: $(VENV)/installed-dev
 # moto plays. TESTS=tests/data runs a part of them.
 TESTS ?= tests
 test-oldest: $(OLDEST)/installed
-	$(OLDEST)/bin/python -m pytest $(TESTS)
+	$(OLDEST)/bin/python -m pytest $(PROCESSES) $(TESTS)
 
 # What CI checks besides the tests.
 check: $(VENV)/installed-dev

@@ -54,7 +54,13 @@ setup(
         "beam": ["apache-beam>=2.60"],
         "serving": ["grpcio>=1.60"],
         "weights": ["safetensors>=0.4", "torch>=2.6"],
-        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff==0.17.5", "mypy==2.4.1"],
+        "dev": [
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "hypothesis>=6.100",
+            "ruff==0.17.5",
+            "mypy==2.4.1",
+        ],
         # What the tests compare with: they skip what is absent.
         "backends": [
             "jax>=0.5",
@@ -62,7 +68,13 @@ setup(
             "tensorflow-serving-api>=2.16",
             "torch==2.13.0",
         ],
-        "benchmarks": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.3", "openvino>=2025.0"],
+        "benchmarks": [
+            "onnx>=1.17",
+            "onnxruntime>=1.20",
+            "onnxscript>=0.3",
+            "openvino>=2025.0",
+            "scipy>=1.11",
+        ],
     },
     entry_points={"console_scripts": ["keras-t3d=keras_t3d.cli:main"]},
     classifiers=[

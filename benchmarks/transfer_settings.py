@@ -24,11 +24,14 @@ class Start:
         title: what the table calls it.
         objective: kind of the pre-training; None for none.
         inflated: whether the teacher's weights, inflated, come first.
+        cached: whether the teacher's features are of the centre view, computed once; else
+            it sees the window and flip that the student sees.
     """
 
     title: str
     objective: str | None = None
     inflated: bool = False
+    cached: bool = True
 
 
 STARTS = {
@@ -36,6 +39,9 @@ STARTS = {
     "inflated": Start("inflated teacher", inflated=True),
     "matching": Start("matching (the papers')", "matching"),
     "inflated_matching": Start("inflated, then matching", "matching", inflated=True),
+    "matching_live": Start(
+        "matching, teacher running on the student's view", "matching", cached=False
+    ),
     "regression": Start("feature regression", "regression"),
     "contrast": Start("contrast", "contrast"),
 }
@@ -132,7 +138,6 @@ _REAL_WINDOWS = {
 # A mirror turns left into right.
 _MOTION_WINDOWS = {"data.augmentation.crop": "random", "data.augmentation.flip": False}
 _PRETRAINING = {
-    "cache_features": True,
     "optimizer.name": "adamw",
     "optimizer.learning_rate": 1e-3,
     "optimizer.weight_decay": 0.05,
@@ -252,6 +257,7 @@ def make_pretraining(
         "teacher.preprocessing": "torch",
         "objective.kind": start.objective,
         "inflate": "teacher" if start.inflated else None,
+        "cache_features": start.cached,
     }
     parser = config_parser(config_class=PretrainConfig)
     return parse_config(parser, _words(values), PretrainConfig)[0]

@@ -141,9 +141,9 @@ def section(runs: Sequence[Finished]) -> str:
             "one is fine-tuned with a part of the labels. Each cell of the first tables: top-1 on "
             "the test videos in percent, mean ± standard deviation over seeds, and each seed's. A "
             "seed has its own teacher, pre-training, choice of labels and fine-tuning; all starts "
-            "of a seed and a percent train on the same videos, with the same settings and number "
-            "of steps (rates rise over the first tenth), and the network after the last epoch is "
-            "scored once."
+            "of a seed and a percent train on the same videos, with the same settings (chosen for "
+            "networks from scratch, none for these starts) and number of steps (rates rise over "
+            "the first tenth), and the network after the last epoch is scored once."
         ),
     ]
     for group in _by(runs, lambda run: (run.folders.dataset, run.folders.size)):
@@ -184,6 +184,11 @@ def _data_text(runs: Sequence[Finished]) -> str:
         f"{choosing['train']} of the training videos; the other {choosing['val']}, of "
         f"{films['held_out_films']} held-out films, are for the matching. "
     )
+    if films.get("films_in_training_and_test"):
+        said += (
+            f"{films['films_in_training_and_test']} films give clips to both sides of the official "
+            "split: teacher, pre-training and fine-tuning all see their training clips. "
+        )
     teachers = [
         json.loads(path.read_text(encoding="utf-8"))
         for folders in _seeds(runs)
@@ -296,7 +301,7 @@ def _difference_text(runs: Sequence[Finished]) -> str:
         "Mean of the seeds' differences in points ± its standard error. Of these "
         f"{differences} differences the {100 * _CONFIDENCE:.0f} % interval of the mean "
         "(Student's, over seeds; the test videos are always the same) leaves zero out for: "
-        f"{said}."
+        f"{said}. By chance alone about {(1 - _CONFIDENCE) * differences:.1f} would."
     )
     return "\n".join(lines) + f"\n\n{note}"
 

@@ -24,7 +24,16 @@ def test_help_is_fast_because_it_imports_nothing():
         "assert not {'keras', 'tensorflow', 'numpy.testing'} & set(sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    for command in ("demo", "convert", "inspect", "train", "pretrain", "evaluate", "predict", "export"):
+    for command in (
+        "demo",
+        "convert",
+        "inspect",
+        "train",
+        "pretrain",
+        "evaluate",
+        "predict",
+        "export",
+    ):
         assert command in out.stdout
 
 

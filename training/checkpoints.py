@@ -34,6 +34,7 @@ class Place:
         class_names: str, one a class; none for a network without a classifying layer.
         validates: bool. Whether its epochs are measured on a validation split.
         history: the finished epochs, first to last.
+        teacher: str. Fingerprint of a pretraining's teacher; None for other runs.
     """
 
     step: int
@@ -42,6 +43,7 @@ class Place:
     class_names: tuple[str, ...]
     validates: bool
     history: tuple[dict[str, float], ...] = ()
+    teacher: str | None = None
 
     @property
     def epoch(self) -> int:

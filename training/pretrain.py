@@ -79,6 +79,7 @@ def pretrain(
     keras.utils.set_random_seed(config.seed)
     with devices.scope():
         teacher = _teacher(config.teacher)  # before the student: the seed gives both their weights
+        fingerprint = _checked_teacher(teacher, start)
         student = _student(config, start, teacher)
         learner = new_transfer(config, teacher, student)
         learner.compile(new_optimizer(config, student, start.steps))
@@ -100,7 +101,8 @@ def pretrain(
             titles=("transfer loss", learner.hits_name.replace("_", " ")),
         ),
         networks=NETWORKS,
-        callbacks=lambda: _tensorboard(config, start),
+        callbacks=lambda: [ComparisonWatch(), *_tensorboard(config, start)],
+        teacher=fingerprint,
     )
     run.finish()
     return load_keras_model(start.folder / run_directory.STUDENT)
@@ -113,6 +115,29 @@ def _teacher(config: TeacherConfig) -> FrameTeacher:
         config.preprocessing,
         config.image_size,
     )
+
+
+def _checked_teacher(teacher: FrameTeacher, start: Start) -> str:
+    """The teacher's fingerprint, which is that of the run's beginning."""
+    fingerprint = teacher.fingerprint()
+    if start.checkpoint is not None and start.checkpoint.place.teacher != fingerprint:
+        raise ValueError(
+            "The teacher changed since the run began: restore its file or its package, or use a "
+            f"new --run-dir. Received: another {teacher.network.name!r} for {start.folder}"
+        )
+    return fingerprint
+
+
+class ComparisonWatch(keras.callbacks.Callback):
+    """Stops where a first batch compares nothing, as all its clips are of one video."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if batch == 0 and (logs or {}).get("transfer_loss") == 0:
+            raise ValueError(
+                "A batch must hold clips of several videos, or nothing can be compared: convert "
+                "more videos (parts of one video are one), lower data.augmentation.repeats, or "
+                "raise data.batch_size. Received: a first batch without a pair"
+            )
 
 
 def _student(config: PretrainConfig, start: Start, teacher: FrameTeacher) -> VideoClassifier:

@@ -184,12 +184,14 @@ class PretrainConfig:
             self.optimizer.accumulation,
         )
         compared = self.objective.negatives + 1 if kind == "matching" else 2
+        least = compared * accumulation * augmentation.repeats
         require(
             "data.batch_size",
             batch,
-            kind == "regression" or batch >= compared * accumulation,
-            f"at least {compared * accumulation} for {kind}, which compares {compared} clips or "
-            f"more, in {accumulation} parts of the batch (optimizer.accumulation)",
+            kind == "regression" or batch >= least,
+            f"at least {least} for {kind}, which compares clips of {compared} videos or more in "
+            f"each of the batch's {accumulation} parts (optimizer.accumulation), "
+            f"{augmentation.repeats} of each video (data.augmentation.repeats)",
         )
 
     def to_yaml(self) -> str:

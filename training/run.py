@@ -67,6 +67,12 @@ def find_start(config: RunConfig, run_dir: str | os.PathLike[str]) -> Start:
     shards = ShardSet.open(config.data.shards)
     steps = steps_per_epoch(config, shards)
     check_batch_size(config.data.batch_size, config.optimizer.accumulation, devices)
+    split = config.data.validation_split
+    if config.optimizer.schedule == "plateau" and split not in shards.splits:
+        raise ValueError(
+            "The plateau schedule needs validation videos: convert with a val split, or use "
+            f"another schedule. Received: no split {split!r} in {shards.folder}"
+        )
     folder = run_directory.check(run_dir, config)
     checkpoint = checkpoints.newest_checkpoint(folder)
     with lost_machine_named(devices):
@@ -135,6 +141,7 @@ class Run:
         figures: Figures.
         networks: by the names of the files that hold the network: see `EpochRecord`.
         callbacks: gives further callbacks for each call of `fit`.
+        teacher: str. Fingerprint of the teacher, or None.
     """
 
     config: RunConfig
@@ -146,6 +153,7 @@ class Run:
     figures: Figures
     networks: Mapping[str, str | None]
     callbacks: Callable[[], Sequence[keras.callbacks.Callback]]
+    teacher: str | None = None
 
     def finish(self) -> None:
         """Trains from where the run is to the end of its last epoch.
@@ -155,12 +163,6 @@ class Run:
                 process trains there, or the loss becomes no number.
         """
         config, start = self.config, self.start
-        if config.optimizer.schedule == "plateau" and self.validation is None:
-            raise ValueError(
-                "The plateau schedule needs validation videos: convert with a val split, or use "
-                f"another schedule. Received: no split {config.data.validation_split!r} in "
-                f"{start.shards.folder}"
-            )
         self.clips(0)  # refuses what does not fit
         checkpoint = self._checkpoint()
         history = list(checkpoint.place.history)
@@ -182,7 +184,8 @@ class Run:
         """The one to go on from, or that of a run that begins."""
         start, network, validates = self.start, self.learner.network, self.validation is not None
         if start.checkpoint is None:
-            place = Place(0, start.steps, network.clip_spec, network.class_names, validates)
+            spec, names = network.clip_spec, network.class_names
+            place = Place(0, start.steps, spec, names, validates, teacher=self.teacher)
             return Checkpoint(place, values={})
         place = start.checkpoint.place
         if place.validates != validates:

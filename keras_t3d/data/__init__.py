@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from keras_t3d.data.clip_dataset import ClipDataset
     from keras_t3d.data.conversion import convert
     from keras_t3d.data.conversion_report import ConversionReport
+    from keras_t3d.data.frame_features import FrameFeatures
     from keras_t3d.data.inspection import contact_sheet, summarize
     from keras_t3d.data.motion import (
         MOTION_CLASSES,
@@ -37,6 +38,7 @@ _ROOMS = {
     "Augmentation": "augmentation",
     "ClipDataset": "clip_dataset",
     "ConversionReport": "conversion_report",
+    "FrameFeatures": "frame_features",
     "MOTION_CLASSES": "motion",
     "OPPOSITES": "motion",
     "ShardSet": "shards.shard_set",
@@ -62,6 +64,7 @@ __all__ = [
     "Augmentation",
     "ClipDataset",
     "ConversionReport",
+    "FrameFeatures",
     "ShardSet",
     "UnlabelledClipDataset",
     "Video",

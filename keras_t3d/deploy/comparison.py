@@ -24,6 +24,7 @@ def check_classifier(model: Any) -> VideoClassifier:
             "keras_t3d.models.create('t3d_121', input_shape=(16, 112, 112, 3), num_classes=101), "
             f"or what `keras.saving.load_model` reads from its file. Received: {type(model)}"
         )
+    model.check_classifies()
     return model
 
 

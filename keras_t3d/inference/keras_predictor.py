@@ -17,9 +17,13 @@ class KerasPredictor:
 
     Args:
         model: VideoClassifier.
+
+    Raises:
+        ValueError: if it has no classes.
     """
 
     def __init__(self, model: VideoClassifier) -> None:
+        model.check_classifies()
         self.clip_spec = model.clip_spec
         self.class_names = model.class_names
         self._logits = _compiled(model)

@@ -77,6 +77,14 @@ class VideoClassifier(keras.Model):
         """Number of classes, 0 for a network without its classifying layer."""
         return len(self.class_names)
 
+    def check_classifies(self) -> None:
+        """Raises a ValueError where the network gives features, as a pretrained student does."""
+        if not self.class_names:
+            raise ValueError(
+                "The network has no classes: train one that starts from it, with `keras-t3d train "
+                f"--init student.keras`. Received: {self.name!r}, which gives features"
+            )
+
     def feature_model(self, *layer_names: str) -> keras.Model:
         """Returns a model from the same clips to features, sharing this one's weights.
 

@@ -63,7 +63,7 @@ class Learner(_Step):
     train_function: Any
 
     def __init__(self, network: keras.Model, accumulation: int = 1) -> None:
-        super().__init__()
+        super().__init__(dtype="float32")  # what it passes on is for its layers to cast
         if not network.built:
             raise ValueError(
                 "Learner: `network` must be built, for example a network of keras_t3d.models, or "

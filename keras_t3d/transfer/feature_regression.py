@@ -7,11 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_t3d.layers.precision import exact_dtype
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.transfer.frame_clip_learner import FrameClipLearner
 from keras_t3d.transfer.frame_teacher import FrameTeacher
-from keras_t3d.transfer.other_videos import other_videos
+from keras_t3d.transfer.other_videos import other_videos, own_places
 
 
 class FeatureRegression(FrameClipLearner):
@@ -53,8 +52,7 @@ class FeatureRegression(FrameClipLearner):
         self, teacher: FrameTeacher, student: VideoClassifier, accumulation: int = 1
     ) -> None:
         super().__init__(teacher, student, accumulation)
-        dtype = exact_dtype(student.dtype_policy)
-        self._predict = keras.layers.Dense(teacher.width, dtype=dtype, name="frame_features")
+        self._predict = keras.layers.Dense(teacher.width, dtype="float32", name="frame_features")
         self._predict.build(self._embed.output_shape)
         self._head = [self._predict]
 
@@ -66,31 +64,40 @@ class FeatureRegression(FrameClipLearner):
             training: bool. Whether the student runs in training mode.
 
         Returns:
-            Dict of `"errors"`, `(batch,)`, mean squared; `"nearest_other"`, `(batch,)`, that
-            to the nearest frames of another video; and `"weights"`.
+            Dict of `"errors"`, `(batch,)`, mean squared; `"own"` and `"nearest_other"`,
+            `(batch,)`, distances to the clip's own frames and to the nearest of another
+            video; and `"weights"`.
         """
         clips, frames = self._features(inputs, training)
-        predicted = ops.cast(self._predict(clips), "float32")
-        errors = ops.mean(ops.square(predicted - frames), axis=-1)
-        (all_frames, all_videos), _ = self.over_devices((frames, inputs["videos"]))
+        predicted = self._predict(clips)
+        (all_frames, all_videos), start = self.over_devices((frames, inputs["videos"]))
+        distances = _distances(ops.stop_gradient(predicted), all_frames)
+        places = own_places(inputs["videos"], start)
         others = other_videos(inputs["videos"], all_videos)
-        distances = _squared_distances(ops.stop_gradient(predicted), all_frames)
-        nearest = ops.min(ops.where(others, distances, _FAR), axis=1)
-        weights = ops.cast(inputs["videos"] >= 0, "float32")
-        return {"errors": errors, "nearest_other": nearest, "weights": weights}
+        return {
+            "errors": ops.mean(ops.square(predicted - frames), axis=-1),
+            "own": ops.take_along_axis(distances, places[:, None], axis=1)[:, 0],
+            "nearest_other": ops.min(ops.where(others, distances, _FAR), axis=1),
+            "weights": ops.cast(inputs["videos"] >= 0, "float32"),
+        }
 
     def _clip_losses(self, outputs: dict[str, Any]) -> Any:
         return outputs["errors"]
 
     def _clip_hits(self, outputs: dict[str, Any]) -> Any:
-        return ops.cast(outputs["errors"] < outputs["nearest_other"], "float32")
+        return ops.cast(outputs["own"] < outputs["nearest_other"], "float32")
 
 
 _FAR = 1e30
 
 
-def _squared_distances(a: Any, b: Any) -> Any:
-    """Mean squared differences of all rows: (a, b)."""
-    products = ops.matmul(a, ops.transpose(b))
-    squares = ops.sum(ops.square(a), -1)[:, None] + ops.sum(ops.square(b), -1)[None]
-    return (squares - 2.0 * products) / a.shape[-1]
+def _distances(predicted: Any, frames: Any) -> Any:
+    """Mean squared differences of all rows, `(predicted, frames)`, less a term of each row.
+
+    What a prediction's distances have in common does not say which is the nearest. Around the
+    frames' mean, features that hardly differ are not lost beside their size.
+    """
+    mean = ops.mean(frames, axis=0)
+    frames, predicted = frames - mean, predicted - mean
+    products = ops.matmul(predicted, ops.transpose(frames))
+    return (ops.sum(ops.square(frames), -1)[None] - 2.0 * products) / predicted.shape[-1]

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_t3d.layers.precision import exact_dtype
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.transfer.frame_clip_learner import FrameClipLearner
 from keras_t3d.transfer.frame_teacher import FrameTeacher
@@ -68,9 +67,9 @@ class FrameClipContrast(FrameClipLearner):
                 f"Received: features={features!r}, temperature={temperature!r}"
             )
         self.temperature = temperature
-        dtype = exact_dtype(student.dtype_policy)
-        self._project_clips = keras.layers.Dense(features, dtype=dtype, name="project_clips")
-        self._project_frames = keras.layers.Dense(features, dtype=dtype, name="project_frames")
+        # In float32, as all that the student's pooled features pass.
+        self._project_clips = keras.layers.Dense(features, dtype="float32", name="project_clips")
+        self._project_frames = keras.layers.Dense(features, dtype="float32", name="project_frames")
         self._project_clips.build(self._embed.output_shape)
         self._project_frames.build((None, teacher.width))
         self._head = [self._project_clips, self._project_frames]
@@ -88,8 +87,8 @@ class FrameClipContrast(FrameClipLearner):
         """
         clips, frames = self._features(inputs, training)
         (all_frames, all_videos), start = self.over_devices((frames, inputs["videos"]))
-        clips = ops.normalize(ops.cast(self._project_clips(clips), "float32"), axis=-1)
-        frames = ops.normalize(ops.cast(self._project_frames(all_frames), "float32"), axis=-1)
+        clips = _of_unit_length(self._project_clips(clips))
+        frames = _of_unit_length(self._project_frames(all_frames))
         similar = ops.matmul(clips, ops.transpose(frames)) / self.temperature
         places = own_places(inputs["videos"], start)
         own = ops.take_along_axis(similar, places[:, None], axis=1)[:, 0]
@@ -109,3 +108,8 @@ class FrameClipContrast(FrameClipLearner):
 
 
 _LOWEST = -1e9
+_SHORT = 1e-4  # a black clip's features may be 0, whose gradient would be without bounds
+
+
+def _of_unit_length(x: Any) -> Any:
+    return x / ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + _SHORT)

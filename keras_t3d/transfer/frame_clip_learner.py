@@ -104,7 +104,9 @@ class FrameClipLearner(Learner):
         """The mean over the batch, in which clips that count nothing add zero."""
         losses = self._clip_losses(y_pred) * y_pred["weights"]
         loss = self._mean_of_batch(ops.zeros_like(losses), losses)
-        return loss + sum(self.losses) if self.losses else loss
+        # Not the teacher's: what it adds is nothing that could be learned.
+        added = [more for part in (self._embed, *self._head) for more in part.losses]
+        return loss + sum(self._aggregate_additional_loss(more) for more in added)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Means over the clips that count."""

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_t3d.layers.precision import exact_dtype
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.transfer.frame_clip_learner import FrameClipLearner
 from keras_t3d.transfer.frame_teacher import FrameTeacher
@@ -88,14 +87,14 @@ class FrameClipMatching(FrameClipLearner):
                     f"features=1024, hidden=(512, 128), negatives=1. Received: {name}={values}"
                 )
         self.negatives = negatives
-        policy = student.dtype_policy
-        self._project_clips = _projection("project_clips", self._embed, features, policy)
-        self._project_frames = _projection("project_frames", teacher, features, policy)
+        self._project_clips = _projection("project_clips", self._embed.output_shape[-1], features)
+        self._project_frames = _projection("project_frames", teacher.width, features)
+        # In float32, as all that the student's pooled features pass.
         self._hidden = [
-            keras.layers.Dense(width, activation="relu", dtype=policy, name=f"match{number}")
+            keras.layers.Dense(width, activation="relu", dtype="float32", name=f"match{number}")
             for number, width in enumerate(hidden, 1)
         ]
-        self._score = keras.layers.Dense(1, dtype=exact_dtype(policy), name="match_score")
+        self._score = keras.layers.Dense(1, dtype="float32", name="match_score")
         width = 2 * features
         for layer in (*self._hidden, self._score):
             layer.build((None, None, width))
@@ -125,14 +124,13 @@ class FrameClipMatching(FrameClipLearner):
             paired = self._project_frames(paired)
         if self._project_clips is not None:
             clips = self._project_clips(clips)
-        paired = ops.cast(paired, "float32")
-        clips = ops.broadcast_to(ops.cast(clips, "float32")[:, None], ops.shape(paired))
+        clips = ops.broadcast_to(clips[:, None], ops.shape(paired))
         scores = ops.concatenate([paired, clips], axis=-1)
         for layer in (*self._hidden, self._score):
             scores = layer(scores)
         found = ops.cast(found, "float32")
         return {
-            "scores": ops.cast(scores, "float32")[..., 0],
+            "scores": scores[..., 0],
             "negative": found,
             "weights": ops.max(found, axis=1),
         }
@@ -147,12 +145,11 @@ class FrameClipMatching(FrameClipLearner):
         return _half_each(own, 1.0 - ops.cast(right[:, 1:], "float32"), outputs["negative"])
 
 
-def _projection(name: str, source: Any, features: int, policy: Any) -> Any:
-    """A dense layer to `features`, or None where the source is that wide."""
-    width = source.output_shape[-1] if isinstance(source, keras.Model) else source.width
+def _projection(name: str, width: int, features: int) -> Any:
+    """A dense layer from `width` to `features`, or None where they are the same."""
     if width == features:
         return None
-    layer = keras.layers.Dense(features, dtype=policy, name=name)
+    layer = keras.layers.Dense(features, dtype="float32", name=name)
     layer.build((None, width))
     return layer
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import types
 from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 PREPROCESSINGS = ("none", "zero_one", "tf", "torch", "caffe")
@@ -98,6 +101,21 @@ class FrameTeacher(keras.layers.Layer):
             features = ops.mean(ops.cast(features, "float32"), axis=(1, 2))
         return ops.cast(features, "float32")
 
+    def fingerprint(self) -> str:
+        """Returns a checksum of all that the features follow from: network, weights, preprocessing.
+
+        Names of layers do not count, and what a preprocessing function does counts, not its name.
+        """
+        found = hashlib.sha256(_architecture(self.network).encode())
+        for weight in self.network.weights:  # not the seeds of dropout, which never runs
+            values = np.ascontiguousarray(ops.convert_to_numpy(weight))
+            found.update(f"{values.shape} {values.dtype}".encode() + values.tobytes())
+        levels = np.arange(256, dtype=np.float32).reshape(1, 16, 16, 1) * np.ones(3, np.float32)
+        seen = ops.convert_to_numpy(self._preprocess(ops.convert_to_tensor(levels)))
+        found.update(np.round(np.asarray(seen, np.float64), 3).tobytes())
+        found.update(str(self._size()).encode())
+        return found.hexdigest()
+
     def _size(self) -> tuple[int, int] | None:
         if self.image_size is not None:
             return self.image_size, self.image_size
@@ -184,10 +202,27 @@ def _application(
 
 
 def _without_classes(network: Any) -> keras.Model:
-    last = network.layers[-1]
-    if not isinstance(last, keras.layers.Dense):
+    """The network up to its last dense layer, if nothing but an activation follows."""
+    _check_network(network)
+    activations = (keras.layers.Activation, keras.layers.Softmax)
+    layers = list(network.layers)
+    while isinstance(layers[-1], activations) and len(layers) > 1:
+        layers.pop()
+    if not isinstance(layers[-1], keras.layers.Dense):
         return network
-    return keras.Model(network.inputs, last.input, name=network.name)
+    return keras.Model(network.inputs, layers[-1].input, name=network.name)
+
+
+def _architecture(network: keras.Model) -> str:
+    """The network's configuration; the names of its layers, which Keras counts up, by number."""
+    try:
+        text = network.to_json()
+    except NotImplementedError:  # a class of the user's without get_config
+        return type(network).__qualname__
+    layers = [network, *network._flatten_layers(include_self=False)]
+    for number, name in enumerate(dict.fromkeys(layer.name for layer in layers)):
+        text = text.replace(json.dumps(name), f'"layer {number}"')
+    return text
 
 
 def _check_network(network: Any) -> None:

@@ -357,7 +357,7 @@ def test_settings_make_configurations(dataset, size):
             config = settings.make_pretraining(ours, start, shards, pathlib.Path("t.keras"), 1)
             assert config.objective.kind == start.objective
             assert config.inflate == ("teacher" if start.inflated else None)
-            assert config.cache_features
+            assert config.cache_features == start.cached
             assert config.data.validation_split == "val"
     for percent in settings.PERCENTS:
         config = settings.make_finetuning(ours, percent, shards, 1)

@@ -28,15 +28,24 @@ FLAGS = [
 ]
 
 
-def start(config, run, index=None, ports=()):
+# With features that one machine writes and both read.
+PRETRAINING = [
+    "--objective.kind=contrast",
+    "--data.batch_size=4",
+    "--model.synchronized_bn=true",
+    "--cache-features",
+    "--epochs=3",
+]
+
+
+def start(words, run, index=None, ports=()):
     environment = dict(os.environ)
     if index is not None:
         workers = [f"127.0.0.1:{port}" for port in ports]
         task = {"type": "worker", "index": index}
         environment["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers}, "task": task})
-    words = ["train", "--config", str(config), "--run-dir", str(run), *FLAGS]
     return subprocess.Popen(
-        [sys.executable, "-m", "keras_t3d.cli", *words],
+        [sys.executable, "-m", "keras_t3d.cli", *words, "--run-dir", str(run)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -44,7 +53,7 @@ def start(config, run, index=None, ports=()):
     )
 
 
-def start_both(config, run, other_run=None):
+def start_both(words, run, other_run=None):
     sockets = [socket.socket() for _ in range(2)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
@@ -52,7 +61,7 @@ def start_both(config, run, other_run=None):
     for one in sockets:
         one.close()
     runs = (run, other_run or run)
-    return [start(config, runs[index], index, ports) for index in range(2)]
+    return [start(words, runs[index], index, ports) for index in range(2)]
 
 
 def finish(processes):
@@ -61,7 +70,11 @@ def finish(processes):
         assert process.returncode == 0, errors[-3000:]
 
 
-def assert_same(run, expected):
+def training(config):
+    return ["train", "--config", str(config), *FLAGS]
+
+
+def assert_same(run, expected, figures=("cross_entropy", "top1")):
     def state(folder):
         path = checkpoint_paths(folder)[-1]
         assert path.name == "step-00000015.npz"
@@ -74,34 +87,42 @@ def assert_same(run, expected):
     for name, value in theirs.items():
         np.testing.assert_allclose(mine[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
     for a, b in zip(read_history(run), read_history(expected), strict=True):
-        for key in ("cross_entropy", "top1", "val_cross_entropy", "val_top1"):
+        for key in (*figures, *(f"val_{figure}" for figure in figures)):
             assert a[key] == pytest.approx(b[key], rel=1e-4), key
 
 
 def test_two_are_one_and_a_killed_one_can_come_back(shards, tmp_path):
-    config = write_config(tmp_path / "c.yaml", shards)
-    finish([start(config, tmp_path / "one")])
-    finish(start_both(config, tmp_path / "two"))
+    words = training(write_config(tmp_path / "c.yaml", shards))
+    finish([start(words, tmp_path / "one")])
+    finish(start_both(words, tmp_path / "two"))
     assert_same(tmp_path / "two", tmp_path / "one")
 
     run = tmp_path / "killed"
-    processes = start_both(config, run)
+    processes = start_both(words, run)
     wait_for(lambda: len(checkpoint_paths(run)) >= 2, processes[0])
     processes[1].send_signal(signal.SIGKILL)
     processes[1].communicate()
     _, errors = processes[0].communicate(timeout=300)
     if processes[0].returncode:  # it may just have finished
         assert "Run the same command on all machines again" in errors, errors[-3000:]
-    finish(start_both(config, run))
+    finish(start_both(words, run))
     assert_same(run, tmp_path / "one")
 
 
+def test_two_machines_pretrain_as_one(pretraining_file, tmp_path):
+    """Clips of one machine are compared with those of the other."""
+    words = ["pretrain", "--config", str(pretraining_file), *PRETRAINING]
+    finish([start(words, tmp_path / "one")])
+    finish(start_both(words, tmp_path / "two"))
+    assert_same(tmp_path / "two", tmp_path / "one", ("transfer_loss", "retrieval"))
+
+
 def test_machines_that_see_different_folders_are_refused(shards, tmp_path):
-    config = write_config(tmp_path / "c.yaml", shards)
-    finish([start(config, tmp_path / "a")])
+    words = training(write_config(tmp_path / "c.yaml", shards))
+    finish([start(words, tmp_path / "a")])
     newest = checkpoint_paths(tmp_path / "a")[-1]
     newest.unlink()  # it has not finished
-    processes = start_both(config, tmp_path / "a", tmp_path / "b")
+    processes = start_both(words, tmp_path / "a", tmp_path / "b")
     for process in processes:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 1

@@ -1,7 +1,9 @@
 """Pretraining as a user runs it: files, going on, and what train makes of the student."""
 
+import dataclasses
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -13,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import keras_t3d
 from keras_t3d.cli import main
-from keras_t3d.data import ShardSet
+from keras_t3d.data import ShardSet, convert
 from keras_t3d.training import run_directory
 from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.network import new_student
@@ -21,6 +23,7 @@ from keras_t3d.training.pretrain import pretrain
 from keras_t3d.training.pretrain_config import PretrainConfig
 from keras_t3d.training.train import train
 from keras_t3d.transfer import FrameTeacher, load_teacher
+from tests.conftest import counting_frames, write_video
 from tests.training import tiny
 from tests.training.test_without_tensorflow import PROGRAM
 
@@ -105,6 +108,47 @@ class TestRun:
         for variable in student.trainable_variables:
             same = next(v for v in trained.trainable_variables if v.path == variable.path)
             np.testing.assert_allclose(same, variable, atol=1e-6)
+
+
+def test_another_teacher_is_refused_when_a_run_goes_on(shards, teacher_path, tmp_path):
+    teacher = shutil.copy(teacher_path, tmp_path / "t.keras")
+    config = read(tiny.write_pretraining(tmp_path / "p.yaml", shards, teacher), *ONE_EPOCH)
+    pretrain(config, tmp_path / "run")
+    more = dataclasses.replace(config, epochs=2)
+    (tmp_path / "run" / "config.yaml").write_text(more.to_yaml())
+    network = keras.saving.load_model(teacher)
+    network.weights[0].assign(network.weights[0] * 2.0)
+    network.save(teacher)
+    with pytest.raises(ValueError, match="The teacher changed since the run began"):
+        pretrain(more, tmp_path / "run")
+    shutil.copy(teacher_path, teacher)
+    pretrain(more, tmp_path / "run")
+
+
+@pytest.mark.parametrize("kind", ["matching", "contrast"])
+def test_parts_of_one_video_are_nothing_to_compare(kind, teacher_path, tmp_path, capsys):
+    write_video(tmp_path / "films" / "long.mp4", counting_frames(125))
+    convert(tmp_path / "films", tmp_path / "one", "unlabelled", short_side=40, max_seconds=1)
+    assert ShardSet.open(tmp_path / "one").num_videos("train") == 5
+    config = tiny.write_pretraining(tmp_path / "p.yaml", tmp_path / "one", teacher_path)
+    flags = [f"--objective.kind={kind}", "--data.validation_split=null"]
+    with pytest.raises(ValueError, match="clips of several videos"):
+        pretrain(read(config, *flags), tmp_path / "run")
+    assert not (tmp_path / "run" / "student.keras").exists()
+
+
+def test_a_student_classifies_nothing(finished, videos, shards, tmp_path, capsys):
+    student, video = str(finished[1] / "student.keras"), str(next(videos.rglob("*.mp4")))
+    for words in (
+        ["predict", student, video],
+        ["evaluate", student, str(shards), "--out", str(tmp_path / "report")],
+        ["export", "saved-model", student, str(tmp_path / "serving")],
+        ["export", "tflite", student, str(tmp_path / "t.tflite")],
+    ):
+        assert main(words) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "has no classes: train one that starts from it" in line
+    assert not list(tmp_path.iterdir())
 
 
 def interrupted_and_whole(config, folder):
@@ -214,8 +258,10 @@ def test_with_cached_features_the_student_learns_and_the_teacher_does_not_run(
     assert "teacher: 8 of 8 videos of test" in out.err
     folder = re.search(r"features lie in (\S+)\.", out.out)[1]
     shards = ShardSet.open(read(pretraining_file).data.shards)
-    assert {path[:-4] for path in os.listdir(folder) if path.endswith(".npy")} == {
-        os.path.basename(shard.path).removesuffix(".tfrecord") for shard in shards.shards
+    assert {path for path in os.listdir(folder) if path.endswith(".f16")} == {
+        f"{split}-{number:05d}.f16"
+        for split in ("train", "test")
+        for number in range(len(shards.paths(split)))
     }
     rows = run_directory.read_history(tmp_path / "run")
     assert rows[-1]["transfer_loss"] < 0.5 * rows[0]["transfer_loss"]

@@ -64,7 +64,7 @@ def test_two_devices_are_one_and_a_run_goes_on(shards, tmp_path):
         for name in (name for name in a.files if name != "place"):
             np.testing.assert_allclose(b[name], a[name], rtol=1e-2, atol=2e-3, err_msg=name)
     for a, b in zip(read_history(one), read_history(two), strict=True):
-        assert a["val_cross_entropy"] == pytest.approx(b["val_cross_entropy"], rel=1e-4)
+        assert a["val_cross_entropy"] == pytest.approx(b["val_cross_entropy"], rel=5e-3)
         # Each class has 10 training videos, and every one is seen once.
         assert a["mean_class_accuracy"] == pytest.approx(a["top1"])
     assert {path.name for path in (two / "tensorboard").iterdir()} == {"train", "validation"}

@@ -106,7 +106,6 @@ def test_another_teacher_view_or_preprocessing_has_another_folder(own_shards, fo
         ),
     ]
     assert len({folder, *others}) == 5
-    assert json.loads((others[1] / "teacher.json").read_text())["preprocessing"] == "caffe"
     # Time is drawn by the clip: how many frames and how far apart is no matter of the cache.
     longer = ClipSpec(num_frames=12, frame_stride=1, resize=36, crop=32)
     assert write_frame_features(teacher, own_shards, "test", longer) == folder
@@ -118,7 +117,8 @@ def test_a_damaged_record_is_named_and_can_be_left_out(own_shards, spec, tmp_pat
     copy = tmp_path / "shards"
     shutil.copytree(own_shards, copy, ignore=shutil.ignore_patterns("frame_features"))
     path = sorted(copy.glob("test-*.tfrecord"))[0]
-    data = bytearray(path.read_bytes())
+    whole = path.read_bytes()
+    data = bytearray(whole)
     data[200] ^= 255
     path.write_bytes(data)
     with pytest.raises(ValueError, match=f"Damaged shard: .*{os.path.basename(path)}"):
@@ -127,3 +127,23 @@ def test_a_damaged_record_is_named_and_can_be_left_out(own_shards, spec, tmp_pat
         folder = write_frame_features(tiny_teacher(), copy, "test", spec, on_damage="skip")
     keys = [k for p in folder.glob("*.json") for k in json.loads(p.read_text()).get("keys", [])]
     assert len(keys) == 7
+    path.write_bytes(whole)  # restored, it is computed with the others
+    assert write_frame_features(tiny_teacher(), copy, "test", spec) == folder
+    assert len(FrameFeatures.open(folder)._places) == 8
+
+
+def test_shards_of_other_writers(own_shards, spec, tmp_path):
+    """Their names may end in any way, and they have no checksums."""
+    import shutil
+
+    from keras_t3d.data import ShardSet
+
+    source = sorted(own_shards.glob("t*-*.tfrecord"))
+    paths = [tmp_path / f"hmdb.train.tfrecord-0000{n}-of-00002" for n in range(2)]
+    for path, shard in zip(paths, (source[0], source[-1]), strict=True):
+        shutil.copy(shard, path)
+    shards = ShardSet.of_files({"train": paths}, class_names=["bright", "dark"])
+    first = write_frame_features(tiny_teacher(), shards, "train", spec)
+    assert len(FrameFeatures.open(first)._places) == shards.num_videos("train")
+    os.utime(paths[0], ns=(0, 0))  # written again
+    assert write_frame_features(tiny_teacher(), shards, "train", spec) != first

@@ -22,6 +22,22 @@ def test_loss_and_retrieval_are_those_of_the_equation():
     assert got["retrieval"] == pytest.approx(np.mean(hits))
 
 
+def test_retrieval_of_features_that_hardly_differ():
+    """Differences of a thousandth, beside features of 20."""
+    regression = FeatureRegression(tiny_teacher(), tiny_student())
+    regression.compile()
+    rng = np.random.default_rng(0)
+    frames = (20 + 1e-3 * rng.normal(size=(8, 6))).astype("float32")
+    inputs = batch(range(8))
+    kernel, bias = regression._predict.weights
+    for row in range(8):
+        kernel.assign(np.zeros(kernel.shape))
+        bias.assign(frames[row])
+        outputs = regression({**inputs, "frame_features": frames})
+        hits = np.asarray(regression._clip_hits(outputs))
+        assert hits.tolist() == [float(n == row) for n in range(8)]
+
+
 def test_it_learns():
     regression = FeatureRegression(tiny_teacher(), tiny_student())
     regression.compile("adam")

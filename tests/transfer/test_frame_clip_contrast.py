@@ -35,6 +35,16 @@ def test_it_learns_to_find_its_own_frames():
     assert history["loss"][-1] < history["loss"][0] - 0.1
 
 
+def test_a_black_clip_without_features_does_no_harm():
+    contrast = FrameClipContrast(tiny_teacher(), tiny_student(), features=3)
+    contrast.compile("sgd")
+    inputs = batch([0, 1, 2, 3])
+    frames = np.ones((4, 6), np.float32)
+    frames[0] = 0.0
+    contrast.fit({**inputs, "frame_features": frames}, batch_size=4, verbose=0)
+    assert max(np.abs(v).max() for v in map(np.asarray, contrast._project_frames.weights)) < 10
+
+
 @pytest.mark.parametrize("arguments", [{"features": 0}, {"temperature": 0.0}])
 def test_refusals(arguments):
     with pytest.raises(ValueError, match="Received: features="):

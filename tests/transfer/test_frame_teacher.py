@@ -86,11 +86,14 @@ class TestLoadTeacher:
         for mine, theirs in zip(teacher.network.weights, source.weights, strict=True):
             np.testing.assert_array_equal(mine, theirs)
 
-    def test_a_saved_model_teaches_by_what_its_classes_are_told_by(self, tmp_path):
+    @pytest.mark.parametrize("apart", [False, True])
+    def test_a_saved_model_teaches_by_what_its_classes_are_told_by(self, tmp_path, apart):
         inputs = keras.Input((8, 8, 3))
         features = keras.layers.GlobalAveragePooling2D(name="gap")(inputs)
-        model = keras.Model(inputs, keras.layers.Dense(4, activation="softmax")(features))
-        model.save(tmp_path / "stills.keras")
+        outputs = keras.layers.Dense(4, activation=None if apart else "softmax")(features)
+        if apart:
+            outputs = keras.layers.Softmax()(outputs)
+        keras.Model(inputs, outputs).save(tmp_path / "stills.keras")
         teacher = load_teacher(tmp_path / "stills.keras", preprocessing="zero_one")
         assert teacher.width == 3
         frames = np.full((1, 8, 8, 3), 51, np.uint8)
@@ -126,3 +129,40 @@ class TestLoadTeacher:
 def test_refusals(arguments, message):
     with pytest.raises(ValueError, match=message):
         FrameTeacher(**{"network": tiny_teacher().network, "preprocessing": "tf"} | arguments)
+
+
+class TestFingerprint:
+    def of(self, network, preprocessing="tf", image_size=None):
+        return FrameTeacher(network, preprocessing, image_size).fingerprint()
+
+    def network(self, strides=1, activation="relu", value=0.5):
+        convolution = keras.layers.Conv2D(2, 3, strides, activation=activation)
+        network = keras.Sequential([keras.Input((None, None, 3)), convolution])
+        for weight in network.weights:
+            weight.assign(np.full(weight.shape, value))
+        return network
+
+    def test_what_features_follow_from_counts(self):
+        networks = [
+            {},
+            {"strides": 2},
+            {"activation": "tanh"},
+            {"value": 0.25},
+        ]
+        found = {self.of(self.network(**options)) for options in networks}
+        same = self.network()
+        found |= {self.of(same, "caffe"), self.of(same, image_size=8)}
+        found |= {self.of(same, lambda x: x * 2.0), self.of(same, lambda x: x * 3.0)}
+        assert len(found) == 8
+
+    def test_names_do_not(self):
+        """Keras counts layers up: the second network of a process has other names."""
+        assert self.of(self.network()) == self.of(self.network())
+        assert self.of(self.network(), "zero_one") == self.of(self.network(), lambda x: x / 255.0)
+
+    def test_a_file_has_the_same(self, tmp_path):
+        teacher = tiny_teacher()
+        teacher.network.save(tmp_path / "t.keras")
+        assert load_teacher(tmp_path / "t.keras", preprocessing="tf").fingerprint() == (
+            teacher.fingerprint()
+        )
