@@ -16,14 +16,15 @@ demo: $(VENV)/installed
 	rm -rf demo
 	$(BIN)/keras-t3d demo --out demo
 
-# A file's tests run one after the other, files side by side. TensorFlow takes a gigabyte or two
-# in each process.
-PROCESSES ?= --numprocesses auto --maxprocesses 4 --dist loadfile
+# A file's tests run one after the other, files side by side: in their order, as those that
+# xdist would put last, with few tests, are the long ones. TensorFlow takes a gigabyte or two in
+# each process.
+PROCESSES ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(PROCESSES)
 
-# Minutes long: trains controls on the motion set.
+# Minutes long: controls on the motion set, benchmarks in their quick mode.
 test-slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow
 

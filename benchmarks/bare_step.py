@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.optimization.learner import Learner
@@ -47,9 +48,25 @@ def bare_step(config: TrainConfig, shards: ShardSet, devices: Devices) -> Callab
             optimizer=new_optimizer(config, network, steps_per_epoch(config, shards)),
             loss=new_loss(config, shards),
         )
-    clips = training_clips(config, shards, devices)
-    run = _on_jax if backend == "jax" else _on_tensorflow
-    step = run(learner, clips, devices)
+    batch = next(iter(training_clips(config, shards, devices)))
+    return repeated_step(learner, tuple(np.asarray(value) for value in batch), devices)
+
+
+def repeated_step(learner: Learner, batch: Any, devices: Devices) -> Callable[[int], float]:
+    """Compiles a learner's training step for one batch that lies in memory.
+
+    Args:
+        learner: Learner, compiled.
+        batch: a tuple or dict of arrays, as `fit` takes from a dataset.
+        devices: Devices.
+
+    Returns:
+        Function of a number of steps, which runs them and returns their seconds. Its
+        first call compiles.
+    """
+    learner.make_train_function()
+    run = _on_jax if keras.backend.backend() == "jax" else _on_tensorflow
+    step = run(learner, batch, devices)
 
     def seconds(steps: int) -> float:
         started = time.perf_counter()
@@ -61,18 +78,19 @@ def bare_step(config: TrainConfig, shards: ShardSet, devices: Devices) -> Callab
     return seconds
 
 
-def _on_tensorflow(learner: Learner, clips: Any, devices: Devices) -> Callable[[], Any]:
-    spread = devices.strategy.experimental_distribute_dataset(clips.take(1))
+def _on_tensorflow(learner: Learner, batch: Any, devices: Devices) -> Callable[[], Any]:
+    import tensorflow as tf
+
+    size = len(keras.tree.flatten(batch)[0])
+    clips = tf.data.Dataset.from_tensor_slices(batch).batch(size, drop_remainder=True)
+    spread = devices.strategy.experimental_distribute_dataset(clips)
     batches = itertools.repeat(next(iter(spread)))
-    learner.make_train_function()
     return lambda: learner.train_function(batches)["loss"]
 
 
-def _on_jax(learner: Learner, clips: Any, devices: Devices) -> Callable[[], Any]:
-    batch = tuple(_on_devices(value.numpy()) for value in next(iter(clips)))
-    batches = itertools.repeat(batch)
-    learner.optimizer.build(learner.trainable_variables)
-    learner.make_train_function()
+def _on_jax(learner: Learner, batch: Any, devices: Devices) -> Callable[[], Any]:
+    placed = keras.tree.map_structure(_on_devices, batch)
+    batches = itertools.repeat(placed if isinstance(placed, tuple) else (placed,))
     state: Any = tuple(
         [variable.value for variable in group]
         for group in (

@@ -35,9 +35,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import turns
 from jhmdb_films import convert_both
 from jhmdb_settings import CANDIDATES, ROWS, SIZES, make_config
+from keras_machine import keras_machine
 
 STAGES = ("choose", "final", "table")
 _PAGE = Path(__file__).parents[1] / "docs" / "results.md"
@@ -266,7 +266,7 @@ def _train_and_score(run: _Run) -> dict[str, Any]:
         metrics = json.loads(run.score.read_text(encoding="utf-8"))
     else:
         print(f"{run.row}, {run.title}: {run.folder}", flush=True)
-        write_text(run.folder / "machine.json", json.dumps(_machine(), indent=1) + "\n")
+        write_text(run.folder / "machine.json", json.dumps(keras_machine(), indent=1) + "\n")
         train(config, trained)
         metrics = evaluate(
             str(trained / run_directory.LAST),
@@ -281,30 +281,6 @@ def _train_and_score(run: _Run) -> dict[str, Any]:
         gc.collect()
     print(f"{run.row}, {run.title}: {run.split} top-1 {100 * metrics['top1']:.1f} %", flush=True)
     return metrics
-
-
-def _machine() -> dict[str, Any]:
-    import importlib.metadata
-
-    import keras
-
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        accelerators = [d.device_kind for d in jax.devices() if d.platform != "cpu"]
-    else:
-        import tensorflow as tf
-
-        accelerators = [
-            tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
-            for gpu in tf.config.list_physical_devices("GPU")
-        ]
-    return turns.machine() | {
-        "backend": backend,
-        "backend_version": importlib.metadata.version(backend),
-        "accelerators": accelerators,
-    }
 
 
 # How long it will take.

@@ -16,6 +16,9 @@ from typing import Any
 
 import yaml
 from jhmdb_settings import ROWS
+from keras_machine import hardware
+from page_section import placed
+from run_settings import flat_config, plain_value
 
 from keras_t3d.atomic import write_text, written_beside
 from keras_t3d.training.config import TrainConfig
@@ -64,7 +67,7 @@ def finished_runs(out: Path) -> list[Finished]:
     for path in out.glob("*/final/*/seed*/test/metrics.json"):
         folder = path.parents[1]
         size, row = folder.parents[2].name, folder.parent.name
-        config = _flat(yaml.safe_load((folder / "run" / CONFIG).read_text(encoding="utf-8")))
+        config = flat_config(yaml.safe_load((folder / "run" / CONFIG).read_text(encoding="utf-8")))
         metrics = json.loads(path.read_text(encoding="utf-8"))
         seed = int(folder.name.removeprefix("seed"))
         found.append(Finished(size, row, seed, folder, metrics, config))
@@ -88,25 +91,11 @@ def write_table(out: Path, page: Path) -> int:
     if not runs:
         return 0
     before = page.read_text(encoding="utf-8") if page.is_file() else ""
-    text = _placed(before, section(out, runs))
+    text = placed(before, section(out, runs), BEGIN, END)
     with written_beside(page.parent / PICTURE) as part:
         _draw(out, runs, part)
     write_text(page, text)
     return len(runs)
-
-
-def _placed(page: str, section_text: str) -> str:
-    marked = f"{BEGIN}\n{section_text}\n{END}\n"
-    if BEGIN not in page and END not in page:
-        return f"{page.rstrip()}\n\n{marked}".lstrip()
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(
-            f"The page must have both {BEGIN} and {END}, in this order, or neither. "
-            f"Received: only {BEGIN if begin else END}, or the other way round"
-        )
-    return before + marked + after.removeprefix("\n")
 
 
 def section(out: Path, runs: Sequence[Finished]) -> str:
@@ -134,7 +123,7 @@ def section(out: Path, runs: Sequence[Finished]) -> str:
         f"![Learning curves]({PICTURE})",
         "Settings, as `keras-t3d train` names them; what is left out is its default:",
         _settings_list(out, runs),
-        "Hardware: " + "; ".join(dict.fromkeys(_hardware(run) for run in runs)) + ".",
+        "Hardware: " + "; ".join(dict.fromkeys(map(_hardware, runs))) + ".",
     ]
     return "\n\n".join(parts)
 
@@ -194,7 +183,7 @@ def _chosen(out: Path, run: Finished) -> dict[str, Any]:
 
 def _settings_list(out: Path, runs: Sequence[Finished]) -> str:
     """An item for each family: what its rows have in common, then their networks."""
-    defaults = _flat(dataclasses.asdict(TrainConfig()))
+    defaults = flat_config(dataclasses.asdict(TrainConfig()))
     networks: dict[str, list[str]] = {}
     for group in _groups(runs):
         configs = [
@@ -210,7 +199,7 @@ def _settings_list(out: Path, runs: Sequence[Finished]) -> str:
         told = ", ".join(
             f"{name} {json.dumps(value)}"
             for name, value in configs[0].items()
-            if name in _ALWAYS_TOLD or value != _plain(defaults.get(name))
+            if name in _ALWAYS_TOLD or value != plain_value(defaults.get(name))
         )
         chosen = _chosen(out, group[0])
         setting = (
@@ -238,27 +227,7 @@ def _settings_list(out: Path, runs: Sequence[Finished]) -> str:
 
 def _hardware(run: Finished) -> str:
     machine = json.loads((run.folder / "machine.json").read_text(encoding="utf-8"))
-    devices = f", {', '.join(machine['accelerators'])}" if machine["accelerators"] else ", no GPU"
-    return (
-        f"{run.size}: {machine['cores']} cores of {machine['cpu']}{devices}, keras "
-        f"{machine['keras']} on {machine['backend']} {machine['backend_version']}"
-    )
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys; `model.options`, whose keys are the network's, stays whole."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, dict) and key != "model.options":
-            flat |= _flat(value, f"{key}.")
-        else:
-            flat[key] = value
-    return flat
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value  # as YAML has it
+    return hardware(machine, run.size)
 
 
 def _draw(out: Path, runs: Sequence[Finished], path: Path) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import shutil
 import statistics
 import time
@@ -120,8 +119,8 @@ def pretraining_step(config: Any, devices: Any, cached: bool) -> Callable[[int],
         Function of a number of steps, which runs them and returns their seconds. Its first
         call compiles.
     """
-    import keras
     import numpy as np
+    from bare_step import repeated_step
 
     from keras_t3d.data.shards.shard_set import ShardSet
     from keras_t3d.training.clips import steps_per_epoch
@@ -143,58 +142,7 @@ def pretraining_step(config: Any, devices: Any, cached: bool) -> Callable[[int],
     }
     if cached:
         batch["frame_features"] = np.zeros((len(batch["clips"]), teacher.width), np.float32)
-    learner.make_train_function()
-    run = _on_jax if keras.backend.backend() == "jax" else _on_tensorflow
-    step = run(learner, batch, devices)
-
-    def seconds(steps: int) -> float:
-        started = time.perf_counter()
-        for _ in range(steps):
-            loss = step()
-        float(keras.ops.convert_to_numpy(loss))  # the device is done, too
-        return time.perf_counter() - started
-
-    return seconds
-
-
-def _on_tensorflow(learner: Any, batch: dict[str, Any], devices: Any) -> Callable[[], Any]:
-    import tensorflow as tf
-
-    size = len(batch["clips"])
-    clips = tf.data.Dataset.from_tensor_slices(batch).batch(size, drop_remainder=True)
-    spread = devices.strategy.experimental_distribute_dataset(clips)
-    batches = itertools.repeat(next(iter(spread)))
-    return lambda: learner.train_function(batches)["loss"]
-
-
-def _on_jax(learner: Any, batch: dict[str, Any], devices: Any) -> Callable[[], Any]:
-    import keras
-
-    distribution = keras.distribution.distribution()
-
-    def placed(value: Any) -> Any:
-        if distribution is None:
-            return keras.ops.convert_to_tensor(value)
-        layout = distribution.get_data_layout(value.shape)
-        return keras.distribution.distribute_tensor(value, layout)
-
-    batches = itertools.repeat(({name: placed(value) for name, value in batch.items()},))
-    state: Any = tuple(
-        [variable.value for variable in group]
-        for group in (
-            learner.trainable_variables,
-            learner.non_trainable_variables,
-            learner.optimizer.variables,
-            learner.metrics_variables,
-        )
-    )
-
-    def step() -> Any:
-        nonlocal state
-        logs, state = learner.train_function(state, batches)
-        return logs["loss"]
-
-    return step
+    return repeated_step(learner, batch, devices)
 
 
 def measure_epochs(

@@ -42,7 +42,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import turns
+from keras_machine import keras_machine
 from transfer_settings import (
     DATASETS,
     PERCENTS,
@@ -323,7 +323,7 @@ def _scored(run: _Run) -> dict[str, Any]:
         metrics = json.loads(run.score.read_text(encoding="utf-8"))
     else:
         print(f"{run.title}: {run.folder}", flush=True)
-        write_text(run.folder.parent / "machine.json", json.dumps(_machine(), indent=1) + "\n")
+        write_text(run.folder.parent / "machine.json", json.dumps(keras_machine(), indent=1) + "\n")
         train(run.config, run.folder, None if run.init is None else str(run.init))
         metrics = evaluate(
             str(run.folder / run_directory.LAST),
@@ -349,7 +349,7 @@ def _steps(options: argparse.Namespace) -> list[dict[str, Any]]:
         if path.is_file():
             measured = json.loads(path.read_text(encoding="utf-8"))
         else:
-            machine = _machine()  # its load before
+            machine = keras_machine()  # its load before
             measured = measure(folders, _ROUNDS[options.size], _STEP_EPOCHS[options.size])
             measured["machine"] = machine
             write_text(path, json.dumps(measured, indent=1) + "\n")
@@ -359,30 +359,6 @@ def _steps(options: argparse.Namespace) -> list[dict[str, Any]]:
             print(f"{folders.dataset}  {name:28} {ratio:9.3f} times plain training")
         found.append({"dataset": folders.dataset, **measured})
     return found
-
-
-def _machine() -> dict[str, Any]:
-    import importlib.metadata
-
-    import keras
-
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        accelerators = [d.device_kind for d in jax.devices() if d.platform != "cpu"]
-    else:
-        import tensorflow as tf
-
-        accelerators = [
-            tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
-            for gpu in tf.config.list_physical_devices("GPU")
-        ]
-    return turns.machine() | {
-        "backend": backend,
-        "backend_version": importlib.metadata.version(backend),
-        "accelerators": accelerators,
-    }
 
 
 def _clear() -> None:

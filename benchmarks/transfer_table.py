@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from keras_machine import hardware
+from page_section import placed
+from run_settings import flat_config, plain_value
 from transfer_settings import DATASETS, STARTS, Folders
 
 from keras_t3d.atomic import write_text, written_beside
@@ -111,25 +114,11 @@ def write_table(out: Path, page: Path) -> int:
     if not runs:
         return 0
     before = page.read_text(encoding="utf-8") if page.is_file() else ""
-    text = _placed(before, section(runs))
+    text = placed(before, section(runs), BEGIN, END)
     with written_beside(page.parent / PICTURE) as part:
         _draw(runs, part)
     write_text(page, text)
     return len(runs)
-
-
-def _placed(page: str, section_text: str) -> str:
-    marked = f"{BEGIN}\n{section_text}\n{END}\n"
-    if BEGIN not in page and END not in page:
-        return f"{page.rstrip()}\n\n{marked}".lstrip()
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(
-            f"The page must have both {BEGIN} and {END}, in this order, or neither. "
-            f"Received: only {BEGIN if begin else END}, or the other way round"
-        )
-    return before + marked + after.removeprefix("\n")
 
 
 def section(runs: Sequence[Finished]) -> str:
@@ -150,7 +139,7 @@ def section(runs: Sequence[Finished]) -> str:
         parts += _of_dataset(group)
     parts.append(f"![Top-1 by the share of labels]({PICTURE})")
     machines = (
-        _hardware(
+        hardware(
             json.loads((run.folder / "machine.json").read_text(encoding="utf-8")), run.folders.size
         )
         for run in runs
@@ -405,7 +394,7 @@ def _step_text(folders: Folders) -> list[str]:
         "whole epochs of `train` and `pretrain` as a user starts them, files included but no "
         "validation, one after the other. Caching the features of the training videos took "
         f"{found['feature_seconds']:.1f} s, once. Load of the machine before: "
-        f"{found['machine']['load_at_start']}. {_hardware(found['machine'], folders.size)}."
+        f"{found['machine']['load_at_start']}. {hardware(found['machine'], folders.size)}."
     )
     return ["\n".join(lines), text]
 
@@ -462,7 +451,7 @@ def _common(run_dirs: Iterable[Path], default: Any) -> tuple[str, str]:
     folders = list(run_dirs)
     epochs = set()
     for folder in folders:
-        config = _flat(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")))
+        config = flat_config(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")))
         epochs.add(config["epochs"])
         config = {name: value for name, value in config.items() if name not in _TOLD_ELSEWHERE}
         if flat and config != flat:
@@ -471,7 +460,9 @@ def _common(run_dirs: Iterable[Path], default: Any) -> tuple[str, str]:
                 f"{folders[0]} and {folder}, whose config.yaml differ"
             )
         flat = config
-    defaults = {name: _plain(value) for name, value in _flat(dataclasses.asdict(default)).items()}
+    defaults = {
+        name: plain_value(value) for name, value in flat_config(dataclasses.asdict(default)).items()
+    }
     return _told(flat, defaults), f"{', '.join(map(str, sorted(epochs)))} epochs"
 
 
@@ -492,30 +483,6 @@ def _steps(run_dir: Path) -> int:
     """How many steps a run had, by the number of its newest checkpoint."""
     paths = (run_dir / "checkpoints").glob("step-*.npz")
     return max(int(path.stem.removeprefix("step-")) for path in paths)
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys; `model.options`, whose keys are the network's, stays whole."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, dict) and key != "model.options":
-            flat |= _flat(value, f"{key}.")
-        else:
-            flat[key] = value
-    return flat
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value  # as YAML has it
-
-
-def _hardware(machine: dict[str, Any], size: str) -> str:
-    devices = f", {', '.join(machine['accelerators'])}" if machine["accelerators"] else ", no GPU"
-    return (
-        f"{size}: {machine['cores']} cores of {machine['cpu']}{devices}, keras "
-        f"{machine['keras']} on {machine['backend']} {machine['backend_version']}"
-    )
 
 
 # Small things.

@@ -12,6 +12,9 @@ import av
 import numpy as np
 import pytest
 
+# For `XLA_FLAGS` of JAX's processes: compiling takes all the time in small tests.
+QUICK_COMPILING = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
 SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
 
 

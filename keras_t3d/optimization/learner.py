@@ -84,8 +84,9 @@ class Learner(_Step):
         self.data_wait = 0.0
         self.built = True
 
-    def compile(self, optimizer: keras.optimizers.Optimizer, *args: Any, **kwargs: Any) -> None:
+    def compile(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
         """Keras's `compile`; builds the optimizer, so that its values can be restored."""
+        optimizer = keras.optimizers.get(optimizer)  # it may be a name
         super().compile(optimizer, *args, **kwargs)
         if not optimizer.built:
             with self.scope():

@@ -75,7 +75,7 @@ class FrameClipLearner(Learner):
             raise ValueError(
                 f"{type(self).__name__}.compile: loss and metrics are its own. Received: {given}"
             )
-        super().compile(keras.optimizers.get(optimizer), **kwargs)
+        super().compile(optimizer, **kwargs)
 
     @property
     def trainable_variables(self) -> list[Any]:

@@ -15,6 +15,7 @@ import pytest
 from keras_t3d import models
 from tests.backends.answers import answers
 from tests.battery import noise_clips, randomize
+from tests.conftest import QUICK_COMPILING
 
 ROOT = pathlib.Path(__file__).parents[2]
 SHAPE = (6, 20, 19, 3)  # an even height tells even padding from Keras's "same"
@@ -52,8 +53,7 @@ def run_on(backend, *arguments):
         "KERAS_BACKEND": backend,
         "CUDA_VISIBLE_DEVICES": "",  # convolutions on GPUs round to TensorFloat-32
         "JAX_PLATFORMS": "cpu",
-        # Compiling takes all the time here, so XLA shall not optimise.
-        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+        "XLA_FLAGS": QUICK_COMPILING,
     }
     process = subprocess.run(
         [sys.executable, *map(str, arguments)],

@@ -149,7 +149,7 @@ def test_an_out_of_other_videos_is_refused(out, tmp_path):
 def test_rows_of_a_family_differ_in_their_network_alone(size, pair):
     for candidate in jhmdb_settings.CANDIDATES:
         configs = [
-            jhmdb_table._flat(
+            jhmdb_table.flat_config(
                 dataclasses.asdict(
                     jhmdb_settings.make_config(row, size, candidate, pathlib.Path("s"), "val", 0)
                 )

@@ -12,6 +12,7 @@ import pytest
 BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
 
 
+@pytest.mark.slow
 def test_quick_mode_on_one_device_and_two():
     command = [sys.executable, str(BENCHMARKS / "train_loop.py"), "--quick", "--devices", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

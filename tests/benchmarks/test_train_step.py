@@ -13,6 +13,7 @@ CONTENDERS = {"keras_float32", "rematerialized_float32", "torch_float32"}
 pytest.importorskip("torch", reason="the twins are PyTorch's")
 
 
+@pytest.mark.slow
 def test_quick_mode():
     options = ["--quick", "--models", "t3d_tiny", "--contenders", *sorted(CONTENDERS)]
     done = subprocess.run(

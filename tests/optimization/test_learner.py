@@ -9,6 +9,7 @@ import pytest
 
 import keras_t3d
 from keras_t3d.optimization import Learner, make_optimizer
+from tests.conftest import QUICK_COMPILING
 
 TINY = {"block_layers": [1, 1], "growth_rate": 4, "stem_filters": 8, "transition_filters": 4}
 
@@ -16,7 +17,7 @@ TINY = {"block_layers": [1, 1], "growth_rate": 4, "stem_filters": 8, "transition
 def train(tmp_path, devices, case, backend="tensorflow"):
     """Runs `steps.py`; returns history and weights."""
     out = tmp_path / f"{backend}-{devices}.npz"
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"--xla_force_host_platform_device_count={devices} {QUICK_COMPILING}"
     done = subprocess.run(
         [
             sys.executable,

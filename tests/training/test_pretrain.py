@@ -23,7 +23,7 @@ from keras_t3d.training.pretrain import pretrain
 from keras_t3d.training.pretrain_config import PretrainConfig
 from keras_t3d.training.train import train
 from keras_t3d.transfer import FrameTeacher, load_teacher
-from tests.conftest import counting_frames, write_video
+from tests.conftest import QUICK_COMPILING, counting_frames, write_video
 from tests.training import tiny
 from tests.training.test_without_tensorflow import PROGRAM
 
@@ -215,8 +215,8 @@ def test_killed_and_resumed_every_bit_is_the_same(pretraining_file, tmp_path):
 
 def test_two_devices_are_one(pretraining_file, tmp_path):
     """Negatives and batch norm are those of the whole batch, on any number of devices."""
-    flags = ["--data.batch_size=4", "--model.synchronized_bn=true", "--objective.negatives=2"]
-    flags += ["--optimizer.global_clipnorm=0.5", *ONE_EPOCH]
+    flags = ["--data.batch_size=8", "--model.synchronized_bn=true", "--objective.negatives=2"]
+    flags += ["--optimizer.accumulation=2", "--optimizer.global_clipnorm=0.5", *ONE_EPOCH]
     one, two = tmp_path / "one", tmp_path / "two"
     words = ["pretrain", "--config", str(pretraining_file), "--run-dir", str(two), *flags]
     code = f"""
@@ -275,7 +275,7 @@ def test_on_jax_where_tensorflow_is_not_installed(pretraining_file, tmp_path):
     words += ["--precise_bn_batches=2"]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *words, "--run-dir", str(tmp_path / "run")],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
+        env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": QUICK_COMPILING},
         capture_output=True,
         text=True,
         check=False,

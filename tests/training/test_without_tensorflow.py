@@ -10,6 +10,7 @@ import pytest
 
 from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.run_directory import read_history
+from tests.conftest import QUICK_COMPILING
 from tests.training.tiny import write_config
 
 FLAGS = [
@@ -33,7 +34,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def train(config, run, devices):
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"--xla_force_host_platform_device_count={devices} {QUICK_COMPILING}"
     done = subprocess.run(
         [
             sys.executable, "-c", PROGRAM,
