@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -28,7 +28,7 @@ def check_classifier(model: Any) -> VideoClassifier:
     return model
 
 
-def comparison_clips(spec: ClipSpec, calibration: Any = None) -> np.ndarray:
+def comparison_clips(spec: ClipSpec, calibration: Any = None, most: int = NUM_CLIPS) -> np.ndarray:
     """Returns the clips to compare on: the first of the calibration clips, else made ones.
 
     Args:
@@ -36,9 +36,10 @@ def comparison_clips(spec: ClipSpec, calibration: Any = None) -> np.ndarray:
         calibration: uint8 array of shape (clips, T, H, W, 3), or an iterable of such
             batches or of (batch, labels) pairs, as `keras_t3d.data.load_clips` gives;
             None renders clips of the motion set. Defaults to `None`.
+        most: int. How many clips at most. Defaults to 8.
 
     Returns:
-        uint8 array of shape (up to 8, T, H, W, 3).
+        uint8 array of shape (up to `most`, T, H, W, 3).
 
     Raises:
         ValueError: if the calibration holds no clips, or clips of another shape or type.
@@ -50,26 +51,45 @@ def comparison_clips(spec: ClipSpec, calibration: Any = None) -> np.ndarray:
     ```
     """
     if calibration is None:
-        return motion_clips(NUM_CLIPS, spec, 0)[0]
-    batches: Iterable[Any] = [calibration] if hasattr(calibration, "dtype") else calibration
-    clips = np.zeros((0, *spec.input_shape), np.uint8)
-    for batch in batches:
-        part = np.asarray(batch[0] if isinstance(batch, (tuple, list)) else batch)
-        if part.dtype != np.uint8 or part.shape[1:] != spec.input_shape:
-            raise ValueError(
-                f"`calibration` must hold uint8 clips of shape (clips, {spec.input_shape}), the "
-                "clips that the model reads, as an array or as an iterable of batches. "
-                f"Received: {part.dtype} of shape {part.shape}"
-            )
-        clips = np.concatenate([clips, part[: NUM_CLIPS - len(clips)]])
-        if len(clips) == NUM_CLIPS:
+        return motion_clips(most, spec, 0)[0]
+    parts: list[np.ndarray] = []
+    for clips, _ in clip_batches(spec, calibration, "calibration"):
+        parts.append(clips[: most - sum(map(len, parts))])
+        if sum(map(len, parts)) == most:
             break
-    if not len(clips):
-        raise ValueError(
-            "`calibration` must hold at least one clip, or be None to compare on made clips. "
-            "Received: none"
-        )
-    return clips
+    return np.concatenate(parts)
+
+
+def clip_batches(
+    spec: ClipSpec, batches: Any, name: str
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Yields batches of clips with their labels, or None where there are none.
+
+    Args:
+        spec: ClipSpec of the model.
+        batches: uint8 array of shape (clips, T, H, W, 3), a pair of it and labels, or an iterable
+            of such batches or pairs, as `keras_t3d.data.load_clips` gives.
+        name: str. The argument that they are.
+
+    Raises:
+        ValueError: if there are no clips, or they are of another shape or type.
+    """
+    is_pair = isinstance(batches, tuple) and len(batches) == 2
+    found = False
+    for batch in [batches] if is_pair or hasattr(batches, "dtype") else batches:
+        clips, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
+        clips = np.asarray(clips)
+        if clips.dtype != np.uint8 or clips.shape[1:] != spec.input_shape:
+            raise ValueError(
+                f"`{name}` must hold uint8 clips of shape (clips, {spec.input_shape}), the "
+                "clips that the model reads, as an array or as an iterable of batches. "
+                f"Received: {clips.dtype} of shape {clips.shape}"
+            )
+        if len(clips):
+            found = True
+            yield clips, None if labels is None else np.asarray(labels)
+    if not found:
+        raise ValueError(f"`{name}` must hold at least one clip. Received: none")
 
 
 def largest_difference(

@@ -6,14 +6,15 @@ always 1 here, is dropped, and time takes its place: what Keras holds as
 frame by frame. What Keras holds as (1, C) stays as it is. The rewrite is exact:
 it changes only the order in which floats are added.
 
-One small function a Keras layer class, in the table `_RULES` at the end; models and composite
-layers are computed by their layers.
+One small function a Keras layer class, in the table `_RULES` at the end; convolutions lie in
+`convolution_2d.py`. Models and composite layers are computed by their layers.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -22,6 +23,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_t3d.deploy.batch_normalization import WaitingConvolution, computed, scale_and_offset
+from keras_t3d.deploy.convolution_2d import Convolve, add_taps, frames_or_zeros, take_frames
 from keras_t3d.deploy.rules import find_rule
 from keras_t3d.deploy.weights import constant
 from keras_t3d.layers import (
@@ -34,7 +36,7 @@ from keras_t3d.layers import (
 from keras_t3d.layers.temporal_windows import TemporalWindows
 
 
-def lower(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+def lower(model: keras.Model, convolve: Convolve = add_taps) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns a function that computes with 2-D operations what the model computes for one clip.
 
     Weights become constants, and everything is computed in float32, whatever the
@@ -43,6 +45,8 @@ def lower(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     Args:
         model: functional `keras.Model` with one input of shape
             `(batch, frames, height, width, channels)`.
+        convolve: how convolutions are computed: `convolution_2d.add_taps`, best for floats, or
+            `join_frames`, for what becomes whole numbers. Defaults to `add_taps`.
 
     Returns:
         A function from a float32 tensor or array of shape (frames, height,
@@ -61,20 +65,31 @@ def lower(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     logits = tf.function(lower(model))(clip)  # (1, 2), as model(clip[None])
     ```
     """
-    return lambda clip: computed(_apply(model, tf.convert_to_tensor(clip, tf.float32)))
+    rules: dict[type[Any], Callable[..., Any]] = {
+        **_RULES,
+        ClipConv3D: functools.partial(_clip_conv3d, convolve=convolve),
+        layers.Conv3D: functools.partial(_conv3d, convolve=convolve),
+    }
+
+    def apply(layer: Any, *tensors: Any, **options: Any) -> Any:
+        """Runs one layer by its rule, under its name."""
+        given = {name: value for name, value in options.items() if value not in (None, False)}
+        if given:
+            raise _refusal(layer, f"is called with {given}", "call it without, as for inference")
+        rule = find_rule(layer, rules, apply)
+        if rule is None:
+            known = ", ".join(sorted(known.__name__ for known in rules))
+            remedy = (
+                f"build the network, its models and composite layers from {known}, or add a rule"
+            )
+            raise _refusal(layer, "has no 2-D form", remedy)
+        with tf.name_scope(_NO_SCOPE_NAME.sub("_", layer.name)):
+            return rule(*tensors)
+
+    return lambda clip: computed(apply(model, tf.convert_to_tensor(clip, tf.float32)))
 
 
-def _apply(layer: Any, *tensors: Any, **options: Any) -> Any:
-    """Runs one layer by its rule."""
-    set_options = {name: value for name, value in options.items() if value not in (None, False)}
-    if set_options:
-        raise _refusal(layer, f"is called with {set_options}", "call it without, as for inference")
-    rule = find_rule(layer, _RULES, _apply)
-    if rule is None:
-        known = ", ".join(sorted(known.__name__ for known in _RULES))
-        remedy = f"build the network, its models and composite layers from {known}, or add a rule"
-        raise _refusal(layer, "has no 2-D form", remedy)
-    return rule(*tensors)
+_NO_SCOPE_NAME = re.compile("^[^A-Za-z0-9.]|[^A-Za-z0-9_.-]")
 
 
 def _refusal(layer: Any, problem: str, remedy: str) -> ValueError:
@@ -88,72 +103,28 @@ def _refusal(layer: Any, problem: str, remedy: str) -> ValueError:
 # Convolution.
 
 
-def _clip_conv3d(layer: ClipConv3D, x: tf.Tensor) -> WaitingConvolution:
-    return WaitingConvolution(layer, x, functools.partial(_convolve, padding="even"))
+def _clip_conv3d(layer: ClipConv3D, x: tf.Tensor, convolve: Convolve) -> WaitingConvolution:
+    convolve = _in_this_scope(functools.partial(convolve, padding="even"))
+    return WaitingConvolution(layer, x, convolve)
 
 
-def _conv3d(layer: layers.Conv3D, x: tf.Tensor) -> tf.Tensor:
+def _in_this_scope(convolve: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """The same, named after the layer at hand, not after that which comes to read it."""
+    scope = tf.get_current_name_scope()
+
+    def scoped(*inputs: Any) -> tf.Tensor:
+        with tf.name_scope(f"{scope}/" if scope else "convolution"):
+            return convolve(*inputs)
+
+    return scoped
+
+
+def _conv3d(layer: layers.Conv3D, x: tf.Tensor, convolve: Convolve) -> tf.Tensor:
     _check_channels_last(layer)
-    if tuple(layer.dilation_rate) != (1, 1, 1):
-        raise _refusal(
-            layer, f"is dilated (dilation_rate={layer.dilation_rate})", "use dilation_rate=1"
-        )
     bias = constant(layer.bias) if layer.use_bias else None
-    y = _convolve(x, constant(layer.kernel), bias, layer.strides, layer.padding)
+    kernel, dilations = constant(layer.kernel), layer.dilation_rate
+    y = convolve(x, kernel, bias, layer.strides, layer.padding, dilations)
     return _activation(layer, y)
-
-
-def _convolve(
-    x: tf.Tensor,
-    kernel: np.ndarray,
-    bias: np.ndarray | None,
-    strides: Sequence[int],
-    padding: str,
-) -> tf.Tensor:
-    """Adds up one 2-D convolution a temporal tap, each only where its tap meets real frames.
-
-    ```
-    kernel of depth 3, 4 frames      input   0 1 2 3
-    output frame t reads frames      tap 0     0 1 2    -> frames 1..3 of the output
-    t - 1, t, t + 1                  tap 1   0 1 2 3    -> frames 0..3
-                                     tap 2   1 2 3      -> frames 0..2
-    ```
-
-    A tap that meets zero padding only is left out, and its weights with it: a
-    depth of 3 over one frame is its middle slice. On all shapes that were timed,
-    16x112x112x3 to 1x3x3x128, this was as fast as or faster than one convolution
-    over the shifted frames, concatenated on channels, and than one that makes all
-    taps' outputs at once; over few frames or with deep kernels, up to twice as
-    fast: nothing is multiplied by padding, and the weights of a tap fit the cache.
-    So it was for groups, against frames joined group by group. Groups follow from the
-    kernel, as in `tf.nn.conv2d`. Padding is `"valid"`, Keras's `"same"`, or `"even"`.
-    """
-    windows = TemporalWindows(x.shape[0], kernel.shape[0], strides[0], padding)
-    if padding == "even" and max(strides[1:]) > 1:
-        evenly = [((size - 1) // 2, size // 2) for size in kernel.shape[1:3]]
-        x = tf.pad(x, [(0, 0), *evenly, (0, 0)]) if max(kernel.shape[1:3]) > 1 else x
-        padding = "valid"
-    padding_2d = "VALID" if padding == "valid" else "SAME"
-    y = None
-    # The tap that makes most frames comes first: it needs no padding and takes the bias.
-    for tap in windows.by_reach():
-        frames, missing = windows.inputs(tap), windows.missing(tap)
-        partial = tf.nn.conv2d(_frames(x, frames), kernel[tap], strides[1:], padding_2d)
-        if y is None and bias is not None:
-            partial += bias
-        if any(missing):
-            partial = tf.pad(partial, (missing, (0, 0), (0, 0), (0, 0)))
-        y = partial if y is None else y + partial
-    return y
-
-
-def _frames(x: tf.Tensor, frames: range) -> tf.Tensor:
-    """These frames. LiteRT gathers whole frames 5 to 8 times as fast as it slices strides."""
-    if len(frames) == x.shape[0]:
-        return x
-    if frames.step == 1:
-        return x[frames.start : frames.stop]
-    return tf.gather(x, np.asarray(frames, np.int32))
 
 
 def _check_channels_last(layer: Any) -> None:
@@ -163,14 +134,27 @@ def _check_channels_last(layer: Any) -> None:
         )
 
 
-# Pooling: 2-D for space, then slices for time.
+# Pooling: 2-D for space, then frames for time. Nothing is padded with the least number there is:
+# 8 bits could not tell it from all others.
 
 
 def _clip_max_pooling(layer: ClipMaxPooling3D, x: tf.Tensor) -> tf.Tensor:
-    evenly = [(size // 2, size // 2) for size in layer.pool_size[1:]]
-    x = tf.pad(x, [(0, 0), *evenly, (0, 0)], constant_values=tf.float32.min)
+    for axis, size in enumerate(layer.pool_size[1:], start=1):
+        if size > 1:
+            x = _padded_for_maximum(x, axis, size // 2)
     x = _pool_space(tf.nn.max_pool2d, layer, x, "VALID")
     return _max_pool_time(layer, x, "even")
+
+
+def _padded_for_maximum(x: tf.Tensor, axis: int, count: int) -> tf.Tensor:
+    """Pads with what no maximum is changed by: zeros where all else is more, else the border."""
+    if tf.is_symbolic_tensor(x) and x.op.type in ("Relu", "Relu6"):
+        paddings = np.zeros((4, 2), int)
+        paddings[axis] = count
+        return tf.pad(x, paddings)
+    size = x.shape[axis]
+    border = np.clip(np.arange(-count, size + count), 0, size - 1).astype(np.int32)
+    return tf.gather(x, border, axis=axis)
 
 
 def _max_pooling(layer: layers.MaxPooling3D, x: tf.Tensor) -> tf.Tensor:
@@ -181,21 +165,23 @@ def _max_pooling(layer: layers.MaxPooling3D, x: tf.Tensor) -> tf.Tensor:
 
 def _max_pool_time(layer: Any, x: tf.Tensor, padding: str) -> tf.Tensor:
     windows = TemporalWindows(x.shape[0], layer.pool_size[0], layer.strides[0], padding)
-    after = (windows.count - 1) * windows.stride + layer.pool_size[0] - x.shape[0] - windows.before
-    if windows.before or after > 0:
-        missing = ((windows.before, max(after, 0)), (0, 0), (0, 0), (0, 0))
-        x = tf.pad(x, missing, constant_values=tf.float32.min)
-    return functools.reduce(tf.maximum, _time_slices(layer, x, windows.count))
+    taps = (take_frames(x, windows.nearest_inputs(tap)) for tap in range(windows.size))
+    return functools.reduce(tf.maximum, taps)
 
 
 def _average_pooling(layer: layers.AveragePooling3D, x: tf.Tensor) -> tf.Tensor:
+    """The mean of what is there: padding does not count, as in Keras."""
     _check_channels_last(layer)
-    if layer.padding != "valid":
-        raise _refusal(layer, f"has padding={layer.padding!r}", "use padding='valid'")
-    x = _pool_space(tf.nn.avg_pool2d, layer, x, "VALID")
-    count = TemporalWindows(x.shape[0], layer.pool_size[0], layer.strides[0], "valid").count
-    total = functools.reduce(tf.add, _time_slices(layer, x, count))
-    return total if layer.pool_size[0] == 1 else total * (1.0 / layer.pool_size[0])
+    x = _pool_space(tf.nn.avg_pool2d, layer, x, layer.padding.upper())
+    windows = TemporalWindows(x.shape[0], layer.pool_size[0], layer.strides[0], layer.padding)
+    taps = range(windows.size)
+    total = functools.reduce(tf.add, (frames_or_zeros(x, windows, tap) for tap in taps))
+    present = np.zeros((windows.count, 1, 1, 1), np.float32)
+    for tap in taps:
+        present[list(windows.outputs(tap))] += 1
+    if (present == present[0]).all():
+        present = present[0, 0, 0, 0]
+    return total if windows.size == 1 else total * (1 / present)
 
 
 def _pool_space(
@@ -204,13 +190,6 @@ def _pool_space(
     if tuple(layer.pool_size[1:]) == tuple(layer.strides[1:]) == (1, 1):
         return x
     return pool2d(x, layer.pool_size[1:], layer.strides[1:], padding)
-
-
-def _time_slices(layer: Any, x: tf.Tensor, count: int) -> list[tf.Tensor]:
-    """The pool's taps: the first frame of every window, the second of every window, ..."""
-    stride = layer.strides[0]
-    taps = range(layer.pool_size[0])
-    return [_frames(x, range(tap, tap + count * stride, stride)) for tap in taps]
 
 
 def _global_average_pooling(layer: layers.GlobalAveragePooling3D, x: tf.Tensor) -> tf.Tensor:
@@ -232,24 +211,29 @@ def _one_vector(layer: Any, pooled: tf.Tensor) -> tf.Tensor:
 
 def _clip_normalization(layer: ClipNormalization, x: tf.Tensor) -> tf.Tensor:
     mean, std = np.asarray(layer.mean), np.asarray(layer.std)
-    return x * (1.0 / (255.0 * std)).astype(np.float32) + (-mean / std).astype(np.float32)
+    return _scaled(x, 1.0 / (255.0 * std), -mean / std)
 
 
 def _batch_normalization(layer: layers.BatchNormalization, x: tf.Tensor) -> tf.Tensor:
-    """Multiplies and adds: after a convolution, in a form that the converter folds into it.
-
-    Elsewhere a depthwise 1x1 convolution does both, and a ReLU, in one pass over the
-    clip: half the time.
-    """
+    """Multiplies and adds; after a convolution in a form that the converter folds into it."""
     # The folded tensor lacks the batch axis, so that "last" is -1 or one more than its rank.
     if layer.axis not in (-1, _keras_rank(x) - 1):
         raise _refusal(layer, f"normalises axis {layer.axis}", "normalise the channels: axis=-1")
-    scale, offset = (values.astype(np.float32) for values in scale_and_offset(layer))
-    is_clip = x.shape.rank == 4
-    if is_clip and not (tf.is_symbolic_tensor(x) and x.op.type == "Conv2D"):
-        depthwise = scale.reshape((1, 1, -1, 1))
-        return tf.nn.depthwise_conv2d(x, depthwise, (1, 1, 1, 1), "VALID") + offset
-    return x * scale + offset
+    scale, offset = scale_and_offset(layer)
+    after_convolution = tf.is_symbolic_tensor(x) and x.op.type == "Conv2D"
+    if x.shape.rank != 4 or after_convolution:
+        return x * scale.astype(np.float32) + offset.astype(np.float32)
+    return _scaled(x, scale, offset)
+
+
+def _scaled(x: tf.Tensor, scale: np.ndarray, offset: np.ndarray) -> tf.Tensor:
+    """By a depthwise 1x1 convolution, which takes up a ReLU: half the time of two operations.
+
+    And each channel's factor has a scale of its own in 8 bits, where a product has one for all.
+    """
+    depthwise = scale.astype(np.float32).reshape((1, 1, -1, 1))
+    y = tf.nn.depthwise_conv2d(x, depthwise, (1, 1, 1, 1), "VALID")
+    return y + offset.astype(np.float32)
 
 
 def _clip_batch_normalization(
@@ -263,14 +247,16 @@ def _clip_batch_normalization(
 
 
 def _relu(layer: layers.ReLU, x: tf.Tensor) -> tf.Tensor:
-    if layer.negative_slope or layer.threshold or layer.max_value is not None:
+    forms = {None: tf.nn.relu, 6.0: tf.nn.relu6}
+    limit = None if layer.max_value is None else float(layer.max_value)
+    if layer.negative_slope or layer.threshold or limit not in forms:
         raise _refusal(
             layer,
             f"has max_value={layer.max_value}, negative_slope={layer.negative_slope}, "
             f"threshold={layer.threshold}",
-            "use a plain ReLU",
+            "use a plain ReLU, or max_value=6",
         )
-    return tf.nn.relu(x)
+    return forms[limit](x)
 
 
 _ACTIVATIONS: dict[Any, Callable[[tf.Tensor], tf.Tensor]] = {
@@ -366,7 +352,6 @@ def _channel_scale(
 
 _RULES: dict[type[Any], Callable[..., tf.Tensor]] = {
     ClipBatchNormalization: _clip_batch_normalization,
-    ClipConv3D: _clip_conv3d,
     ClipMaxPooling3D: _clip_max_pooling,
     ClipNormalization: _clip_normalization,
     SpatioTemporalChannelCorrelation: _channel_correlation,
@@ -375,7 +360,6 @@ _RULES: dict[type[Any], Callable[..., tf.Tensor]] = {
     layers.AveragePooling3D: _average_pooling,
     layers.BatchNormalization: _batch_normalization,
     layers.Concatenate: _concatenate,
-    layers.Conv3D: _conv3d,
     layers.Dense: _dense,
     layers.Dropout: _unchanged,
     layers.Flatten: _flatten,

@@ -1,0 +1,131 @@
+"""A 3D convolution of one clip as 2-D ones: two ways, for floats and for whole numbers.
+
+Clips are (frames, height, width, channels), kernels (depth, height, width, channels / groups,
+filters). Groups follow from the kernel, as in `tf.nn.conv2d`. Padding is `"valid"`, Keras's
+`"same"`, or `"even"`, as PyTorch pads. A tap of the kernel that meets zero padding only is left
+out, and its weights with it: a depth of 3 over one frame is its middle slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from keras_t3d.layers.temporal_windows import TemporalWindows
+
+
+class Convolve(Protocol):
+    """How a 3D convolution is computed."""
+
+    def __call__(
+        self,
+        x: tf.Tensor,
+        kernel: np.ndarray,
+        bias: np.ndarray | None,
+        strides: Sequence[int],
+        padding: str,
+        dilations: Sequence[int] = (1, 1, 1),
+    ) -> tf.Tensor: ...
+
+
+def add_taps(
+    x: tf.Tensor,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    strides: Sequence[int],
+    padding: str,
+    dilations: Sequence[int] = (1, 1, 1),
+) -> tf.Tensor:
+    """Adds up one 2-D convolution a temporal tap, each only where its tap meets real frames.
+
+    ```
+    kernel of depth 3, 4 frames      input   0 1 2 3
+    output frame t reads frames      tap 0     0 1 2    -> frames 1..3 of the output
+    t - 1, t, t + 1                  tap 1   0 1 2 3    -> frames 0..3
+                                     tap 2   1 2 3      -> frames 0..2
+    ```
+
+    For floats. On all shapes that were timed, 16x112x112x3 to 1x3x3x128, this was as fast as or
+    faster than `join_frames`, and than one convolution that makes all taps' outputs at once; over
+    few frames or with deep kernels, up to twice as fast: nothing is multiplied by padding, and
+    the weights of a tap fit the cache. So it was for groups.
+    """
+    windows = TemporalWindows(x.shape[0], len(kernel), strides[0], padding, dilations[0])
+    x, padding_2d = _padded_in_space(x, kernel, strides, padding)
+    y = None
+    # The tap that makes most frames comes first: it needs no padding and takes the bias.
+    for tap in windows.by_reach():
+        frames = take_frames(x, windows.inputs(tap))
+        partial = tf.nn.conv2d(frames, kernel[tap], strides[1:], padding_2d, "NHWC", dilations[1:])
+        if y is None and bias is not None:
+            partial += bias
+        missing = windows.missing(tap)
+        if any(missing):
+            partial = tf.pad(partial, (missing, (0, 0), (0, 0), (0, 0)))
+        y = partial if y is None else y + partial
+    return y
+
+
+def join_frames(
+    x: tf.Tensor,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    strides: Sequence[int],
+    padding: str,
+    dilations: Sequence[int] = (1, 1, 1),
+) -> tf.Tensor:
+    """One 2-D convolution over the frames that a window reads, joined on channels.
+
+    For whole numbers: sums stay in the convolution's 32 bits, where `add_taps` would round
+    every tap's output to 8. With groups, frames are joined group by group: channels come in the
+    order group, frame, channel.
+    """
+    windows = TemporalWindows(x.shape[0], len(kernel), strides[0], padding, dilations[0])
+    taps = sorted(windows.by_reach())
+    x, padding_2d = _padded_in_space(x, kernel, strides, padding)
+    per_group = kernel.shape[-2]
+    groups = x.shape[-1] // per_group
+    read = [frames_or_zeros(x, windows, tap) for tap in taps]
+    if len(read) > 1:
+        by_group = (*read[0].shape[:3], groups, per_group)
+        if groups > 1:
+            read = [tf.reshape(frames, by_group) for frames in read]
+        joined = tf.concat(read, -1)
+        if groups > 1:
+            joined = tf.reshape(joined, (*by_group[:3], groups * per_group * len(taps)))
+    else:
+        (joined,) = read
+    weights = np.concatenate([kernel[tap] for tap in taps], axis=2)
+    y = tf.nn.conv2d(joined, weights, strides[1:], padding_2d, "NHWC", dilations[1:])
+    return y if bias is None else y + bias
+
+
+def take_frames(x: tf.Tensor, frames: Sequence[int]) -> tf.Tensor:
+    """These frames. LiteRT gathers whole frames 5 to 8 times as fast as it slices strides."""
+    first, count = frames[0], len(frames)
+    if list(frames) == list(range(first, first + count)):
+        return x if count == x.shape[0] else x[first : first + count]
+    return tf.gather(x, np.asarray(frames, np.int32))
+
+
+def frames_or_zeros(x: tf.Tensor, windows: TemporalWindows, tap: int) -> tf.Tensor:
+    """What a tap reads in every window: frames, and zeros before and after the clip."""
+    frames = take_frames(x, windows.inputs(tap))
+    missing = windows.missing(tap)
+    return tf.pad(frames, (missing, (0, 0), (0, 0), (0, 0))) if any(missing) else frames
+
+
+def _padded_in_space(
+    x: tf.Tensor, kernel: np.ndarray, strides: Sequence[int], padding: str
+) -> tuple[tf.Tensor, str]:
+    """Pads evenly where TensorFlow does not; returns that and how to pad on."""
+    sizes = kernel.shape[1:3]
+    if padding != "even" or max(strides[1:]) == 1:
+        return x, "VALID" if padding == "valid" else "SAME"
+    if max(sizes) == 1:
+        return x, "VALID"
+    evenly = [((size - 1) // 2, size // 2) for size in sizes]
+    return tf.pad(x, [(0, 0), *evenly, (0, 0)]), "VALID"

@@ -1,0 +1,213 @@
+"""Networks to LiteRT files that compute in whole numbers of 8 bits.
+
+TensorFlow's converter watches the float network on some clips, for the range of every tensor.
+From that, files can be made in a moment: with layers left in floats, or with both computed side
+by side, which tells by how much each layer errs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+from tensorflow.lite.python.convert import mlir_quantize
+from tensorflow.lite.python.util import modify_model_io_type
+
+from keras_t3d.deploy.convolution_2d import join_frames
+from keras_t3d.deploy.lite_conversion import new_converter
+from keras_t3d.models import VideoClassifier
+
+# What does the work of a fused operation, whose name is a list.
+_WORKING = ("Conv2D", "depthwise", "MatMul")
+# All that they read has one scale, which the converter does not give to what comes from floats.
+_OF_ONE_SCALE = {"CONCATENATION", "MAXIMUM", "MINIMUM", "PACK"}
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerError:
+    """By how much an operation errs in whole numbers, given what it reads.
+
+    Attributes:
+        layer: str. The Keras layer, within those that it is part of: `"stem/conv"`.
+        operation: str. LiteRT's name of what it does.
+        error: float. Root of the mean squared error over that of the values themselves.
+    """
+
+    layer: str
+    operation: str
+    error: float
+
+
+@dataclasses.dataclass(frozen=True)
+class _Operation:
+    """One of the float network: what it does, for which layer, from which tensors to which."""
+
+    kind: str
+    layer: str
+    tensor: str
+    inputs: tuple[str, ...]
+
+
+class IntegerConversion:
+    """A network whose ranges are known, to be written in whole numbers.
+
+    Args:
+        model: VideoClassifier.
+        clips: uint8 array of shape (clips, T, H, W, 3), what it usually sees: whatever is
+            outside of the ranges seen here will be cut off.
+    """
+
+    def __init__(self, model: VideoClassifier, clips: np.ndarray) -> None:
+        self._model_name = model.name
+        converter = new_converter(model, join_frames, tf.float32)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ({"clip": clip} for clip in _full_range(clips))
+        converter._experimental_calibrate_only = True
+        self._calibrated = converter.convert()
+        self._operations = list(self._list_operations())
+
+    @property
+    def layers(self) -> list[str]:
+        """The layers that can be left in floats, in the order of computing."""
+        return list(dict.fromkeys(own.layer for own in self._operations if own.layer))
+
+    def convert(self, float_layers: Sequence[str] = (), integer_output: bool = False) -> bytes:
+        """Returns a file: uint8 clips, exactly as they are, to probabilities.
+
+        Args:
+            float_layers: layers that compute in floats: `"stem"` is all within it. Defaults to
+                none.
+            integer_output: bool. Whether the classifying layer too computes in whole numbers
+                and probabilities are int8, of 1/256 each. Defaults to `False`.
+
+        Raises:
+            ValueError: if there is no such layer.
+        """
+        content = self._quantized(float_layers, integer_output)
+        output = tf.int8 if integer_output else tf.float32
+        return bytes(modify_model_io_type(content, tf.uint8, output))
+
+    def layer_errors(self, clips: np.ndarray, float_layers: Sequence[str] = ()) -> list[LayerError]:
+        """Runs every operation both ways, on what the one before it made; the worst come first.
+
+        Args:
+            clips: uint8 array of shape (clips, T, H, W, 3).
+            float_layers: see `convert`. Defaults to none.
+        """
+        content = self._quantized(float_layers, enable_numeric_verify=True)
+        options = tf.lite.experimental.QuantizationDebugOptions(
+            layer_direct_compare_metrics={"error": _relative_error}
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "both.tflite"
+            path.write_bytes(content)
+            debugger = tf.lite.experimental.QuantizationDebugger(
+                quant_debug_model_path=str(path),
+                debug_dataset=lambda: ([clip] for clip in _full_range(clips)),
+                debug_options=options,
+            )
+            debugger.run()
+        worst: dict[str, LayerError] = {}
+        for name, figures in debugger.layer_statistics.items():
+            found = self._operation_of(name.removeprefix("NumericVerify/").rpartition(":")[0])
+            if found is not None and figures["error"] > 0:
+                error = LayerError(found.layer, found.kind, float(figures["error"]))
+                worst[found.layer] = max(worst.get(found.layer, error), error, key=_size)
+        return sorted(worst.values(), key=_size, reverse=True)
+
+    def _quantized(
+        self, float_layers: Sequence[str], integer_output: bool = False, **options: Any
+    ) -> bytes:
+        in_floats = self._tensors_of(float_layers) | (set() if integer_output else self._head())
+        return mlir_quantize(self._calibrated, denylisted_nodes=in_floats, **options)
+
+    def _head(self) -> set[str]:
+        """From the last dense layer on: little work, and 256 steps are few for a probability."""
+        kinds = [own.kind for own in self._operations]
+        last = len(kinds) - 1 - kinds[::-1].index("SOFTMAX")
+        if "FULLY_CONNECTED" in kinds:
+            last = min(last, len(kinds) - 1 - kinds[::-1].index("FULLY_CONNECTED"))
+        return {own.tensor for own in self._operations[last:]}
+
+    def _tensors_of(self, float_layers: Sequence[str]) -> set[str]:
+        """Names of what these layers make, by which the converter knows operations."""
+        found = set()
+        for wanted in float_layers:
+            own = {
+                operation.tensor
+                for operation in self._operations
+                if operation.layer == wanted or operation.layer.startswith(f"{wanted}/")
+            }
+            if not own:
+                near = difflib.get_close_matches(wanted, self.layers, n=1)
+                hint = f" Did you mean {near[0]}?" if near else ""
+                raise ValueError(
+                    "`float_layers` must name layers of the network, for example "
+                    f"{self.layers[:3]}.{hint} Received: {wanted!r}"
+                )
+            found |= own
+        for operation in self._operations:  # in the order of computing
+            if operation.kind in _OF_ONE_SCALE and found.intersection(operation.inputs):
+                found.add(operation.tensor)
+        return found
+
+    def _list_operations(self) -> Iterator[_Operation]:
+        model = schema.Model.GetRootAs(self._calibrated)
+        names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
+        graph = model.Subgraphs(0)
+        for index in range(graph.OperatorsLength()):
+            operation = graph.Operators(index)
+            code = model.OperatorCodes(operation.OpcodeIndex())
+            kind = names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+            tensor = graph.Tensors(operation.Outputs(0)).Name().decode()
+            inputs = [operation.Inputs(n) for n in range(operation.InputsLength())]
+            read = tuple(graph.Tensors(n).Name().decode() for n in inputs if n >= 0)
+            yield _Operation(kind, _layer_of(tensor), tensor, read)
+
+    def _operation_of(self, tensor: str) -> _Operation | None:
+        """That which makes a tensor of the quantized file, whose names have digits appended."""
+        by_tensor = {own.tensor: own for own in self._operations}
+        while tensor not in by_tensor and tensor[-1:].isdigit():
+            tensor = tensor[:-1]
+        return by_tensor.get(tensor)
+
+
+def _layer_of(tensor: str) -> str:
+    parts = [part for part in tensor.split(";") if part]
+    working = [part for part in parts if part.rpartition("/")[2].startswith(_WORKING)]
+    path = (working or parts)[0].rpartition("/")[0]
+    return path.partition("/")[2]  # without the model
+
+
+def _size(error: LayerError) -> float:
+    return error.error
+
+
+def _full_range(clips: np.ndarray) -> Iterator[np.ndarray]:
+    """Clips of batch 1 in floats; the first has a black and a white pixel.
+
+    So a whole number is a pixel's value, and nothing is rounded.
+    """
+    for number, clip in enumerate(clips):
+        values = clip[None].astype(np.float32)
+        if number == 0:
+            values[0, 0, 0, 0], values[0, 0, 0, 1] = 0, 255
+        yield values
+
+
+def _relative_error(
+    expected: np.ndarray, whole: np.ndarray, scale: float, zero_point: int
+) -> float:
+    """What is cut off here is what a ReLU further on cuts off: the ranges are these clips' own."""
+    ends = np.iinfo(whole.dtype)
+    low, high = ((end - zero_point) * scale for end in (ends.min, ends.max))
+    expected = np.clip(expected, low, high)
+    found = (whole.astype(np.float32) - zero_point) * scale
+    return float(np.sqrt(np.mean((found - expected) ** 2) / max(np.mean(expected**2), 1e-12)))
