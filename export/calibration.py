@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 
 from keras_t3d.clips import ClipSpec
@@ -9,13 +12,55 @@ from keras_t3d.data.pipeline import load_clips
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.shard_set import ShardSet
 
-_CLIPS = 16
+_BATCH = 16
 
 
-def first_clips(folder: str, spec: ClipSpec) -> np.ndarray:
-    """Returns the first clips of the first split that has any, uint8 `(n, *spec.input_shape)`."""
+def first_clips(folder: str, spec: ClipSpec, most: int = _BATCH) -> np.ndarray:
+    """Returns the first clips of the first split that has any, uint8 `(n, *spec.input_shape)`.
+
+    Args:
+        folder: of shards.
+        spec: ClipSpec of the model.
+        most: int. How many clips at most. Defaults to 16.
+    """
     shards = ShardSet.open(folder)
+    batches = _batches(shards, shards.splits[0], spec)
+    clips = [clips for clips, _ in itertools.islice(batches, -(-most // _BATCH))]
+    return np.concatenate(clips)[:most]
+
+
+def held_out_clips(
+    folder: str, spec: ClipSpec, class_names: tuple[str, ...], most: int
+) -> tuple[str, Iterator[tuple[np.ndarray, np.ndarray | None]]]:
+    """Returns a split that the network was not trained on, if there is one, and its clips.
+
+    Args:
+        folder: of shards.
+        spec: ClipSpec of the model.
+        class_names: of the model. Labels of shards with other classes say nothing: clips come
+            without.
+        most: int. How many clips at most.
+
+    Returns:
+        `"test"`, `"val"`, or what else there is; and an iterator of batches of clips and labels.
+    """
+    shards = ShardSet.open(folder)
+    split = next((name for name in ("test", "val") if name in shards.splits), shards.splits[0])
+    labelled = tuple(shards.class_names) == tuple(class_names)
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        left = most
+        for clips, labels in _batches(shards, split, spec):
+            yield clips[:left], labels[:left] if labelled else None
+            left -= len(clips)
+            if left <= 0:
+                return
+
+    return split, batches()
+
+
+def _batches(
+    shards: ShardSet, split: str, spec: ClipSpec
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     with damage_named(shards):
-        batches = load_clips(shards, shards.splits[0], spec, _CLIPS)
-        clips, _ = next(batches.as_numpy_iterator())
-    return clips
+        yield from load_clips(shards, split, spec, _BATCH).as_numpy_iterator()

@@ -148,9 +148,34 @@ def _parser() -> argparse.ArgumentParser:
     tflite.add_argument("model", metavar="MODEL", help=".keras file")
     tflite.add_argument("out", metavar="OUT.tflite", help="file to write")
     tflite.add_argument(
-        "--quantization", default="none", choices=("none", "float16"), help="precision of weights"
+        "--quantization",
+        default="none",
+        choices=("none", "float16", "dynamic", "int8"),
+        help="float32; weights of 16 or of 8 bits; all in whole numbers of 8 bits",
     )
-    tflite.add_argument("--calibration", metavar="SHARDS", help=_CALIBRATION)
+    tflite.add_argument(
+        "--calibration",
+        metavar="SHARDS",
+        help=f"{_CALIBRATION}; for int8 needed: its ranges are those of these clips",
+    )
+    tflite.add_argument(
+        "--report-clips",
+        type=int,
+        default=200,
+        metavar="N",
+        help="clips of SHARDS' test or val split to measure on what 8 bits cost (default: 200)",
+    )
+    tflite.add_argument(
+        "--float-layers",
+        nargs="+",
+        default=(),
+        metavar="LAYER",
+        help="layers that int8 leaves in floats, named as in its report: stem block1/layer2_conv1",
+    )
+    tflite.add_argument(
+        "--integer-output", action="store_true", help="probabilities too as int8, p * 256 - 128"
+    )
+    tflite.add_argument("--licence", metavar="FILE", help="text that the file's metadata carry")
     return parser
 
 
@@ -828,7 +853,16 @@ def _export_tflite(arguments: argparse.Namespace) -> None:
     _import_tensorflow()
     from keras_t3d.export import tflite
 
-    tflite.main(arguments.model, arguments.out, arguments.quantization, arguments.calibration)
+    tflite.main(
+        arguments.model,
+        arguments.out,
+        arguments.quantization,
+        arguments.calibration,
+        report_clips=arguments.report_clips,
+        float_layers=arguments.float_layers,
+        integer_output=arguments.integer_output,
+        licence=arguments.licence,
+    )
 
 
 @contextmanager
