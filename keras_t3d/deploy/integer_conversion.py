@@ -26,6 +26,7 @@ from keras_t3d.models import VideoClassifier
 
 # What does the work of a fused operation, whose name is a list.
 _WORKING = ("Conv2D", "depthwise", "MatMul")
+_LEAST_RANGE = 1e-20
 # All that they read has one scale, which the converter does not give to what comes from floats.
 _OF_ONE_SCALE = {"CONCATENATION", "MAXIMUM", "MINIMUM", "PACK"}
 
@@ -47,12 +48,17 @@ class LayerError:
 
 @dataclasses.dataclass(frozen=True)
 class _Operation:
-    """One of the float network: what it does, for which layer, from which tensors to which."""
+    """One of the float network: what it does, for which layer, from which tensors to which.
+
+    A still one reads or makes what is constant on all clips, as after a ReLU that never lets
+    anything through: there is no range to divide, and LiteRT fails on it.
+    """
 
     kind: str
     layer: str
     tensor: str
     inputs: tuple[str, ...]
+    is_still: bool
 
 
 class IntegerConversion:
@@ -138,7 +144,7 @@ class IntegerConversion:
 
     def _tensors_of(self, float_layers: Sequence[str]) -> set[str]:
         """Names of what these layers make, by which the converter knows operations."""
-        found = set()
+        found = {own.tensor for own in self._operations if own.is_still}
         for wanted in float_layers:
             own = {
                 operation.tensor
@@ -166,10 +172,12 @@ class IntegerConversion:
             operation = graph.Operators(index)
             code = model.OperatorCodes(operation.OpcodeIndex())
             kind = names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-            tensor = graph.Tensors(operation.Outputs(0)).Name().decode()
-            inputs = [operation.Inputs(n) for n in range(operation.InputsLength())]
-            read = tuple(graph.Tensors(n).Name().decode() for n in inputs if n >= 0)
-            yield _Operation(kind, _layer_of(tensor), tensor, read)
+            made = graph.Tensors(operation.Outputs(0))
+            places = [operation.Inputs(n) for n in range(operation.InputsLength())]
+            read = [graph.Tensors(place) for place in places if place >= 0]
+            tensor, *inputs = (own.Name().decode() for own in (made, *read))
+            is_still = any(_is_still(own) for own in (made, *read))
+            yield _Operation(kind, _layer_of(tensor), tensor, tuple(inputs), is_still)
 
     def _operation_of(self, tensor: str) -> _Operation | None:
         """That which makes a tensor of the quantized file, whose names have digits appended."""
@@ -177,6 +185,14 @@ class IntegerConversion:
         while tensor not in by_tensor and tensor[-1:].isdigit():
             tensor = tensor[:-1]
         return by_tensor.get(tensor)
+
+
+def _is_still(tensor: schema.Tensor) -> bool:
+    """Whether the values that calibration saw are one."""
+    seen = tensor.Quantization()
+    if seen is None or not seen.MinLength():
+        return False  # a constant
+    return seen.Max(0) - seen.Min(0) < _LEAST_RANGE
 
 
 def _layer_of(tensor: str) -> str:

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from keras_t3d import models
 from keras_t3d.clips import ClipSpec
@@ -88,3 +89,16 @@ def assert_close(actual, expected, tolerance=1e-5):
     """Compares by the largest absolute value: what is small is a difference of large ones."""
     bound = tolerance * np.abs(expected).max()
     np.testing.assert_allclose(actual, expected, rtol=0, atol=bound)
+
+
+def types_of(content, kind):
+    """Types of what a kind of operation makes, in the order of computing."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    (graph,) = model.subgraphs
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
+    codes = [names[max(c.builtinCode, c.deprecatedBuiltinCode)] for c in model.operatorCodes]
+    return [
+        graph.tensors[operation.outputs[0]].type
+        for operation in graph.operators
+        if codes[operation.opcodeIndex] == kind
+    ]

@@ -1,0 +1,34 @@
+"""Classifies a video with a .tflite file: pip install ai-edge-litert av numpy pillow, no more.
+
+python litert_alone.py t3d.tflite video.mp4
+"""
+
+import json
+import sys
+import zipfile
+
+import av
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+model, video = sys.argv[1:]
+with zipfile.ZipFile(model) as files:  # appended to the model
+    names = files.read("labels.txt").decode().splitlines()
+    spec = json.loads(files.read("clip_spec.json"))
+resize, crop, stride, count = (
+    spec[name] for name in ("resize", "crop", "frame_stride", "num_frames")
+)
+with av.open(video) as container:
+    frames = [frame.to_image() for frame in container.decode(video=0)]
+first = max((len(frames) - stride * (count - 1) - 1) // 2, 0)  # the middle of the video
+clip = []
+for number in range(count):
+    image = frames[(first + stride * number) % len(frames)]
+    scale = resize / min(image.size)
+    image = image.resize([round(side * scale) for side in image.size], 2)  # bilinear
+    left, top = ((side - crop) // 2 for side in image.size)
+    clip.append(np.asarray(image.crop((left, top, left + crop, top + crop))))
+classify = Interpreter(model).get_signature_runner()
+(scores,) = classify(clip=np.stack(clip)[None])["probabilities"]
+for place in np.argsort(-scores)[:5]:
+    print(f"{scores[place]:6.1%}  {names[place]}")

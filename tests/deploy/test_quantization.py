@@ -1,0 +1,364 @@
+"""Files of 8 bits: what is in them, that they answer as in floats, and what their report says."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import flatbuffers
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers
+
+from keras_t3d import models
+from keras_t3d.cli import main
+from keras_t3d.clips import ClipSpec
+from keras_t3d.deploy import export_tflite, litert
+from keras_t3d.deploy.integer_conversion import IntegerConversion, LayerError
+from keras_t3d.deploy.lite_conversion import convert
+from keras_t3d.deploy.litert import LiteRunner, list_ops
+from keras_t3d.deploy.quantization_report import compare, keras_probabilities, logit_correlation
+from keras_t3d.export.calibration import held_out_clips
+from tests.conftest import counting_frames, write_video
+from tests.deploy.networks import clips_for, randomize, small_network, types_of
+from tests.deploy.test_networks import NETWORKS
+
+ROOT = pathlib.Path(__file__).parents[2]
+INT8, FLOAT32 = schema.TensorType.INT8, schema.TensorType.FLOAT32
+
+
+@pytest.fixture(scope="module")
+def calibration(model):
+    return clips_for(model, 6)
+
+
+@pytest.fixture(scope="module")
+def exported(model, calibration, tmp_path_factory):
+    path = tmp_path_factory.mktemp("int8") / "model.tflite"
+    return export_tflite(model, path, "int8", calibration, licence="CC0 1.0")
+
+
+@pytest.fixture(scope="module")
+def conversion(model, calibration):
+    return IntegerConversion(model, calibration)
+
+
+class TestFile:
+    def test_clips_go_in_as_they_are_and_floats_come_out(self, exported, model):
+        runner = Interpreter(str(exported.path)).get_signature_runner()
+        (clip,) = runner.get_input_details().values()
+        assert clip["name"].startswith("serving_default_clip")
+        assert clip["dtype"] == np.uint8
+        assert clip["quantization"] == (1.0, 0)  # a pixel's value is itself
+        assert tuple(clip["shape"]) == (1, *model.clip_spec.input_shape)
+        (found,) = runner.get_output_details().values()
+        assert found["dtype"] == np.float32
+
+    def test_it_computes_in_whole_numbers_but_for_the_head(self, exported):
+        content = exported.path.read_bytes()
+        assert set(types_of(content, "CONV_2D")) == {INT8}
+        assert set(types_of(content, "DEPTHWISE_CONV_2D")) == {INT8}
+        assert types_of(content, "FULLY_CONNECTED") == [FLOAT32]
+        assert not [name for name in list_ops(exported.path) if name.startswith("CUSTOM")]
+
+    def test_it_answers_as_in_floats(self, exported, model, calibration):
+        run = LiteRunner(exported.path.read_bytes())
+        found = np.concatenate([run(clip[None]) for clip in calibration])
+        expected = keras_probabilities(model, calibration)
+        np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
+        assert (found.argmax(1) == expected.argmax(1)).all()
+        assert logit_correlation(expected, found) > 0.999
+
+    def test_metadata(self, exported, model):
+        model_file = schema.Model.GetRootAs(exported.path.read_bytes())
+        entries = [model_file.Metadata(n) for n in range(model_file.MetadataLength())]
+        (entry,) = [entry for entry in entries if entry.Name() == b"TFLITE_METADATA"]
+        content = model_file.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
+        assert content[4:8] == b"M001"
+        root = Fields.root(content)
+        assert root.text(0) == model.name
+        assert root.text(5) == "CC0 1.0"
+        assert root.text(7) == "1.0.0"
+        assert [file.text(0) for file in root.tables(6)] == ["clip_spec.json"]
+        (graph,) = root.tables(3)
+        (clip,), (found,) = graph.tables(2), graph.tables(3)
+        assert (clip.text(0), found.text(0)) == ("clip", "probabilities")
+        (labels,) = found.tables(6)
+        assert labels.text(0) == "labels.txt"
+        assert labels.byte(2) == 2  # labels of an axis
+
+    def test_the_same_network_gives_the_same_bytes(self, exported, model, calibration, tmp_path):
+        again = export_tflite(model, tmp_path / "a.tflite", "int8", calibration, licence="CC0 1.0")
+        assert again.path.read_bytes() == exported.path.read_bytes()
+
+    def test_integer_output(self, model, calibration, tmp_path):
+        report = export_tflite(
+            model, tmp_path / "a.tflite", "int8", calibration, integer_output=True
+        )
+        content = report.path.read_bytes()
+        runner = Interpreter(model_content=content).get_signature_runner()
+        (found,) = runner.get_output_details().values()
+        assert found["dtype"] == np.int8
+        assert found["quantization"] == (1 / 256, -128)
+        assert types_of(content, "FULLY_CONNECTED") == [INT8]
+        expected = keras_probabilities(model, calibration)
+        answers = np.concatenate([LiteRunner(content)(clip[None]) for clip in calibration])
+        np.testing.assert_allclose(answers, expected, atol=0.1)
+
+    def test_dynamic_is_small_too(self, model, calibration, tmp_path):
+        whole = export_tflite(model, tmp_path / "a.tflite", calibration=calibration)
+        report = export_tflite(model, tmp_path / "b.tflite", "dynamic", calibration)
+        assert report.num_bytes < 0.4 * whole.num_bytes
+        assert report.quantized.correlation > 0.999
+        assert report.quantized.layer_errors == ()
+
+
+class Fields:
+    """A flatbuffer's table, by the places of its fields."""
+
+    def __init__(self, table):
+        self.table = table
+
+    @classmethod
+    def root(cls, content):
+        start = flatbuffers.encode.Get(flatbuffers.packer.uoffset, content, 0)
+        return cls(flatbuffers.table.Table(content, start))
+
+    def at(self, place):
+        return self.table.Offset(4 + 2 * place)
+
+    def text(self, place):
+        return self.table.String(self.table.Pos + self.at(place)).decode()
+
+    def byte(self, place):
+        return self.table.Get(flatbuffers.number_types.Int8Flags, self.table.Pos + self.at(place))
+
+    def tables(self, place):
+        start = self.table.Vector(self.at(place))
+        for number in range(self.table.VectorLen(self.at(place))):
+            position = self.table.Indirect(start + 4 * number)
+            yield Fields(flatbuffers.table.Table(self.table.Bytes, position))
+
+
+class TestFloatLayers:
+    def test_layers_are_named_as_in_keras(self, conversion):
+        assert conversion.layers[:4] == ["normalization", "stem/conv", "stem/pool", "stem"]
+        assert "block1/layer1_conv2" in conversion.layers
+        assert conversion.layers[-1] == "logits"
+
+    def test_a_layer_is_left_in_floats(self, conversion, calibration):
+        before = types_of(conversion.convert(), "CONV_2D")
+        content = conversion.convert(["transition1/depth3_conv"])
+        after = types_of(content, "CONV_2D")
+        assert [a for a, b in zip(after, before, strict=True) if a != b] == [FLOAT32]
+        LiteRunner(content)(calibration[:1])
+
+    @pytest.mark.parametrize("layer", ["stem", "block1", "transition1", "transition1/depth6_conv"])
+    def test_what_reads_a_float_layer_still_runs(self, conversion, model, calibration, layer):
+        """A concatenation of floats and whole numbers is what no runtime has."""
+        run = LiteRunner(conversion.convert([layer]))
+        found = np.concatenate([run(clip[None]) for clip in calibration])
+        assert logit_correlation(keras_probabilities(model, calibration), found) > 0.999
+
+    def test_everything_in_floats_is_the_network(self, conversion, model, calibration):
+        run = LiteRunner(conversion.convert(conversion.layers))
+        found = np.concatenate([run(clip[None]) for clip in calibration])
+        np.testing.assert_allclose(found, keras_probabilities(model, calibration), atol=0.02)
+
+    def test_errors_are_of_layers_worst_first(self, conversion, calibration):
+        errors = conversion.layer_errors(calibration[:2])
+        sizes = [error.error for error in errors]
+        assert sizes == sorted(sizes, reverse=True)
+        assert {error.layer for error in errors} <= set(conversion.layers)
+        by_layer = {error.layer: error for error in errors}
+        assert by_layer["stem/conv"].operation == "CONV_2D"
+        assert 0 < by_layer["stem/conv"].error < 0.1
+        assert "stem/conv" not in {
+            e.layer for e in conversion.layer_errors(calibration[:2], ["stem"])
+        }
+
+    def test_an_unknown_layer_is_refused(self, conversion):
+        with pytest.raises(ValueError, match=r"Did you mean stem/conv\?.*'stem/convv'"):
+            conversion.convert(["stem/convv"])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_family_in_floats_and_in_whole_numbers(name, tmp_path):
+    network, options = NETWORKS[name]
+    model = randomize(network(input_shape=(8, 20, 19, 3), num_classes=5, **options))
+    clips = clips_for(model, 4)
+    expected = keras_probabilities(model, clips)
+    for content, least in (
+        (convert(model, "none"), 0.999999),
+        (IntegerConversion(model, clips).convert(), 0.99),
+    ):
+        run = LiteRunner(content)
+        found = np.concatenate([run(clip[None]) for clip in clips])
+        assert logit_correlation(expected, found) > least
+        litert._check_builtins_only(content)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_random_networks(data):
+    """Of the layers that a user may put together."""
+    draw = data.draw
+    frames, size = draw(st.integers(3, 6)), draw(st.integers(9, 12))
+    inputs = keras.Input((frames, size, size, 3))
+    x = layers.Conv3D(4, 3, padding="same", activation="relu")(inputs)
+    for _ in range(draw(st.integers(1, 3))):
+        kind = draw(st.sampled_from(["conv", "grouped", "dilated", "pool", "join", "norm"]))
+        padding = draw(st.sampled_from(["same", "valid"])) if min(x.shape[1:4]) > 2 else "same"
+        if kind == "conv":
+            x = layers.Conv3D(8, 3, draw(st.integers(1, 2)), padding)(x)
+        elif kind == "grouped":
+            x = layers.Conv3D(8, 3, padding="same", groups=4)(x)
+        elif kind == "dilated":
+            x = layers.Conv3D(4, 3, padding="same", dilation_rate=2)(x)
+        elif kind == "pool":
+            pool = draw(st.sampled_from([layers.MaxPooling3D, layers.AveragePooling3D]))
+            x = pool(2, draw(st.integers(1, 2)), padding)(x)
+        elif kind == "join":
+            x = layers.Concatenate()([x, layers.Conv3D(4, 1, activation="relu")(x)])
+        else:
+            x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.GlobalAveragePooling3D(name="embedding")(x)
+    model = randomize(models.VideoClassifier(inputs, layers.Dense(5, name="logits")(x)))
+    clips = clips_for(model, 4)
+    expected = keras_probabilities(model, clips)
+    run = LiteRunner(convert(model, "none"))
+    for clip, wanted in zip(clips, expected, strict=True):
+        np.testing.assert_allclose(run(clip[None])[0], wanted, atol=1e-4)
+    run = LiteRunner(IntegerConversion(model, clips).convert())
+    found = np.concatenate([run(clip[None]) for clip in clips])
+    assert logit_correlation(expected, found) > 0.98
+
+
+class TestReport:
+    EXPECTED = np.array([[0.7, 0.2, 0.1], [0.5, 0.45, 0.05], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
+    FOUND = np.array([[0.6, 0.3, 0.1], [0.45, 0.5, 0.05], [0.1, 0.8, 0.1], [0.5, 0.1, 0.4]])
+
+    def test_figures(self, exported, calibration, model):
+        contents = (convert(model, "none"), exported.path.read_bytes())
+        errors = (LayerError("stem/conv", "CONV_2D", 0.25),)
+        report = compare(self.EXPECTED, self.FOUND, np.array([0, 1, 1, 2]), contents, errors)
+        assert report.num_clips == 4
+        assert report.agreement == 0.5
+        assert report.num_confident == 3
+        assert report.confident_agreement == pytest.approx(2 / 3)
+        assert report.largest_difference == pytest.approx(0.3)
+        assert (report.float_top1, report.top1) == (0.75, 0.75)
+        reach = 1.96 * np.sqrt(0.5) / 2  # one gained, one lost, of four
+        assert report.top1_interval == pytest.approx((-reach, reach))
+        assert (report.float_bytes, report.num_bytes) == tuple(map(len, contents))
+        assert min(report.milliseconds, report.float_milliseconds) > 0
+        said = "\n".join(report.lines())
+        assert "50.0% of 4 clips; 66.7% of the 3" in said
+        assert "25.00%  stem/conv (CONV_2D)" in said
+        assert json.loads(report.to_json())["layer_errors"][0]["layer"] == "stem/conv"
+
+    def test_without_labels_there_is_no_accuracy(self, exported):
+        assert exported.quantized.top1 is None
+        assert exported.quantized.num_clips == 6
+        assert not [line for line in exported.quantized.lines() if line.startswith("top-1")]
+
+    def test_correlation_is_that_of_logits(self):
+        logits = np.array([[1.0, 2.0, 4.0]])
+        probabilities = np.exp(logits) / np.exp(logits).sum()
+        other = np.exp(2 * logits) / np.exp(2 * logits).sum()
+        assert logit_correlation(probabilities, other) == pytest.approx(1)
+        assert logit_correlation(probabilities, probabilities[:, ::-1]) < 0
+
+    def test_a_file_of_no_use_is_not_written(self, model, calibration, tmp_path, monkeypatch):
+        monkeypatch.setattr(litert, "LEAST_CORRELATION", 1.1)
+        with pytest.raises(RuntimeError, match=r"Try float_layers=\['.*calibration clips"):
+            export_tflite(model, tmp_path / "a.tflite", "int8", calibration)
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"quantization": "int4"}, "must be one of"),
+        ({"quantization": "int8", "calibration": None}, "needs `calibration`"),
+        ({"quantization": "int8", "float_layers": "stem"}, r"for example \['stem'\]"),
+        ({"quantization": "none", "float_layers": ["stem"]}, "for quantization='int8' alone"),
+        ({"quantization": "float16", "integer_output": True}, "for quantization='int8' alone"),
+        ({"quantization": "int8", "evaluation": []}, "`evaluation` must hold at least one clip"),
+    ],
+)
+def test_bad_arguments(model, calibration, tmp_path, words, said):
+    words = {"calibration": calibration[:2], **words}
+    with pytest.raises(ValueError, match=said):
+        export_tflite(model, tmp_path / "a.tflite", **words)
+    assert not list(tmp_path.iterdir())
+
+
+class TestCommand:
+    def test_int8_with_shards(self, shards, tmp_path, capsys):
+        model_path = tmp_path / "two.keras"
+        small_network(("bright", "dark")).save(model_path)
+        out, licence = tmp_path / "t.tflite", tmp_path / "licence.txt"
+        licence.write_text("MIT")
+        words = ["--quantization", "int8", "--calibration", str(shards), "--report-clips", "5"]
+        words += ["--float-layers", "stem", "--licence", str(licence)]
+        assert main(["export", "tflite", str(model_path), str(out), *words]) == 0
+        said = capsys.readouterr().out
+        assert "ranges of 20 clips, comparing on clips of test" in said
+        assert "of 5 clips" in said
+        report = json.loads((tmp_path / "t.report.json").read_text())
+        assert report["num_clips"] == 5
+        assert 0 <= report["top1"] <= 1
+        assert b"MIT" in out.read_bytes()
+
+    def test_int8_without_shards_is_refused(self, model_path, tmp_path, capsys):
+        words = ["export", "tflite", str(model_path), str(tmp_path / "t.tflite")]
+        assert main([*words, "--quantization", "int8"]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "--calibration SHARDS" in line
+        assert not list(tmp_path.iterdir())
+
+    def test_labels_of_other_classes_are_left_out(self, shards, spec):
+        _, batches = held_out_clips(str(shards), spec, ("bright", "dark"), 3)
+        ((clips, labels),) = batches
+        assert len(clips) == len(labels) == 3
+        _, batches = held_out_clips(str(shards), spec, ("dark", "bright"), 3)
+        ((_, labels),) = batches
+        assert labels is None
+
+
+def test_the_example_needs_litert_alone(model, calibration, tmp_path):
+    example = ROOT / "docs" / "examples" / "litert_alone.py"
+    path = export_tflite(model, tmp_path / "a.tflite", "int8", calibration).path
+    video = write_video(tmp_path / "v.mp4", counting_frames(20))
+    code = f"""
+import runpy, sys
+for name in ("tensorflow", "keras", "keras_t3d"):
+    sys.modules[name] = None
+sys.argv = ["litert_alone.py", {str(path)!r}, {str(video)!r}]
+runpy.run_path({str(example)!r})
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=os.sep
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 5
+    assert {line.split("%", 1)[1].strip() for line in lines} < set(model.class_names)
+    assert main(["predict", str(path), str(video), "--top", "1"]) == 0
+
+
+def test_the_spec_of_a_file_is_read_by_the_package(exported):
+    from keras_t3d.inference import load_predictor
+
+    predictor = load_predictor(str(exported.path))
+    assert isinstance(predictor.clip_spec, ClipSpec)
+    assert predictor.probabilities(
+        np.zeros((1, *predictor.clip_spec.input_shape), np.uint8)
+    ).shape == (1, 6)
