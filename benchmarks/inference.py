@@ -28,7 +28,7 @@ _WARM_UP = 3  # runs
 def main(argv: list[str] | None = None) -> None:
     """Measures and prints; the last line is one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    options = twins.options(parser, list(_CONTENDERS), argv)
+    options = twins.options(parser, list(CONTENDERS), argv, ("t3d_121", "resnet3d_50"))
     machine = turns.machine()
     models = {name: _measure(name, options) for name in options.models}
     result = {
@@ -44,12 +44,12 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    chosen = {contender: _CONTENDERS[contender] for contender in options.contenders}
+    chosen = {contender: CONTENDERS[contender] for contender in options.contenders}
     with tempfile.TemporaryDirectory() as folder:
         job = twins.Job(Path(folder), name, options.input_shape, 1, options.threads)
-        turns.facts_of(_write, job)
-        if any(contender.startswith(_READ_ONNX) for contender in chosen):
-            _export(job)
+        turns.facts_of(write, job)
+        if any(contender.startswith(READ_ONNX) for contender in chosen):
+            export(job)
         entries = {n: (build, job, *how) for n, (build, *how) in chosen.items()}
         race = turns.race(entries, options.rounds)
     return {
@@ -60,7 +60,8 @@ def _measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _export(job: twins.Job) -> None:
+def export(job: twins.Job) -> None:
+    """Writes the twin's ONNX file, or says why there is none."""
     try:
         turns.facts_of(_write_onnx, job)
     except turns.ContenderError as error:
@@ -82,7 +83,8 @@ def _ratios(race: turns.Race) -> dict[str, float | None]:
 # What the contenders' processes run.
 
 
-def _write(job: twins.Job) -> tuple[dict[str, Any], turns.Step]:
+def write(job: twins.Job) -> tuple[dict[str, Any], turns.Step]:
+    """Writes weights and clips."""
     twins.write(job)
     return {}, int
 
@@ -165,8 +167,8 @@ def _ready(job: twins.Job, precision: str, run: Any) -> tuple[dict[str, Any], tu
     return {"difference": twins.difference(job, logits, precision)}, run
 
 
-_READ_ONNX = ("onnxruntime_", "openvino_")
-_CONTENDERS: dict[str, tuple[Any, ...]] = {
+READ_ONNX = ("onnxruntime_", "openvino_")
+CONTENDERS: dict[str, tuple[Any, ...]] = {
     "keras_float32": (keras_run, "float32", False),
     "keras_float32_folded": (keras_run, "float32", True),
     "keras_bfloat16": (keras_run, "bfloat16", False),

@@ -1,10 +1,13 @@
-"""Times a network in LiteRT, rewritten with 2-D operations, beside the same one in TensorFlow.
+"""Times a network in LiteRT, in whole numbers of 8 bits and in floats, beside all else on one clip.
 
-Also one 3x3x3 convolution in LiteRT: its own CONV_3D beside the folded one. All
-run on the same number of threads, in turns, so that what else the machine does
-falls on all of them; the table gives medians.
+Beside it: TensorFlow (the model in a `tf.function`, and folded), PyTorch, ONNX Runtime and
+OpenVINO, as in `inference.py`, each in every precision that it has here. All read the same
+weights; none is timed before its logits are found to be the twin's, those of the 8-bit file by
+their correlation. Also one 3x3x3 convolution in LiteRT: its own CONV_3D beside the rewritten one,
+in floats and in 8 bits.
 
-    python benchmarks/lite.py --model t3d_121 --threads 2
+    python benchmarks/lite.py
+    python benchmarks/lite.py --models t3d_121 --rounds 25
     python benchmarks/lite.py --quick
 """
 
@@ -12,139 +15,174 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ai_edge_litert
-import keras
+import inference
 import numpy as np
-import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
+import turns
+import twins
 
-import keras_t3d
-from keras_t3d.deploy import export_tflite
-from keras_t3d.deploy.lowering import lower
-
-_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+_WARM_UP = 3  # runs
+_CLIPS = 8  # that ranges are taken from, the timed one among them
+_LEAST_CORRELATION = 0.97
+# The best of those that begin so is compared with the 8-bit file.
+_RIVALS = {
+    "openvino": "openvino_",
+    "tensorflow_float32": "keras_float32",
+    "torch_float32": "torch_float32",
+    "torch": "torch_",
+    "onnxruntime": "onnxruntime_",
+    "litert_float32": "litert_float32",
+}
 
 
 def main(argv: list[str] | None = None) -> None:
     """Measures and prints; the last line is one JSON object."""
-    options = _options(argv)
-    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(options.threads)
-    name = "t3d_tiny" if options.quick else options.model
-    input_shape = (16, 32, 32, 3) if options.quick else (16, 112, 112, 3)
-    conv_shape = (4, 7, 7, 16) if options.quick else (8, 28, 28, 128)
-    repeats = 3 if options.quick else options.repeats
-
-    network = _time_in_turns(_network_runs(name, input_shape, options.threads), repeats)
-    conv = _time_in_turns(_convolution_runs(conv_shape, options.threads), repeats)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    options = twins.options(
+        parser, [*_CONTENDERS], argv, ("t3d_121", "resnet3d_50", "resnext3d_50")
+    )
+    machine = turns.machine()
+    convolution = _measure_convolution(options)
+    models = {name: _measure(name, options) for name in options.models}
     result = {
-        "model": name,
-        "input_shape": input_shape,
-        "convolution_input": conv_shape,
+        "input_shape": options.input_shape,
         "threads": options.threads,
-        "repeats": repeats,
-        "machine": _machine(),
-        "milliseconds": {**network, **conv},
-        "litert_to_tensorflow": network["litert"] / network["tensorflow"],
-        "conv_folded_to_conv_3d": conv["conv_folded"] / conv["conv_3d"],
+        "rounds": options.rounds,
+        "machine": machine,
+        "convolution": convolution,
+        "models": models,
     }
-    _print_table(result)
+    turns.print_table("one 3x3x3 convolution to 32 filters", convolution)
+    for name, of_model in models.items():
+        turns.print_table(name, of_model)
     print(json.dumps(result))
 
 
-def _options(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", default="t3d_121", choices=keras_t3d.models.list_models())
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--quick", action="store_true", help="t3d_tiny, 3 repeats")
-    return parser.parse_args(argv)
-
-
-def _network_runs(
-    name: str, input_shape: tuple[int, ...], threads: int
-) -> dict[str, Callable[[], object]]:
-    model = keras_t3d.models.create(name, input_shape=input_shape, num_classes=400)
-    clips = np.random.default_rng(0).integers(0, 256, (1, *input_shape), np.uint8)
-    in_tensorflow = tf.function(lambda clip: tf.nn.softmax(model(clip, training=False)))
-    clip = tf.constant(clips)
+def _measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        report = export_tflite(model, Path(folder) / "model.tflite", calibration=clips)
-        content = report.path.read_bytes()
-    print(f"{name}: {report.num_bytes / 1e6:.1f} MB, differs by {report.largest_difference:.1e}")
+        job = twins.Job(Path(folder), name, options.input_shape, 1, options.threads)
+        turns.facts_of(inference.write, job)
+        if any(contender.startswith(inference.READ_ONNX) for contender in options.contenders):
+            inference.export(job)
+        sizes = turns.facts_of(_write_lite, job)
+        chosen = {name: _CONTENDERS[name] for name in options.contenders}
+        race = turns.race(
+            {n: (build, job, *how) for n, (build, *how) in chosen.items()}, options.rounds
+        )
+    ours = race.best("litert_int8")
     return {
-        "litert": _litert_run(content, clips, threads),
-        "tensorflow": lambda: in_tensorflow(clip).numpy(),
+        "milliseconds": race.milliseconds,
+        "unavailable": race.unavailable,
+        "facts": race.facts,
+        "bytes": sizes,
+        "int8_to_float32_size": turns.ratio(sizes["int8"], sizes["float32"]),
+        # Their time to ours: above 1, ours is the faster.
+        **{
+            f"{rival}_to_int8": turns.ratio(race.best(beginning), ours)
+            for rival, beginning in _RIVALS.items()
+        },
     }
 
 
-def _convolution_runs(shape: tuple[int, ...], threads: int) -> dict[str, Callable[[], object]]:
-    """A 3x3x3 convolution to 32 channels: as LiteRT has it, and folded."""
-    inputs = keras.Input(shape)
-    conv = keras.layers.Conv3D(32, 3, padding="same", use_bias=False)
-    fold = lower(keras.Model(inputs, conv(inputs)))
-    kernel = keras.ops.convert_to_numpy(conv.kernel)
+def _measure_convolution(options: argparse.Namespace) -> dict[str, Any]:
+    shape = (4, 7, 7, 16) if options.quick else (8, 28, 28, 128)
+    with tempfile.TemporaryDirectory() as folder:
+        turns.facts_of(_write_convolutions, folder, shape)
+        entries = {
+            kind: (_convolution_run, folder, kind, options.threads)
+            for kind in ("conv_3d", "rewritten", "rewritten_int8")
+        }
+        race = turns.race(entries, options.rounds)
+    times = race.milliseconds
+    return {
+        "input_shape": shape,
+        "milliseconds": times,
+        "unavailable": race.unavailable,
+        "conv_3d_to_rewritten": turns.ratio(times.get("conv_3d"), times.get("rewritten")),
+        "conv_3d_to_int8": turns.ratio(times.get("conv_3d"), times.get("rewritten_int8")),
+    }
+
+
+# What the contenders' processes run.
+
+
+def _write_lite(job: twins.Job) -> tuple[dict[str, Any], turns.Step]:
+    """Writes both files; says how large they are."""
+    from keras_t3d.deploy import export_tflite
+
+    model = twins.keras_model(job, "float32")
+    noise = np.random.default_rng(1).integers(0, 256, (_CLIPS - 1, *job.input_shape), np.uint8)
+    clips = np.concatenate([twins.clips(job), noise])
+    sizes = {}
+    for name, quantization in (("float32", "none"), ("int8", "int8")):
+        path = job.folder / f"{name}.tflite"
+        sizes[name] = export_tflite(model, path, quantization, clips).num_bytes
+    return sizes, int
+
+
+def litert_run(job: twins.Job, name: str) -> tuple[dict[str, Any], turns.Step]:
+    """One of the two files, which answers with probabilities: logits, but for a constant."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(job.folder / f"{name}.tflite"), num_threads=job.threads)
+    interpreter.allocate_tensors()
+    (clip,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.set_tensor(clip["index"], twins.clips(job))
+    for _ in range(_WARM_UP):
+        interpreter.invoke()
+    answers = np.log(np.maximum(interpreter.get_tensor(found["index"])[0], 1e-30))
+    correlation = float(np.corrcoef(answers, np.load(job.folder / "logits.npy")[0])[0, 1])
+    if not correlation >= _LEAST_CORRELATION:
+        raise ValueError(f"its logits correlate with the twin's by {correlation:.3f} only")
+    return {"correlation": correlation}, interpreter.invoke
+
+
+def _write_convolutions(folder: str, shape: tuple[int, ...]) -> tuple[dict[str, Any], turns.Step]:
+    import keras
+    import tensorflow as tf
+
+    from keras_t3d.deploy.convolution_2d import add_taps, join_frames
+
+    kernel = keras.initializers.GlorotUniform(0)((3, 3, 3, shape[-1], 32))
+    kernel = keras.ops.convert_to_numpy(kernel)
     forms = {
-        "conv_3d": lambda x: tf.nn.conv3d(x, kernel, (1,) * 5, "SAME"),
-        "conv_folded": lambda x: fold(x[0]),
+        "conv_3d": lambda x: tf.nn.conv3d(x[None], kernel, (1,) * 5, "SAME"),
+        "rewritten": lambda x: add_taps(x, kernel, None, (1, 1, 1), "same"),
+        "rewritten_int8": lambda x: join_frames(x, kernel, None, (1, 1, 1), "same"),
     }
-    x = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
-    runs = {}
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     for name, form in forms.items():
-        function = tf.function(form, input_signature=[tf.TensorSpec(x.shape, tf.float32)])
+        function = tf.function(form, input_signature=[tf.TensorSpec(shape, tf.float32)])
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
             [function.get_concrete_function()], tf.Module()
         )
-        runs[name] = _litert_run(converter.convert(), x, threads)
-    return runs
+        if name.endswith("int8"):
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: [[x]]
+            converter.inference_input_type = converter.inference_output_type = tf.int8
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        (Path(folder) / f"{name}.tflite").write_bytes(converter.convert())
+    return {}, int
 
 
-def _litert_run(content: bytes, x: np.ndarray, threads: int) -> Callable[[], object]:
-    interpreter = Interpreter(model_content=content, num_threads=threads)
+def _convolution_run(folder: str, name: str, threads: int) -> tuple[dict[str, Any], turns.Step]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(Path(folder) / f"{name}.tflite"), num_threads=threads)
     interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
-    return interpreter.invoke
+    for _ in range(_WARM_UP):
+        interpreter.invoke()
+    return {}, interpreter.invoke
 
 
-def _time_in_turns(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Returns the median time of each in milliseconds, after two runs to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats + 2):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            times[name].append(1000 * (time.perf_counter() - start))
-    return {name: round(float(np.median(all_[2:])), 3) for name, all_ in times.items()}
-
-
-def _machine() -> dict[str, object]:
-    cpu = Path("/proc/cpuinfo")  # Linux only
-    flags = cpu.read_text().split() if cpu.exists() else []
-    return {
-        "machine": platform.machine(),
-        "cpu_flags": [flag for flag in _FLAGS if flag in flags],
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "ai_edge_litert": ai_edge_litert.__version__,
-        "keras_t3d": keras_t3d.__version__,
-    }
-
-
-def _print_table(result: dict[str, Any]) -> None:
-    for name, milliseconds in result["milliseconds"].items():
-        print(f"{name:16} {milliseconds:10.2f} ms")
-    for name in ("litert_to_tensorflow", "conv_folded_to_conv_3d"):
-        print(f"{name:24} {result[name]:6.3f}")
-    print(f"threads {result['threads']}  {result['machine']}")
-
+_CONTENDERS: dict[str, tuple[Any, ...]] = {
+    "litert_int8": (litert_run, "int8"),
+    "litert_float32": (litert_run, "float32"),
+    **inference.CONTENDERS,
+}
 
 if __name__ == "__main__":
     main()

@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
 def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--batch", type=int, default=4)
-    return twins.options(parser, list(_CONTENDERS), argv)
+    return twins.options(parser, list(_CONTENDERS), argv, ("t3d_121", "resnet3d_50"))
 
 
 def _measure(name: str, options: argparse.Namespace) -> dict[str, Any]:

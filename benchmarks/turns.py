@@ -28,7 +28,10 @@ Build = Callable[..., tuple[dict[str, Any], Step]]
 
 _PAUSE = 0.05  # seconds: OpenMP's and TBB's threads spin for a while when their work is done
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16")
-_PACKAGES = ("tensorflow", "keras", "torch", "onnxruntime", "openvino", "onnx", "numpy")
+_PACKAGES = (
+    *("tensorflow", "keras", "ai-edge-litert", "torch", "onnxruntime", "openvino", "onnx"),
+    "numpy",
+)
 
 
 class ContenderError(Exception):

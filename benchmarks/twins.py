@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-NAMES = ("t3d_121", "t3d_tiny", "resnet3d_18", "resnet3d_50")
+NAMES = ("t3d_121", "t3d_tiny", "resnet3d_18", "resnet3d_50", "resnext3d_50")
 NUM_CLASSES = 400
 LIMITS = {"float32": 1e-3, "bfloat16": 0.2}  # of the largest logit; 121 layers round
 
@@ -40,9 +40,19 @@ class Job:
 
 
 def options(
-    parser: argparse.ArgumentParser, contenders: Sequence[str], argv: list[str] | None
+    parser: argparse.ArgumentParser,
+    contenders: Sequence[str],
+    argv: list[str] | None,
+    models: Sequence[str],
 ) -> argparse.Namespace:
-    """Adds the options that say what is timed to a benchmark's own, and parses all."""
+    """Adds the options that say what is timed to a benchmark's own, and parses all.
+
+    Args:
+        parser: argparse.ArgumentParser.
+        contenders: names of what can be timed.
+        argv: words of the command line, or None.
+        models: what is timed unless others are named.
+    """
     parser.add_argument("--models", nargs="+", choices=NAMES)
     parser.add_argument("--contenders", nargs="+", choices=contenders, default=contenders)
     parser.add_argument("--skip-compile", action="store_true", help="without torch.compile")
@@ -56,8 +66,7 @@ def options(
     if parsed.quick:
         parsed.rounds = 2
     if parsed.models is None:
-        quick, full = ("t3d_tiny", "resnet3d_18"), ("t3d_121", "resnet3d_50")
-        parsed.models = quick if parsed.quick else full
+        parsed.models = ("t3d_tiny", "resnet3d_18") if parsed.quick else models
     return parsed
 
 
@@ -128,7 +137,7 @@ def torch_clips(job: Job) -> Any:
 
 
 def _new_torch_network(name: str) -> Any:
-    from torch_networks import HaraResNet, T3DTwin
+    from torch_networks import HaraResNet, HaraResNeXt, T3DTwin
 
     if name == "t3d_121":
         return T3DTwin()
@@ -141,6 +150,8 @@ def _new_torch_network(name: str) -> Any:
             stem_kernel=(3, 5, 5),
             transition_filters=16,
         )
+    if name.startswith("resnext3d_"):
+        return HaraResNeXt(int(name.removeprefix("resnext3d_")))
     return HaraResNet(int(name.removeprefix("resnet3d_")))
 
 
