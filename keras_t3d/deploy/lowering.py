@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -23,7 +23,13 @@ import tensorflow as tf
 from keras import layers
 
 from keras_t3d.deploy.batch_normalization import WaitingConvolution, computed, scale_and_offset
-from keras_t3d.deploy.convolution_2d import Convolve, add_taps, frames_or_zeros, take_frames
+from keras_t3d.deploy.convolution_2d import (
+    Convolve,
+    add_taps,
+    concatenate,
+    frames_or_zeros,
+    take_frames,
+)
 from keras_t3d.deploy.rules import find_rule
 from keras_t3d.deploy.weights import constant
 from keras_t3d.layers import (
@@ -76,7 +82,7 @@ def lower(model: keras.Model, convolve: Convolve = add_taps) -> Callable[[tf.Ten
         given = {name: value for name, value in options.items() if value not in (None, False)}
         if given:
             raise _refusal(layer, f"is called with {given}", "call it without, as for inference")
-        rule = find_rule(layer, rules, apply)
+        rule = find_rule(layer, rules, apply, _joining_by_two)
         if rule is None:
             known = ", ".join(sorted(known.__name__ for known in rules))
             remedy = (
@@ -90,6 +96,27 @@ def lower(model: keras.Model, convolve: Convolve = add_taps) -> Callable[[tf.Ten
 
 
 _NO_SCOPE_NAME = re.compile("^[^A-Za-z0-9.]|[^A-Za-z0-9_.-]")
+
+
+def _joining_by_two() -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Joins what a dense block has grown to and what is new, not all of it from the beginning.
+
+    LiteRT's fast kernels concatenate five tensors at most.
+    """
+    inputs: tuple[Any, ...] = ()
+    result: Any = None
+
+    def join(wanted: Sequence[Any]) -> Sequence[Any]:
+        nonlocal inputs, result
+        if len(wanted) == 1:
+            return wanted
+        grown = len(inputs) > 1 and all(a is b for a, b in zip(inputs, wanted, strict=False))
+        fresh = computed(list(wanted[len(inputs) if grown else 0 :]))
+        result = concatenate([result, *fresh] if grown else fresh, -1)
+        inputs = tuple(wanted)
+        return [result]
+
+    return join
 
 
 def _refusal(layer: Any, problem: str, remedy: str) -> ValueError:
@@ -152,9 +179,12 @@ def _padded_for_maximum(x: tf.Tensor, axis: int, count: int) -> tf.Tensor:
         paddings = np.zeros((4, 2), int)
         paddings[axis] = count
         return tf.pad(x, paddings)
-    size = x.shape[axis]
-    border = np.clip(np.arange(-count, size + count), 0, size - 1).astype(np.int32)
-    return tf.gather(x, border, axis=axis)
+    begin, sizes = np.zeros(4, int), np.array(x.shape)
+    sizes[axis] = 1
+    first = tf.slice(x, begin, sizes)
+    begin[axis] = x.shape[axis] - 1
+    last = tf.slice(x, begin, sizes)
+    return concatenate([*[first] * count, x, *[last] * count], axis)
 
 
 def _max_pooling(layer: layers.MaxPooling3D, x: tf.Tensor) -> tf.Tensor:
@@ -294,7 +324,7 @@ def _concatenate(layer: layers.Concatenate, tensors: list[tf.Tensor]) -> tf.Tens
     axis = layer.axis % rank
     if axis == 0:
         raise _refusal(layer, "concatenates the batch axis", "concatenate another axis")
-    return tf.concat(tensors, axis - 1 if rank == 5 else axis)
+    return concatenate(tensors, axis - 1 if rank == 5 else axis)
 
 
 def _add(layer: layers.Add, tensors: list[tf.Tensor]) -> tf.Tensor:

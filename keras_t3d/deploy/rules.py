@@ -6,7 +6,7 @@ Models and composite layers need no line in it: they are computed by computing t
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,10 +14,14 @@ import keras
 from keras_t3d.deploy.batch_normalization import computed
 from keras_t3d.layers import ClipBatchNormalization
 from keras_t3d.layers.composite import CompositeLayer
+from keras_t3d.layers.rematerialization import InTurn
 
 
 def find_rule(
-    layer: Any, rules: Mapping[type[Any], Callable[..., Any]], apply: Callable[..., Any]
+    layer: Any,
+    rules: Mapping[type[Any], Callable[..., Any]],
+    apply: Callable[..., Any],
+    joining: Callable[[], Callable[[Sequence[Any]], Sequence[Any]]] | None = None,
 ) -> Callable[..., Any] | None:
     """Returns a function from a layer's inputs to its output, or None if there is no rule.
 
@@ -28,6 +32,8 @@ def find_rule(
         layer: Keras layer or operation.
         rules: by class of layer, functions `rule(layer, *inputs)`.
         apply: `apply(layer, *inputs)` computes one of the layers that the layer is made of.
+        joining: gives for a composite a function that may join what a part of it concatenates
+            anyway. Defaults to none.
     """
     if is_functional(layer):
         return lambda *inputs: layer._run_through_graph(
@@ -38,9 +44,12 @@ def find_rule(
             lambda x, inner: apply(inner, x), layer.layers, computed(x)
         )
     if isinstance(layer, CompositeLayer) and type(layer).call is CompositeLayer.call:
-        return lambda clips: layer.compose(
-            lambda part, layers, inputs: part(apply, *inputs), computed(clips)
-        )
+        join = joining() if joining is not None else tuple
+
+        def run(part: Any, layers: Sequence[Any], inputs: Sequence[Any]) -> Any:
+            return part(apply, *(join(inputs) if isinstance(part, InTurn) else inputs))
+
+        return lambda clips: layer.compose(run, computed(clips))
     rule = rules.get(type(layer))
     if rule is None:
         return None

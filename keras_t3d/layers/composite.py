@@ -42,7 +42,7 @@ class CompositeLayer(keras.layers.Layer):
             self.built = True
 
         def compose(self, run, clips):
-            return run(in_turn([self.conv, self.bn]), [self.conv, self.bn], [clips])
+            return run(InTurn([self.conv, self.bn]), [self.conv, self.bn], [clips])
     ```
     """
 
@@ -69,6 +69,6 @@ class CompositeLayer(keras.layers.Layer):
         """
         raise NotImplementedError(
             "A CompositeLayer says in `compose(run, clips)` what it computes, for example "
-            "`return run(in_turn(layers), layers, [clips])`. "
+            "`return run(InTurn(layers), layers, [clips])`. "
             f"Received: the class {type(self).__name__} without it"
         )

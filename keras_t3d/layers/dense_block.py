@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_t3d.layers.arguments import whole_number
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.operations import skips_unused_work
-from keras_t3d.layers.rematerialization import in_turn
+from keras_t3d.layers.rematerialization import InTurn
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
@@ -114,9 +113,9 @@ class DenseBlock3D(CompositeLayer):
             parts = [dense_layer] if self.rematerialize else [dense_layer[:2], dense_layer[2:]]
             inputs = features
             for part in parts:
-                inputs = [run(in_turn(part), part, inputs)]
+                inputs = [run(InTurn(part), part, inputs)]
             features.extend(inputs)
-        return ops.concatenate(features, axis=-1)
+        return run(InTurn([]), (), features)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         *sides, channels = input_shape

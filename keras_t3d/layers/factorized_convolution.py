@@ -11,7 +11,7 @@ from keras_t3d.layers.arguments import three_sizes, whole_number
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
-from keras_t3d.layers.rematerialization import in_turn
+from keras_t3d.layers.rematerialization import InTurn
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
@@ -88,7 +88,7 @@ class FactorizedConv3D(CompositeLayer):
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
         layers = [self.space_conv, self.bn, self.time_conv]
-        return run(in_turn(layers), layers, [clips])
+        return run(InTurn(layers), layers, [clips])
 
     def tensors(self) -> list[Any]:
         """The weights that are trained as tensors, for `compute`."""

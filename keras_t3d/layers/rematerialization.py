@@ -90,13 +90,14 @@ def run(
     return output
 
 
-def in_turn(layers: Sequence[Any]) -> Part:
+class InTurn:
     """The part that concatenates its inputs on channels and applies the layers one by one."""
 
-    def part(apply: Callable[[Any, Any], Any], *inputs: Any) -> Any:
+    def __init__(self, layers: Sequence[Any]) -> None:
+        self.layers = layers
+
+    def __call__(self, apply: Callable[[Any, Any], Any], *inputs: Any) -> Any:
         clips = inputs[0] if len(inputs) == 1 else ops.concatenate(inputs, axis=-1)
-        for layer in layers:
+        for layer in self.layers:
             clips = apply(layer, clips)
         return clips
-
-    return part

@@ -14,7 +14,7 @@ from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelatio
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.factorized_convolution import FactorizedConv3D
-from keras_t3d.layers.rematerialization import in_turn
+from keras_t3d.layers.rematerialization import InTurn
 
 SHORTCUTS = ("projection", "zero_padding")
 CONVOLUTIONS = ("3d", "2d", "2plus1d")
@@ -106,10 +106,10 @@ class _ResidualBlock3D(CompositeLayer):
         layers = [layer for pair in zip(self.convs, self.norms, strict=True) for layer in pair]
         # The opening part ends in a costly convolution, which is not run twice.
         opening, closing = layers[:-3], layers[-3:]
-        x = run(in_turn(opening), opening, [clips])
+        x = run(InTurn(opening), opening, [clips])
 
         def close(apply: Callable[[Any, Any], Any], x: Any, clips: Any) -> Any:
-            residual = in_turn(closing)(apply, x)
+            residual = InTurn(closing)(apply, x)
             if self.stc == "residual":
                 residual = apply(self.correlation, residual)
             y = ops.relu(residual + self._shortcut(apply, clips))

@@ -14,7 +14,7 @@ from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.factorized_convolution import FactorizedConv3D
 from keras_t3d.layers.max_pooling import ClipMaxPooling3D
-from keras_t3d.layers.rematerialization import in_turn
+from keras_t3d.layers.rematerialization import InTurn
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
@@ -103,10 +103,10 @@ class Stem3D(CompositeLayer):
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
         if self.pool_strides is None:
-            return run(in_turn([self.conv, self.bn]), (), [clips])
-        x = run(in_turn([self.conv]), (), [clips])
+            return run(InTurn([self.conv, self.bn]), (), [clips])
+        x = run(InTurn([self.conv]), (), [clips])
         layers = [self.bn, self.pool]
-        return ops.relu(run(in_turn(layers), layers, [x]))
+        return ops.relu(run(InTurn(layers), layers, [x]))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         shape = self.conv.compute_output_shape(input_shape)

@@ -14,7 +14,7 @@ from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.operations import skips_unused_work
 from keras_t3d.layers.precision import pooling_dtype
-from keras_t3d.layers.rematerialization import in_turn
+from keras_t3d.layers.rematerialization import InTurn
 
 VARIANTS = ("paper", "authors_code")
 
@@ -126,14 +126,14 @@ class TemporalTransition(CompositeLayer):
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
         branches = zip(self.branch_norms, self.branch_convs, strict=True)
-        mixed = [run(in_turn(branch), branch, [clips]) for branch in branches]
+        mixed = [run(InTurn(branch), branch, [clips]) for branch in branches]
         if self.variant == "authors_code":
             mixing = (self.mixing_norm, self.mixing_conv)
-            mixed = [run(in_turn(mixing), mixing, mixed)]
-        joined = mixed[0] if len(mixed) == 1 else ops.concatenate(mixed, axis=-1)
+            mixed = [run(InTurn(mixing), mixing, mixed)]
+        joined = run(InTurn([]), (), mixed)
         if self.pool_size is None:
             return joined
-        return ops.cast(run(in_turn([self.pool]), (), [joined]), joined.dtype)
+        return ops.cast(run(InTurn([self.pool]), (), [joined]), joined.dtype)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         if len(input_shape) != 5:

@@ -8,7 +8,7 @@ from keras_t3d import models
 from keras_t3d.clips import ClipSpec
 from keras_t3d.layers import ClipBatchNormalization, ClipConv3D
 from keras_t3d.layers.composite import CompositeLayer
-from keras_t3d.layers.rematerialization import in_turn
+from keras_t3d.layers.rematerialization import InTurn
 
 NAMES = ("walk", "run", "jump é", "sit", "stand", "turn")
 SPEC = ClipSpec(num_frames=8, frame_stride=2, resize=36, crop=32)
@@ -41,7 +41,7 @@ class NormalizedConv3D(CompositeLayer):
 
     def compose(self, run, clips):
         layers = [self.conv, self.bn]
-        return run(in_turn(layers), layers, [clips])
+        return run(InTurn(layers), layers, [clips])
 
 
 class DoubledComposite(NormalizedConv3D):
