@@ -38,6 +38,7 @@ from keras_t3d.layers import (
     ClipMaxPooling3D,
     ClipNormalization,
     SpatioTemporalChannelCorrelation,
+    Stem3D,
 )
 from keras_t3d.layers.temporal_windows import TemporalWindows
 
@@ -92,6 +93,7 @@ def lower(model: keras.Model, convolve: Convolve = add_taps) -> Callable[[tf.Ten
         with tf.name_scope(_NO_SCOPE_NAME.sub("_", layer.name)):
             return rule(*tensors)
 
+    rules[Stem3D] = functools.partial(_stem, apply=apply)
     return lambda clip: computed(apply(model, tf.convert_to_tensor(clip, tf.float32)))
 
 
@@ -161,6 +163,15 @@ def _check_channels_last(layer: Any) -> None:
         )
 
 
+def _stem(layer: Stem3D, x: tf.Tensor, apply: Callable[..., Any]) -> tf.Tensor:
+    """ReLU before the pool, not after, which is the same: a convolution takes it up.
+
+    By itself, in whole numbers, LiteRT computes it one by one: 7 ns a value.
+    """
+    x = apply(layer.bn, apply(layer.conv, x))
+    return x if layer.pool_strides is None else apply(layer.pool, tf.nn.relu(computed(x)))
+
+
 # Pooling: 2-D for space, then frames for time. Nothing is padded with the least number there is:
 # 8 bits could not tell it from all others.
 
@@ -202,7 +213,8 @@ def _max_pool_time(layer: Any, x: tf.Tensor, padding: str) -> tf.Tensor:
 def _average_pooling(layer: layers.AveragePooling3D, x: tf.Tensor) -> tf.Tensor:
     """The mean of what is there: padding does not count, as in Keras."""
     _check_channels_last(layer)
-    x = _pool_space(tf.nn.avg_pool2d, layer, x, layer.padding.upper())
+    pool2d = tf.nn.avg_pool2d if layer.padding == "same" else _depthwise_mean
+    x = _pool_space(pool2d, layer, x, layer.padding.upper())
     windows = TemporalWindows(x.shape[0], layer.pool_size[0], layer.strides[0], layer.padding)
     taps = range(windows.size)
     total = functools.reduce(tf.add, (frames_or_zeros(x, windows, tap) for tap in taps))
@@ -212,6 +224,16 @@ def _average_pooling(layer: layers.AveragePooling3D, x: tf.Tensor) -> tf.Tensor:
     if (present == present[0]).all():
         present = present[0, 0, 0, 0]
     return total if windows.size == 1 else total * (1 / present)
+
+
+def _depthwise_mean(
+    x: tf.Tensor, size: Sequence[int], strides: Sequence[int], padding: str
+) -> tf.Tensor:
+    """An average pool; LiteRT's own takes ten times as long in whole numbers."""
+    if strides[0] != strides[1]:  # which TensorFlow's depthwise convolution does not have
+        return tf.nn.avg_pool2d(x, size, strides, padding)
+    kernel = np.full((*size, x.shape[-1], 1), 1 / np.prod(size), np.float32)
+    return tf.nn.depthwise_conv2d(x, kernel, (1, *strides, 1), padding)
 
 
 def _pool_space(

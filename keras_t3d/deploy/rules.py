@@ -35,6 +35,11 @@ def find_rule(
         joining: gives for a composite a function that may join what a part of it concatenates
             anyway. Defaults to none.
     """
+    rule = rules.get(type(layer))
+    if rule is not None:
+        if type(layer) is ClipBatchNormalization:  # may be folded into a convolution that waits
+            return functools.partial(rule, layer)
+        return lambda *inputs: rule(layer, *computed(inputs))
     if is_functional(layer):
         return lambda *inputs: layer._run_through_graph(
             inputs, operation_fn=lambda inner: functools.partial(apply, inner)
@@ -50,12 +55,7 @@ def find_rule(
             return part(apply, *(join(inputs) if isinstance(part, InTurn) else inputs))
 
         return lambda clips: layer.compose(run, computed(clips))
-    rule = rules.get(type(layer))
-    if rule is None:
-        return None
-    if type(layer) is ClipBatchNormalization:  # may be folded into a convolution that waits
-        return functools.partial(rule, layer)
-    return lambda *inputs: rule(layer, *computed(inputs))
+    return None
 
 
 def is_functional(layer: Any) -> bool:
