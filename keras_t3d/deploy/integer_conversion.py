@@ -22,11 +22,15 @@ from tensorflow.lite.python.util import modify_model_io_type
 
 from keras_t3d.deploy.convolution_2d import join_frames
 from keras_t3d.deploy.lite_conversion import new_converter
+from keras_t3d.deploy.lite_metadata import packed
 from keras_t3d.models import VideoClassifier
 
 # What does the work of a fused operation, whose name is a list.
 _WORKING = ("Conv2D", "depthwise", "MatMul")
 _LEAST_RANGE = 1e-20
+_DENSE = schema.BuiltinOperator.FULLY_CONNECTED
+_FEW_WEIGHTS = 1024  # which the converter too leaves as they are
+_VERSION_OF_ROWS = 12  # of FULLY_CONNECTED: floats by whole numbers with a scale a row
 # All that they read has one scale, which the converter does not give to what comes from floats.
 _OF_ONE_SCALE = {"CONCATENATION", "MAXIMUM", "MINIMUM", "PACK"}
 
@@ -98,7 +102,11 @@ class IntegerConversion:
         """
         content = self._quantized(float_layers, integer_output)
         output = tf.int8 if integer_output else tf.float32
-        return bytes(modify_model_io_type(content, tf.uint8, output))
+        content = bytes(modify_model_io_type(content, tf.uint8, output))
+        wanted_in_floats = self._tensors_of(float_layers)
+        if integer_output or self._head() & wanted_in_floats:
+            return content
+        return _with_small_head(content)
 
     def layer_errors(self, clips: np.ndarray, float_layers: Sequence[str] = ()) -> list[LayerError]:
         """Runs every operation both ways, on what the one before it made; the worst come first.
@@ -204,6 +212,47 @@ def _layer_of(tensor: str) -> str:
 
 def _size(error: LayerError) -> float:
     return error.error
+
+
+def _with_small_head(content: bytes) -> bytes:
+    """Rounds the weights of the last dense layer, which computes in floats, to 8 bits.
+
+    As the converter does for "dynamic": each row has a scale of its own.
+    """
+    file = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    (graph,) = file.subgraphs
+    dense = [
+        operation
+        for operation in graph.operators
+        if _kind(file.operatorCodes[operation.opcodeIndex]) == _DENSE
+    ]
+    if not dense:
+        return content
+    weights = graph.tensors[dense[-1].inputs[1]]
+    buffer = file.buffers[weights.buffer]
+    if weights.type != schema.TensorType.FLOAT32 or buffer.data is None:
+        return content
+    rows = np.frombuffer(bytes(buffer.data), np.float32).reshape(weights.shape)
+    if rows.size < _FEW_WEIGHTS:
+        return content
+    scales = np.maximum(np.abs(rows).max(1), _LEAST_RANGE) / 127
+    whole = np.round(rows / scales[:, None]).astype(np.int8)
+    new = schema.BufferT()
+    new.data = np.frombuffer(whole.tobytes(), np.uint8)
+    weights.type, weights.buffer = schema.TensorType.INT8, len(file.buffers)
+    file.buffers.append(new)
+    weights.quantization = schema.QuantizationParametersT()
+    weights.quantization.scale = scales.astype(np.float32)
+    weights.quantization.zeroPoint = np.zeros(len(scales), np.int64)
+    weights.quantization.quantizedDimension = 0
+    code = file.operatorCodes[dense[-1].opcodeIndex]
+    code.version = max(code.version, _VERSION_OF_ROWS)
+    buffer.data = None
+    return packed(file)
+
+
+def _kind(code: Any) -> int:
+    return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def _full_range(clips: np.ndarray) -> Iterator[np.ndarray]:

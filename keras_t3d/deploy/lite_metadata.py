@@ -36,7 +36,16 @@ def with_metadata(content: bytes, model: VideoClassifier, licence: str | None = 
     entry.name, entry.buffer = NAME, len(file.buffers)
     file.buffers.append(buffer)
     file.metadata = [*(file.metadata or []), entry]
-    builder = flatbuffers.Builder(len(content) + 4096)
+    return packed(file)
+
+
+def packed(file: schema.ModelT) -> bytes:
+    """Returns the content of a `.tflite` file.
+
+    Args:
+        file: its object.
+    """
+    builder = flatbuffers.Builder()
     builder.Finish(file.Pack(builder), file_identifier=_FILE_IDENTIFIER)
     return bytes(builder.Output())
 
