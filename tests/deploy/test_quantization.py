@@ -148,7 +148,7 @@ class Fields:
 
 class TestFloatLayers:
     def test_layers_are_named_as_in_keras(self, conversion):
-        assert conversion.layers[:4] == ["normalization", "stem/conv", "stem/pool", "stem"]
+        assert conversion.layers[:3] == ["normalization", "stem/conv", "stem/pool"]
         assert "block1/layer1_conv2" in conversion.layers
         assert conversion.layers[-1] == "logits"
 
