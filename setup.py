@@ -53,6 +53,7 @@ setup(
         "io": ["tensorflow-io==0.37.1", "tensorflow==2.16.*"],
         "beam": ["apache-beam>=2.60"],
         "serving": ["grpcio>=1.60"],
+        "watch": ["opencv-python>=4.9"],
         "weights": ["safetensors>=0.4", "torch>=2.6"],
         "dev": [
             "pytest>=8",
