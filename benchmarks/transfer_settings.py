@@ -125,7 +125,7 @@ def _without(values: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in names}
 
 
-_CLIP: dict[str, Any] = {"num_frames": 16, "frame_stride": 2, "resize": 72, "crop": 64}
+_CLIP: dict[str, Any] = {"num_frames": 8, "frame_stride": 4, "resize": 72, "crop": 64}
 _FULL_CLIP = {"num_frames": 16, "frame_stride": 2, "resize": 128, "crop": 112}
 _MOTION_CLIP = {"num_frames": 16, "frame_stride": 1, "resize": 54, "crop": 48}
 _TINY_CLIP = {"num_frames": 8, "frame_stride": 1, "resize": 36, "crop": 32}
@@ -168,7 +168,7 @@ DATASETS = {
             dict.fromkeys(PERCENTS, 1),
             Drawn(8, 2, 40, 16),
         ),
-        "small": Size(  # two CPU cores
+        "small": Size(  # two CPU cores: of clips of up to 40 frames every fourth
             _CLIP,
             "densenet3d_121",
             _dense([4, 6, 6], 16, 32),
@@ -178,7 +178,7 @@ DATASETS = {
             {**_PRETRAINING, **_REAL_WINDOWS},
             60,
             _REAL_FINETUNING,
-            {5: 12, 10: 15, 25: 25, 100: 50},
+            {5: 10, 10: 12, 25: 18, 100: 36},
         ),
         "full": Size(  # a GPU
             _FULL_CLIP,
