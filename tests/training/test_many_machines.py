@@ -94,7 +94,10 @@ def assert_same(run, expected, figures=("cross_entropy", "top1")):
 def test_two_are_one_and_a_killed_one_can_come_back(shards, tmp_path):
     words = training(write_config(tmp_path / "c.yaml", shards))
     finish([start(words, tmp_path / "one")])
-    run = tmp_path / "two"
+    finish(start_both(words, tmp_path / "two"))
+    assert_same(tmp_path / "two", tmp_path / "one")
+
+    run = tmp_path / "killed"
     processes = start_both(words, run)
     wait_for(lambda: len(checkpoint_paths(run)) >= 2, processes[0])
     processes[1].send_signal(signal.SIGKILL)

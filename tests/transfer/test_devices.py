@@ -10,6 +10,8 @@ import pytest
 
 from tests.conftest import QUICK_COMPILING
 
+OBJECTIVES = ["FrameClipMatching", "FeatureRegression", "FrameClipContrast"]
+
 
 def taught(tmp_path, devices, objective, backend="tensorflow"):
     out = tmp_path / f"{backend}-{devices}.npz"
@@ -36,8 +38,7 @@ def assert_same(one, two, tolerance):
         np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance)
 
 
-# Of matching: tests/training/test_pretrain.py.
-@pytest.mark.parametrize("objective", ["FeatureRegression", "FrameClipContrast"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
 def test_two_devices_are_one(tmp_path, objective):
     one, two = (taught(tmp_path, devices, objective) for devices in (1, 2))
     assert_same(one, two, 1e-5)
