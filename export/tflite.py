@@ -54,10 +54,12 @@ def main(
     if calibration is not None:
         clips = first_clips(calibration, spec, CALIBRATION_CLIPS)
         if quantization in ("dynamic", "int8"):
+            ranges = quantization == "int8"
             split, evaluation = held_out_clips(
                 calibration, spec, classifier.class_names, report_clips
             )
-            print(f"Taking ranges of {len(clips)} clips, comparing on clips of {split}", flush=True)
+            taken = f"Taking ranges of {len(clips)} clips, comparing" if ranges else "Comparing"
+            print(f"{taken} on clips of {split}", flush=True)
     report = export_tflite(
         classifier,
         out,
@@ -76,8 +78,10 @@ def main(
         f"Probabilities of {report.num_clips} clips differ from the Keras model's by "
         f"{report.largest_difference:.1e} at most"
     )
-    if report.quantized is not None:
-        print(*report.quantized.lines(), sep="\n")
-        beside = report.path.with_suffix(".report.json")
-        write_text(beside, report.quantized.to_json())
-        print(f"Wrote {beside}")
+    beside = report.path.with_suffix(".report.json")
+    if report.quantized is None:
+        beside.unlink(missing_ok=True)  # that of an earlier file
+        return
+    print(*report.quantized.lines(), sep="\n")
+    write_text(beside, report.quantized.to_json())
+    print(f"Wrote {beside}")

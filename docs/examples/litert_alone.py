@@ -30,5 +30,7 @@ for number in range(count):
     clip.append(np.asarray(image.crop((left, top, left + crop, top + crop))))
 classify = Interpreter(model).get_signature_runner()
 (scores,) = classify(clip=np.stack(clip)[None])["probabilities"]
+if scores.dtype == np.int8:  # --integer-output
+    scores = (scores + 128.0) / 256
 for place in np.argsort(-scores)[:5]:
     print(f"{scores[place]:6.1%}  {names[place]}")

@@ -32,20 +32,22 @@ def scale_and_offset(norm: layers.BatchNormalization) -> tuple[np.ndarray, np.nd
 
 
 class WaitingConvolution:
-    """A ClipConv3D that is computed when its result is read.
+    """A convolution that is computed when its result is read.
 
     If a batch normalisation reads it, both become one convolution with a bias. All
     else meets a tensor: TensorFlow turns this into one where it wants one.
 
     Args:
-        layer: ClipConv3D.
+        layer: ClipConv3D, or a Conv3D without an activation.
         clips: tensor that it convolves.
         convolve: how.
     """
 
     dtype = tf.float32
 
-    def __init__(self, layer: ClipConv3D, clips: tf.Tensor, convolve: Convolve) -> None:
+    def __init__(
+        self, layer: ClipConv3D | layers.Conv3D, clips: tf.Tensor, convolve: Convolve
+    ) -> None:
         self.kernel = constant(layer.kernel)
         self.bias = constant(layer.bias) if layer.use_bias else None
         self.strides = layer.strides

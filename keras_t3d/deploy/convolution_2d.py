@@ -56,19 +56,23 @@ def add_taps(
     the weights of a tap fit the cache. So it was for groups.
     """
     windows = TemporalWindows(x.shape[0], len(kernel), strides[0], padding, dilations[0])
+    taps = windows.by_reach()
+    if not taps:
+        return join_frames(x, kernel, bias, strides, padding, dilations)
+    # The tap that makes most frames comes first. Most often it makes all: it takes the bias then.
+    early_bias = bias is not None and not any(windows.missing(taps[0]))
     x, padding_2d = _padded_in_space(x, kernel, strides, padding)
     y = None
-    # The tap that makes most frames comes first: it needs no padding and takes the bias.
-    for tap in windows.by_reach():
+    for tap in taps:
         frames = take_frames(x, windows.inputs(tap))
         partial = tf.nn.conv2d(frames, kernel[tap], strides[1:], padding_2d, "NHWC", dilations[1:])
-        if y is None and bias is not None:
+        if y is None and early_bias:
             partial += bias
         missing = windows.missing(tap)
         if any(missing):
             partial = tf.pad(partial, (missing, (0, 0), (0, 0), (0, 0)))
         y = partial if y is None else y + partial
-    return y
+    return y if bias is None or early_bias else y + bias
 
 
 def join_frames(
@@ -86,7 +90,7 @@ def join_frames(
     order group, frame, channel.
     """
     windows = TemporalWindows(x.shape[0], len(kernel), strides[0], padding, dilations[0])
-    taps = sorted(windows.by_reach())
+    taps = sorted(windows.by_reach()) or [0]  # of a window that is wider than the clip: zeros
     x, padding_2d = _padded_in_space(x, kernel, strides, padding)
     per_group = kernel.shape[-2]
     groups = x.shape[-1] // per_group
@@ -135,6 +139,8 @@ def concatenate(tensors: Sequence[tf.Tensor], axis: int) -> tf.Tensor:
 
 def frames_or_zeros(x: tf.Tensor, windows: TemporalWindows, tap: int) -> tf.Tensor:
     """What a tap reads in every window: frames, and zeros before and after the clip."""
+    if not windows.outputs(tap):
+        return tf.zeros((windows.count, *x.shape[1:]))
     frames = take_frames(x, windows.inputs(tap))
     missing = windows.missing(tap)
     return tf.pad(frames, (missing, (0, 0), (0, 0), (0, 0))) if any(missing) else frames

@@ -7,18 +7,18 @@ by side, which tells by how much each layer errs.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import tempfile
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
-from tensorflow.lite.python.convert import mlir_quantize
-from tensorflow.lite.python.util import modify_model_io_type
 
 from keras_t3d.deploy.convolution_2d import join_frames
 from keras_t3d.deploy.lite_conversion import new_converter
@@ -28,7 +28,9 @@ from keras_t3d.models import VideoClassifier
 # What does the work of a fused operation, whose name is a list.
 _WORKING = ("Conv2D", "depthwise", "MatMul")
 _LEAST_RANGE = 1e-20
+_TRIED = "tensorflow 2.16 to 2.21"
 _DENSE = schema.BuiltinOperator.FULLY_CONNECTED
+_SMALL_STEPS = {"ADD", "RESHAPE"}  # between a dense layer and its softmax
 _FEW_WEIGHTS = 1024  # which the converter too leaves as they are
 _VERSION_OF_ROWS = 12  # of FULLY_CONNECTED: floats by whole numbers with a scale a row
 # All that they read has one scale, which the converter does not give to what comes from floats.
@@ -80,7 +82,8 @@ class IntegerConversion:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ({"clip": clip} for clip in _full_range(clips))
         converter._experimental_calibrate_only = True
-        self._calibrated = converter.convert()
+        with _without_warnings():
+            self._calibrated = converter.convert()
         self._operations = list(self._list_operations())
 
     @property
@@ -102,9 +105,10 @@ class IntegerConversion:
         """
         content = self._quantized(float_layers, integer_output)
         output = tf.int8 if integer_output else tf.float32
-        content = bytes(modify_model_io_type(content, tf.uint8, output))
-        wanted_in_floats = self._tensors_of(float_layers)
-        if integer_output or self._head() & wanted_in_floats:
+        content = bytes(_converter_parts()[1](content, tf.uint8, output))
+        head = self._head()
+        wanted_in_floats = self._tensors_of(float_layers).intersection(own.tensor for own in head)
+        if integer_output or wanted_in_floats or head[-1].kind != "FULLY_CONNECTED":
             return content
         return _with_small_head(content)
 
@@ -122,12 +126,13 @@ class IntegerConversion:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "both.tflite"
             path.write_bytes(content)
-            debugger = tf.lite.experimental.QuantizationDebugger(
-                quant_debug_model_path=str(path),
-                debug_dataset=lambda: ([clip] for clip in _full_range(clips)),
-                debug_options=options,
-            )
-            debugger.run()
+            with _without_warnings():
+                debugger = tf.lite.experimental.QuantizationDebugger(
+                    quant_debug_model_path=str(path),
+                    debug_dataset=lambda: ([clip] for clip in _full_range(clips)),
+                    debug_options=options,
+                )
+                debugger.run()
         worst: dict[str, LayerError] = {}
         for name, figures in debugger.layer_statistics.items():
             found = self._operation_of(name.removeprefix("NumericVerify/").rpartition(":")[0])
@@ -139,16 +144,23 @@ class IntegerConversion:
     def _quantized(
         self, float_layers: Sequence[str], integer_output: bool = False, **options: Any
     ) -> bytes:
-        in_floats = self._tensors_of(float_layers) | (set() if integer_output else self._head())
-        return mlir_quantize(self._calibrated, denylisted_nodes=in_floats, **options)
+        in_floats = self._tensors_of(float_layers)
+        if not integer_output:
+            in_floats.update(own.tensor for own in self._head())
+        quantize = _converter_parts()[0]
+        return quantize(self._calibrated, denylisted_nodes=in_floats, **options)
 
-    def _head(self) -> set[str]:
-        """From the last dense layer on: little work, and 256 steps are few for a probability."""
-        kinds = [own.kind for own in self._operations]
-        last = len(kinds) - 1 - kinds[::-1].index("SOFTMAX")
-        if "FULLY_CONNECTED" in kinds:
-            last = min(last, len(kinds) - 1 - kinds[::-1].index("FULLY_CONNECTED"))
-        return {own.tensor for own in self._operations[last:]}
+    def _head(self) -> list[_Operation]:
+        """Softmax and the dense layer before it: 256 steps are few for a probability."""
+        by_tensor = {own.tensor: own for own in self._operations}
+        softmax = [own for own in self._operations if own.kind == "SOFTMAX"][-1]
+        head, before = [softmax], by_tensor.get(softmax.inputs[0])
+        while before is not None and before.kind in _SMALL_STEPS:
+            head.append(before)
+            before = by_tensor.get(before.inputs[0])
+        if before is None or before.kind != "FULLY_CONNECTED":
+            return [softmax]
+        return [*head, before]
 
     def _tensors_of(self, float_layers: Sequence[str]) -> set[str]:
         """Names of what these layers make, by which the converter knows operations."""
@@ -193,6 +205,28 @@ class IntegerConversion:
         while tensor not in by_tensor and tensor[-1:].isdigit():
             tensor = tensor[:-1]
         return by_tensor.get(tensor)
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """TensorFlow's converter calls a runtime that TensorFlow warns of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _converter_parts() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """What TensorFlow's converter does between calibration and a file; it has no public name."""
+    try:
+        from tensorflow.lite.python.convert import mlir_quantize
+        from tensorflow.lite.python.util import modify_model_io_type
+    except ImportError as error:
+        raise RuntimeError(
+            "quantization='int8' needs parts of TensorFlow's converter that this version does not "
+            f"have: install a version that was tried, {_TRIED}; or use 'dynamic'. Received: "
+            f"tensorflow {tf.__version__} ({error})"
+        ) from error
+    return mlir_quantize, modify_model_io_type
 
 
 def _is_still(tensor: schema.Tensor) -> bool:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter
 
 from keras_t3d.artifact_files import artifact_texts
 from keras_t3d.atomic import written_beside
@@ -32,6 +31,7 @@ from keras_t3d.deploy.quantization_report import (
     keras_probabilities,
 )
 from keras_t3d.deploy.weights import in_float32
+from keras_t3d.lite_runner import LiteRunner
 from keras_t3d.models import VideoClassifier
 
 # By how much a probability may differ from the Keras model's, by quantization.
@@ -213,7 +213,9 @@ def _report(
         labels += [] if own is None else [own]
     known = np.concatenate(labels) if len(labels) == len(expected) else None
     contents = (convert(model, "none"), content)
-    return compare(np.concatenate(expected), np.concatenate(found), known, contents, errors)
+    return compare(
+        np.concatenate(expected), np.concatenate(found), known, contents, errors, run.step
+    )
 
 
 def _check_correlation(report: QuantizationReport, quantization: str) -> None:
@@ -269,27 +271,6 @@ def _check_builtins_only(content: bytes) -> None:
             "The converted network needs operations that LiteRT does not have built in, so it "
             f"would not run on a phone: every operation must be a builtin. Received: {custom}"
         )
-
-
-class LiteRunner:
-    """Runs the one signature of a file's content.
-
-    Args:
-        content: bytes.
-    """
-
-    def __init__(self, content: bytes) -> None:
-        interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
-        self._run = interpreter.get_signature_runner()
-        (details,) = self._run.get_output_details().values()
-        self._scale, self._zero_point = details["quantization"]
-
-    def __call__(self, clip: np.ndarray) -> np.ndarray:
-        """Maps a clip, uint8 (1, T, H, W, 3), to probabilities, float32 (1, classes)."""
-        found = self._run(clip=clip)["probabilities"]
-        if found.dtype == np.float32:
-            return found
-        return (found.astype(np.float32) - self._zero_point) * self._scale
 
 
 def _append_associated_files(path: Path, model: VideoClassifier) -> None:

@@ -112,7 +112,9 @@ def _joining_by_two() -> Callable[[Sequence[Any]], Sequence[Any]]:
         nonlocal inputs, result
         if len(wanted) == 1:
             return wanted
-        grown = len(inputs) > 1 and all(a is b for a, b in zip(inputs, wanted, strict=False))
+        grown = 1 < len(inputs) <= len(wanted) and all(
+            a is b for a, b in zip(inputs, wanted, strict=False)
+        )
         fresh = computed(list(wanted[len(inputs) if grown else 0 :]))
         result = concatenate([result, *fresh] if grown else fresh, -1)
         inputs = tuple(wanted)
@@ -133,27 +135,29 @@ def _refusal(layer: Any, problem: str, remedy: str) -> ValueError:
 
 
 def _clip_conv3d(layer: ClipConv3D, x: tf.Tensor, convolve: Convolve) -> WaitingConvolution:
-    convolve = _in_this_scope(functools.partial(convolve, padding="even"))
-    return WaitingConvolution(layer, x, convolve)
+    return WaitingConvolution(layer, x, _in_this_scope(convolve, padding="even"))
 
 
-def _in_this_scope(convolve: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+def _in_this_scope(convolve: Convolve, **options: Any) -> Callable[..., tf.Tensor]:
     """The same, named after the layer at hand, not after that which comes to read it."""
     scope = tf.get_current_name_scope()
 
     def scoped(*inputs: Any) -> tf.Tensor:
         with tf.name_scope(f"{scope}/" if scope else "convolution"):
-            return convolve(*inputs)
+            return convolve(*inputs, **options)
 
     return scoped
 
 
-def _conv3d(layer: layers.Conv3D, x: tf.Tensor, convolve: Convolve) -> tf.Tensor:
+def _conv3d(
+    layer: layers.Conv3D, x: tf.Tensor, convolve: Convolve
+) -> tf.Tensor | WaitingConvolution:
     _check_channels_last(layer)
-    bias = constant(layer.bias) if layer.use_bias else None
-    kernel, dilations = constant(layer.kernel), layer.dilation_rate
-    y = convolve(x, kernel, bias, layer.strides, layer.padding, dilations)
-    return _activation(layer, y)
+    options = {"padding": layer.padding, "dilations": layer.dilation_rate}
+    waiting = WaitingConvolution(layer, x, _in_this_scope(convolve, **options))
+    if layer.activation is keras.activations.linear:
+        return waiting
+    return _activation(layer, waiting.tensor)
 
 
 def _check_channels_last(layer: Any) -> None:
@@ -216,7 +220,7 @@ def _average_pooling(layer: layers.AveragePooling3D, x: tf.Tensor) -> tf.Tensor:
     pool2d = tf.nn.avg_pool2d if layer.padding == "same" else _depthwise_mean
     x = _pool_space(pool2d, layer, x, layer.padding.upper())
     windows = TemporalWindows(x.shape[0], layer.pool_size[0], layer.strides[0], layer.padding)
-    taps = range(windows.size)
+    taps = windows.by_reach()
     total = functools.reduce(tf.add, (frames_or_zeros(x, windows, tap) for tap in taps))
     present = np.zeros((windows.count, 1, 1, 1), np.float32)
     for tap in taps:
@@ -266,16 +270,23 @@ def _clip_normalization(layer: ClipNormalization, x: tf.Tensor) -> tf.Tensor:
     return _scaled(x, 1.0 / (255.0 * std), -mean / std)
 
 
-def _batch_normalization(layer: layers.BatchNormalization, x: tf.Tensor) -> tf.Tensor:
-    """Multiplies and adds; after a convolution in a form that the converter folds into it."""
-    # The folded tensor lacks the batch axis, so that "last" is -1 or one more than its rank.
-    if layer.axis not in (-1, _keras_rank(x) - 1):
-        raise _refusal(layer, f"normalises axis {layer.axis}", "normalise the channels: axis=-1")
+def _batch_normalization(
+    layer: layers.BatchNormalization, x: tf.Tensor | WaitingConvolution
+) -> tf.Tensor:
+    """Multiplies and adds, or is folded into the convolution that comes before."""
+    if isinstance(x, WaitingConvolution):
+        _check_normalizes_channels(layer, 5)
+        return x.normalized_by(layer)
+    _check_normalizes_channels(layer, _keras_rank(x))
     scale, offset = scale_and_offset(layer)
-    after_convolution = tf.is_symbolic_tensor(x) and x.op.type == "Conv2D"
-    if x.shape.rank != 4 or after_convolution:
+    if x.shape.rank != 4:
         return x * scale.astype(np.float32) + offset.astype(np.float32)
     return _scaled(x, scale, offset)
+
+
+def _check_normalizes_channels(layer: layers.BatchNormalization, rank: int) -> None:
+    if layer.axis not in (-1, rank - 1):
+        raise _refusal(layer, f"normalises axis {layer.axis}", "normalise the channels: axis=-1")
 
 
 def _scaled(x: tf.Tensor, scale: np.ndarray, offset: np.ndarray) -> tf.Tensor:
@@ -291,10 +302,7 @@ def _scaled(x: tf.Tensor, scale: np.ndarray, offset: np.ndarray) -> tf.Tensor:
 def _clip_batch_normalization(
     layer: ClipBatchNormalization, x: tf.Tensor | WaitingConvolution
 ) -> tf.Tensor:
-    if isinstance(x, WaitingConvolution):
-        y = x.normalized_by(layer)
-    else:
-        y = _batch_normalization(layer, x)
+    y = _batch_normalization(layer, x)
     return tf.nn.relu(y) if layer.activation == "relu" else y
 
 

@@ -31,10 +31,11 @@ class QuantizationReport:
         confident_agreement: float or None. The same of clips whose best class is 0.1 ahead of
             the next in floats; None without any.
         num_confident: int. How many those are.
-        correlation: float. Of the logits, over the classes, mean of the clips.
+        correlation: float. Of the logits, see `logit_correlation`.
         largest_difference: float. Largest absolute difference of a probability.
         float_top1, top1: float or None. Accuracy of either; None without labels.
-        top1_interval: (float, float) or None. 95 % interval of the change of accuracy.
+        top1_interval: (float, float) or None. 95 % interval of the change of accuracy, over which
+            clips happen to be compared.
         float_bytes, num_bytes: int. Sizes of the float32 file and of this one.
         float_milliseconds, milliseconds: float. Median time of one clip here, in turns.
         threads: int. That both ran on.
@@ -102,6 +103,7 @@ def compare(
     labels: np.ndarray | None,
     contents: tuple[bytes, bytes],
     layer_errors: tuple[LayerError, ...] = (),
+    step: float = 0.0,
 ) -> QuantizationReport:
     """Makes the report.
 
@@ -111,6 +113,8 @@ def compare(
         labels: int array of shape (clips,), or None.
         contents: the float32 file and the quantized one.
         layer_errors: see QuantizationReport.
+        step: float. Between two probabilities that the quantized file can tell apart. Defaults to
+            0.
     """
     best = expected.argmax(1) == found.argmax(1)
     ordered = np.sort(expected, axis=1)
@@ -119,20 +123,18 @@ def compare(
     float_time, own_time = _times(contents, threads)
     accuracies: dict[str, Any] = dict.fromkeys(("float_top1", "top1", "top1_interval"))
     if labels is not None:
-        right = [(values.argmax(1) == labels).astype(float) for values in (expected, found)]
-        change = right[1] - right[0]
-        reach = 1.96 * change.std() / math.sqrt(len(change))
+        float_right, right = (values.argmax(1) == labels for values in (expected, found))
         accuracies = {
-            "float_top1": float(right[0].mean()),
-            "top1": float(right[1].mean()),
-            "top1_interval": (float(change.mean() - reach), float(change.mean() + reach)),
+            "float_top1": float(float_right.mean()),
+            "top1": float(right.mean()),
+            "top1_interval": change_interval(float_right, right),
         }
     return QuantizationReport(
         num_clips=len(expected),
         agreement=float(best.mean()),
         confident_agreement=float(best[confident].mean()) if confident.any() else None,
         num_confident=int(confident.sum()),
-        correlation=logit_correlation(expected, found),
+        correlation=logit_correlation(expected, found, step / 2),
         largest_difference=float(np.abs(expected - found).max()),
         float_bytes=len(contents[0]),
         num_bytes=len(contents[1]),
@@ -144,22 +146,48 @@ def compare(
     )
 
 
-def logit_correlation(expected: np.ndarray, found: np.ndarray) -> float:
-    """Returns the correlation of two networks' logits over the classes, mean of the clips.
+def change_interval(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
+    """Returns the 95 % interval of a change of accuracy, measured on the same clips.
 
-    Probabilities will do: their logarithms are the logits, but for a constant.
+    Half a clip more is counted for each way in which the two can go together. So no change on
+    thirty clips is not taken for none at all.
+
+    Args:
+        before, after: bool arrays of shape (clips,), whether the answer is right.
+
+    Example:
+
+    ```python
+    change_interval(np.ones(30, bool), np.ones(30, bool))  # (-0.061, 0.061)
+    ```
+
+    Reference:
+        Agresti and Min, "Simple improved confidence intervals for comparing matched
+        proportions", Statistics in Medicine 24, 2005
+    """
+    clips = len(before) + 2
+    gained, lost = (after & ~before).sum() + 0.5, (before & ~after).sum() + 0.5
+    change = (gained - lost) / clips
+    reach = 1.96 * math.sqrt((gained + lost) / clips - change**2) / math.sqrt(clips)
+    return float(change - reach), float(change + reach)
+
+
+def logit_correlation(expected: np.ndarray, found: np.ndarray, least: float = 0.0) -> float:
+    """Returns the correlation of two networks' logits, over all clips and classes together.
+
+    Probabilities will do: their logarithms are the logits but for one constant a clip, and each
+    clip's mean is taken off.
 
     Args:
         expected, found: float arrays of shape (clips, classes), probabilities.
+        least: float. Smaller ones are taken as this. Defaults to 0.
     """
-    pairs = zip(
-        np.log(np.maximum(expected, _LEAST)), np.log(np.maximum(found, _LEAST)), strict=True
-    )
-    each = [
-        np.corrcoef(a, b)[0, 1] if a.std() and b.std() else float(np.allclose(a, b))
-        for a, b in pairs
-    ]
-    return float(np.mean(each))
+    least = max(least, _LEAST)
+    logits = [np.log(np.maximum(values, least)) for values in (expected, found)]
+    own, other = (values - values.mean(axis=1, keepdims=True) for values in logits)
+    if not own.any() or not other.any():  # nothing to correlate, as with one class
+        return float(np.allclose(own, other))
+    return float((own * other).sum() / math.sqrt((own**2).sum() * (other**2).sum()))
 
 
 def keras_probabilities(model: keras.Model, clips: np.ndarray) -> np.ndarray:

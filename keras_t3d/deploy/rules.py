@@ -12,7 +12,6 @@ from typing import Any
 import keras
 
 from keras_t3d.deploy.batch_normalization import computed
-from keras_t3d.layers import ClipBatchNormalization
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.rematerialization import InTurn
 
@@ -37,7 +36,7 @@ def find_rule(
     """
     rule = rules.get(type(layer))
     if rule is not None:
-        if type(layer) is ClipBatchNormalization:  # may be folded into a convolution that waits
+        if isinstance(layer, keras.layers.BatchNormalization):  # a convolution may wait for it
             return functools.partial(rule, layer)
         return lambda *inputs: rule(layer, *computed(inputs))
     if is_functional(layer):

@@ -6,10 +6,10 @@ import os
 import zipfile
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 from keras_t3d.artifact_files import read_artifact
 from keras_t3d.inference.predictor import checked_clips
+from keras_t3d.lite_runner import LiteRunner
 
 
 class LiteRTPredictor:
@@ -34,11 +34,10 @@ class LiteRTPredictor:
                 f"tflite MODEL OUT.tflite` writes. Received: {path}"
             ) from None
         try:
-            interpreter = Interpreter(path, num_threads=threads or os.cpu_count())
+            self._run = LiteRunner(path, threads)
         except ValueError as error:
             raise ValueError(f"LiteRT cannot read the file ({error}). Received: {path}") from None
-        self._run = interpreter.get_signature_runner()
 
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
         clips = checked_clips(clips, self.clip_spec)
-        return np.concatenate([self._run(clip=clip[None])["probabilities"] for clip in clips])
+        return np.concatenate([self._run(clip[None]) for clip in clips])

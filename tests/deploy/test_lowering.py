@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from keras import layers
 
@@ -17,6 +17,8 @@ from keras_t3d.layers import (
     SpatioTemporalChannelCorrelation,
     TemporalTransition,
 )
+from keras_t3d.layers.composite import CompositeLayer
+from keras_t3d.layers.rematerialization import InTurn
 from tests.deploy.networks import (
     DoubledComposite,
     NormalizedConv3D,
@@ -53,6 +55,9 @@ def assert_same(model):
     use_bias=st.booleans(),
     activation=st.sampled_from([None, "relu", "tanh"]),
 )
+@example(5, 5, (2, 3, 3), (1, 1, 1), (2, 1, 1), "same", 1, True, None)  # no tap meets all frames
+@example(7, 5, (4, 1, 1), (1, 1, 1), (2, 1, 1), "same", 1, True, "relu")
+@example(1, 5, (2, 1, 1), (1, 1, 1), (3, 1, 1), "same", 1, True, None)  # no tap meets any
 def test_any_convolution(
     frames, size, kernel, strides, dilation, padding, groups, use_bias, activation
 ):
@@ -105,6 +110,8 @@ def test_channel_correlation(combine, temporal_bins):
     pool=st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3)),
     strides=st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3)),
 )
+@example(layers.AveragePooling3D, "same", 1, (3, 1, 1), (1, 1, 1))  # a tap that meets no frame
+@example(layers.AveragePooling3D, "same", 2, (4, 1, 1), (1, 1, 1))
 def test_any_pool(pooling, padding, frames, pool, strides):
     assume(padding == "same" or pool[0] <= frames)
     # Negative values show a pool that pads with zeros.
@@ -157,6 +164,10 @@ def test_a_composite_layer_needs_no_rule():
     assert_same(functional((4, 6, 6, 3), NormalizedConv3D(4), NormalizedConv3D(3)))
 
 
+def test_a_part_that_joins_less_than_the_one_before():
+    assert_same(functional((4, 6, 6, 3), Shrinking()))
+
+
 def test_a_mixed_precision_network_is_lowered_in_float32(model):
     mixed = small_network(dtype="mixed_bfloat16")
     clip = clip_for(model)
@@ -170,6 +181,35 @@ def test_taps_that_meet_only_padding_are_left_out(conv):
     operations = [op.type for op in traced.get_concrete_function().graph.get_operations()]
     assert operations.count("Conv2D") == 1
     assert not {"Conv3D", "Pad", "StridedSlice"} & set(operations)
+
+
+@pytest.mark.parametrize("use_bias", [False, True])
+@pytest.mark.parametrize("convolve", [add_taps, join_frames])
+def test_batch_norm_is_folded_into_a_convolution(use_bias, convolve):
+    """Keras's own layers, as a user puts them together."""
+    conv = layers.Conv3D(4, 3, padding="same", use_bias=use_bias)
+    model = functional((3, 6, 6, 3), conv, layers.BatchNormalization(), layers.ReLU())
+    assert_same(model)
+    traced = tf.function(lower(model, convolve), input_signature=[tf.TensorSpec((3, 6, 6, 3))])
+    graph = traced.get_concrete_function().graph
+    kinds = [operation.type for operation in graph.get_operations()]
+    assert not {"DepthwiseConv2dNative", "Mul"}.intersection(kinds)
+
+
+def test_a_convolution_that_two_read_is_the_same_for_both():
+    inputs = keras.Input((3, 6, 6, 3))
+    x = layers.Conv3D(4, 3, padding="same")(inputs)
+    outputs = layers.Add()([layers.BatchNormalization()(x), x, layers.Activation("tanh")(x)])
+    assert_same(randomize(keras.Model(inputs, outputs)))
+
+
+class Shrinking(CompositeLayer):
+    """A composite layer one part of which joins less than the part before it."""
+
+    def compose(self, run, clips):
+        parts = [clips, clips * 2.0, clips * 3.0]
+        longer = run(InTurn([]), (), parts)
+        return run(InTurn([]), (), [longer[..., :1], *[run(InTurn([]), (), parts[:2])]])
 
 
 class Doubled(layers.Conv3D):
