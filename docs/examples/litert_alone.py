@@ -15,20 +15,20 @@ model, video = sys.argv[1:]
 with zipfile.ZipFile(model) as files:  # appended to the model
     names = files.read("labels.txt").decode().splitlines()
     spec = json.loads(files.read("clip_spec.json"))
-resize, crop, stride, count = (
-    spec[name] for name in ("resize", "crop", "frame_stride", "num_frames")
-)
+resize, stride = spec["resize"], spec["frame_stride"]
+classify = Interpreter(model).get_signature_runner()
+_, count, height, width, _ = classify.get_input_details()["clip"]["shape"]
 with av.open(video) as container:
-    frames = [frame.to_image() for frame in container.decode(video=0)]
+    decoded = container.decode(video=0)
+    frames = [frame.to_image().rotate(frame.rotation, expand=True) for frame in decoded]
 first = max((len(frames) - stride * (count - 1) - 1) // 2, 0)  # the middle of the video
 clip = []
 for number in range(count):
     image = frames[(first + stride * number) % len(frames)]
     scale = resize / min(image.size)
     image = image.resize([round(side * scale) for side in image.size], 2)  # bilinear
-    left, top = ((side - crop) // 2 for side in image.size)
-    clip.append(np.asarray(image.crop((left, top, left + crop, top + crop))))
-classify = Interpreter(model).get_signature_runner()
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    clip.append(np.asarray(image.crop((left, top, left + width, top + height))))
 (scores,) = classify(clip=np.stack(clip)[None])["probabilities"]
 if scores.dtype == np.int8:  # --integer-output
     scores = (scores + 128.0) / 256
