@@ -15,6 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from keras_t3d.artifact_files import artifact_texts
 from keras_t3d.atomic import written_beside
+from keras_t3d.deploy.backend import check_backend
 from keras_t3d.deploy.comparison import (
     check_classifier,
     check_difference,
@@ -122,6 +123,7 @@ def export_tflite(
     ```
     """
     check_classifier(model)
+    check_backend()
     _check_options(quantization, calibration, float_layers, integer_output)
     path = _checked_path(path)
     in_floats = in_float32(model)

@@ -173,3 +173,10 @@ def test_wrong_arguments(model, tmp_path, arguments, message):
     with pytest.raises(ValueError, match=f"(?s){message}"):
         export_tflite(**call)
     assert not list(tmp_path.iterdir())
+
+
+def test_under_another_backend(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match=r"KERAS_BACKEND=tensorflow.*Received: the jax backend"):
+        export_tflite(model, tmp_path / "model.tflite")
+    assert not list(tmp_path.iterdir())
