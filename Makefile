@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What the tests are installed with; CI says EXTRAS=dev,backends, which adds JAX and PyTorch.
+# What the tests are installed with; CI adds extras: see .ci/run.
 EXTRAS ?= dev
 
 # The oldest versions that setup.py allows, on the last TensorFlow that tensorflow-io loads with.

@@ -7,7 +7,9 @@ from keras_t3d.export.calibration import first_clips
 from keras_t3d.inference.load import load_keras_model
 
 
-def main(model: str, out: str, calibration: str | None = None) -> None:
+def main(
+    model: str, out: str, calibration: str | None = None, *, frozen: bool | None = None
+) -> None:
     """Writes OUT/1, or the next number, and prints what was written.
 
     Args:
@@ -15,6 +17,7 @@ def main(model: str, out: str, calibration: str | None = None) -> None:
         out: folder of the versions, which TF Serving watches.
         calibration: folder of clip shards, whose first clips are compared on; None
             compares on made clips. Defaults to `None`.
+        frozen: see `export_saved_model`. Defaults to `None`.
 
     Raises:
         ValueError: if `model` is no such file, or `out` is a file.
@@ -27,8 +30,9 @@ def main(model: str, out: str, calibration: str | None = None) -> None:
     """
     classifier = load_keras_model(model)
     clips = None if calibration is None else first_clips(calibration, classifier.clip_spec)
-    report = export_saved_model(classifier, out, clips)
-    print(f"Wrote {report.path}  ({report.num_bytes / 1e6:.1f} MB)")
+    report = export_saved_model(classifier, out, clips, frozen=frozen)
+    weights = "frozen into the graph" if report.frozen else "in variables"
+    print(f"Wrote {report.path}  ({report.num_bytes / 1e6:.1f} MB, weights {weights})")
     print(
         f"Probabilities of {report.num_clips} clips differ from the Keras model's by "
         f"{report.largest_difference:.1e} at most"

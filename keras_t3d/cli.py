@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from keras_t3d.data.sources.layouts import LAYOUTS
 from keras_t3d.version import __version__
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
     from keras_t3d.inference.predictor import Predictor
     from keras_t3d.inference.screen import Screen
     from keras_t3d.inference.smoothing import Smoothing
+    from keras_t3d.inference.stream import WindowScores
+    from keras_t3d.inference.timeline import Timeline
     from keras_t3d.inference.watching import WatchedFrame
+    from keras_t3d.inference.window_report import WindowReport
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `keras-t3d`. Defaults to the process's own.
 
     Returns:
-        The exit status: 0, 1 where the command failed, 130 where it was stopped.
+        The exit status: 0, 1 where the command failed; 130 where it was stopped by Ctrl-C,
+        143 by a request to terminate, 129 by a terminal that closed.
     """
     # TensorFlow's start-up messages would bury ours.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -51,9 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             arguments = _parser().parse_args(argv)
             arguments.run(arguments)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("\nkeras-t3d: stopped", file=sys.stderr)
-        return 130
+        return 128 + getattr(stop, "number", signal.SIGINT)
     except BrokenPipeError:
         return 1
     except Exception as error:
@@ -144,6 +150,12 @@ def _parser() -> argparse.ArgumentParser:
         "out", metavar="OUT", help="folder of versions: writes OUT/1, OUT/2..."
     )
     saved_model.add_argument("--calibration", metavar="SHARDS", help=_CALIBRATION)
+    saved_model.add_argument(
+        "--frozen",
+        action=argparse.BooleanOptionalAction,
+        help="weights as constants of a folded graph: a fourth less time a clip, for 20 times "
+        "their bytes of memory in the server (default: up to 200 MB of weights)",
+    )
     tflite = _command(formats, "tflite", _export_tflite, "for LiteRT (TensorFlow Lite)")
     tflite.add_argument("model", metavar="MODEL", help=".keras file")
     tflite.add_argument("out", metavar="OUT.tflite", help="file to write")
@@ -280,6 +292,10 @@ def _add_watch(commands: Any) -> None:
     watch.add_argument("video", metavar="VIDEO", nargs="?", help="video file")
     watch.add_argument("--camera", type=int, metavar="N", help="a camera, 0 the first")
     watch.add_argument("--out", metavar="MP4", help="write what is shown to this file, soundless")
+    watch.add_argument(
+        "--scores", metavar="FILE", help="write the windows to this .json or .csv file"
+    )
+    watch.add_argument("--timeline", metavar="PNG", help="draw the top classes over time")
     watch.add_argument("--top", type=int, default=3, metavar="K", help="classes to name")
     watch.add_argument("--hop", type=float, metavar="S", help=_HOP)
     watch.add_argument("--smoothing", metavar="RULE", help=_SMOOTHING)
@@ -309,7 +325,7 @@ def _add_query(commands: Any) -> None:
         help="clip_spec.json or SavedModel folder, for a served model that cannot say its own",
     )
     query.add_argument(
-        "--timeout", type=float, default=60.0, metavar="S", help="seconds to wait for an answer"
+        "--timeout", type=float, default=60.0, metavar="S", help="seconds for a request and retries"
     )
     query.add_argument("--json", action="store_true", help="a JSON object")
 
@@ -588,7 +604,8 @@ def _predict(arguments: argparse.Namespace) -> None:
 def _predict_windows(arguments: argparse.Namespace, videos: list[str]) -> None:
     from keras_t3d.inference.hops import check_hop_seconds
     from keras_t3d.inference.smoothing import parse_smoothing
-    from keras_t3d.inference.timeline import check_timeline_file
+    from keras_t3d.inference.stop_signals import stopped_by_signals
+    from keras_t3d.inference.timeline import Timeline, check_timeline_file
     from keras_t3d.inference.window_records import check_window_file, window_file
 
     if arguments.views is not None:
@@ -608,70 +625,97 @@ def _predict_windows(arguments: argparse.Namespace, videos: list[str]) -> None:
                 f"Received: {len(videos)} videos"
             )
     predictor = _predictor(arguments.model)
-    unreadable = 0
-    with contextlib.ExitStack() as stack:
-        write = stack.enter_context(window_file(arguments.out)) if arguments.out else None
-        for video in videos:
-            with _told_if_unreadable(video, videos) as failures:
-                _predict_windows_of(video, predictor, smoothing, write, arguments)
-            unreadable += len(failures)
-        if unreadable == len(videos):
-            _check_readable(unreadable, videos)  # here, so that no empty file is left
-    if arguments.out:
-        print(f"Wrote {arguments.out}", file=_notes(arguments))
+    timeline = Timeline(predictor.class_names) if arguments.timeline is not None else None
+    writes = arguments.out is not None or timeline is not None
+    say = _print_while_read if writes else functools.partial(print, flush=True)
+    unreadable, reports = 0, []
+    with stopped_by_signals() as stopped:
+        with contextlib.ExitStack() as stack:
+            write = stack.enter_context(window_file(arguments.out)) if arguments.out else None
+            for video in videos:
+                with _told_if_unreadable(video, videos) as failures:
+                    reports.append(
+                        _report_windows_of(
+                            video, predictor, smoothing, write, timeline, stopped, say, arguments
+                        )
+                    )
+                unreadable += len(failures)
+                if stopped():
+                    break
+            if not any(report.windows for report in reports):  # here, so that no file is left
+                stopped.check()
+                _check_readable(unreadable, videos)
+        if write is not None:
+            _say_beside(f"Wrote {arguments.out}", say, arguments)
+        if timeline is not None:
+            timeline.save(arguments.timeline, arguments.top, title=os.path.basename(videos[0]))
+            _say_beside(f"Wrote {arguments.timeline}", say, arguments)
+    unscored = sum(report.unscored for report in reports)
+    if unscored:
+        print(
+            f"keras-t3d: {unscored:.1f} seconds between windows were not scored: --hop "
+            f"{arguments.hop:g} is longer than a window",
+            file=sys.stderr,
+        )
+    stopped.check()
     _check_readable(unreadable, videos)
 
 
-def _predict_windows_of(
+def _report_windows_of(
     video: str,
     predictor: Predictor,
     smoothing: Smoothing | None,
     write: Callable[[dict[str, Any]], None] | None,
+    timeline: Timeline | None,
+    stopped: Callable[[], bool],
+    say: Callable[..., None],
     arguments: argparse.Namespace,
-) -> None:
-    import numpy as np
-
+) -> WindowReport:
     from keras_t3d.data.video import VideoReader
-    from keras_t3d.inference import Timeline, stream_video, window_record
-    from keras_t3d.inference.top_classes import top_classes
+    from keras_t3d.inference import window_record
+    from keras_t3d.inference.window_report import report_windows
 
-    names, count, total = predictor.class_names, 0, np.zeros(len(predictor.class_names))
-    timeline = Timeline(names) if arguments.timeline else None
-    silent = arguments.out or not arguments.windows
-    if not (silent or arguments.json):
-        print(video)
+    shown = arguments.windows and write is None
     with contextlib.ExitStack() as stack:
         reader = stack.enter_context(VideoReader(video))
         seconds = round(reader.seconds or 0)
-        long = silent and seconds > 10
+        long = not shown and seconds > 10
         progress = stack.enter_context(_progress("scoring", "seconds")) if long else None
-        for scores in stream_video(
-            predictor,
-            reader,
-            hop_seconds=arguments.hop,
-            smoothing=smoothing,
-            batch_size=1 if arguments.batch_size is None else arguments.batch_size,
-        ):
-            record = window_record(video, scores, names, arguments.top)
+        if shown and not arguments.json:
+            say(video)
+
+        def tell(scores: WindowScores) -> None:
+            record = window_record(video, scores, predictor.class_names, arguments.top)
             if write is not None:
                 write(record)
-            elif not silent:
-                print(_window_line(record, arguments.json), flush=True)
+            elif shown:
+                say(_window_line(record, arguments.json))
             if timeline is not None:
                 timeline.add(scores)
             if progress is not None:
                 progress(round(scores.end), max(seconds, round(scores.end)))
-            count, total = count + 1, total + scores.probabilities
-    if timeline is not None:
-        timeline.save(arguments.timeline, arguments.top, title=os.path.basename(video))
-        print(f"Wrote {arguments.timeline}", file=_notes(arguments))
-    mean = top_classes(total / count, names, arguments.top)
-    _print_classes(video, mean, arguments, f": mean of {count} windows")
+
+        report = report_windows(
+            predictor,
+            reader,
+            tell,
+            top=arguments.top,
+            hop_seconds=arguments.hop,
+            smoothing=smoothing,
+            batch_size=1 if arguments.batch_size is None else arguments.batch_size,
+            stopped=stopped,
+        )
+    if report.windows:
+        note = f": mean of {report.windows} window{'s' * (report.windows > 1)}"
+        _print_classes(video, report.classes, arguments, note, say)
+    if report.stopped:
+        print(f"\nkeras-t3d: scored up to second {report.until:.2f}: {video}", file=sys.stderr)
     if reader.damage:
         print(
             f"keras-t3d: damaged, scored as far as it decodes ({reader.damage}): {video}",
             file=sys.stderr,
         )
+    return report
 
 
 def _window_line(record: dict[str, Any], as_json: bool) -> str:
@@ -682,27 +726,39 @@ def _window_line(record: dict[str, Any], as_json: bool) -> str:
 
 
 def _print_classes(
-    video: str, classes: list[tuple[str, float]], arguments: argparse.Namespace, note: str = ""
+    video: str,
+    classes: Sequence[tuple[str, float]],
+    arguments: argparse.Namespace,
+    note: str = "",
+    say: Callable[..., None] = print,
 ) -> None:
     from keras_t3d.inference.window_records import class_records
 
     if arguments.json:
-        print(json.dumps({"video": video, "classes": class_records(classes)}, ensure_ascii=False))
+        say(json.dumps({"video": video, "classes": class_records(classes)}, ensure_ascii=False))
         return
-    print(f"{video}{note}")
+    say(f"{video}{note}")
     for name, probability in classes:
-        print(f"  {probability:6.1%}  {name}")
+        say(f"  {probability:6.1%}  {name}")
 
 
-def _notes(arguments: argparse.Namespace) -> TextIO:
-    """Where to say what was written: not among JSON objects."""
-    return sys.stderr if arguments.json else sys.stdout
+def _say_beside(text: str, say: Callable[..., None], arguments: argparse.Namespace) -> None:
+    """Says what was written: not among JSON objects."""
+    if arguments.json:
+        print(text, file=sys.stderr)
+    else:
+        say(text)
 
 
 def _videos(paths: Sequence[str]) -> list[str]:
     """The videos that were named, and those below folders that were."""
     from keras_t3d.data.sources.video_files import video_files
 
+    if not any(os.path.exists(path) for path in paths):
+        raise ValueError(
+            "Expected videos, or folders with videos below. Received: "
+            f"{', '.join(paths)}, where nothing is"
+        )
     videos: list[str] = []
     for path in paths:
         if not os.path.isdir(path):
@@ -744,7 +800,6 @@ def _check_readable(unreadable: int, videos: Sequence[str]) -> None:
 
 
 def _watch(arguments: argparse.Namespace) -> None:
-    from keras_t3d.inference.hops import check_hop_seconds
     from keras_t3d.inference.smoothing import parse_smoothing
     from keras_t3d.inference.top_classes import check_top
 
@@ -756,24 +811,23 @@ def _watch(arguments: argparse.Namespace) -> None:
             f"`keras-t3d watch MODEL --camera 0`. Received: {received}"
         )
     check_top(arguments.top)
-    check_hop_seconds(arguments.hop)
     smoothing = None if arguments.smoothing is None else parse_smoothing(arguments.smoothing)
+    live = camera is not None
+    writes = any(path is not None for path in (out, arguments.scores, arguments.timeline))
     with contextlib.ExitStack() as stack:
         # The screen comes before whatever imports PyAV: see keras_t3d/inference/screen.py.
-        title = video if camera is None else f"camera {camera}"
-        screen = None if arguments.no_display else _screen(title, needed=out is None)
+        title = f"camera {camera}" if live else video
+        screen = None if arguments.no_display else _screen(title, live, needed=not writes)
         if screen is not None:
             stack.enter_context(screen)
         from keras_t3d.data.video import VideoReader
         from keras_t3d.inference import Camera, watch, watch_frames
-        from keras_t3d.inference.annotated_video import check_annotated_file
-        from keras_t3d.inference.watching import stopped_by_signals
+        from keras_t3d.inference.hops import check_hop_seconds
+        from keras_t3d.inference.stop_signals import stopped_by_signals
 
-        if out is not None:
-            check_annotated_file(out)
-            if video is not None and os.path.exists(out) and os.path.samefile(video, out):
-                raise ValueError(f"--out would replace the video itself. Received: --out {out}")
-        source: VideoReader | Camera = VideoReader(video) if camera is None else Camera(camera)
+        check_hop_seconds(arguments.hop)
+        _check_watch_files(arguments)
+        source: VideoReader | Camera = Camera(camera) if live else VideoReader(video)
         stack.enter_context(source)
         predictor = _predictor(arguments.model)
         stopped = stack.enter_context(stopped_by_signals())
@@ -783,28 +837,92 @@ def _watch(arguments: argparse.Namespace) -> None:
             top=arguments.top,
             hop_seconds=arguments.hop,
             smoothing=smoothing,
-            live=camera is not None,
+            live=live,
         )
+        say = _print_while_read if writes or screen else functools.partial(print, flush=True)
+        keep = stack.enter_context(_kept_scores(title, predictor.class_names, say, arguments))
+
+        def tell(frame: WatchedFrame) -> None:
+            keep(frame)
+            _tell_running(frame, say)
+
         try:
-            count = watch(frames, out=out, screen=screen, tell=_tell_running, stopped=stopped)
+            count = watch(frames, out=out, screen=screen, tell=tell, stopped=stopped)
         finally:
             if sys.stdout.isatty():
-                print()  # ends the running line
+                say("")  # ends the running line
         if out is not None:
             sound = ", without the sound" if getattr(source, "has_sound", False) else ""
-            print(f"Wrote {out}: {count} frames{sound}")
+            say(f"Wrote {out}: {count} frames{sound}")
         damage = getattr(source, "damage", None)
         if damage:
-            print(f"keras-t3d: damaged, shown as far as it decodes ({damage})", file=sys.stderr)
-        if stopped():
-            raise KeyboardInterrupt
+            note = f"keras-t3d: damaged, shown without what does not decode ({damage})"
+            print(note, file=sys.stderr)
+    stopped.check()
 
 
-def _screen(title: str, needed: bool) -> Screen | None:
+def _check_watch_files(arguments: argparse.Namespace) -> None:
+    from keras_t3d.inference.annotated_video import check_annotated_file
+    from keras_t3d.inference.timeline import check_timeline_file
+    from keras_t3d.inference.window_records import check_window_file
+
+    video, out = arguments.video, arguments.out
+    if out is not None:
+        check_annotated_file(out)
+        if video is not None and os.path.exists(out) and os.path.samefile(video, out):
+            raise ValueError(f"--out would replace the video itself. Received: --out {out}")
+    if arguments.scores is not None:
+        check_window_file(arguments.scores)
+    if arguments.timeline is not None:
+        check_timeline_file(arguments.timeline)
+
+
+@contextmanager
+def _kept_scores(
+    title: str, names: Sequence[str], say: Callable[[str], None], arguments: argparse.Namespace
+) -> Iterator[Callable[[WatchedFrame], None]]:
+    """Writes windows and timeline, as far as they go when the video, camera or disk fails."""
+    from keras_t3d.data.video import VideoError
+    from keras_t3d.inference import Timeline, window_file, window_record
+
+    scores_file, timeline_file = arguments.scores, arguments.timeline
+    count, timeline = 0, Timeline(names)
+    failure: Exception | None = None
+    with contextlib.ExitStack() as stack:
+        write = stack.enter_context(window_file(scores_file)) if scores_file else None
+
+        def keep(frame: WatchedFrame) -> None:
+            nonlocal count
+            if frame.scores is None:
+                return
+            if write is not None:
+                write(window_record(title, frame.scores, names, arguments.top))
+            if timeline_file:
+                timeline.add(frame.scores)
+            count += 1
+
+        try:
+            yield keep
+        except (VideoError, OSError) as error:
+            if count == 0:
+                raise
+            failure = error
+    if scores_file:
+        say(f"Wrote {scores_file}: {count} windows")
+    if timeline_file and count:
+        timeline.save(timeline_file, arguments.top, title=os.path.basename(title))
+        say(f"Wrote {timeline_file}")
+    elif timeline_file:
+        print("keras-t3d: no timeline: it ended before a window was full", file=sys.stderr)
+    if failure is not None:
+        raise failure
+
+
+def _screen(title: str, live: bool, needed: bool) -> Screen | None:
     from keras_t3d.inference.screen import Screen, ScreenError
 
     try:
-        return Screen(title)
+        return Screen(title, live)
     except ScreenError as error:
         if needed:
             raise ScreenError(
@@ -814,7 +932,7 @@ def _screen(title: str, needed: bool) -> Screen | None:
         return None
 
 
-def _tell_running(frame: WatchedFrame) -> None:
+def _tell_running(frame: WatchedFrame, say: Callable[..., None]) -> None:
     """One line that is written over on a terminal, a line each elsewhere."""
     from keras_t3d.inference.timeline import clock
 
@@ -822,9 +940,18 @@ def _tell_running(frame: WatchedFrame) -> None:
     line = f"{clock(frame.start)}  {classes}"
     if sys.stdout.isatty():
         width = shutil.get_terminal_size().columns - 1
-        print(f"\r\x1b[2K{line[:width]}", end="", flush=True)
+        say(f"\r\x1b[2K{line[:width]}", end="")
     else:
-        print(line, flush=True)
+        say(line)
+
+
+def _print_while_read(text: str, end: str = "\n") -> None:
+    """Prints; where nobody reads any more (`| head`, a closed terminal), falls silent."""
+    try:
+        print(text, end=end, flush=True)
+    except OSError:
+        with open(os.devnull, "w") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 def _query(arguments: argparse.Namespace) -> None:
@@ -846,7 +973,7 @@ def _export_saved_model(arguments: argparse.Namespace) -> None:
     _import_tensorflow()
     from keras_t3d.export import saved_model
 
-    saved_model.main(arguments.model, arguments.out, arguments.calibration)
+    saved_model.main(arguments.model, arguments.out, arguments.calibration, frozen=arguments.frozen)
 
 
 def _export_tflite(arguments: argparse.Namespace) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 import av
 import numpy as np
 
+from keras_t3d.data.decoding import StreamDecoder, reason
+
 # Metadata in another encoding than UTF-8 is no reason to refuse the pictures. From
 # version 19 on PyAV does not mind, and has no such option.
 _OPTIONS: dict[str, Any] = (
@@ -21,9 +23,10 @@ _OPTIONS: dict[str, Any] = (
 
 
 _HIGHEST_FPS = 1000.0  # some headers give the clock's rate instead
-_SAME_TIME = 1e-4  # seconds: times are stored as fractions
+SAME_TIME = 1e-4  # seconds: times are stored as fractions
 _USUAL_FPS = 25.0  # of files that do not say theirs
 _ROUNDED = 0.5  # seconds by which lists may round the end of a video up
+_WIDEST_PIXEL = 4  # times its height; what headers say beyond is no aspect
 _JUMP = 1.0  # seconds; times that go back further begin anew, as in joined recordings
 
 
@@ -38,8 +41,9 @@ class Video:
     Attributes:
         frames: uint8 array of shape (frames, height, width, 3), RGB, upright.
         fps: float. Mean frames per second; 0.0 where the file does not say.
-        damage: str or None. What stopped the decoder before the file's end, or that
-            fewer frames came than the file's header promises, or than a span asks for.
+        damage: str or None. What was left out because it does not decode, why the decoder
+            stopped before the file's end, or that fewer frames came than the file's header
+            promises, or than a span asks for.
     """
 
     frames: np.ndarray
@@ -52,13 +56,16 @@ class TimedFrame:
     """A decoded frame and when it is shown; turned into pixels when these are asked for.
 
     Attributes:
-        start: float. Seconds from the video's beginning at which it appears.
+        start: float. Seconds from the video's beginning, as players count them, at which it
+            appears.
         end: float. Seconds at which the next frame takes its place.
+        pixel_aspect: float. Width of a pixel over its height, upright; 1.0 for square ones.
     """
 
     start: float
     end: float
     convert: Callable[[], np.ndarray] = dataclasses.field(repr=False)
+    pixel_aspect: float = 1.0
 
     @functools.cached_property
     def pixels(self) -> np.ndarray:
@@ -70,13 +77,15 @@ class VideoReader:
     """Reads the frames of a video file in order.
 
     What a header says of a file's length is often wrong, so nothing here relies
-    on it: a video has the frames that decode. Frames come upright (a phone's
-    rotation is applied) and all of the first frame's size.
+    on it: a video has the frames that decode, and that can be turned into RGB. Others are left
+    out and noted as damage. Frames come upright (a phone's rotation is applied) and all of the
+    first frame's size.
 
     Args:
         path: path of the file.
-        threads: int. Decoding threads; 0 lets FFmpeg choose. Defaults to `0`.
-        start: float. Seconds from the video's beginning at which to begin; the first
+        threads: int. Decoding threads; 0 lets FFmpeg choose. With several, what a damaged file
+            gives depends on their number. Defaults to `1`.
+        start: float. Seconds from the video's first picture at which to begin; the first
             frame that is shown at or after it is the first one read. Defaults to `None`.
         end: float. Seconds before which to end. Defaults to `None`.
         frame_decoded: called after every frame, those before `start` too. Defaults to `None`.
@@ -103,7 +112,7 @@ class VideoReader:
     def __init__(
         self,
         path: str | os.PathLike[str],
-        threads: int = 0,
+        threads: int = 1,
         start: float | None = None,
         end: float | None = None,
         frame_decoded: Callable[[], None] | None = None,
@@ -114,8 +123,10 @@ class VideoReader:
         self.end = end
         self.damage: str | None = None
         self.num_decoded = 0
-        self._first, self._last = start or 0.0, math.inf if end is None else end
+        self._first = -math.inf if start is None and end is None else start or 0.0
+        self._last = math.inf if end is None else end
         self._shown_until = math.inf  # seconds; where the frames ended before their span did
+        self._why_not: dict[tuple[str, int, int], str | None] = {}
         if not os.path.isfile(self.path):
             what = "a folder, not a video" if os.path.isdir(self.path) else "no such file"
             raise VideoError(f"Expected the path of a local video file ({what}): {self.path}")
@@ -124,12 +135,15 @@ class VideoReader:
             self._container = av.open(os.path.abspath(self.path), **_OPTIONS)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise VideoError(
-                f"Cannot be opened as a video ({_reason(error)}): {self.path}"
+                f"Cannot be opened as a video ({reason(error)}): {self.path}"
             ) from None
         if not self._container.streams.video:
             self._container.close()
             raise VideoError(f"Has no video stream: {self.path}")
         self._stream = self._container.streams.video[0]
+        if self._stream.codec_context is None:
+            self._container.close()
+            raise VideoError(f"Is of a kind that this PyAV cannot decode: {self.path}")
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = threads
         rate = float(self._stream.average_rate or 0.0)
@@ -147,15 +161,8 @@ class VideoReader:
         self._container.close()
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for index, frame in self._decoded():
-            try:
-                pixels = self._pixels(frame)
-            except VideoError as error:
-                if index == 0:
-                    raise
-                self.damage = f"decoder error after {index} frames ({error})"
-                return
-            yield pixels
+        for _, frame in self._decoded():
+            yield self._pixels(frame)
 
     @property
     def seconds(self) -> float | None:
@@ -173,7 +180,10 @@ class VideoReader:
     @property
     def promised_frames(self) -> int:
         """How many frames the header promises, often wrongly; 0 where it does not say."""
-        return max(self._stream.frames or round((self.seconds or 0.0) * self.fps), 0)
+        by_length = max(round((self.seconds or 0.0) * self.fps), 0)
+        if self._may_be_trimmed and by_length:
+            return min(self._stream.frames or by_length, by_length)
+        return self._stream.frames or by_length
 
     @property
     def has_sound(self) -> bool:
@@ -184,7 +194,8 @@ class VideoReader:
         """Gives the frames with the times at which they are shown.
 
         Times come from the file's presentation timestamps, so they are right where frames
-        follow each other unevenly, too. They never go back.
+        follow each other unevenly, too. They never go back. As players do, they count from
+        where picture or sound begins, whichever is first.
 
         Example:
 
@@ -195,14 +206,18 @@ class VideoReader:
         ```
         """
         decoded = (frame for _, frame in self._decoded())
-        for start, end, frame in shown_times(decoded, self._origin, self.fps, self._promised_end):
-            yield TimedFrame(start, end, functools.partial(self._pixels, frame))
+        for start, end, frame in shown_times(
+            decoded, self._beginning, self.fps, self._promised_end
+        ):
+            convert = functools.partial(self._pixels, frame)
+            yield TimedFrame(start, end, convert, pixel_aspect(self._stream, frame))
 
     def _promised_end(self) -> float | None:
         """Seconds at which the last frame gives way, from a header that is right otherwise."""
         stream = self._stream
-        whole = self._is_whole and stream.frames == self.num_decoded
-        return float(stream.duration * stream.time_base) if whole and stream.duration else None
+        if not self._is_whole or stream.frames != self.num_decoded or not stream.duration:
+            return None
+        return self._first_picture - self._beginning + float(stream.duration * stream.time_base)
 
     def count(self) -> int:
         """Returns how many frames decode, without turning them into pixels."""
@@ -220,68 +235,109 @@ class VideoReader:
                 yield index, self._pixels(frame)
 
     def _decoded(self) -> Iterator[tuple[int, av.VideoFrame]]:
-        decoded = self.num_decoded = 0
-        frames = self._frames_of_span()
-        while True:
-            try:
-                frame = next(frames, None)
-            except (av.FFmpegError, OSError, ValueError) as error:
-                self.damage = f"decoder error after {decoded} frames ({_reason(error)})"
-                break
-            if frame is None:
-                break
-            if decoded == 0:
+        self.damage, self.num_decoded = None, 0
+        decoder, unfit = StreamDecoder(self._container, self._stream, self._is_in_span), 0
+        for frame in self._frames_of_span(decoder):
+            if self.num_decoded == 0:
                 self._size = (frame.width, frame.height)
-            decoded = self.num_decoded = decoded + 1
-            yield decoded - 1, frame
-        if decoded == 0:
+            if self._why_not_rgb(frame):
+                unfit += 1
+                continue
+            self.num_decoded += 1
+            yield self.num_decoded - 1, frame
+        left_out = self._left_out(decoder, unfit)
+        if self.num_decoded == 0:
             span = "" if self._is_whole else f" from second {self.start or 0} to {self.end}"
-            cause = self.damage or f"it holds none{span}"
+            cause = "; ".join(left_out) or f"it holds none{span}"
             raise VideoError(f"No frame could be decoded ({cause}): {self.path}")
-        if self.damage is None:
-            self.damage = self._missing(decoded)
+        self.damage = "; ".join([*left_out, *self._missing(decoder)]) or None
 
     @property
     def _is_whole(self) -> bool:
         return self.start is None and self.end is None
 
     @property
-    def _origin(self) -> float:
-        """The file's time of the video's beginning, in seconds."""
+    def _may_be_trimmed(self) -> bool:
+        """Whether the file is of the one kind whose edit lists can leave frames out."""
+        return "mp4" in self._container.format.name.split(",")
+
+    @property
+    def _first_picture(self) -> float:
+        """The file's time of the first picture, in seconds."""
         return float((self._stream.start_time or 0) * self._stream.time_base)
 
-    def _missing(self, decoded: int) -> str | None:
-        """What a file without errors does not hold, though its header or the span says so."""
-        promised, until = self._stream.frames, self._shown_until
-        if self._is_whole:
-            if promised > decoded:
-                return f"header says {promised} frames, {decoded} decode"
-        elif self.fps and min(promised / self.fps, self._last) > until + 1.5 / self.fps:
-            # By the number of frames: FFmpeg shortens the length of a file that is cut short.
-            return f"header says {promised / self.fps:.2f} seconds, frames end at {until:.2f}"
-        elif self.end is not None and self.end > until + _ROUNDED:
-            return f"the span ends at {self.end:g} seconds, frames end at {until:.2f}"
-        return None
+    @property
+    def _beginning(self) -> float:
+        """The file's time that players call 0, in seconds: where picture or sound begins.
 
-    def _frames_of_span(self) -> Iterator[av.VideoFrame]:
+        Sound that begins below 0 only readies its decoder.
+        """
+        start = self._container.start_time
+        picture = self._first_picture
+        return picture if start is None else min(picture, max(start / av.time_base, 0.0))
+
+    def _is_in_span(self, packet: av.Packet) -> bool:
+        stamp = packet.dts if packet.pts is None else packet.pts
+        if stamp is None:
+            return True
+        time = float(stamp * self._stream.time_base) - self._first_picture
+        return self._first - SAME_TIME <= time < self._last - SAME_TIME
+
+    def _why_not_rgb(self, frame: av.VideoFrame) -> str | None:
+        """Why a frame cannot be turned into RGB, if so: asked once of each kind of frame."""
+        kind = (frame.format.name, frame.width, frame.height)
+        if kind not in self._why_not:
+            try:
+                frame.reformat(*self._size, format="rgb24")
+                self._why_not[kind] = None
+            except (av.FFmpegError, OSError, ValueError) as error:
+                self._why_not[kind] = reason(error)
+        return self._why_not[kind]
+
+    def _left_out(self, decoder: StreamDecoder, unfit: int) -> list[str]:
+        """What did not become a frame of the video, of what the file holds."""
+        said = []
+        if decoder.num_bad:
+            said.append(f"{_counted(decoder.num_bad, 'damaged packet')} left out")
+        if unfit:
+            why = next(filter(None, self._why_not.values()))
+            said.append(f"{_counted(unfit, 'frame')} cannot be turned into RGB ({why})")
+        if decoder.stopped:
+            said.append(f"stopped after {_counted(self.num_decoded, 'frame')} ({decoder.stopped})")
+        return said
+
+    def _missing(self, decoder: StreamDecoder) -> list[str]:
+        """What the file does not hold, though its header or the span says so."""
+        until, length = self._shown_until, 1 / (self.fps or _USUAL_FPS)  # of a frame
         if self._is_whole:
-            for frame in self._container.decode(self._stream):
-                yield frame
-                self._frame_decoded()
-            return
+            promised, decoded = self._stream.frames, self.num_decoded
+            if self._may_be_trimmed and self.seconds and until > self.seconds - 0.5 * length:
+                promised = min(promised, decoder.num_packets)
+            if promised > decoded:
+                return [f"header says {promised} frames, {decoded} decode"]
+            return []
+        # By the number of frames: FFmpeg shortens the length of a file that is cut short.
+        seconds = self.promised_frames / self.fps if self._stream.frames and self.fps else 0
+        if min(seconds, self._last) > until + 1.5 * length:
+            return [f"header says {seconds:.2f} seconds, frames end at {until:.2f}"]
+        if self.end is not None and self.end > until + _ROUNDED:
+            return [f"the span ends at {self.end:g} seconds, frames end at {until:.2f}"]
+        return []
+
+    def _frames_of_span(self, decoder: StreamDecoder) -> Iterator[av.VideoFrame]:
         base, fps = self._stream.time_base, self.fps or _USUAL_FPS
-        origin = self._origin
+        first_picture = self._first_picture
         if self._first > 0:
             # To the key frame before; two seconds early, as some files are off by a little.
-            seconds = max(self._first - 2.0, 0.0) + origin
+            seconds = max(self._first - 2.0, 0.0) + first_picture
             self._container.seek(int(seconds / base), stream=self._stream)
         until = 0.0
-        for index, frame in enumerate(self._container.decode(self._stream)):
+        for index, frame in enumerate(decoder.frames()):
             # A file without times cannot be sought in: its frames are counted.
-            time = index / fps if frame.time is None else frame.time - origin
-            if time >= self._last - _SAME_TIME:
+            time = index / fps if frame.time is None else frame.time - first_picture
+            if time >= self._last - SAME_TIME:
                 return
-            if time >= self._first - _SAME_TIME:
+            if time >= self._first - SAME_TIME:
                 yield frame
             until = max(until, time + max(float((frame.duration or 0) * base), 1 / fps))
             self._frame_decoded()
@@ -291,12 +347,12 @@ class VideoReader:
         return frame_pixels(frame, self._size, self.path)
 
 
-def read_video(path: str | os.PathLike[str], threads: int = 0) -> Video:
+def read_video(path: str | os.PathLike[str], threads: int = 1) -> Video:
     """Decodes a whole video into memory.
 
     Args:
         path: path of the file.
-        threads: int. Decoding threads; 0 lets FFmpeg choose. Defaults to `0`.
+        threads: int. Decoding threads, as for `VideoReader`. Defaults to `1`.
 
     Returns:
         A Video.
@@ -330,10 +386,21 @@ def frame_pixels(frame: av.VideoFrame, size: tuple[int, int], source: str) -> np
     try:
         pixels = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise VideoError(
-            f"A frame cannot be turned into RGB ({_reason(error)}): {source}"
-        ) from None
+        raise VideoError(f"A frame cannot be turned into RGB ({reason(error)}): {source}") from None
     return _upright(pixels, frame.rotation)
+
+
+def pixel_aspect(stream: Any, frame: av.VideoFrame) -> float:
+    """Returns the width of a pixel over its height, upright; 1.0 where the file does not say.
+
+    Args:
+        stream: the video stream.
+        frame: one of its frames, which says how it is turned.
+    """
+    ratio = stream.sample_aspect_ratio
+    if not ratio or not 1 / _WIDEST_PIXEL <= ratio <= _WIDEST_PIXEL:
+        return 1.0
+    return float(1 / ratio if round(frame.rotation / 90) % 2 else ratio)
 
 
 def shown_times(
@@ -385,5 +452,5 @@ def _upright(pixels: np.ndarray, rotation: int) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels
 
 
-def _reason(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import functools
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,13 +16,13 @@ import keras
 import tensorflow as tf
 
 from keras_t3d.artifact_files import LABELS, artifact_texts
-from keras_t3d.atomic import written_beside
 from keras_t3d.clips import (
     ClipSpec,
     clip_frames_tensorflow,
     resize_and_crop_tensorflow,
     take_view_tensorflow,
 )
+from keras_t3d.deploy.backend import check_backend
 from keras_t3d.deploy.comparison import (
     check_classifier,
     check_difference,
@@ -41,9 +44,11 @@ from keras_t3d.models.parts import EMBEDDING
 
 TOLERANCE = 1e-5  # by how much a probability may differ from the Keras model's
 _TOP = 5  # classes that come with a name
-# Up to here weights become constants of a folded graph, a fourth less time a clip. TensorFlow
-# copies a graph often: 20 times their bytes when it is loaded and run, 45 times on export.
-_MOST_FOLDED_BYTES = 200e6
+_FRAMES_AT_ONCE = 4  # JPEG images, which decode on one core each: 0.3 GB for one of 4096 x 4096
+# Bytes of weights. Up to the first, folding is the default: TensorFlow copies a graph with
+# its constants often. Above the other, they do not fit into a graph, a protocol buffer of 2 GB.
+_FOLDED_BY_DEFAULT = 200e6
+_MOST_FOLDED = 1.9e9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,16 +61,22 @@ class SavedModelReport:
         largest_difference: float. Largest absolute difference of a probability from
             the Keras model's, over the clips compared.
         num_clips: int. Clips compared.
+        frozen: bool. Whether the weights are constants of a folded graph.
     """
 
     path: Path
     num_bytes: int
     largest_difference: float
     num_clips: int
+    frozen: bool
 
 
 def export_saved_model(
-    model: VideoClassifier, directory: str | os.PathLike[str], calibration: Any = None
+    model: VideoClassifier,
+    directory: str | os.PathLike[str],
+    calibration: Any = None,
+    *,
+    frozen: bool | None = None,
 ) -> SavedModelReport:
     """Writes the next version of the network under `directory`, and checks it against Keras.
 
@@ -83,9 +94,8 @@ def export_saved_model(
     Where it says probabilities, the outputs are `probabilities`, float32 (B, classes),
     and the five best classes, best first: `top_classes`, strings (B, 5), and
     `top_scores`, float32 (B, 5). All but `views` take the centre view in the graph.
-    The network computes in float32, whatever the model's dtype policy, and up to 200 MB of
-    weights it is folded for inference (`keras_t3d.deploy.folding`), with its weights as
-    constants of the graph. All signatures share one copy of the weights.
+    The network computes in float32, whatever the model's dtype policy. All signatures share
+    one copy of the weights.
     `assets.extra/` holds `labels.txt` (one class per line) and `clip_spec.json`, the two
     that `files` gives to whom the folder is out of reach, and the requests that TF Serving
     warms up with. `assets/labels.txt` is the same list as an asset of the graph.
@@ -97,12 +107,18 @@ def export_saved_model(
         calibration: uint8 array of shape (clips, T, H, W, 3) or an iterable of such
             batches, the clips to compare on; None compares on clips of the motion
             set. Defaults to `None`.
+        frozen: bool. `True` folds the network for inference (`keras_t3d.deploy.folding`), its
+            weights constants of the graph: a fourth less time a clip, for 45 times the bytes of
+            the weights in memory here and 20 times where it is loaded and run. `False` keeps
+            them in variables, which cost their own bytes. `None` freezes up to 200 MB of
+            weights. Defaults to `None`.
 
     Returns:
         A SavedModelReport.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        ValueError: if an argument is out of its range, or weights of more than 1.9 GB are to
+            be frozen.
         RuntimeError: if the probabilities of the version, read back, differ from the
             Keras model's by more than `TOLERANCE`. Nothing is written then.
 
@@ -115,50 +131,69 @@ def export_saved_model(
     ```
     """
     check_classifier(model)
-    _check_backend()
+    check_backend()
     directory = Path(directory)
-    if directory.exists() and not directory.is_dir():
-        raise ValueError(
-            f"`directory` must be a folder, new or old, for example 'serving/t3d'. "
-            f"Received: a file, {directory}"
-        )
     clips = comparison_clips(model.clip_spec, calibration)
-
+    frozen = _is_frozen(model, frozen)
     is_new = not directory.exists()
-    version = directory / str(_last_version(directory) + 1)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ValueError(
+            "`directory` must be a folder, new or old, for example 'serving/t3d'. "
+            f"Received: a file, {directory}"
+        ) from None
     try:
         # Renamed when whole: TF Serving reads folders whose names are numbers, and no others.
-        with written_beside(version) as part:
-            part.mkdir()
-            _write_extra_assets(part / "assets.extra", model)
-            _write(model, part)
-            views = tf.saved_model.load(str(part)).signatures["views"]
+        with tempfile.TemporaryDirectory(prefix=".part-", dir=directory) as part:
+            folder = Path(part, "version")  # that one is open to its owner only
+            folder.mkdir()
+            _write_extra_assets(folder / "assets.extra", model)
+            _write(model, folder, frozen)
+            views = tf.saved_model.load(str(folder)).signatures["views"]
             difference = largest_difference(
                 in_float32(model),
                 clips,
                 lambda clip: views(clips=tf.constant(clip))["probabilities"].numpy(),
             )
             check_difference(difference, TOLERANCE)
+            version = _published(folder, directory)
     except BaseException:
-        if is_new and directory.is_dir():
-            directory.rmdir()
+        if is_new:
+            with contextlib.suppress(OSError):  # another export may have written there
+                directory.rmdir()
         raise
     num_bytes = sum(file.stat().st_size for file in version.rglob("*") if file.is_file())
-    return SavedModelReport(version, num_bytes, difference, len(clips))
+    return SavedModelReport(version, num_bytes, difference, len(clips), frozen)
 
 
-def _check_backend() -> None:
-    if keras.backend.backend() != "tensorflow":
+def _is_frozen(model: VideoClassifier, frozen: bool | None) -> bool:
+    num_bytes = 4 * model.count_params()
+    if frozen is None:
+        return num_bytes <= _FOLDED_BY_DEFAULT
+    if frozen and num_bytes > _MOST_FOLDED:
         raise ValueError(
-            "A SavedModel is written under Keras's TensorFlow backend: save the model, set "
-            "KERAS_BACKEND=tensorflow, load it there and export it. "
-            f"Received: the {keras.backend.backend()} backend"
+            "A graph holds 2 GB, weights and all: weights above 1.9 GB stay in variables, "
+            "frozen=False (--no-frozen). "
+            f"Received: frozen=True for a network of {num_bytes / 1e9:.1f} GB"
         )
+    return frozen
+
+
+def _published(folder: Path, directory: Path) -> Path:
+    """Renames a whole folder to the next number, which another export may take first."""
+    while True:
+        version = directory / str(_last_version(directory) + 1)
+        try:
+            folder.rename(version)
+            return version
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
 
 
 def _last_version(directory: Path) -> int:
-    entries = directory.iterdir() if directory.is_dir() else ()
-    versions = [int(entry.name) for entry in entries if entry.name.isdecimal()]
+    versions = [int(entry.name) for entry in directory.iterdir() if entry.name.isdecimal()]
     return max(versions, default=0)
 
 
@@ -172,10 +207,10 @@ def _write_extra_assets(directory: Path, model: VideoClassifier) -> None:
 # The signatures.
 
 
-def _write(model: VideoClassifier, folder: Path) -> None:
+def _write(model: VideoClassifier, folder: Path, frozen: bool) -> None:
     spec, texts = model.clip_spec, artifact_texts(model.class_names, model.clip_spec)
     graph = _logits_and_embedding(model)  # held until all is written: TensorFlow does not
-    network = _traced(graph, spec)
+    network = _traced(graph, spec, frozen)
     answer = _answer(model, network)
     video = tf.TensorSpec((None, None, None, None, 3), tf.uint8, name="clips")
     frames = tf.TensorSpec((None, None), tf.string, name="frames")
@@ -232,13 +267,12 @@ def _logits_and_embedding(model: VideoClassifier) -> keras.Model:
     return in_float32(keras.Model(model.inputs[0], outputs))
 
 
-def _traced(graph: keras.Model, spec: ClipSpec) -> Any:
+def _traced(graph: keras.Model, spec: ClipSpec, frozen: bool) -> Any:
     """The function from views to logits and embedding, traced once for all signatures.
 
     Traced in each, its constants would be stored with each.
     """
-    small = 4 * graph.count_params() <= _MOST_FOLDED_BYTES
-    network = fold(graph) if small else functools.partial(graph, training=False)
+    network = fold(graph) if frozen else functools.partial(graph, training=False)
     return tf.function(network, autograph=False).get_concrete_function(
         tf.TensorSpec((None, *spec.input_shape), tf.uint8)
     )
@@ -277,6 +311,8 @@ def _centre_views(clips: tf.Tensor, spec: ClipSpec) -> tf.Tensor:
     return tf.map_fn(
         lambda frames: take_view_tensorflow(frames, spec),
         clips,
+        # Resizing takes several times a view's frames in memory, and all cores by itself.
+        parallel_iterations=1,
         fn_output_signature=tf.TensorSpec(spec.input_shape, tf.uint8),
     )
 
@@ -284,7 +320,7 @@ def _centre_views(clips: tf.Tensor, spec: ClipSpec) -> tf.Tensor:
 def _centre_views_of_encoded(frames: tf.Tensor, spec: ClipSpec) -> tf.Tensor:
     """Chooses first and decodes only what was chosen: the same views, for less work.
 
-    Frame by frame, so that large ones are not held all at once.
+    A few frames at a time, so that large ones are not held all at once.
     """
     of_a_frame = dataclasses.replace(spec, num_frames=1)
 
@@ -296,6 +332,7 @@ def _centre_views_of_encoded(frames: tf.Tensor, spec: ClipSpec) -> tf.Tensor:
     views = tf.map_fn(
         view,
         tf.reshape(chosen, (-1,)),
+        parallel_iterations=_FRAMES_AT_ONCE,
         fn_output_signature=tf.TensorSpec(spec.input_shape[1:], tf.uint8),
     )
     return tf.reshape(views, (-1, *spec.input_shape))

@@ -122,7 +122,16 @@ def type_name(number: int) -> str:
 
 
 def to_tensor(array: np.ndarray) -> Any:
-    """Returns a TensorProto: uint8, float32, int64, or bytes in an array of objects."""
+    """Returns a TensorProto: uint8, float32, int64, or bytes in an array of objects.
+
+    Raises:
+        ValueError: if its type is another.
+    """
+    if array.dtype != object and array.dtype not in _TYPES.values():
+        raise ValueError(
+            f"Expected an array of {', '.join(map(str, _TYPES.values()))} or objects. "
+            f"Received: {array.dtype}"
+        )
     tensor = message_classes["TensorProto"]()
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import platform
+import time
 from collections.abc import Iterator
 from types import TracebackType
+from typing import Any
 
 import av
 
-from keras_t3d.data.video import TimedFrame, VideoError, frame_pixels, shown_times
+from keras_t3d.data.decoding import StreamDecoder
+from keras_t3d.data.video import TimedFrame, VideoError, frame_pixels, pixel_aspect, shown_times
 
 # How FFmpeg calls the cameras of a system, and a camera of it.
 _DEVICES = {"Linux": ("v4l2", "/dev/video{}"), "Darwin": ("avfoundation", "{}")}
 _FPS = 30.0
+_PAUSE = 0.005  # seconds between two looks for a picture
+_PATIENCE = 10.0  # seconds without one; people may be asked first whether they allow it
 
 
 class Camera:
@@ -64,26 +70,44 @@ class Camera:
         self._container.close()
 
     def timed(self) -> Iterator[TimedFrame]:
-        """Gives the frames with the seconds since the first at which each came."""
-        frames = self._frames()
+        """Gives the frames with the seconds since the first at which each came.
+
+        Raises:
+            VideoError: after the last frame, if the camera stopped.
+        """
+        # Pictures that are damaged are left out: webcams send one now and then.
+        decoder = StreamDecoder(_PatientCamera(self._container), self._stream, lambda packet: True)
+        frames = decoder.frames()
         first = next(frames, None)
         if first is None:
-            raise VideoError(f"The camera gives no picture: {self._name}")
+            why = f" ({decoder.stopped})" if decoder.stopped else ""
+            raise VideoError(f"The camera gives no picture{why}: {self._name}")
         size = (first.width, first.height)
+        aspect = pixel_aspect(self._stream, first)
         rate = float(self._stream.average_rate or _FPS)
         origin = first.time or 0.0  # seconds since 1970, or since the machine started
+        for start, end, frame in shown_times(itertools.chain([first], frames), origin, rate):
+            convert = functools.partial(frame_pixels, frame, size, self._name)
+            yield TimedFrame(start, end, convert, aspect)
+        if decoder.stopped:
+            raise VideoError(f"The camera stopped ({decoder.stopped}): {self._name}")
 
-        def all_frames() -> Iterator[av.VideoFrame]:
-            yield first
-            yield from frames
 
-        for start, end, frame in shown_times(all_frames(), origin, rate):
-            yield TimedFrame(start, end, functools.partial(frame_pixels, frame, size, self._name))
+class _PatientCamera:
+    """An open camera whose packets are waited for: AVFoundation says so where none is there yet."""
 
-    def _frames(self) -> Iterator[av.VideoFrame]:
-        try:
-            yield from self._container.decode(self._stream)
-        except (av.FFmpegError, OSError) as error:
-            raise VideoError(
-                f"The camera stopped ({getattr(error, 'strerror', error)}): {self._name}"
-            ) from None
+    def __init__(self, container: Any) -> None:
+        self._container = container
+
+    def demux(self, stream: Any) -> Iterator[av.Packet]:
+        last = time.monotonic()
+        while True:
+            try:
+                for packet in self._container.demux(stream):
+                    yield packet
+                    last = time.monotonic()
+                return
+            except BlockingIOError:
+                if time.monotonic() - last > _PATIENCE:
+                    raise TimeoutError(f"waited {_PATIENCE:g} seconds for a picture") from None
+                time.sleep(_PAUSE)

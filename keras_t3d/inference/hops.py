@@ -6,8 +6,7 @@ import math
 from typing import Protocol
 
 from keras_t3d.clips import ClipSpec
-
-_SAME_TIME = 1e-4  # seconds: times are stored as fractions
+from keras_t3d.data.video import SAME_TIME
 
 
 class Hop(Protocol):
@@ -34,7 +33,7 @@ class FrameHop:
 
     def __init__(self, frames: int, spec: ClipSpec) -> None:
         self.frames = frames
-        # Frames off this grid are in no window: they are never turned into pixels.
+        # Frames off this grid are in no window: but for the first, they are not even converted.
         self.grid = math.gcd(frames, spec.frame_stride)
 
     def begins(self, index: int, start: float) -> bool:
@@ -55,9 +54,10 @@ class SecondsHop:
         self._next = 0.0
 
     def begins(self, index: int, start: float) -> bool:
-        if start < self._next - _SAME_TIME and index > 0:
+        if start < self._next - SAME_TIME and index > 0:
             return False
-        self._next = (math.floor((start + _SAME_TIME) / self.seconds) + 1) * self.seconds
+        reached = start + SAME_TIME
+        self._next = reached - math.fmod(reached, self.seconds) + self.seconds
         return True
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
@@ -11,7 +10,7 @@ import numpy as np
 
 from keras_t3d.inference.predictor import Predictor
 from keras_t3d.inference.sliding_window import Window
-from keras_t3d.inference.smoothing import Smoothing
+from keras_t3d.inference.smoothing import Smoothing, smoothed_scores
 from keras_t3d.inference.stream import WindowScores, window_scores
 
 
@@ -27,7 +26,7 @@ class RunningScores(Protocol):
         ...
 
     def close(self) -> None:
-        """Ends what works in the background."""
+        """Ends what works in the background; raises what made it fail."""
         ...
 
 
@@ -48,8 +47,9 @@ class EveryWindow:
         pass
 
 
-class NewestWindow:
-    """Scores in the background and leaves out windows meanwhile: for cameras, which do not wait."""
+class NextWhenIdle:
+    """Scores in the background, and after each window the next one offered; those offered
+    meanwhile are left out: for cameras, which do not wait."""
 
     def __init__(self, predictor: Predictor, smoothing: Smoothing | None = None) -> None:
         self._score = _scorer(predictor, smoothing)
@@ -64,21 +64,20 @@ class NewestWindow:
 
     def newest(self) -> WindowScores | None:
         if self._running is not None and self._running.done():
-            self._newest, self._running = self._running.result(), None
+            done, self._running = self._running, None
+            self._newest = done.result()
         return self._newest
 
     def close(self) -> None:
         self._thread.shutdown()
+        self.newest()  # raises the failure that nobody asked for yet
 
 
 def _scorer(predictor: Predictor, smoothing: Smoothing | None) -> Callable[[Window], WindowScores]:
-    smooth = smoothing.start() if smoothing else None
+    smooth = smoothed_scores(smoothing)
 
     def score(window: Window) -> WindowScores:
-        scores = window_scores(window, predictor.probabilities(np.ascontiguousarray(window.clips)))
-        if smooth and window.is_whole:  # what is known of a few frames is not to linger
-            smoothed = smooth(scores.probabilities)
-            return dataclasses.replace(scores, probabilities=smoothed)
-        return scores
+        probabilities = predictor.probabilities(np.ascontiguousarray(window.clips))
+        return smooth(window_scores(window, probabilities))
 
     return score

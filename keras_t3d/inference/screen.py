@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 _ESCAPE = 27
+_LARGEST = 1280, 720  # pixels: width and height of a window as it opens
 
 
 class ScreenError(RuntimeError):
@@ -21,8 +23,12 @@ class ScreenError(RuntimeError):
 class Screen:
     """A window that shows one picture after the other, each when its time has come.
 
+    It opens in the size of the first picture, smaller where that is large, and can be resized.
+
     Args:
         title: str. Stands above the window.
+        live: bool. Whether pictures are shown as they come, without a look at their times: a
+            camera's come in time by themselves. Defaults to `False`.
 
     Raises:
         ScreenError: if there is no OpenCV, one without windows, or no screen.
@@ -37,12 +43,16 @@ class Screen:
     ```
     """
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, live: bool = False) -> None:
         self._opencv = _opencv()
         self._title = title
+        self._live = live
+        self._is_empty = True
         self._began: float | None = None  # the clock's time of second 0
         try:
-            self._opencv.namedWindow(title, self._opencv.WINDOW_AUTOSIZE)
+            self._opencv.namedWindow(
+                title, self._opencv.WINDOW_NORMAL | self._opencv.WINDOW_KEEPRATIO
+            )
         except self._opencv.error:
             raise ScreenError(
                 "The OpenCV installed here is one without windows (opencv-python-headless): "
@@ -58,7 +68,8 @@ class Screen:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._opencv.destroyAllWindows()
+        with contextlib.suppress(self._opencv.error):  # one that the user closed is none
+            self._opencv.destroyWindow(self._title)
 
     def show(self, pixels: np.ndarray, start: float) -> bool:
         """Shows a picture at its time, or at once where that is past.
@@ -70,17 +81,41 @@ class Screen:
         Returns:
             False when the user pressed q or Escape or closed the window.
         """
+        milliseconds = 0 if self._live else self._milliseconds_until(start)
+        if milliseconds and self._ended_within(milliseconds):
+            return False
+        if not self._is_open_for(pixels):  # a picture would open it again
+            return False
+        self._opencv.imshow(self._title, np.ascontiguousarray(pixels[..., ::-1]))  # BGR
+        return not self._ended_within(1)  # draws
+
+    def _milliseconds_until(self, start: float) -> int:
         now = time.monotonic()
         # A picture that comes late moves the rest: no rush to catch up.
         self._began = now - start if self._began is None else max(self._began, now - start)
-        milliseconds = max(round(1000 * (self._began + start - now)), 1)
-        key = self._opencv.waitKey(milliseconds) & 0xFF
-        if key in (ord("q"), _ESCAPE):
+        return round(1000 * (self._began + start - now))
+
+    def _ended_within(self, milliseconds: int) -> bool:
+        """Lets the window work for so long; whether q or Escape was pressed."""
+        return self._opencv.waitKey(milliseconds) & 0xFF in (ord("q"), _ESCAPE)
+
+    def _is_open_for(self, pixels: np.ndarray) -> bool:
+        """Whether the user left the window open; its first picture gives it its size."""
+        try:
+            if self._is_empty:  # and perhaps not visible yet
+                self._is_empty = False
+                self._opencv.resizeWindow(self._title, *_window_size(*pixels.shape[:2]))
+                return True
+            visible = self._opencv.WND_PROP_VISIBLE
+            return bool(self._opencv.getWindowProperty(self._title, visible) >= 1)
+        except self._opencv.error:  # the toolkit ends with its last window
             return False
-        self._opencv.imshow(self._title, np.ascontiguousarray(pixels[..., ::-1]))  # BGR
-        self._opencv.waitKey(1)  # draws
-        visible = self._opencv.WND_PROP_VISIBLE
-        return bool(self._opencv.getWindowProperty(self._title, visible) >= 1)
+
+
+def _window_size(height: int, width: int) -> tuple[int, int]:
+    """Returns width and height that show a picture whole, and no larger than it is."""
+    scale = min(1.0, _LARGEST[0] / width, _LARGEST[1] / height)
+    return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
 def _opencv() -> Any:

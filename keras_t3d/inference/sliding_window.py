@@ -20,14 +20,12 @@ class Window:
         start: float. Seconds at which its first frame appears.
         end: float. Seconds at which its last frame gives way; where the video loops, the
             video's last.
-        is_whole: bool. False where there are fewer frames than a window has, which loop.
         clips: uint8 array of shape (crops, *clip_spec.input_shape).
     """
 
     first_frame: int
     start: float
     end: float
-    is_whole: bool
     clips: np.ndarray
 
 
@@ -35,7 +33,8 @@ class SlidingWindow:
     """Takes the frames of a video one by one and gives windows of `spec.span` frames.
 
     A frame is resized once, however many windows it is in, and held as long as a window may
-    need it: those of one window, in the model's size, however long the video.
+    need it: those of one window, in the model's size, however long the video. Between windows
+    that lie apart, too, as the video may end there.
 
     Args:
         spec: ClipSpec.
@@ -56,6 +55,7 @@ class SlidingWindow:
         crop_positions(num_crops, 1, 1)  # refuses what is none
         self.spec = spec
         self.num_crops = num_crops
+        self._still = dataclasses.replace(spec, num_frames=1)  # of one frame at a time
         self._hop = hop
         self._held: dict[int, _HeldFrame] = {}
         self._begun: list[int] = []  # first frames of windows that are not full yet
@@ -76,9 +76,7 @@ class SlidingWindow:
         self._forget()
         # A video that ends before its first window is full loops: it needs every frame.
         if on_grid or index < self.spec.span:
-            self._held[index] = _HeldFrame(frame, self.spec, self.num_crops)
-            if self._begun:
-                _ = self._held[index].views  # now: it is smaller than the frame
+            self._held[index] = _held(frame, self._still, self.num_crops)
         if self._begun and index == self._begun[0] + self.spec.span - 1:
             return self._window(self._begun.pop(0))
         return None
@@ -94,12 +92,6 @@ class SlidingWindow:
             return None
         return self._window(first)
 
-    def opening(self) -> Window | None:
-        """Returns the video so far, looped, where a window begins and none is full yet."""
-        if self._count < self.spec.span and self._begun and self._begun[-1] == self._count - 1:
-            return self._cut(0)
-        return None
-
     def _earliest(self) -> int:
         """First frame of the last window, should the video end here."""
         grid = self._hop.grid
@@ -113,35 +105,25 @@ class SlidingWindow:
 
     def _window(self, first: int) -> Window:
         self._last_given = first
-        return self._cut(first)
-
-    def _cut(self, first: int) -> Window:
         chosen = [int(index) for index in clip_frames(self._count, self.spec, first)]
         frames = [self._held[index] for index in chosen]
         clips = np.stack([frame.views for frame in frames], axis=1)
-        is_whole = self._count >= self.spec.span
-        end = frames[-1].end if is_whole else self._held[self._count - 1].end
-        return Window(first, frames[0].start, end, is_whole, clips)
+        loops = self._count < self.spec.span
+        end = self._held[self._count - 1].end if loops else frames[-1].end
+        return Window(first, frames[0].start, end, clips)
 
 
+@dataclasses.dataclass(frozen=True)
 class _HeldFrame:
-    """A frame of the ring: as it was decoded until its views are first asked for."""
+    start: float
+    end: float
+    views: np.ndarray  # uint8 (crops, height, width, 3)
 
-    def __init__(self, frame: TimedFrame, spec: ClipSpec, num_crops: int) -> None:
-        self.start, self.end = frame.start, frame.end
-        self._frame: TimedFrame | None = frame
-        self._spec = dataclasses.replace(spec, num_frames=1)
-        self._num_crops = num_crops
-        self._views = np.empty(0, np.uint8)
 
-    @property
-    def views(self) -> np.ndarray:
-        """uint8 array of shape (crops, height, width, 3)."""
-        if self._frame is not None:
-            pixels = self._frame.pixels
-            if self._num_crops > 1:
-                pixels = resize_short_side(pixels, self._spec.resize)  # once for all crops
-            positions = crop_positions(self._num_crops, *pixels.shape[:2])
-            views = [take_view(pixels[None], self._spec, position=p)[0] for p in positions]
-            self._views, self._frame = np.stack(views), None
-        return self._views
+def _held(frame: TimedFrame, spec: ClipSpec, num_crops: int) -> _HeldFrame:
+    pixels = frame.pixels
+    if num_crops > 1:
+        pixels = resize_short_side(pixels, spec.resize)  # once for all crops
+    positions = crop_positions(num_crops, *pixels.shape[:2])
+    views = [take_view(pixels[None], spec, position=position)[0] for position in positions]
+    return _HeldFrame(frame.start, frame.end, np.stack(views))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import sys
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from keras_t3d.inference.stream import WindowScores
 
 
 class Smoothing(Protocol):
@@ -42,7 +46,9 @@ class MeanOfLast:
             )
 
     def start(self) -> Callable[[np.ndarray], np.ndarray]:
-        last: collections.deque[np.ndarray] = collections.deque(maxlen=int(self.windows))
+        last: collections.deque[np.ndarray] = collections.deque(
+            maxlen=min(int(self.windows), sys.maxsize)
+        )
 
         def smoothed(probabilities: np.ndarray) -> np.ndarray:
             last.append(probabilities)
@@ -84,6 +90,18 @@ class Exponential:
             return average
 
         return smoothed
+
+
+def smoothed_scores(smoothing: Smoothing | None) -> Callable[[WindowScores], WindowScores]:
+    """Begins a video: returns what maps each window's scores, in order; None changes nothing."""
+    if smoothing is None:
+        return lambda scores: scores
+    smooth = smoothing.start()
+
+    def smoothed(scores: WindowScores) -> WindowScores:
+        return dataclasses.replace(scores, probabilities=smooth(scores.probabilities))
+
+    return smoothed
 
 
 def parse_smoothing(text: str) -> Smoothing:

@@ -14,7 +14,7 @@ from keras_t3d.inference.hops import new_hop
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.predictor import Predictor
 from keras_t3d.inference.sliding_window import SlidingWindow, Window
-from keras_t3d.inference.smoothing import Smoothing
+from keras_t3d.inference.smoothing import Smoothing, smoothed_scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,25 +85,44 @@ def stream_video(
     predictor = load_predictor(model)
     spec = predictor.clip_spec
     sliding = SlidingWindow(spec, new_hop(spec, hop, hop_seconds), num_crops)
+    scores = scored_windows(predictor, _frames(video), sliding, batch_size)
+    return map(smoothed_scores(smoothing), scores)
+
+
+def scored_windows(
+    predictor: Predictor,
+    frames: Iterable[TimedFrame],
+    sliding: SlidingWindow,
+    batch_size: int = 1,
+) -> Iterator[WindowScores]:
+    """Scores a window that slides over frames, each by itself; see `stream_video`.
+
+    Raises:
+        ValueError: if `batch_size` is below 1.
+    """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
 
-    def stream() -> Iterator[WindowScores]:
-        if isinstance(video, VideoReader):
-            windows = _windows(video.timed(), sliding)
-            yield from _scored(windows, predictor, smoothing, batch_size)
-        else:
-            with VideoReader(video) as reader:
-                windows = _windows(reader.timed(), sliding)
-                yield from _scored(windows, predictor, smoothing, batch_size)
+    def scored() -> Iterator[WindowScores]:
+        for batch in _batches(_windows(frames, sliding), batch_size):
+            probabilities = predictor.probabilities(np.concatenate([w.clips for w in batch]))
+            yield from map(window_scores, batch, np.split(probabilities, len(batch)))
 
-    return stream()
+    return scored()
 
 
 def window_scores(window: Window, probabilities: np.ndarray) -> WindowScores:
     """Joins a window's times with the probabilities of its crops, (crops, classes)."""
     mean = probabilities.mean(axis=0, dtype=np.float32)
     return WindowScores(window.first_frame, window.start, window.end, mean)
+
+
+def _frames(video: str | os.PathLike[str] | VideoReader) -> Iterator[TimedFrame]:
+    if isinstance(video, VideoReader):
+        yield from video.timed()
+        return
+    with VideoReader(video) as reader:
+        yield from reader.timed()
 
 
 def _windows(frames: Iterable[TimedFrame], sliding: SlidingWindow) -> Iterator[Window]:
@@ -114,20 +133,6 @@ def _windows(frames: Iterable[TimedFrame], sliding: SlidingWindow) -> Iterator[W
     last = sliding.rest()
     if last is not None:
         yield last
-
-
-def _scored(
-    windows: Iterable[Window], predictor: Predictor, smoothing: Smoothing | None, batch_size: int
-) -> Iterator[WindowScores]:
-    smooth = smoothing.start() if smoothing else None
-    for batch in _batches(windows, batch_size):
-        probabilities = predictor.probabilities(np.concatenate([w.clips for w in batch]))
-        for window, crops in zip(batch, np.split(probabilities, len(batch)), strict=True):
-            scores = window_scores(window, crops)
-            if smooth:
-                smoothed = smooth(scores.probabilities)
-                scores = dataclasses.replace(scores, probabilities=smoothed)
-            yield scores
 
 
 def _batches(windows: Iterable[Window], batch_size: int) -> Iterator[list[Window]]:

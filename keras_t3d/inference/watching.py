@@ -5,22 +5,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
 
 from keras_t3d.data.video import TimedFrame, VideoError
-from keras_t3d.inference.annotated_video import annotated_video
+from keras_t3d.inference.annotated_video import RecordingError, annotated_video
 from keras_t3d.inference.caption import captioned
 from keras_t3d.inference.hops import new_hop
 from keras_t3d.inference.load import load_predictor
-from keras_t3d.inference.running_scores import EveryWindow, NewestWindow, RunningScores
+from keras_t3d.inference.running_scores import EveryWindow, NextWhenIdle, RunningScores
 from keras_t3d.inference.screen import Screen
 from keras_t3d.inference.sliding_window import SlidingWindow
 from keras_t3d.inference.smoothing import Smoothing
+from keras_t3d.inference.square_pixels import square_pixels
 from keras_t3d.inference.stream import WindowScores
 from keras_t3d.inference.top_classes import check_top, top_classes
 
@@ -40,7 +39,8 @@ class WatchedFrame:
     Attributes:
         start: float. Seconds at which it appears.
         end: float. Seconds at which it gives way.
-        pixels: uint8 array of shape (height, width, 3), RGB, the classes written into it.
+        pixels: uint8 array of shape (height, width, 3), RGB, the classes written into it;
+            those of an anamorphic video made square.
         scores: WindowScores of the newest window, or None where none is known yet.
         classes: (class name, probability) pairs, most probable first.
     """
@@ -63,8 +63,9 @@ def watch_frames(
 ) -> Iterator[WatchedFrame]:
     """Gives every frame of a video with the running top classes written over it.
 
-    What stands on a frame was scored on the window that ends there or before. Until the
-    first window is full, the frames so far loop, as a video shorter than a window does.
+    What stands on a frame was scored on the window that ends there or before, so nothing
+    stands there until the first window is full. The windows are those of `stream_video`: the
+    last ends with the video, and a video shorter than a window loops, once it is over.
 
     Args:
         model: as for `predict_video`.
@@ -74,8 +75,8 @@ def watch_frames(
             Defaults to `None`: half a window.
         smoothing: MeanOfLast, Exponential or None, as for `stream_video`.
         live: bool. Whether frames come when they come: then windows are scored in the
-            background, and those left out that the model cannot keep up with.
-            Defaults to `False`.
+            background, those left out that the model cannot keep up with, and no window is
+            made for the end. Defaults to `False`.
 
     Returns:
         Iterator of WatchedFrames.
@@ -97,23 +98,27 @@ def watch_frames(
     sliding = SlidingWindow(spec, new_hop(spec, None, hop_seconds))
 
     def watched() -> Iterator[WatchedFrame]:
-        running: RunningScores = (NewestWindow if live else EveryWindow)(predictor, smoothing)
+        running: RunningScores = (NextWhenIdle if live else EveryWindow)(predictor, smoothing)
+        frames = source.timed()
+        # Which one is the last is known when the next is there: a camera does not wait for it.
+        marked = ((frame, False) for frame in frames) if live else _last_marked(frames)
         with contextlib.closing(running):
-            for frame in source.timed():
-                window = sliding.push(frame) or sliding.opening()
+            for frame, is_last in marked:
+                window = sliding.push(frame) or (sliding.rest() if is_last else None)
                 if window is not None:
                     running.offer(window)
                 scores = running.newest()
                 names = predictor.class_names
                 known = top_classes(scores.probabilities, names, top) if scores else ()
-                pixels = captioned(frame.pixels, tuple(known))
+                picture = square_pixels(frame.pixels, frame.pixel_aspect)
+                pixels = captioned(picture, tuple(known))
                 yield WatchedFrame(frame.start, frame.end, pixels, scores, tuple(known))
 
     return watched()
 
 
 def watch(
-    frames: Iterator[WatchedFrame],
+    frames: Iterable[WatchedFrame],
     *,
     out: str | os.PathLike[str] | None = None,
     screen: Screen | None = None,
@@ -122,11 +127,11 @@ def watch(
 ) -> int:
     """Shows frames, writes them to an mp4 file, and tells what is seen.
 
-    The file is playable however the frames end: with the video, by the user, or because a
-    camera is pulled out.
+    The file is there and playable however the frames end: with the video, by the user,
+    because a camera is pulled out or because the disk is full.
 
     Args:
-        frames: iterator of `watch_frames`.
+        frames: what `watch_frames` gives; closed at the end.
         out: path of the mp4 file; None writes none. Defaults to `None`.
         screen: Screen or None. Defaults to `None`.
         tell: called with the frames that bring new scores.
@@ -137,7 +142,7 @@ def watch(
 
     Raises:
         ValueError: if `out` is no path of an mp4 file, or what `frames` raises.
-        OSError: if `out` cannot be written.
+        OSError: if `out` cannot be written, or what `tell` raises.
 
     Example:
 
@@ -148,6 +153,8 @@ def watch(
     """
     count, told, failure = 0, None, None
     with contextlib.ExitStack() as stack:
+        # After the file is whole: what fails in the background is heard of here.
+        stack.callback(getattr(frames, "close", lambda: None))
         file = stack.enter_context(annotated_video(out)) if out is not None else None
         try:
             for frame in frames:
@@ -159,7 +166,9 @@ def watch(
                 count += 1
                 if (screen and not screen.show(frame.pixels, frame.start)) or stopped():
                     break
-        except VideoError as error:
+        except RecordingError:
+            raise  # `annotated_video` keeps what it can
+        except (VideoError, OSError) as error:
             if count == 0:
                 raise
             failure = error
@@ -168,29 +177,19 @@ def watch(
     return count
 
 
-@contextlib.contextmanager
-def stopped_by_signals() -> Iterator[Callable[[], bool]]:
-    """Makes Ctrl-C, and a request to terminate, end the work after the frame at hand.
-
-    Raised in the midst of a frame, they would leave a file with a hole. A second one
-    interrupts at once. Outside the main thread, which alone gets signals, nothing changes.
-
-    Yields:
-        Function that says whether one came.
-    """
-    asked = threading.Event()
-
-    def ask(number: int, at: Any) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _last_marked(frames: Iterator[TimedFrame]) -> Iterator[tuple[TimedFrame, bool]]:
+    """Gives each frame, and whether it is the last."""
+    before: TimedFrame | None = None
+    failure: VideoError | None = None
+    while True:
+        try:
+            frame = next(frames, None)
+        except VideoError as error:
+            frame, failure = None, error
+        if before is not None:
+            yield before, frame is None
+        if frame is None:
+            break
+        before = frame
+    if failure:
+        raise failure

@@ -39,6 +39,21 @@ def stand_in(report):
 
 
 @pytest.fixture
+def no_waiting(monkeypatch):
+    """A client that waits for nothing between attempts; gives the waits that it would have."""
+    from keras_t3d.deploy.serving_client import retries
+
+    waits = []
+    monkeypatch.setattr(
+        "keras_t3d.deploy.serving_client.client.with_retries",
+        lambda attempt, deadline, attempts: retries.with_retries(
+            attempt, deadline, attempts, waits.append
+        ),
+    )
+    return waits
+
+
+@pytest.fixture
 def server(stand_in):
     """The server, without what an earlier test made it do."""
     stand_in.models.faults.clear()

@@ -1,5 +1,7 @@
 """The client against a server that speaks TF Serving's interfaces, by both protocols."""
 
+import base64
+import contextlib
 import dataclasses
 import http.server
 import json
@@ -7,18 +9,28 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from concurrent import futures
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies
+from hypothesis.extra import numpy as arrays
 
 from keras_t3d import cli
 from keras_t3d.clips import take_view
 from keras_t3d.deploy import ServingError, connect, query
-from keras_t3d.deploy.serving_client import errors, retries
+from keras_t3d.deploy.serving_client import errors, rest_client, retries, video_query
 from keras_t3d.deploy.serving_client.address import grpc_address, rest_address
-from keras_t3d.deploy.serving_client.client import Signature, TensorSpec, VersionStatus, strings
+from keras_t3d.deploy.serving_client.client import (
+    ServingClient,
+    Signature,
+    TensorSpec,
+    VersionStatus,
+    strings,
+)
+from keras_t3d.deploy.serving_client.deadline import Deadline
+from keras_t3d.deploy.serving_client.inputs import checked_inputs
 from keras_t3d.inference import load_predictor, predict_video
 from tests.conftest import write_video
 from tests.deploy.networks import NAMES, SPEC
@@ -52,18 +64,6 @@ def client(server, protocol):
 def connected(server, protocol, name="t3d", **options):
     address = getattr(server, protocol)(name)
     return connect(address, grpc=protocol == "grpc", **options)
-
-
-@pytest.fixture
-def no_waiting(monkeypatch):
-    waits = []
-    monkeypatch.setattr(
-        "keras_t3d.deploy.serving_client.client.with_retries",
-        lambda attempt, timeout, attempts: retries.with_retries(
-            attempt, timeout, attempts, waits.append
-        ),
-    )
-    return waits
 
 
 # What it says.
@@ -128,9 +128,8 @@ def test_the_only_output_comes_by_its_name(client, clips):
 
 def test_views_go_in_batches(server, client, clips):
     many = np.concatenate([clips, clips[::-1], clips])
-    client.batch_size = 4
-    together = client.probabilities(many)
-    assert len([method for method, _ in server.models.requests if method == "Predict"]) == 4
+    together = client.probabilities(many)  # 9, and what its clips are
+    assert len([method for method, _ in server.models.requests if method == "Predict"]) == 3 + 1
     assert together.shape == (9, 6)
     np.testing.assert_allclose(together[:3], together[6:], atol=1e-6)
     np.testing.assert_allclose(together[3:6], together[2::-1], atol=1e-6)
@@ -163,7 +162,7 @@ def test_an_address_may_name_the_version(server, protocol, clips):
 @pytest.fixture
 def silent(client, monkeypatch):
     known = {name: s for name, s in client.signatures.items() if name != "files"}
-    monkeypatch.setitem(client.__dict__, "signatures", known)
+    monkeypatch.setattr(client, "_known", known)
     return client
 
 
@@ -174,6 +173,24 @@ def test_a_silent_model_takes_the_centre_view_itself(silent, in_keras, video, jp
     assert len(answer) == 3
     for name, probability in answer:
         assert probability == pytest.approx(expected[name], abs=0.05 if jpeg else 1e-5)
+
+
+@pytest.mark.parametrize("jpeg", [False, True])
+def test_a_video_too_long_to_send_whole_is_not_decoded_whole(silent, video, monkeypatch, jpeg):
+    frames = []
+
+    class Counted(video_query.VideoReader):
+        def __iter__(self):
+            for frame in super().__iter__():
+                frames.append(frame)
+                yield frame
+
+    monkeypatch.setattr(video_query, "VideoReader", Counted)
+    most = 10 * (4000 if jpeg else silent.sent_bytes(np.zeros((48, 64, 3), np.uint8)))
+    monkeypatch.setattr("keras_t3d.deploy.serving_client.client.MOST_BYTES", 2**20 + most)
+    with pytest.raises(errors.RequestTooLargeError, match=r"shorter video.*GiB or more"):
+        query(silent, video, jpeg=jpeg)
+    assert len(frames) < 35 if jpeg else len(frames) == 11
 
 
 @pytest.mark.parametrize("jpeg", [False, True])
@@ -206,10 +223,46 @@ def test_wrong_addresses():
     for text in ("http://localhost:8501/v1/models/t3d", "localhost/t3d", "localhost:8500", "h:1/"):
         with pytest.raises(ValueError, match=r"example localhost:8500/t3d.*Received: "):
             connect(text, grpc=True)
-    with pytest.raises(ValueError, match=r"timeout.*Received: 0"):
-        connect("http://h:1/v1/models/a", timeout=0)
-    with pytest.raises(ValueError, match=r"attempts.*Received: 0"):
-        connect("http://h:1/v1/models/a", attempts=0)
+    for text, grpc in (("http://localhost:85010/v1/models/t3d", False), ("h:85000/t3d", True)):
+        with pytest.raises(ValueError, match=r"Expected .* example .*Received: "):
+            connect(text, grpc)
+
+
+@pytest.mark.parametrize(
+    ("text", "grpc"),
+    [
+        ("http://me:secret@h:8501/v1/models/t3d", False),
+        ("https://me:sec/ret@h/v1/models/t3d", False),
+        ("http://me:secret@h:8501/v2/models/t3d", False),
+        ("me:secret@h:8500/t3d", True),
+        ("secret@h:8500/t3d", True),
+    ],
+)
+def test_a_login_is_refused_and_not_shown(text, grpc):
+    with pytest.raises(ValueError, match=r"sends no login.*Received: \.\.\.@h") as error:
+        connect(text, grpc)
+    assert "sec" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("timeout", 0),
+        ("timeout", float("inf")),
+        ("timeout", float("nan")),
+        ("timeout", 1e9),
+        ("attempts", 0),
+        ("batch_size", 0),
+    ],
+)
+def test_options_out_of_range(name, value):
+    with pytest.raises(ValueError, match=rf"`{name}` must be .*Received: {value}"):
+        connect("http://h:1/v1/models/a", **{name: value})
+
+
+def test_query_hands_the_time_on(video):
+    with pytest.raises(ValueError, match=r"`timeout`.*Received: -1"):
+        query("http://h:1/v1/models/a", video, timeout=-1)
 
 
 def test_addresses():
@@ -219,6 +272,7 @@ def test_addresses():
         None,
         "x",
     )
+    assert rest_address("http://h:1/v1/models/a@b").model == "a@b"
     address = grpc_address("[::1]:8500/t3d/versions/12")
     assert (address.server, address.model, address.version) == ("[::1]:8500", "t3d", 12)
     assert address.path == "/v1/models/t3d/versions/12"
@@ -330,25 +384,157 @@ def test_what_is_not_asked_again(server, client, clips, no_waiting, code, kind):
 
 
 def test_a_server_that_does_not_answer_in_time(server, protocol, clips):
-    wait = threading.Event()
-    server.models.faults.append(lambda: wait.wait(10))
-    start = time.monotonic()
+    goes_on, ended = threading.Event(), []
+    server.models.faults.append(lambda: ended.append(goes_on.wait(60)))
     with (
         connected(server, protocol, timeout=0.3) as client,
         pytest.raises(errors.TimedOutError, match="--timeout"),
     ):
         client.predict("views", {"clips": clips})
-    wait.set()
-    assert time.monotonic() - start < 9  # it did not wait for the answer
+    assert ended == []  # it did not wait for the answer
+    goes_on.set()
 
 
-def test_a_request_too_large(server, monkeypatch, clips):
-    monkeypatch.setattr("keras_t3d.deploy.serving_client.grpc_client._MOST_BYTES", 2**20 + 1000)
-    with (
-        connected(server, "grpc") as client,
-        pytest.raises(errors.RequestTooLargeError, match=r"--jpeg.*gRPC takes 2 GiB"),
-    ):
-        client.predict("views", {"clips": clips})
+def test_why_a_model_is_missing_is_asked_in_what_time_is_left():
+    deadlines = []
+
+    class Client(ServingClient):
+        def sent_bytes(self, array):
+            return 0
+
+        def _predict(self, signature, inputs, deadline):
+            deadlines.append(deadline)
+            raise errors.Failure("NOT_FOUND", "no such model")
+
+        def _status(self, deadline):
+            deadlines.append(deadline)
+            raise errors.Failure("DEADLINE_EXCEEDED", "")
+
+    with pytest.raises(errors.ModelNotFoundError):
+        Client(grpc_address("h:1/t3d"), 60, 5, 4).predict("views", {})
+    first, second = deadlines
+    assert first is second
+
+
+def test_the_name_of_the_only_output_is_asked_in_what_time_is_left(monkeypatch):
+    deadlines = []
+    outputs = {"p": {"dtype": "DT_FLOAT", "tensor_shape": {}}}
+    signatures = {"signature_def": {"signature_def": {"s": {"inputs": {}, "outputs": outputs}}}}
+
+    def exchange(server, method, path, body, deadline):
+        deadlines.append(deadline)
+        answer = {"outputs": [[1.0]]} if method == "POST" else {"metadata": signatures}
+        return 200, json.dumps(answer).encode()
+
+    monkeypatch.setattr(rest_client, "exchange", exchange)
+    answer = connect("http://h:1/v1/models/t3d").predict("s", {})
+    np.testing.assert_array_equal(answer["p"], [[1.0]])
+    first, second = deadlines
+    assert first is second
+
+
+def test_a_request_too_large(server, client, monkeypatch, clips):
+    monkeypatch.setattr("keras_t3d.deploy.serving_client.client.MOST_BYTES", 2**20 + 1000)
+    too_much = {"clips": clips}, {"frames": strings([[bytes(500), bytes(501)]])}
+    for inputs in too_much:
+        with pytest.raises(errors.RequestTooLargeError, match=r"--jpeg.*has 2 GiB at most"):
+            client.predict("views", inputs)
+    assert server.models.requests == []
+
+
+# What is sent.
+
+
+@pytest.mark.parametrize(
+    ("array", "received"),
+    [
+        (np.zeros((1, 2)), r"'clips', float64 of shape \(1, 2\)"),
+        (np.zeros(2, ">f4"), r">f4"),
+        (np.zeros(2, np.int32), "int32"),
+        (np.array([None]), r"'clips', objects of <class 'NoneType'>"),
+        (np.array([3, b"a"], object), "objects of <class 'int'>"),
+        ([[1], [1, 2]], r"'clips', list \(.*inhomogeneous"),
+        (None, "NoneType"),
+        ({}, "dict"),
+        ([0.5], "float64"),
+    ],
+)
+def test_arrays_that_are_not_sent(server, client, array, received):
+    with pytest.raises(ValueError, match=rf"(?s)arrays of uint8, float32.*Received: .*{received}"):
+        client.predict("views", {"clips": array})
+    assert server.models.requests == []
+
+
+def test_inputs_without_names(client, clips):
+    for inputs in (clips, {3: clips}):
+        with pytest.raises(ValueError, match=r"by its input's name. Received: "):
+            client.predict("views", inputs)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["labels.txt"],
+        [b"labels.txt"],
+        np.array([b"labels.txt"]),
+        np.array(["labels.txt"]),
+        np.array(["labels.txt"], object),
+        np.array([np.bytes_(b"labels.txt")], object),
+    ],
+)
+def test_bytes_and_strings_are_sent_as_bytes(client, names):
+    (contents,) = client.predict("files", {"names": names})["contents"]
+    assert contents.splitlines() == list(NAMES)
+
+
+def test_lists_of_numbers_are_sent_as_numpy_reads_them(server, clips):
+    with connected(server, "rest") as client:  # whose numbers have no type
+        answer = client.predict("views", {"clips": clips.tolist()})
+        expected = client.predict("views", {"clips": clips})
+    np.testing.assert_array_equal(answer["probabilities"], expected["probabilities"])
+
+
+@hypothesis.given(strategies.lists(strategies.binary(max_size=9), min_size=1, max_size=5))
+def test_no_byte_of_a_list_is_lost(values):
+    """NumPy's own arrays of bytes drop zeros at the end."""
+    assert checked_inputs({"frames": values})["frames"].tolist() == values
+    nested = checked_inputs({"frames": [values, values]})["frames"]
+    assert nested.shape == (2, len(values))
+
+
+@hypothesis.settings(
+    deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(
+    arrays.arrays(
+        strategies.sampled_from([np.uint8, np.float32, np.int64]),
+        arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4),
+        elements={"allow_nan": False, "allow_infinity": False},
+    ),
+    strategies.lists(strategies.binary(max_size=40), min_size=1, max_size=4),
+)
+def test_json_is_written_in_pieces(monkeypatch, numbers, values):
+    """As at once, however small the pieces; and no longer than was reckoned."""
+    monkeypatch.setattr(rest_client, "_PIECE", 20)
+    inputs = checked_inputs({"a": numbers, "b": values, "c": [values]})
+    pieces = list(rest_client._body("views", inputs))
+    in_base64 = [{"b64": base64.b64encode(value).decode()} for value in values]
+    assert json.loads(b"".join(pieces)) == {
+        "signature_name": "views",
+        "inputs": {"a": numbers.tolist(), "b": in_base64, "c": [in_base64]},
+    }
+
+
+def test_sizes_of_requests(server):
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 8, 32, 32, 3), np.uint8)
+    images = strings([[bytes(1000)] * 20])
+    with connected(server, "rest") as client:
+        for array in (pixels, images):
+            written = sum(map(len, rest_client._body("views", {"clips": array})))
+            assert written == pytest.approx(client.sent_bytes(array), rel=0.2)
+    with connected(server, "grpc") as client:
+        assert client.sent_bytes(pixels) == pixels.size
+        assert client.sent_bytes(images) == 20_000
 
 
 def test_a_limit_on_the_way(clips, no_waiting):
@@ -403,32 +589,73 @@ class _Anything:
     ],
 )
 def test_what_stands_between(status, body, kind, no_waiting):
+    with answering(status, body) as address, pytest.raises(kind, match="Asked: http"):
+        connect(address).status()
+    assert len(no_waiting) == (4 if status == 503 else 0)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {"probabilities": [[0.5, 0.5], [1.0]]},
+        {"probabilities": [[None]]},
+        {"probabilities": {"b64": ""}},
+    ],
+)
+def test_outputs_that_are_no_array(outputs, clips, no_waiting):
+    with (
+        answering(200, json.dumps({"outputs": outputs})) as address,
+        pytest.raises(errors.NotTFServingError, match="JSON of another layout"),
+    ):
+        connect(address).predict("views", {"clips": clips})
+    assert no_waiting == []
+
+
+def test_an_answer_nested_too_deeply(no_waiting):
+    with answering(200, "[" * 100_000) as address, pytest.raises(errors.NotTFServingError):
+        connect(address).status()
+
+
+@pytest.mark.parametrize("outputs", [{"p": [[1.0]]}, {"probabilities": [["a"]]}])
+def test_a_model_without_probabilities(outputs, clips):
+    with (
+        answering(200, json.dumps({"outputs": outputs})) as address,
+        pytest.raises(ServingError, match=r"gives no `probabilities`.*Received: {"),
+    ):
+        connect(address).in_batches("views", "clips", clips)
+
+
+@contextlib.contextmanager
+def answering(status, body):
+    """Gives the address of a server that says the same to everybody."""
+
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
             self.send_response(status)
             self.end_headers()
             self.wfile.write(body.encode())
+
+        do_POST = do_GET  # noqa: N815
 
         def log_message(self, *_):
             pass
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with pytest.raises(kind, match="Asked: http"):
-            connect(f"http://127.0.0.1:{server.server_address[1]}/v1/models/t3d").status()
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1/models/t3d"
         server.shutdown()
-    assert len(no_waiting) == (4 if status == 503 else 0)
 
 
 def test_retries_end_with_the_time():
     waits = []
 
-    def attempt(seconds):
-        assert 0 < seconds <= 1
+    def attempt(deadline):
+        assert deadline.left() <= 1
         raise errors.Failure("UNAVAILABLE", "full")
 
-    with pytest.raises(errors.Failure):
-        retries.with_retries(attempt, timeout=1, attempts=100, sleep=waits.append)
+    with pytest.raises(errors.Failure, match="full"):
+        retries.with_retries(attempt, Deadline(1), attempts=100, sleep=waits.append)
     assert len(waits) < 10  # none that would end after the time
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 import keras_t3d
-from keras_t3d import models
+from keras_t3d import cli, models
 from keras_t3d.clips import take_view
 from keras_t3d.data import load_views
 from keras_t3d.data.shards.record import stored_video
@@ -160,11 +160,7 @@ def test_extra_assets(report, model):
 def test_all_signatures_share_one_copy_of_the_weights(report, model):
     """They are constants of the graph, which holds little else."""
     assert report.num_bytes < 1.5 * 4 * model.count_params()
-    assert not [name for name, _ in tf.train.list_variables(_checkpoint(report)) if "VAR" in name]
-
-
-def _checkpoint(report):
-    return str(report.path / "variables" / "variables")
+    assert _stored_values(report.path) == 0
 
 
 def test_report(report, clips):
@@ -172,6 +168,7 @@ def test_report(report, clips):
     assert report.num_clips == len(clips)
     assert report.largest_difference < 1e-5
     assert report.num_bytes > 500_000
+    assert report.frozen
 
 
 def test_a_version_appears_whole_under_the_next_number(model, clips, tmp_path, monkeypatch):
@@ -191,7 +188,7 @@ def test_a_version_appears_whole_under_the_next_number(model, clips, tmp_path, m
 
 
 def test_a_failure_while_writing_leaves_nothing(model, clips, tmp_path, monkeypatch):
-    def write_half(_, folder):
+    def write_half(model, folder, frozen):
         (folder / "saved_model.pb").write_text("half of a gr")
         raise OSError("no space left on device")
 
@@ -206,7 +203,9 @@ def test_a_failure_while_writing_leaves_nothing(model, clips, tmp_path, monkeypa
 def test_other_answers_are_not_written(model, clips, tmp_path, monkeypatch):
     wrong = randomize(small_network(), seed=7)
     write = saved_model._write
-    monkeypatch.setattr(saved_model, "_write", lambda _, folder: write(wrong, folder))
+    monkeypatch.setattr(
+        saved_model, "_write", lambda _, *where_and_how: write(wrong, *where_and_how)
+    )
     with pytest.raises(RuntimeError, match=r"differ by up to .* 1e-05 is allowed"):
         export_saved_model(model, tmp_path / "t3d", clips)
     assert not list(tmp_path.iterdir())
@@ -224,13 +223,93 @@ def test_mixed_precision_gives_float32_probabilities_and_few_classes(tmp_path):
     assert signatures["features"](clips=videos)["embedding"].dtype == tf.float32
 
 
-def test_a_large_network_keeps_its_weights_in_variables(model, clips, tmp_path, monkeypatch):
-    monkeypatch.setattr(saved_model, "_MOST_FOLDED_BYTES", 1e6)
-    report = export_saved_model(model, tmp_path, clips)
-    assert report.largest_difference < 1e-5
-    stored = tf.train.list_variables(_checkpoint(report))
-    values = [np.prod(shape) for name, shape in stored if name.endswith("VARIABLE_VALUE")]
-    assert sum(values) == model.count_params()
+def test_two_exports_at_once_get_a_number_each(model, clips, tmp_path, monkeypatch):
+    """The second begins and ends while the first, which saw an empty folder, compares."""
+    second = []
+
+    def export_another(*arguments, compare=saved_model.largest_difference):
+        if not second:
+            second.append(None)
+            second[0] = export_saved_model(model, tmp_path / "t3d", clips)
+        return compare(*arguments)
+
+    monkeypatch.setattr(saved_model, "largest_difference", export_another)
+    first = export_saved_model(model, tmp_path / "t3d", clips)
+    assert {second[0].path.name, first.path.name} == {"1", "2"}
+    assert first.num_bytes == second[0].num_bytes
+    assert sorted(entry.name for entry in (tmp_path / "t3d").iterdir()) == ["1", "2"]
+
+
+def test_the_first_error_is_told_where_another_export_has_begun(
+    model, clips, tmp_path, monkeypatch
+):
+    def fail(model, folder, frozen):
+        (tmp_path / "t3d" / "1").mkdir()
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr(saved_model, "_write", fail)
+    with pytest.raises(MemoryError, match="no memory"):
+        export_saved_model(model, tmp_path / "t3d", clips)
+    assert [entry.name for entry in (tmp_path / "t3d").iterdir()] == ["1"]
+
+
+def test_a_version_is_open_to_whom_new_folders_are(report, tmp_path):
+    """TF Serving may be another user."""
+    (tmp_path / "new").mkdir()
+    mode = (tmp_path / "new").stat().st_mode
+    assert {path.stat().st_mode for path in report.path.rglob("*") if path.is_dir()} == {mode}
+    assert report.path.stat().st_mode == mode
+
+
+@pytest.mark.parametrize(
+    ("too_large", "frozen", "is_frozen"),
+    [(0, None, True), (1, None, False), (0, False, False), (1, True, True)],
+)
+def test_weights_are_frozen_by_size_unless_it_is_said(
+    model, monkeypatch, too_large, frozen, is_frozen
+):
+    monkeypatch.setattr(saved_model, "_FOLDED_BY_DEFAULT", 4 * model.count_params() - too_large)
+    assert saved_model._is_frozen(model, frozen) is is_frozen
+
+
+def test_weights_that_are_not_frozen_are_variables(model, tmp_path, capsys):
+    model.save(tmp_path / "small.keras")
+    words = ["export", "saved-model", str(tmp_path / "small.keras"), str(tmp_path / "t3d")]
+    assert cli.main([*words, "--no-frozen"]) == 0
+    assert "weights in variables" in capsys.readouterr().out
+    assert _stored_values(tmp_path / "t3d" / "1") == model.count_params()
+
+
+def test_weights_that_no_graph_holds_are_not_frozen(model, clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(saved_model, "_MOST_FOLDED", 4 * model.count_params() - 1)
+    with pytest.raises(ValueError, match=r"--no-frozen.*Received: frozen=True"):
+        export_saved_model(model, tmp_path / "t3d", clips, frozen=True)
+    assert not list(tmp_path.iterdir())
+
+
+def _stored_values(folder):
+    stored = tf.train.list_variables(str(folder / "variables" / "variables"))
+    return sum(np.prod(shape) for name, shape in stored if name.endswith("VARIABLE_VALUE"))
+
+
+def test_under_another_backend(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match=r"KERAS_BACKEND=tensorflow.*Received: the jax backend"):
+        export_saved_model(model, tmp_path / "t3d")
+    assert not list(tmp_path.iterdir())
+
+
+def test_few_frames_and_one_video_are_resized_at_once(report):
+    """Else many large ones would fill the memory of a server with many cores."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(report.path))
+    at_once = sorted(
+        node.attr["parallel_iterations"].i
+        for function in meta.graph_def.library.function
+        for node in function.node_def
+        if node.op in ("While", "StatelessWhile")
+    )
+    assert at_once == [1, 1, 4]  # serving_default, features, serve_jpeg
 
 
 def test_a_network_of_other_layers_is_served(tmp_path):

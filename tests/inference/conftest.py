@@ -1,4 +1,4 @@
-"""A predictor that says which frames it saw, and videos whose frames follow unevenly."""
+"""A predictor that says which frames it saw, odd videos, and commands run in this process."""
 
 from fractions import Fraction
 
@@ -6,8 +6,10 @@ import av
 import numpy as np
 import pytest
 
+from keras_t3d import cli
 from keras_t3d.clips import ClipSpec
-from tests.conftest import frame_numbers
+from keras_t3d.inference import load_predictor
+from tests.conftest import counting_frames, frame_numbers, write_video
 
 
 class SeeingPredictor:
@@ -32,6 +34,30 @@ class SeeingPredictor:
 def seeing():
     """A SeeingPredictor of 4 frames, every second: a window is 7 frames long."""
     return SeeingPredictor(ClipSpec(num_frames=4, frame_stride=2, resize=36, crop=32))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A video of 40 frames, 10 a second, one of 3 frames, and a file that is none."""
+    root = tmp_path_factory.mktemp("videos")
+    noise = np.random.default_rng(0).integers(0, 256, (40, 48, 64, 3), dtype=np.uint8)
+    write_video(root / "a.mp4", noise, fps=10)
+    write_video(root / "below" / "b.mp4", counting_frames(3), fps=10)
+    (root / "broken.mp4").write_text("no video")
+    return root
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, model):
+    """Runs a command with the model in memory, whatever file is named."""
+    predictor = load_predictor(model)
+    monkeypatch.setattr(cli, "_predictor", lambda path: predictor)
+
+    def run_command(*words):
+        code = cli.main([str(word) for word in words])
+        return code, *capsys.readouterr()
+
+    return run_command
 
 
 def write_uneven_video(path, frames, times, sound=False):

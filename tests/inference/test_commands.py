@@ -1,45 +1,15 @@
-"""`keras-t3d predict --windows` and `keras-t3d watch`, as a user meets them."""
+"""`keras-t3d predict --windows`, as a user meets it, and bad input to it and to `watch`."""
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from keras_t3d import cli
-from keras_t3d.data import VideoReader, read_video
-from keras_t3d.inference import load_predictor, stream_video
+from keras_t3d.inference import stream_video
 from tests.conftest import counting_frames, write_video
 from tests.inference.conftest import write_uneven_video
-from tests.inference.test_watching import FakeOpenCV
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A video of 40 frames, 10 a second, one of 3 frames, and a file that is none."""
-    root = tmp_path_factory.mktemp("videos")
-    noise = np.random.default_rng(0).integers(0, 256, (40, 48, 64, 3), dtype=np.uint8)
-    write_video(root / "a.mp4", noise, fps=10)
-    write_video(root / "below" / "b.mp4", counting_frames(3), fps=10)
-    (root / "broken.mp4").write_text("no video")
-    return root
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, model):
-    """Runs a command with the model in memory, whatever file is named."""
-    predictor = load_predictor(model)
-    monkeypatch.setattr(cli, "_predictor", lambda path: predictor)
-
-    def run_command(*words):
-        code = cli.main([str(word) for word in words])
-        return code, *capsys.readouterr()
-
-    return run_command
 
 
 def times_and_tops(model, path, **options):
@@ -61,6 +31,38 @@ def test_windows_as_json_lines(run, model, folder):
     assert set(answer) == {"video", "classes"}
     mean = np.mean([w.probabilities for w in stream_video(model, folder / "a.mp4")], axis=0)
     assert answer["classes"][0]["probability"] == pytest.approx(mean.max(), abs=1e-5)
+
+
+def test_the_answer_is_the_mean_of_what_is_not_smoothed(run, model, folder):
+    answers = []
+    for words in ((), ("--smoothing", "mean:3"), ("--smoothing", "exponential:0.2")):
+        code, out, _ = run("predict", "m", folder / "a.mp4", "--windows", "--json", *words)
+        assert code == 0
+        answers.append([json.loads(line) for line in out.splitlines()])
+    assert answers[0][-1] == answers[1][-1] == answers[2][-1]
+    assert answers[0][-2] != answers[1][-2]
+
+
+@pytest.mark.parametrize(("hop", "seconds"), [(2, "0.5"), (1.5, None), (1, None)])
+def test_what_lies_between_windows_is_said(run, folder, hop, seconds):
+    code, _, err = run("predict", "m", folder / "a.mp4", "--windows", "--hop", hop)
+    assert code == 0
+    said = f"keras-t3d: {seconds} seconds between windows were not scored: --hop 2 is longer"
+    assert err.splitlines() == ([f"{said} than a window"] if seconds else [])
+
+
+@pytest.mark.parametrize("words", [(), ("--windows",), ("--out", "w.csv")])
+def test_what_is_not_there_is_seen_before_the_model_is_loaded(monkeypatch, capsys, words):
+    monkeypatch.setattr(cli, "_predictor", lambda path: pytest.fail("was loaded"))
+    assert cli.main(["predict", "m.keras", "none.mp4", "gone.mp4", *words]) == 1
+    assert "none.mp4, gone.mp4" in last_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("hop", ["1e-320", "5e-324"])
+def test_the_shortest_hop_is_a_window_a_frame(run, folder, hop):
+    code, out, _ = run("predict", "m", folder / "below" / "b.mp4", "--windows", "--hop", hop)
+    assert code == 0
+    assert out.splitlines()[2].endswith("b.mp4: mean of 1 window")
 
 
 def test_windows_for_people(run, folder):
@@ -193,159 +195,3 @@ def test_bad_input_is_one_line_and_leaves_nothing(run, folder, tmp_path, words, 
     assert said in last_line(err)
     assert list(tmp_path.iterdir()) == []
     assert sorted(folder.rglob("*")) == before
-
-
-def test_watch_writes_the_file_and_a_line_a_window(run, folder, tmp_path):
-    out_file = tmp_path / "out.mp4"
-    code, out, _ = run(
-        "watch", "m", folder / "a.mp4", "--out", out_file, "--no-display", "--top", 1
-    )
-    assert code == 0
-    *lines, wrote = out.splitlines()
-    # The first frame, looped; 8 frames later again; the windows.
-    times = [line.split()[0] for line in lines]
-    assert times == ["0:00", "0:00.8", "0:01.4", "0:02.2", "0:03", "0:03.8"]
-    assert all(line.split()[1] in ("bright", "dark") for line in lines)
-    assert wrote == f"Wrote {out_file}: 40 frames"
-    assert len(read_video(out_file).frames) == 40
-
-
-def test_watch_says_that_sound_is_left_out(run, tmp_path):
-    path = write_uneven_video(tmp_path / "x.mp4", counting_frames(3), [0, 0.1, 0.2], sound=True)
-    code, out, _ = run("watch", "m", path, "--out", tmp_path / "out.mp4", "--no-display")
-    assert code == 0
-    assert out.splitlines()[-1].endswith("3 frames, without the sound")
-
-
-def test_watch_shows_a_window(run, folder, monkeypatch):
-    opencv = FakeOpenCV(closed_after=3)
-    monkeypatch.setenv("DISPLAY", ":7")
-    monkeypatch.setitem(sys.modules, "cv2", opencv)
-    code, _, _ = run("watch", "m", folder / "a.mp4")
-    assert code == 0
-    assert len(opencv.shown) == 3
-
-
-_NOTES_ORDER = """
-import sys
-from types import ModuleType
-
-class OpenCV(ModuleType):
-    WINDOW_AUTOSIZE, error = 1, Exception
-
-    def namedWindow(self, title, kind):
-        assert "av" not in sys.modules
-        print("window")
-
-    def destroyAllWindows(self):
-        assert "av" in sys.modules
-
-class Finder:
-    def find_spec(self, name, path=None, target=None):
-        from importlib.machinery import ModuleSpec
-        return ModuleSpec(name, self) if name == "cv2" else None
-
-    def create_module(self, spec):
-        return OpenCV("cv2")
-
-    def exec_module(self, module):
-        pass
-
-sys.meta_path.insert(0, Finder())
-from keras_t3d.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-def test_opencv_opens_its_window_before_pyav_is_loaded(folder):
-    # The other way round, the real one never returns.
-    done = subprocess.run(
-        [sys.executable, "-c", _NOTES_ORDER, "watch", "none.keras", str(folder / "a.mp4")],
-        env={**os.environ, "DISPLAY": ":7"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout == "window\n"
-    assert "No such model: none.keras" in last_line(done.stderr)
-
-
-def test_watch_without_a_screen(run, folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("DISPLAY", ":7")
-    monkeypatch.setitem(sys.modules, "cv2", None)
-    code, _, err = run("watch", "m", folder / "a.mp4")
-    assert code == 1
-    assert "pip install 'keras-t3d[watch]'" in last_line(err)
-    assert "--no-display" in last_line(err)
-    code, _, err = run("watch", "m", folder / "a.mp4", "--out", tmp_path / "out.mp4")
-    assert code == 0  # what was asked for is written
-    assert "no window is shown" in err
-    assert len(read_video(tmp_path / "out.mp4").frames) == 40
-
-
-_ENDLESS = """
-import sys, time
-import numpy as np
-import keras_t3d.data.video as video
-from keras_t3d import ClipSpec, cli
-
-class Predictor:
-    clip_spec = ClipSpec(num_frames=2, frame_stride=1, resize=32, crop=32)
-    class_names = ("a", "b")
-    def probabilities(self, clips):
-        return np.full((len(clips), 2), 0.5, np.float32)
-
-class Endless(video.VideoReader):
-    def timed(self):
-        start = 0.0
-        while True:
-            time.sleep(0.02)
-            yield video.TimedFrame(start, start + 0.04, lambda: np.zeros((32, 32, 3), np.uint8))
-            start += 0.04
-
-cli._predictor = lambda path: Predictor()
-video.VideoReader = Endless
-sys.exit(cli.main(sys.argv[1:]))
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as on Unix")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_leaves_a_playable_file(folder, tmp_path, number):
-    words = [
-        "watch",
-        "m",
-        str(folder / "a.mp4"),
-        "--out",
-        str(tmp_path / "out.mp4"),
-        "--no-display",
-    ]
-    process = subprocess.Popen(
-        [sys.executable, "-c", _ENDLESS, *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        for _ in range(5):
-            assert process.stdout.readline().startswith("0:00")
-        process.send_signal(number)
-        out, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert "Wrote" in out
-    assert "stopped" in err
-    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
-    with VideoReader(tmp_path / "out.mp4") as reader:
-        assert [round(frame.start, 2) for frame in reader.timed()][:3] == [0, 0.04, 0.08]
-        assert reader.damage is None
-        assert reader.num_decoded >= 5
-
-
-def test_the_running_line_is_written_over_on_a_terminal(run, folder, capsys, monkeypatch):
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    code, out, _ = run("watch", "m", folder / "a.mp4", "--no-display")
-    assert code == 0
-    assert out.count("\r") == 6
-    assert out.count("\n") == 1

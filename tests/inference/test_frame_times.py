@@ -43,6 +43,34 @@ def test_sound_is_known_of(tmp_path):
         assert reader.has_sound
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+def test_times_count_from_the_sound_where_it_begins_before_the_picture(tmp_path, suffix):
+    times = [2.0, 2.04, 2.5]
+    path = write_uneven_video(tmp_path / f"x{suffix}", counting_frames(3), times, sound=True)
+    found = np.array(times_of(path))
+    np.testing.assert_allclose(found[:, 0], times, atol=2e-3)
+    assert found[-1, 1] == pytest.approx(3.0, abs=2e-3)
+
+
+def test_spans_which_conversions_cut_count_from_the_first_picture(tmp_path):
+    times = [2.0, 2.04, 2.5]
+    path = write_uneven_video(tmp_path / "x.mp4", counting_frames(3), times, sound=True)
+    with VideoReader(path, start=0.0, end=0.5) as reader:
+        assert reader.count() == 2
+
+
+@pytest.mark.parametrize(("sound", "start"), [(-7000, 0.0), (None, 0.0), (1_250_000, 0.15)])
+def test_where_players_begin_to_count(tmp_path, sound, start):
+    """Sound that begins below 0 only readies its decoder; broadcasts begin anywhere."""
+    path = write_uneven_video(tmp_path / "x.mp4", counting_frames(2), [0, 0.04])
+    with VideoReader(path) as reader:
+        reader._container = SimpleNamespace(start_time=sound, close=reader._container.close)
+        reader._stream = SimpleNamespace(
+            start_time=1400 if sound and sound > 0 else 0, time_base=Fraction(1, 1000)
+        )
+        assert reader._first_picture - reader._beginning == pytest.approx(start)
+
+
 def fake(*times, base=Fraction(1, 1000), duration=None):
     return [SimpleNamespace(time=time, duration=duration, time_base=base) for time in times]
 

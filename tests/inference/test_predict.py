@@ -5,6 +5,7 @@ from keras_t3d.clips import take_view, view_starts
 from keras_t3d.data import VideoReader, read_video
 from keras_t3d.inference import load_predictor, predict_video
 from tests.conftest import counting_frames, write_video
+from tests.data.copied_videos import trimmed
 
 
 def softmax(logits):
@@ -55,9 +56,10 @@ def test_a_video_is_decoded_once_unless_its_header_is_wrong(model, tmp_path, mon
     cut = tmp_path / "cut.avi"
     cut.write_bytes(right.read_bytes()[: right.stat().st_size // 2])
     silent = write_video(tmp_path / "silent.mkv", frames)  # says no number of frames
-    decoded = {path: read_video(path).frames for path in (right, cut, silent)}
+    phone = trimmed(write_video(tmp_path / "whole.mp4", frames), tmp_path / "trimmed.mp4", 0.4)
+    decoded = {path: read_video(path).frames for path in (right, cut, silent, phone)}
     monkeypatch.setattr(VideoReader, "_decoded", noted)
-    for path, number in ((right, 1), (cut, 2), (silent, 1)):
+    for path, number in ((right, 1), (cut, 2), (silent, 1), (phone, 1)):
         passes.clear()
         (best, probability), *_ = predict_video(model, path, num_views=2)
         assert len(passes) == number

@@ -1,5 +1,8 @@
 """Which frames are in a window, which are held, which are ever turned into pixels."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -66,7 +69,6 @@ def test_windows_are_views_of_the_video(count, num_frames, stride, hop, num_crop
         np.testing.assert_array_equal(window.clips[num_crops // 2], expected)
         end = min(window.first_frame + spec.span, count)
         assert (window.start, window.end) == (window.first_frame / 10, pytest.approx(end / 10))
-        assert window.is_whole == (count >= spec.span)
     # Nothing but the last frames, fewer than the stride, is left out where windows overlap.
     if hop <= spec.span and count >= spec.span:
         assert windows[-1].first_frame + spec.span > count - stride
@@ -80,12 +82,26 @@ def test_frames_between_those_of_a_clip_are_passed_over():
     assert sorted(converted) == [*range(10), *range(12, 100, 3)]
 
 
-def test_frames_far_from_a_window_are_passed_over():
+def test_windows_may_lie_apart_and_the_last_ends_with_the_video():
     spec = ClipSpec(num_frames=4, frame_stride=1, resize=4, crop=4)
-    converted = []
-    windows, _ = slide(numbered(100, converted), SlidingWindow(spec, FrameHop(40, spec)))
+    windows, most_held = slide(numbered(100, []), SlidingWindow(spec, FrameHop(40, spec)))
     assert [window.first_frame for window in windows] == [0, 40, 80, 96]
-    assert converted == [*range(4), *range(40, 44), *range(80, 84), *range(96, 100)]
+    assert most_held == 4
+
+
+@pytest.mark.parametrize("hop", [1, 4, 40])
+def test_frames_are_held_in_the_models_size(hop):
+    """Between windows that lie apart, too: no frame outlives its turn."""
+    spec = ClipSpec(num_frames=4, frame_stride=1, resize=4, crop=4)
+    sliding = SlidingWindow(spec, FrameHop(hop, spec))
+    large = []
+    for index in range(60):
+        pixels = np.full((50, 60, 3), index, np.uint8)
+        large.append(weakref.ref(pixels))
+        sliding.push(TimedFrame(index / 10, (index + 1) / 10, pixels.view))
+        del pixels
+        gc.collect()
+        assert large[-1]() is None
 
 
 def test_hops_in_seconds_follow_the_clock_not_the_frames():
@@ -100,6 +116,12 @@ def test_hops_in_seconds_follow_the_clock_not_the_frames():
     assert windows[2].end == pytest.approx(3.5)
 
 
+@pytest.mark.parametrize(("seconds", "begins"), [(5e-324, 20), (1e-320, 20), (1e308, 1)])
+def test_the_shortest_and_longest_of_hops(seconds, begins):
+    hop = new_hop(ClipSpec(num_frames=2, frame_stride=1, resize=4, crop=4), None, seconds)
+    assert sum(hop.begins(index, index / 10) for index in range(20)) == begins
+
+
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 500), min_size=20, max_size=60), st.integers(1, 300))
 def test_hops_in_seconds_begin_once_in_each(lengths, hundredths):
@@ -110,19 +132,6 @@ def test_hops_in_seconds_begin_once_in_each(lengths, hundredths):
     slots = [int((time + 1e-4) // seconds) for time in begun]
     assert len(slots) == len(set(slots))  # at most one window a slot
     assert set(slots) == {int((time + 1e-4) // seconds) for time in times}  # and one in each
-
-
-def test_the_opening_is_the_video_so_far():
-    spec = ClipSpec(num_frames=4, frame_stride=2, resize=4, crop=4)
-    sliding = SlidingWindow(spec, FrameHop(4, spec))
-    openings = []
-    for frame in numbered(12, []):
-        window = sliding.push(frame)
-        opening = sliding.opening()
-        openings.append(opening and numbers(opening.clips[0]))
-        assert not (window and opening)
-    # At the frames where windows begin, until the first is full.
-    assert openings == [[0, 0, 0, 0], None, None, None, [0, 2, 4, 1], *[None] * 7]
 
 
 def test_nothing_gives_no_window():

@@ -28,6 +28,12 @@ def test_the_newest_has_its_weight_in_the_exponential(values, weight):
         np.testing.assert_allclose(got, [expected], atol=1e-5)
 
 
+def test_a_mean_over_more_windows_than_there_can_be_is_over_all():
+    smoothed = parse_smoothing("mean:99999999999999999999").start()
+    got = [float(smoothed(np.array([value], np.float32))[0]) for value in (1, 2, 6)]
+    assert got == [1, 1.5, 3]
+
+
 def test_words_of_the_command_line():
     assert parse_smoothing("mean:5") == MeanOfLast(5)
     assert parse_smoothing("exponential:0.3") == Exponential(0.3)

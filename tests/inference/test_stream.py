@@ -188,7 +188,7 @@ def test_arguments_are_refused_at_once(seeing, tmp_path):
         ("made/anim.gif", 12),
         ("made/fps1.mp4", 8),
         ("made/truncated_half.avi", 22),
-        ("made/truncated_half_faststart.mp4", 16),
+        ("made/truncated_half_faststart.mp4", 18),
         ("made/tall_64x1080.mp4", 5),
         ("decord/test_data_unordered.mov", 4),
         ("decord/test_data_video_90.mov", 3),

@@ -1,9 +1,10 @@
-"""Pictures with the running classes: on the screen, in a file, from a camera."""
+"""Pictures with the running classes: what stands on which frame, and what is left at the end."""
 
-import os
+import itertools
 import subprocess
 import sys
 import threading
+from fractions import Fraction
 from types import SimpleNamespace
 
 import av
@@ -11,15 +12,10 @@ import numpy as np
 import pytest
 
 from keras_t3d.data import VideoError, VideoReader, read_video
-from keras_t3d.data.video import TimedFrame
-from keras_t3d.inference import Camera, MeanOfLast, watch, watch_frames
-from keras_t3d.inference import camera as camera_room
-from keras_t3d.inference.annotated_video import annotated_video
+from keras_t3d.data.video import TimedFrame, pixel_aspect
+from keras_t3d.inference import MeanOfLast, stream_video, watch, watch_frames
 from keras_t3d.inference.caption import captioned
-from keras_t3d.inference.running_scores import NewestWindow
-from keras_t3d.inference.screen import Screen, ScreenError
-from keras_t3d.inference.sliding_window import Window
-from keras_t3d.inference.watching import stopped_by_signals
+from keras_t3d.inference.square_pixels import square_pixels
 from tests.conftest import SHARED_DATA, counting_frames, write_video
 from tests.inference.conftest import write_uneven_video
 
@@ -45,21 +41,45 @@ def test_each_frame_has_the_scores_of_the_newest_window(seeing):
     assert [(frame.start, frame.end) for frame in frames] == [
         (i / 10, (i + 1) / 10) for i in range(22)
     ]
-    # At first the frames so far, looped; windows of 7 frames from the 7th frame on.
-    assert seeing.seen == [
-        [0, 0, 0, 0],
-        [0, 2, 4, 1],
-        *[[s, s + 2, s + 4, s + 6] for s in (0, 4, 8, 12)],
-    ]
-    ends = [0.1] * 4 + [0.5] * 2 + [0.7] * 4 + [1.1] * 4 + [1.5] * 4 + [1.9] * 4
-    np.testing.assert_allclose([frame.scores.end for frame in frames], ends)
+    # Windows of 7 frames, and one that ends with the video.
+    assert seeing.seen == [[s, s + 2, s + 4, s + 6] for s in (0, 4, 8, 12, 14)]
+    # Nothing is said of fewer frames than a window has.
+    assert [frame.scores for frame in frames[:6]] == [None] * 6
+    assert [frame.classes for frame in frames[:6]] == [()] * 6
+    ends = [0.7] * 4 + [1.1] * 4 + [1.5] * 4 + [1.9] * 3 + [2.1]
+    np.testing.assert_allclose([frame.scores.end for frame in frames[6:]], ends)
     assert frames[-1].classes == (("even", 0.75), ("odd", 0.25))
 
 
-def test_scores_can_be_smoothed_but_not_with_the_opening(seeing):
-    seeing.probabilities = lambda clips: np.array([[clips[0, 0].mean() / 5, 0, 0]], np.float32)
-    frames = list(watch_frames(seeing, Source(22), hop_seconds=0.4, smoothing=MeanOfLast(2)))
-    assert [round(frames[i].scores.probabilities[0], 3) for i in (6, 10, 14, 18)] == [0, 2, 6, 10]
+@pytest.mark.parametrize("count", [1, 5, 6, 7, 8, 14, 22])
+@pytest.mark.parametrize("options", [{}, {"hop_seconds": 0.3, "smoothing": MeanOfLast(2)}])
+def test_the_windows_are_those_of_stream_video(seeing, tmp_path, count, options):
+    path = write_video(tmp_path / "x.mp4", counting_frames(count), fps=10)
+    expected = list(stream_video(seeing, path, **options))
+    told = []
+    with VideoReader(path) as reader:
+        assert watch(watch_frames(seeing, reader, **options), tell=told.append) == count
+    got = [frame.scores for frame in told]
+    assert [(s.first_frame, s.start, s.end) for s in got] == [
+        (s.first_frame, s.start, s.end) for s in expected
+    ]
+    np.testing.assert_array_equal(
+        np.stack([s.probabilities for s in got]), np.stack([s.probabilities for s in expected])
+    )
+
+
+@pytest.mark.parametrize("failure", [None, VideoError("The camera stopped")])
+def test_a_video_shorter_than_a_window_is_answered_when_it_is_over(seeing, failure):
+    told = []
+    frames = watch_frames(seeing, Source(5, failure))
+    if failure:
+        with pytest.raises(VideoError, match="stopped"):
+            told.extend(frames)  # grows until it fails
+    else:
+        told.extend(frames)
+    assert [frame.scores is None for frame in told] == [True] * 4 + [False]
+    assert seeing.seen == [[0, 2, 4, 1]]  # the whole, looped
+    assert (told[-1].scores.start, told[-1].scores.end) == (0, 0.5)
 
 
 def test_the_picture_says_the_classes():
@@ -124,20 +144,21 @@ def test_short_and_odd_pictures_are_written(seeing, tmp_path, count, size):
     assert frames.shape == (count, size[0] + size[0] % 2, size[1] + size[1] % 2, 3)
 
 
-def test_pictures_at_the_same_time_are_all_written(tmp_path):
-    out = tmp_path / "out.mp4"
-    with annotated_video(out) as file:
-        for start, end in ((0, 0), (0, 0), (0, 0.5), (0.5, 0.6)):
-            file.write(np.zeros((16, 16, 3), np.uint8), start, end)
-    with VideoReader(out) as reader:
-        assert [round(frame.start, 2) for frame in reader.timed()] == [0, 0, 0, 0.5]
-
-
 def test_a_camera_that_is_pulled_out_leaves_a_playable_file(seeing, tmp_path):
     source = Source(10, failure=VideoError("The camera stopped"))
     with pytest.raises(VideoError, match="stopped"):
         watch(watch_frames(seeing, source), out=tmp_path / "out.mp4")
     assert len(read_video(tmp_path / "out.mp4").frames) == 10
+
+
+def test_a_tell_that_cannot_write_leaves_the_pictures(seeing, tmp_path):
+    def tell(frame):
+        if frame.start > 1:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        watch(watch_frames(seeing, Source(22)), out=tmp_path / "out.mp4", tell=tell)
+    assert 7 <= len(read_video(tmp_path / "out.mp4").frames) < 22
 
 
 def test_other_failures_leave_nothing(seeing, tmp_path):
@@ -164,16 +185,6 @@ def test_other_files_are_refused(seeing, tmp_path, name):
         watch(watch_frames(seeing, Source(9)), out=tmp_path / name)
 
 
-def test_a_file_that_cannot_be_written_says_so(seeing, tmp_path, monkeypatch):
-    def full(*arguments):
-        raise av.error.OSError(28, "No space left on device")
-
-    monkeypatch.setattr("keras_t3d.inference.annotated_video.AnnotatedVideo._mux", full)
-    with pytest.raises(OSError, match=r"No space left.*out\.mp4"):
-        watch(watch_frames(seeing, Source(9)), out=tmp_path / "out.mp4")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_watching_ends_when_asked_and_the_file_is_whole(seeing, tmp_path):
     count = 0
 
@@ -186,188 +197,113 @@ def test_watching_ends_when_asked_and_the_file_is_whole(seeing, tmp_path):
     assert len(read_video(tmp_path / "out.mp4").frames) == 5
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as on Unix")
-def test_signals_ask_to_stop_and_the_second_insists():
-    import signal
-
-    before = signal.getsignal(signal.SIGTERM)
-    with stopped_by_signals() as stopped:
-        assert not stopped()
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert stopped()
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_signals_are_left_alone_in_other_threads():
-    seen = []
-
-    def work():
-        with stopped_by_signals() as stopped:
-            seen.append(stopped())
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert seen == [False]
-
-
 # Live: the model must not hold the pictures up.
 
 
-def window(number):
-    return Window(number, 0.0, 1.0, True, np.full((1, 2, 2, 2, 3), number, np.uint8))
+def test_live_frames_do_not_wait_for_the_model(seeing):
+    go, quick = threading.Event(), seeing.probabilities
+
+    def slow(clips):
+        assert go.wait(timeout=10)
+        return quick(clips)
+
+    seeing.probabilities = slow
+    frames = watch_frames(seeing, Source(22), live=True)
+    shown = list(itertools.islice(frames, 21))
+    assert [frame.start for frame in shown] == [i / 10 for i in range(21)]
+    assert all(frame.scores is None for frame in shown)
+    go.set()
+    frames.close()
+    assert seeing.seen == [[0, 2, 4, 6]]  # the first window; others were left out
 
 
-def test_a_slow_model_leaves_windows_out():
-    begun, go = threading.Semaphore(0), threading.Semaphore(0)
+@pytest.mark.parametrize(("live", "ahead"), [(True, 0), (False, 1)])
+def test_live_frames_do_not_wait_for_the_next(seeing, live, ahead):
+    source, taken = Source(22), []
 
-    def probabilities(clips):
-        begun.release()
-        assert go.acquire(timeout=20)
-        return np.full((1, 1), clips[0, 0, 0, 0, 0], np.float32)
+    class Counting:
+        def timed(self):
+            for frame in source.timed():
+                taken.append(frame)
+                yield frame
 
-    scores = NewestWindow(SimpleNamespace(probabilities=probabilities))
-    scores.offer(window(1))
-    assert begun.acquire(timeout=20)
-    scores.offer(window(2))  # left out: the first is still being scored
-    assert scores.newest() is None
-    go.release()
-    scores._running.result(20)
-    assert scores.newest().probabilities == [1]
-    scores.offer(window(3))
-    go.release()
-    scores._running.result(20)
-    assert scores.newest().first_frame == 3
-    scores.close()
+    frames = watch_frames(seeing, Counting(), live=live)
+    for shown in range(1, 6):
+        next(frames)
+        assert len(taken) == shown + ahead
+    frames.close()
 
 
-def test_a_model_that_fails_in_the_background_is_heard_of(seeing):
-    def probabilities(clips):
+def test_the_model_s_last_failure_is_heard_of_and_the_recording_kept(seeing, tmp_path):
+    go, count = threading.Event(), 0
+
+    def fails(clips):
+        assert go.wait(timeout=10)
         raise RuntimeError("out of memory")
 
-    seeing.probabilities = probabilities
-    scores = NewestWindow(seeing)
-    scores.offer(window(1))
-    scores.close()
+    def stopped():
+        nonlocal count
+        count += 1
+        if count == 10:
+            go.set()
+        return count == 10
+
+    seeing.probabilities = fails
+    frames = watch_frames(seeing, Source(22), live=True)
     with pytest.raises(RuntimeError, match="out of memory"):
-        scores.newest()
+        watch(frames, out=tmp_path / "out.mp4", stopped=stopped)
+    assert len(read_video(tmp_path / "out.mp4").frames) == 10
 
 
-def test_live_frames_all_come(seeing):
-    frames = list(watch_frames(seeing, Source(22), live=True))
-    assert [frame.start for frame in frames] == [i / 10 for i in range(22)]
-    assert seeing.seen[0] == [0, 0, 0, 0]
+# Anamorphic video: its pixels are wider than high.
 
 
-def test_a_camera_gives_frames_with_times_from_the_first_on(seeing, tmp_path, monkeypatch):
-    file = write_video(tmp_path / "camera.mp4", counting_frames(9), fps=10)
-    opened = av.open
-
-    def device(name, format, options):
-        assert (name, format) in {("/dev/video3", "v4l2"), ("3", "avfoundation")}
-        return opened(str(file))
-
-    monkeypatch.setattr(camera_room.av, "open", device)
-    for system in ("Linux", "Darwin"):
-        monkeypatch.setattr(camera_room.platform, "system", lambda system=system: system)
-        with Camera(3) as camera:
-            frames = list(watch_frames(seeing, camera))
-        np.testing.assert_allclose([frame.start for frame in frames], np.arange(9) / 10)
-    monkeypatch.setattr(camera_room.platform, "system", lambda: "Windows")
-    with pytest.raises(VideoError, match="Linux and macOS"):
-        Camera(3)
-
-
-def test_a_camera_that_is_not_there_says_so(monkeypatch):
-    monkeypatch.setattr(camera_room.platform, "system", lambda: "Linux")
-    with pytest.raises(VideoError, match=r"/dev/video97.*--camera 0"):
-        Camera(97)
-
-
-# The screen, with what OpenCV would do.
+def test_anamorphic_video_is_made_square_before_the_letters(seeing, tmp_path):
+    path = tmp_path / "wide.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 120, 160, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(3, 2)
+        for pixels in counting_frames(9, 120, 160):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    with VideoReader(path) as reader:
+        assert next(reader.timed()).pixels.shape == (120, 160, 3)  # what the model sees
+    with VideoReader(path) as reader:
+        frames = list(watch_frames(seeing, reader))
+    assert {frame.pixels.shape for frame in frames} == {(120, 240, 3)}
+    square = np.full((120, 240, 3), frames[0].pixels[-1, -1])
+    np.testing.assert_array_equal(frames[0].pixels, captioned(square, ()))  # letters as ever
+    with VideoReader(path) as reader:
+        watch(watch_frames(seeing, reader), out=tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        written = container.streams.video[0]
+        assert (written.width, written.height) == (240, 120)
+        assert written.sample_aspect_ratio in (None, 0, 1)
 
 
-class FakeOpenCV(SimpleNamespace):
-    WINDOW_AUTOSIZE, WND_PROP_VISIBLE = 1, 4
-
-    class error(Exception):  # noqa: N801, N818, as OpenCV calls it
-        pass
-
-    def __init__(self, keys=(), closed_after=99):
-        super().__init__(keys=list(keys), closed_after=closed_after, shown=[], waits=[], titles=[])
-
-    def namedWindow(self, title, kind):
-        self.titles.append(title)
-
-    def waitKey(self, milliseconds):
-        self.waits.append(milliseconds)
-        return self.keys.pop(0) if self.keys else -1
-
-    def imshow(self, title, picture):
-        self.shown.append(picture.copy())
-
-    def getWindowProperty(self, title, which):
-        return 1.0 if len(self.shown) < self.closed_after else 0.0
-
-    def destroyAllWindows(self):
-        self.titles.clear()
+def test_square_pixels_never_make_a_side_smaller():
+    pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    assert square_pixels(pixels, 1.0) is pixels
+    assert square_pixels(pixels, 1.5).shape == (2, 3, 3)
+    assert square_pixels(pixels, 0.5).shape == (4, 2, 3)
 
 
-@pytest.fixture
-def display(monkeypatch):
-    monkeypatch.setenv("DISPLAY", ":7")
-
-    def with_opencv(opencv):
-        monkeypatch.setitem(sys.modules, "cv2", opencv)
-        return opencv
-
-    return with_opencv
-
-
-def test_pictures_are_shown_in_their_colours_at_their_times(display, monkeypatch):
-    opencv = display(FakeOpenCV())
-    clock = iter([100.0, 100.01, 100.5, 100.5])
-    monkeypatch.setattr("keras_t3d.inference.screen.time.monotonic", lambda: next(clock))
-    red = np.zeros((4, 4, 3), np.uint8)
-    red[..., 0] = 255
-    with Screen("x.mp4") as screen:
-        assert opencv.titles == ["x.mp4"]
-        assert all(screen.show(red, start) for start in (0.0, 0.1, 0.2, 0.3))
-    # At once; in time; late, so at once; 0.1 s after the late one.
-    assert opencv.waits[::2] == [1, 90, 1, 100]
-    assert opencv.shown[0][0, 0].tolist() == [0, 0, 255]
-    assert opencv.titles == []
-
-
-@pytest.mark.parametrize("opencv", [FakeOpenCV([-1, -1, ord("q")]), FakeOpenCV(closed_after=1)])
-def test_the_user_ends_it(seeing, display, opencv):
-    display(opencv)
-    with Screen("x") as screen:
-        assert watch(watch_frames(seeing, Source(22)), screen=screen) < 3
-
-
-def test_what_is_missing_for_a_window_is_said(display, monkeypatch):
-    monkeypatch.setattr("keras_t3d.inference.screen.platform.system", lambda: "Linux")
-    display(None)  # importing it fails
-    with pytest.raises(ScreenError, match=r"pip install 'keras-t3d\[watch\]'"):
-        Screen("x")
-    monkeypatch.delitem(sys.modules, "cv2")  # PyAV is loaded: OpenCV would hang
-    with pytest.raises(ScreenError, match="before PyAV"):
-        Screen("x")
-    headless = display(FakeOpenCV())
-
-    def fail(title, kind):
-        raise FakeOpenCV.error
-
-    headless.namedWindow = fail
-    with pytest.raises(ScreenError, match="headless"):
-        Screen("x")
-    monkeypatch.delenv("DISPLAY")
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(ScreenError, match="No screen"):
-        Screen("x")
+@pytest.mark.parametrize(
+    ("ratio", "rotation", "expected"),
+    [
+        (None, 0, 1),
+        (Fraction(0), 0, 1),
+        (Fraction(64, 45), 0, 64 / 45),
+        (Fraction(64, 45), -90, 45 / 64),
+        (Fraction(64, 45), 180, 64 / 45),
+        (Fraction(1, 1000), 0, 1),
+        (Fraction(1000), 90, 1),
+    ],
+)
+def test_the_aspect_of_pixels_turns_with_them(ratio, rotation, expected):
+    stream = SimpleNamespace(sample_aspect_ratio=ratio)
+    assert pixel_aspect(stream, SimpleNamespace(rotation=rotation)) == pytest.approx(expected)
 
 
 def test_inference_needs_no_opencv():

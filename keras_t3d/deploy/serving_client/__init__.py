@@ -1,8 +1,8 @@
 """A client of TF Serving: REST and gRPC, behind one interface.
 
 ```
-address -> connect -> ServingClient (rest.py or grpc.py), which is a Predictor
-video ------------> query: views -> ServingClient -> class names and probabilities
+address -> connection.py -> ServingClient (rest_client.py, grpc_client.py), which is a Predictor
+video ---> video_query.py: views -> ServingClient -> class names and probabilities
 ```
 
 It needs no TensorFlow. Names load when first used.

@@ -34,6 +34,7 @@ class Address:
         return path if self.label is None else f"{path}/labels/{quote(self.label, safe='')}"
 
 
+_LAST_PORT = 65535  # a socket would take the rest of the division
 _MODEL = r"(?P<model>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?/?"
 _REST = re.compile(rf"(?P<server>https?://[^/?#\s]+)/v1/models/{_MODEL}", re.IGNORECASE)
 _GRPC = re.compile(rf"(?P<server>(?:\[[^\]\s]+\]|[^/\s:\[\]]+):\d+)/{_MODEL}")
@@ -68,13 +69,21 @@ def grpc_address(text: str) -> Address:
 
 
 def _address(pattern: re.Pattern[str], text: str, rule: str) -> Address:
-    match = pattern.fullmatch(text.strip())
-    if match is None:
+    text = text.strip()
+    match = pattern.fullmatch(text)
+    server = text if match is None else match["server"]
+    if "@" in server:
+        raise ValueError(
+            "The client sends no login: leave it out of the address, and where the server wants "
+            f"one, ask a proxy that adds it. {rule}Received: ...{text[server.rindex('@') :]}"
+        )
+    port = server.rpartition(":")[2]
+    if match is None or (port.isdecimal() and int(port) > _LAST_PORT):
         raise ValueError(f"{rule}Received: {text}")
     version, label = match["version"], match["label"]
     return Address(
-        text=text.strip(),
-        server=match["server"],
+        text=text,
+        server=server,
         model=unquote(match["model"]),
         version=None if version is None else int(version),
         label=None if label is None else unquote(label),

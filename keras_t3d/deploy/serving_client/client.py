@@ -14,16 +14,21 @@ import numpy as np
 from keras_t3d.artifact_files import CLIP_SPEC, LABELS, read_artifact
 from keras_t3d.clips import ClipSpec
 from keras_t3d.deploy.serving_client.address import Address
+from keras_t3d.deploy.serving_client.deadline import Deadline
 from keras_t3d.deploy.serving_client.errors import (
     Failure,
     ModelNotReadyError,
     ServingError,
     serving_error,
 )
+from keras_t3d.deploy.serving_client.inputs import checked_inputs
 from keras_t3d.deploy.serving_client.retries import with_retries
 from keras_t3d.inference.predictor import checked_clips
 
 Answer = TypeVar("Answer")
+
+MOST_BYTES = 2**31 - 1  # of a request: protobuf's own limit, which REST is held to as well
+_FRAME_BYTES = 2**20  # for what surrounds the arrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,32 +63,35 @@ class ServingClient:
         address: Address.
         timeout: float. Seconds for a request, its retries included.
         attempts: int. How often a request is tried that the server could not take.
-        batch_size: int. Views sent at once; the server holds them all. Defaults to `4`.
+        batch_size: int. Views sent at once; the server holds them all.
 
     Raises:
         ServingError: each method, with a class of its own for each cause
             (`keras_t3d.deploy.serving_client.errors`).
     """
 
-    def __init__(
-        self, address: Address, timeout: float, attempts: int, batch_size: int = 4
-    ) -> None:
+    def __init__(self, address: Address, timeout: float, attempts: int, batch_size: int) -> None:
         self.address = address
         self.timeout = timeout
         self.attempts = attempts
         self.batch_size = batch_size
+        self._known: dict[str, Signature] | None = None
 
     # What a protocol fills in: one attempt of each request, which raises Failure.
 
     def _predict(
-        self, signature: str, inputs: Mapping[str, np.ndarray], seconds: float
+        self, signature: str, inputs: Mapping[str, np.ndarray], deadline: Deadline
     ) -> dict[str, np.ndarray]:
         raise NotImplementedError
 
-    def _signatures(self, seconds: float) -> dict[str, Signature]:
+    def _signatures(self, deadline: Deadline) -> dict[str, Signature]:
         raise NotImplementedError
 
-    def _status(self, seconds: float) -> list[VersionStatus]:
+    def _status(self, deadline: Deadline) -> list[VersionStatus]:
+        raise NotImplementedError
+
+    def sent_bytes(self, array: np.ndarray) -> int:
+        """Returns about how many bytes an array takes in a request."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -107,34 +115,51 @@ class ServingClient:
 
         Args:
             signature: str. Such as `"views"`; `export_saved_model` lists them.
-            inputs: by name, uint8 arrays, or arrays of objects that hold bytes.
+            inputs: by name, arrays of uint8, float32 or int64, or of bytes or strings.
 
         Returns:
             The outputs by name: float32, or strings in an array of objects.
-        """
-        return self._asked(lambda seconds: self._predict(signature, inputs, seconds))
 
-    @functools.cached_property
+        Raises:
+            ValueError: if an input is of another type.
+        """
+        arrays = checked_inputs(inputs)
+        self.check_size(sum(map(self.sent_bytes, arrays.values())))
+        return self._asked(lambda deadline: self._predict(signature, arrays, deadline))
+
+    def check_size(self, num_bytes: int) -> None:
+        """Raises RequestTooLargeError if arrays of so many `sent_bytes` are not sent at once."""
+        if num_bytes + _FRAME_BYTES > MOST_BYTES:
+            said = f"{num_bytes / 2**30:.1f} GiB or more, where a request has 2 GiB at most"
+            raise serving_error(Failure("TOO_LARGE", said), self.address.text)
+
+    @property
     def signatures(self) -> dict[str, Signature]:
         """The signatures of the served model, by name, asked for once."""
-        return self._asked(self._signatures)
+        return self._asked(self._known_signatures)
+
+    def _known_signatures(self, deadline: Deadline) -> dict[str, Signature]:
+        if self._known is None:
+            self._known = self._signatures(deadline)
+        return self._known
 
     def status(self) -> list[VersionStatus]:
         """Says which versions the server knows, and in which state each is."""
         return self._asked(self._status)
 
-    def _asked(self, attempt: Callable[[float], Answer]) -> Answer:
+    def _asked(self, attempt: Callable[[Deadline], Answer]) -> Answer:
+        deadline = Deadline(self.timeout)
         try:
-            return with_retries(attempt, self.timeout, self.attempts)
+            return with_retries(attempt, deadline, self.attempts)
         except Failure as failure:
-            raise self._error(failure) from None
+            raise self._error(failure, deadline) from None
 
-    def _error(self, failure: Failure) -> ServingError:
+    def _error(self, failure: Failure, deadline: Deadline) -> ServingError:
         """Asks why, where a model is not served that may be there."""
         versions = []
         if failure.code == "NOT_FOUND":
             with contextlib.suppress(Failure):
-                versions = self._status(self.timeout)
+                versions = self._status(deadline)
         for version in sorted(versions, key=lambda version: version.version, reverse=True):
             if version.error:
                 return ModelNotReadyError(
@@ -196,12 +221,15 @@ class ServingClient:
         answers = []
         for start in range(0, len(rows), self.batch_size):
             answer = self.predict(signature, {name: rows[start : start + self.batch_size]})
-            if "probabilities" not in answer:
+            scores = answer.get("probabilities")
+            if scores is None or scores.ndim != 2 or scores.dtype != np.float32:
+                received = {key: f"{array.dtype} {array.shape}" for key, array in answer.items()}
                 raise ServingError(
-                    "The served model gives no `probabilities`: it was not exported by `keras-t3d "
-                    f"export saved-model`. Asked: {self.address.text}. Received: {sorted(answer)}"
+                    "The served model gives no `probabilities`, float32 (clips, classes): it was "
+                    "not exported by `keras-t3d export saved-model`. "
+                    f"Asked: {self.address.text}. Received: {received}"
                 )
-            answers.append(answer["probabilities"])
+            answers.append(scores)
         return np.concatenate(answers)
 
 

@@ -13,6 +13,10 @@ class UnreachableError(ServingError):
     """No server answers at the address."""
 
 
+class TLSError(ServingError):
+    """No encrypted connection came about: a certificate that is not trusted, or no TLS there."""
+
+
 class NotTFServingError(ServingError):
     """What answers is no TF Serving, or speaks its other protocol."""
 
@@ -50,9 +54,10 @@ class ServerFailedError(ServingError):
 
 
 class Failure(Exception):  # noqa: N818 - one attempt's, which a retry may mend
-    """How one attempt ended: a code of gRPC, or one of three of ours, and the server's words.
+    """How one attempt ended: a code of gRPC, or one of ours, and the server's words.
 
-    Ours are `UNREACHABLE` (no connection), `TOO_LARGE` and `NOT_TF_SERVING`.
+    Ours are `UNREACHABLE` (no connection), `UNTRUSTED` (a certificate), `NO_TLS`, `TOO_LARGE` and
+    `NOT_TF_SERVING`.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -66,6 +71,16 @@ _RULES: dict[str, tuple[type[ServingError], str]] = {
         UnreachableError,
         "No server answers. Is TF Serving running there, and is that its port (usually 8501 for "
         "REST, 8500 for gRPC)?",
+    ),
+    "UNTRUSTED": (
+        TLSError,
+        "The server's certificate is not trusted. Is that its name? Another authority's "
+        "certificates are read from the file that SSL_CERT_FILE names.",
+    ),
+    "NO_TLS": (
+        TLSError,
+        "The server speaks no TLS there, or none that this client does. TF Serving itself speaks "
+        "none: http://localhost:8501/v1/models/t3d.",
     ),
     "NOT_TF_SERVING": (
         NotTFServingError,

@@ -18,6 +18,7 @@ from keras_t3d.deploy.serving_client.client import (
     TensorSpec,
     VersionStatus,
 )
+from keras_t3d.deploy.serving_client.deadline import Deadline
 from keras_t3d.deploy.serving_client.errors import Failure
 from keras_t3d.deploy.serving_messages import message_classes, to_array, to_tensor, type_name
 
@@ -36,38 +37,36 @@ _OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
-_MOST_BYTES = 2**31 - 1  # of any protocol buffer
 _STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 
 
 class GrpcClient(ServingClient):
     """A ServingClient over gRPC, without TLS; see `connect`."""
 
-    def __init__(self, address: str, timeout: float, attempts: int) -> None:
-        super().__init__(grpc_address(address), timeout, attempts)
+    def __init__(self, address: str, timeout: float, attempts: int, batch_size: int) -> None:
+        super().__init__(grpc_address(address), timeout, attempts, batch_size)
         self._channel = grpc.insecure_channel(self.address.server, _OPTIONS)
 
     def close(self) -> None:
         self._channel.close()
 
+    def sent_bytes(self, array: np.ndarray) -> int:
+        return sum(map(len, array.flat)) if array.dtype == object else array.nbytes
+
     def _predict(
-        self, signature: str, inputs: Mapping[str, np.ndarray], seconds: float
+        self, signature: str, inputs: Mapping[str, np.ndarray], deadline: Deadline
     ) -> dict[str, np.ndarray]:
         request = message_classes["PredictRequest"](model_spec=self._model_spec(signature))
-        sizes = (sum(map(len, a.flat)) if a.dtype == object else a.nbytes for a in inputs.values())
-        size = sum(sizes) + 2**20
-        if size > _MOST_BYTES:
-            raise Failure("TOO_LARGE", f"{size / 2**30:.1f} GiB, and gRPC takes 2 GiB")
         for name, array in inputs.items():
             request.inputs[name].CopyFrom(to_tensor(array))
-        response = self._call("PredictionService/Predict", request, "PredictResponse", seconds)
+        response = self._call("PredictionService/Predict", request, "PredictResponse", deadline)
         return {name: _readable(to_array(tensor)) for name, tensor in response.outputs.items()}
 
-    def _signatures(self, seconds: float) -> dict[str, Signature]:
+    def _signatures(self, deadline: Deadline) -> dict[str, Signature]:
         request = message_classes["GetModelMetadataRequest"](model_spec=self._model_spec())
         request.metadata_field.append("signature_def")
         response = self._call(
-            "PredictionService/GetModelMetadata", request, "GetModelMetadataResponse", seconds
+            "PredictionService/GetModelMetadata", request, "GetModelMetadataResponse", deadline
         )
         signatures = message_classes["SignatureDefMap"].FromString(
             response.metadata["signature_def"].value
@@ -77,10 +76,10 @@ class GrpcClient(ServingClient):
             for name, signature in signatures.signature_def.items()
         }
 
-    def _status(self, seconds: float) -> list[VersionStatus]:
+    def _status(self, deadline: Deadline) -> list[VersionStatus]:
         request = message_classes["GetModelStatusRequest"](model_spec=self._model_spec())
         response = self._call(
-            "ModelService/GetModelStatus", request, "GetModelStatusResponse", seconds
+            "ModelService/GetModelStatus", request, "GetModelStatusResponse", deadline
         )
         return [
             VersionStatus(
@@ -97,14 +96,14 @@ class GrpcClient(ServingClient):
             spec.version_label = self.address.label
         return spec
 
-    def _call(self, method: str, request: Any, response: str, seconds: float) -> Any:
+    def _call(self, method: str, request: Any, response: str, deadline: Deadline) -> Any:
         call = self._channel.unary_unary(
             f"/tensorflow.serving.{method}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=message_classes[response].FromString,
         )
         try:
-            return call(request, timeout=seconds)
+            return call(request, timeout=deadline.left())
         except grpc.RpcError as error:
             raise _failure(error.code().name, error.details() or "") from None
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import http.client
 import json
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -24,7 +22,9 @@ from keras_t3d.deploy.serving_client.client import (
     TensorSpec,
     VersionStatus,
 )
+from keras_t3d.deploy.serving_client.deadline import Deadline
 from keras_t3d.deploy.serving_client.errors import Failure
+from keras_t3d.deploy.serving_client.http_exchange import exchange
 
 # As TF Serving says gRPC's codes in HTTP; 413 is what proxies say.
 _CODES = {
@@ -41,29 +41,35 @@ _CODES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+_PIECE = 2**20  # bytes of JSON that are written at once
 
 
 class RestClient(ServingClient):
     """A ServingClient over HTTP; see `connect`."""
 
-    def __init__(self, address: str, timeout: float, attempts: int) -> None:
-        super().__init__(rest_address(address), timeout, attempts)
+    def __init__(self, address: str, timeout: float, attempts: int, batch_size: int) -> None:
+        super().__init__(rest_address(address), timeout, attempts, batch_size)
+
+    def sent_bytes(self, array: np.ndarray) -> int:
+        return _text_bytes(array)
 
     def _predict(
-        self, signature: str, inputs: Mapping[str, np.ndarray], seconds: float
+        self, signature: str, inputs: Mapping[str, np.ndarray], deadline: Deadline
     ) -> dict[str, np.ndarray]:
-        body = {
-            "signature_name": signature,
-            "inputs": {name: _json_value(array) for name, array in inputs.items()},
-        }
-        outputs = self._exchange("POST", f"{self.address.path}:predict", body, seconds, "outputs")
+        path = f"{self.address.path}:predict"
+        body = list(_body(signature, inputs))
+        outputs = self._exchange("POST", path, body, deadline, "outputs")
         if not isinstance(outputs, dict):  # the only output comes without its name
-            outputs = {next(iter(self.signatures[signature].outputs)): outputs}
-        return {name: _array(value) for name, value in outputs.items()}
+            known = self._known_signatures(deadline)
+            with _as_tf_serving_writes():
+                (name,) = known[signature].outputs
+            outputs = {name: outputs}
+        with _as_tf_serving_writes():
+            return {name: _array(value) for name, value in outputs.items()}
 
-    def _signatures(self, seconds: float) -> dict[str, Signature]:
+    def _signatures(self, deadline: Deadline) -> dict[str, Signature]:
         path = f"{self.address.path}/metadata"
-        metadata = self._exchange("GET", path, None, seconds, "metadata")
+        metadata = self._exchange("GET", path, (), deadline, "metadata")
         with _as_tf_serving_writes():
             return {
                 name: Signature(
@@ -75,8 +81,8 @@ class RestClient(ServingClient):
                 for name, signature in metadata["signature_def"]["signature_def"].items()
             }
 
-    def _status(self, seconds: float) -> list[VersionStatus]:
-        states = self._exchange("GET", self.address.path, None, seconds, "model_version_status")
+    def _status(self, deadline: Deadline) -> list[VersionStatus]:
+        states = self._exchange("GET", self.address.path, (), deadline, "model_version_status")
         with _as_tf_serving_writes():
             return [
                 VersionStatus(int(one["version"]), one["state"], one["status"]["error_message"])
@@ -84,46 +90,20 @@ class RestClient(ServingClient):
             ]
 
     def _exchange(
-        self, method: str, path: str, body: dict[str, Any] | None, seconds: float, key: str
+        self, method: str, path: str, body: Sequence[bytes], deadline: Deadline, key: str
     ) -> Any:
         """Sends one request; returns what stands under a key of the answer."""
-        status, answer = self._answer(method, path, body, seconds)
+        status, answer = exchange(self.address.server, method, path, body, deadline)
         try:
             values = json.loads(answer)
-            if status == http.client.OK:
+            if status == HTTPStatus.OK:
                 return values[key]
             message = values["error"]
-        except (ValueError, KeyError, TypeError):
-            if status in (http.client.OK, http.client.NOT_FOUND, http.client.BAD_REQUEST):
+        except (ValueError, KeyError, TypeError, RecursionError):
+            if status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST):
                 raise Failure("NOT_TF_SERVING", f"HTTP {status}, {_beginning(answer)}") from None
             message = f"HTTP {status}, {_beginning(answer)}"  # a proxy's, perhaps
         raise Failure(_CODES.get(status, "INTERNAL"), message)
-
-    def _answer(
-        self, method: str, path: str, body: dict[str, Any] | None, seconds: float
-    ) -> tuple[int, bytes]:
-        server = urlsplit(self.address.server)
-        encrypted = server.scheme.lower() == "https"
-        connect = http.client.HTTPSConnection if encrypted else http.client.HTTPConnection
-        end = time.monotonic() + seconds
-        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
-        connection = connect(server.netloc, timeout=max(end - time.monotonic(), 0.001))
-        try:
-            _send(connection, method, path, data)
-            if connection.sock is not None:
-                connection.sock.settimeout(max(end - time.monotonic(), 0.001))
-            response = connection.getresponse()
-            return response.status, response.read()
-        except TimeoutError:
-            raise Failure("DEADLINE_EXCEEDED", f"nothing for {seconds:.1f} s") from None
-        except (OSError, http.client.IncompleteRead) as error:
-            raise Failure("UNREACHABLE", str(error) or type(error).__name__) from None
-        except http.client.InvalidURL as error:
-            raise ValueError(f"{error}. Received: {self.address.text}") from None
-        except http.client.HTTPException as error:
-            raise Failure("NOT_TF_SERVING", repr(error)) from None
-        finally:
-            connection.close()
 
 
 @contextlib.contextmanager
@@ -135,15 +115,33 @@ def _as_tf_serving_writes() -> Iterator[None]:
         raise Failure("NOT_TF_SERVING", f"JSON of another layout ({error!r})") from None
 
 
-def _send(
-    connection: http.client.HTTPConnection, method: str, path: str, data: bytes | None
-) -> None:
-    """A server that has read enough may say so and close: its answer says more than the error."""
-    try:
-        connection.request(method, path, data, {"Content-Type": "application/json"})
-    except (BrokenPipeError, ConnectionResetError):
-        if connection.sock is None:
-            raise
+def _body(signature: str, inputs: Mapping[str, np.ndarray]) -> Iterator[bytes]:
+    """A request's JSON, in pieces: as Python's lists, pixels would take ten times their memory."""
+    yield b'{"signature_name":' + json.dumps(signature).encode() + b',"inputs":{'
+    for number, (name, array) in enumerate(inputs.items()):
+        yield (b"," if number else b"") + json.dumps(name).encode() + b":"
+        yield from _json(array)
+    yield b"}}"
+
+
+def _json(array: np.ndarray) -> Iterator[bytes]:
+    is_row = array.ndim < (1 if array.dtype == object else 2)
+    if is_row or _text_bytes(array) <= _PIECE:
+        yield json.dumps(_json_value(array), separators=(",", ":")).encode()
+        return
+    for number, row in enumerate(array):
+        yield b"," if number else b"["
+        yield from _json(np.asarray(row, array.dtype))
+    yield b"]"
+
+
+def _text_bytes(array: np.ndarray) -> int:
+    """About how long an array is as JSON, at most."""
+    if array.dtype == object:
+        return sum(4 * len(value) // 3 + len('{"b64":""},') + 2 for value in array.flat)
+    return array.size * (
+        len("255,") if array.dtype == np.uint8 else len("-1.2345678901234567e-12,")
+    )
 
 
 def _json_value(array: np.ndarray) -> Any:
@@ -162,6 +160,8 @@ def _array(value: Any) -> np.ndarray:
     array = np.array(value)
     if array.dtype.kind == "U":
         return array.astype(object)
+    if array.dtype.kind not in "biuf":
+        raise ValueError("neither numbers nor strings")
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 

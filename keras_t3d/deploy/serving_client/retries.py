@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from keras_t3d.deploy.serving_client.deadline import Deadline
 from keras_t3d.deploy.serving_client.errors import Failure
 
 Answer = TypeVar("Answer")
@@ -18,8 +19,8 @@ _LONGEST_WAIT = 5.0
 
 
 def with_retries(
-    attempt: Callable[[float], Answer],
-    timeout: float,
+    attempt: Callable[[Deadline], Answer],
+    deadline: Deadline,
     attempts: int,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Answer:
@@ -29,21 +30,20 @@ def with_retries(
     clients that failed together do not come back together.
 
     Args:
-        attempt: called with the seconds that are left; raises Failure.
-        timeout: float. Seconds for all attempts and the waits between them.
+        attempt: called with the deadline; raises Failure.
+        deadline: Deadline. Of all attempts and the waits between them.
         attempts: int. How many at most.
         sleep: called with the seconds to wait.
 
     Raises:
         Failure: the last attempt's.
     """
-    end = time.monotonic() + timeout
     for number in range(1, attempts + 1):
         try:
-            return attempt(max(end - time.monotonic(), 0.001))
+            return attempt(deadline)
         except Failure as failure:
             wait = min(_FIRST_WAIT * 2 ** (number - 1), _LONGEST_WAIT) * random.uniform(0.5, 1.0)
-            is_last = number == attempts or time.monotonic() + wait >= end
+            is_last = number == attempts or wait >= deadline.left()
             if failure.code not in _PASSING or is_last:
                 raise
         sleep(wait)

@@ -30,6 +30,7 @@ def query(
     jpeg: bool = False,
     spec: ClipSpec | str | os.PathLike[str] | None = None,
     grpc: bool = False,
+    timeout: float = 60.0,
 ) -> list[tuple[str, float]]:
     """Asks a server what happens in a video.
 
@@ -49,6 +50,8 @@ def query(
         spec: ClipSpec, or path of a `clip_spec.json` or of a SavedModel's folder, of a served
             model that cannot say its own. Defaults to `None`.
         grpc: bool. Whether an address is one of gRPC. Defaults to `False`.
+        timeout: float. Seconds for each request to an address; a ServingClient has its own.
+            Defaults to `60.0`.
 
     Returns:
         (class name, probability), most probable first.
@@ -66,7 +69,7 @@ def query(
     """
     check_top(top)
     if isinstance(server, str):
-        with connect(server, grpc) as client:
+        with connect(server, grpc, timeout) as client:
             return query(client, path, top, num_views, jpeg, spec)
     clips = _read_spec(spec)
     if clips is None and server.knows_clips:
@@ -101,12 +104,17 @@ def _of_whole_video(
             "the centre one: leave --views out, or name the ClipSpec, for example --spec "
             f"serving/t3d/1/assets.extra/clip_spec.json. Received: {num_views} views"
         )
+    frames, num_bytes = [], 0
     with VideoReader(path) as reader:
-        if jpeg:
-            images = strings([[_encoded(frame) for frame in reader]])
-            answer = server.predict("serve_jpeg", {"frames": images})
-        else:
-            answer = server.predict("serving_default", {"clips": np.stack(list(reader))[None]})
+        for frame in reader:
+            frames.append(np.array(_encoded(frame), object) if jpeg else frame)
+            num_bytes += server.sent_bytes(frames[-1])
+            server.check_size(num_bytes)  # now: a long film's frames fill the memory
+    video = np.stack(frames)[None]
+    if jpeg:
+        answer = server.predict("serve_jpeg", {"frames": video})
+    else:
+        answer = server.predict("serving_default", {"clips": video})
     named = zip(answer["top_classes"][0].tolist(), answer["top_scores"][0].tolist(), strict=True)
     return list(named)[:top]
 

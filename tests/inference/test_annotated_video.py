@@ -1,0 +1,159 @@
+"""The mp4 file of what was watched: its pictures and times, and what is left when it fails."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import av
+import numpy as np
+import pytest
+
+from keras_t3d.data import VideoReader, read_video
+from keras_t3d.inference import annotated_video as room
+from keras_t3d.inference.annotated_video import ENCODERS, RecordingError, annotated_video
+
+
+def has_encoder(name):
+    try:
+        return bool(av.Codec(name, "w"))
+    except ValueError:
+        return False
+
+
+def blocks(count, height=240, width=320):
+    """Grey pictures of blocks of 8 x 8, which take many bits."""
+    shape = (count, height // 8, width // 8, 1)
+    grey = np.random.default_rng(0).integers(60, 180, shape, dtype=np.uint8)
+    return np.repeat(grey.repeat(8, axis=1).repeat(8, axis=2), 3, axis=3)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda encoder: encoder.name)
+def test_every_encoder_keeps_pictures_and_uneven_times(tmp_path, monkeypatch, encoder):
+    if not has_encoder(encoder.name):
+        pytest.skip(f"this PyAV has no {encoder.name}")
+    monkeypatch.setattr(room, "ENCODERS", (encoder,))
+    out = tmp_path / "out.mp4"
+    times = np.cumsum([0.5, *[1001 / 30000, 0.2, 2.5] * 4])  # some begin with sound only
+    pictures = blocks(12)
+    with annotated_video(out) as file:
+        for picture, start, end in zip(pictures, times[:-1], times[1:], strict=True):
+            file.write(picture, start, end)
+    with av.open(str(out)) as container:
+        starts = [frame.time for frame in container.decode(video=0)]
+    np.testing.assert_allclose(starts, times[:-1], atol=1e-4)
+    with VideoReader(out) as reader:
+        frames = list(reader.timed())
+        assert reader.damage is None
+    lengths = [frame.end - frame.start for frame in frames]
+    np.testing.assert_allclose(lengths, np.diff(times), atol=1e-4)
+    difference = np.stack([frame.pixels for frame in frames]).astype(int) - pictures
+    assert np.abs(difference).mean() < 2.5
+
+
+def test_without_an_encoder_it_says_what_would_help(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "_encodes", lambda codec: False)
+    with (
+        pytest.raises(OSError, match=r"libx264.*pip install --upgrade av.*out\.mp4"),
+        annotated_video(tmp_path / "out.mp4") as file,
+    ):
+        file.write(blocks(1, 48, 64)[0], 0, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_at_the_same_time_are_all_written(tmp_path):
+    out = tmp_path / "out.mp4"
+    with annotated_video(out) as file:
+        for start, end in ((0, 0), (0, 0), (0, 0.5), (0.5, 0.6)):
+            file.write(np.zeros((16, 16, 3), np.uint8), start, end)
+    with VideoReader(out) as reader:
+        assert [round(frame.start, 2) for frame in reader.timed()] == [0, 0, 0, 0.5]
+
+
+def test_a_file_that_cannot_be_begun_says_so(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise av.error.OSError(28, "No space left on device")
+
+    monkeypatch.setattr(room.AnnotatedVideo, "_mux", full)
+    with (
+        pytest.raises(RecordingError, match=r"^Cannot be written \(No space left.*out\.mp4"),
+        annotated_video(tmp_path / "out.mp4") as file,
+    ):
+        file.write(blocks(1, 48, 64)[0], 0, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Each says how many pictures it has written so far.
+_WRITES = """
+import resource, sys
+import numpy as np
+from keras_t3d.inference.annotated_video import annotated_video
+
+if {most_bytes}:
+    resource.setrlimit(resource.RLIMIT_FSIZE, ({most_bytes}, {most_bytes}))
+noise = np.random.default_rng(0).integers(0, 256, (5, 96, 128, 3), dtype=np.uint8)
+with annotated_video({path!r}) as file:
+    for index in range(10_000):
+        file.write(noise[index % 5], index / 25, (index + 1) / 25)
+        print(file.num_frames, flush=True)
+"""
+
+
+def writing(path, most_bytes=0):
+    return subprocess.Popen(
+        [sys.executable, "-c", _WRITES.format(path=str(path), most_bytes=most_bytes)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files are limited as on Unix")
+@pytest.mark.parametrize("most_bytes", [1_400_000, 1_500_001])
+def test_a_disk_that_is_full_leaves_what_is_playable(tmp_path, most_bytes):
+    process = writing(tmp_path / "out.mp4", most_bytes)
+    try:
+        out, err = process.communicate(timeout=100)
+    finally:
+        process.kill()
+    told = err.splitlines()[-1]
+    assert "RecordingError: Cannot be written to its end (" in told
+    assert told.endswith("out.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+    assert 0 < (tmp_path / "out.mp4").stat().st_size <= most_bytes
+    with VideoReader(tmp_path / "out.mp4") as reader:
+        starts = [frame.start for frame in reader.timed()]
+        assert reader.damage is None
+    # A fragment, of at most 60 pictures, is lost, and what the encoder held back.
+    assert len(starts) > int(out.split()[-1]) - 180
+    np.testing.assert_allclose(starts, np.arange(len(starts)) / 25, atol=1e-4)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are killed as on Unix")
+def test_a_process_that_is_killed_leaves_a_playable_file_beside(tmp_path):
+    process = writing(tmp_path / "out.mp4")
+    try:
+        while int(process.stdout.readline()) < 250:
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+    (part,) = tmp_path.iterdir()
+    assert part.name.startswith(".part-")
+    assert len(read_video(part).frames) >= 120
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path):
+    # An index at the end would be held until then.
+    with annotated_video(tmp_path / "out.mp4") as file:
+        for index in range(240):
+            file.write(blocks(1, 48, 64)[0], index / 25, (index + 1) / 25)
+    kinds, at, content = [], 0, (tmp_path / "out.mp4").read_bytes()
+    while at < len(content):
+        kinds.append(content[at + 4 : at + 8])
+        at += int.from_bytes(content[at : at + 4], "big")
+    assert at == len(content)
+    assert kinds[:2] == [b"ftyp", b"moov"]
+    assert kinds.count(b"moof") == kinds.count(b"mdat") == 4
+    assert os.path.getsize(tmp_path / "out.mp4") < 50_000
