@@ -215,9 +215,9 @@ DATASETS = {
             16,
             _STILLS,
             {**_PRETRAINING, **_MOTION_WINDOWS},
-            20,
+            15,
             _MOTION_FINETUNING,
-            {5: 5, 10: 6, 25: 8, 100: 12},
+            {5: 3, 10: 4, 25: 6, 100: 10},
             Drawn(120, 25),
         ),
         "full": Size(
