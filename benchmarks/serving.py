@@ -142,7 +142,7 @@ def _export_bare(model: Any, folder: Path, frozen: bool) -> None:
         return {"logits": run(clips)}
 
     bare = tf.Module()
-    bare.network = network
+    bare.weights = list(logits.get_concrete_function().graph.variables)
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(bare, str(folder), {"views": logits}, options)
 

@@ -153,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     saved_model.add_argument(
         "--frozen",
         action=argparse.BooleanOptionalAction,
-        help="weights as constants of a folded graph: a fourth less time a clip, for 20 times "
+        help="weights as constants of a folded graph: a fourth less time a clip, for 25 times "
         "their bytes of memory in the server (default: up to 200 MB of weights)",
     )
     tflite = _command(formats, "tflite", _export_tflite, "for LiteRT (TensorFlow Lite)")

@@ -90,17 +90,25 @@ def test_no_operation_needs_xla(served):
         assert not [op for op in operations if "Xla" in op], name
 
 
-def test_a_v1_session_answers_by_signature(report, model, clips):
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(report.path))
-        assert set(meta.signature_def) >= {"serving_default", "serve_jpeg", "views", "features"}
-        signature = meta.signature_def["serving_default"]
-        videos = videos_of((1, 20, 50, 40, 3))
-        probabilities = session.run(
-            signature.outputs["probabilities"].name, {signature.inputs["clips"].name: videos}
-        )
+def test_a_v1_session_answers_by_signature(report, model):
+    videos = videos_of((1, 20, 50, 40, 3))
     views = np.stack([take_view(video, model.clip_spec) for video in videos])
-    np.testing.assert_allclose(probabilities, keras_probabilities(model, views), atol=1e-5)
+    np.testing.assert_allclose(
+        by_session(report.path, "serving_default", videos),
+        keras_probabilities(model, views),
+        atol=1e-5,
+    )
+
+
+def by_session(path, name, clips):
+    """Probabilities as TF Serving would have them."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(path))
+        assert set(meta.signature_def) >= {"serving_default", "serve_jpeg", "views", "features"}
+        signature = meta.signature_def[name]
+        return session.run(
+            signature.outputs["probabilities"].name, {signature.inputs["clips"].name: clips}
+        )
 
 
 def test_serve_jpeg_of_a_record_is_evaluations_centre_view(served, model, shards):
@@ -236,8 +244,25 @@ def test_two_exports_at_once_get_a_number_each(model, clips, tmp_path, monkeypat
     monkeypatch.setattr(saved_model, "largest_difference", export_another)
     first = export_saved_model(model, tmp_path / "t3d", clips)
     assert {second[0].path.name, first.path.name} == {"1", "2"}
-    assert first.num_bytes == second[0].num_bytes
     assert sorted(entry.name for entry in (tmp_path / "t3d").iterdir()) == ["1", "2"]
+    for version in (first, second[0]):
+        assert (version.path / "saved_model.pb").is_file()
+
+
+def test_a_number_taken_at_the_last_moment(tmp_path, monkeypatch):
+    """Between the look at the folder and the rename."""
+    (tmp_path / "new").mkdir()
+    (tmp_path / "versions" / "1").mkdir(parents=True)
+    (tmp_path / "versions" / "1" / "saved_model.pb").touch()
+    seen = [0]
+    look = saved_model._last_version
+    monkeypatch.setattr(saved_model, "_last_version", lambda d: seen.pop() if seen else look(d))
+    published = saved_model._published(tmp_path / "new", tmp_path / "versions")
+    assert published == tmp_path / "versions" / "2"
+    assert published.is_dir()
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(FileNotFoundError):  # nothing else is tried again
+        saved_model._published(tmp_path / "new", tmp_path / "versions")
 
 
 def test_the_first_error_is_told_where_another_export_has_begun(
@@ -272,12 +297,17 @@ def test_weights_are_frozen_by_size_unless_it_is_said(
     assert saved_model._is_frozen(model, frozen) is is_frozen
 
 
-def test_weights_that_are_not_frozen_are_variables(model, tmp_path, capsys):
+def test_weights_that_are_not_frozen_are_variables(model, clips, tmp_path, capsys):
     model.save(tmp_path / "small.keras")
     words = ["export", "saved-model", str(tmp_path / "small.keras"), str(tmp_path / "t3d")]
     assert cli.main([*words, "--no-frozen"]) == 0
     assert "weights in variables" in capsys.readouterr().out
     assert _stored_values(tmp_path / "t3d" / "1") == model.count_params()
+    np.testing.assert_allclose(
+        by_session(tmp_path / "t3d" / "1", "views", clips),
+        keras_probabilities(model, clips),
+        atol=1e-5,
+    )
 
 
 def test_weights_that_no_graph_holds_are_not_frozen(model, clips, tmp_path, monkeypatch):
