@@ -207,7 +207,11 @@ def test_watch_without_a_screen(run, folder, tmp_path, monkeypatch):
 
 
 _ENDLESS = """
-import sys, time
+import signal, sys, time
+# What runs in the background may have been told to ignore them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 import numpy as np
 import keras_t3d.data.video as video
 from keras_t3d import ClipSpec, cli
