@@ -151,7 +151,7 @@ _MOTION_FINETUNING = {  # the demo's
     "optimizer.learning_rate": 0.05,
     "optimizer.weight_decay": 1e-4,
 }
-_STILLS = TeacherSettings(epochs=12, looks=32, per_look=150)
+_STILLS = TeacherSettings(epochs=20, looks=8, per_look=600)
 
 DATASETS = {
     "jhmdb": {
@@ -217,7 +217,7 @@ DATASETS = {
             {**_PRETRAINING, **_MOTION_WINDOWS},
             15,
             _MOTION_FINETUNING,
-            {5: 3, 10: 4, 25: 6, 100: 10},
+            {5: 3, 10: 4, 25: 5, 100: 8},
             Drawn(120, 25),
         ),
         "full": Size(
@@ -226,7 +226,7 @@ DATASETS = {
             {},
             "mixed_bfloat16",
             32,
-            dataclasses.replace(_STILLS, epochs=20, per_look=300),
+            dataclasses.replace(_STILLS, epochs=40, looks=32, per_look=600),
             {**_PRETRAINING, **_MOTION_WINDOWS},
             30,
             _MOTION_FINETUNING,
