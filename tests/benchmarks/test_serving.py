@@ -15,6 +15,7 @@ pytest.importorskip("tensorflow_serving.apis", reason="needs tensorflow-serving-
 SCRIPT = pathlib.Path(__file__).parents[2] / "benchmarks" / "serving.py"
 
 
+@pytest.mark.slow
 def test_quick_mode(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (20, 48, 64, 3), np.uint8)
     write_video(tmp_path / "noise.mp4", noise)
