@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_t3d import cli
+from keras_t3d.cli import loading
 from keras_t3d.clips import ClipSpec
 from keras_t3d.inference import load_predictor
 from tests.conftest import counting_frames, frame_numbers, write_video
@@ -51,7 +52,7 @@ def folder(tmp_path_factory):
 def run(monkeypatch, capsys, model):
     """Runs a command with the model in memory, whatever file is named."""
     predictor = load_predictor(model)
-    monkeypatch.setattr(cli, "_predictor", lambda path: predictor)
+    monkeypatch.setattr(loading, "predictor", lambda path: predictor)
 
     def run_command(*words):
         code = cli.main([str(word) for word in words])

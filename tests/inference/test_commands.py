@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_t3d import cli
+from keras_t3d.cli import loading
 from keras_t3d.inference import stream_video
 from tests.conftest import counting_frames, write_video
 from tests.inference.conftest import write_uneven_video
@@ -53,7 +54,7 @@ def test_what_lies_between_windows_is_said(run, folder, hop, seconds):
 
 @pytest.mark.parametrize("words", [(), ("--windows",), ("--out", "w.csv")])
 def test_what_is_not_there_is_seen_before_the_model_is_loaded(monkeypatch, capsys, words):
-    monkeypatch.setattr(cli, "_predictor", lambda path: pytest.fail("was loaded"))
+    monkeypatch.setattr(loading, "predictor", lambda path: pytest.fail("was loaded"))
     assert cli.main(["predict", "m.keras", "none.mp4", "gone.mp4", *words]) == 1
     assert "none.mp4, gone.mp4" in last_line(capsys.readouterr().err)
 

@@ -17,6 +17,7 @@ if hasattr(signal, "SIGHUP"):
 import numpy as np
 import keras_t3d.data.video as video
 from keras_t3d import ClipSpec, cli
+from keras_t3d.cli import loading
 
 class Predictor:
     clip_spec = ClipSpec(num_frames=NUM_FRAMES, frame_stride=1, resize=32, crop=32)
@@ -35,7 +36,7 @@ class Endless(video.VideoReader):
             yield video.TimedFrame(start, start + 0.04, lambda: np.zeros((32, 32, 3), np.uint8))
             start += 0.04
 
-cli._predictor = lambda path: Predictor()
+loading.predictor = lambda path: Predictor()
 video.VideoReader = Endless
 sys.exit(cli.main(sys.argv[1:]))
 """

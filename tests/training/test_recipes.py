@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from keras_t3d.cli import _parser
+from keras_t3d.cli import command_parser
 from keras_t3d.training.command_line import config_parser, find_recipe, parse_config, recipe_names
 from keras_t3d.training.config import TrainConfig
 from keras_t3d.training.network import network_for, student_for
@@ -95,11 +95,11 @@ class TestEveryRecipe:
     def test_its_commands_are_understood_and_fit_each_other(self, name):
         commands = commands_of(name)
         if name == "motion":  # the demo does the rest
-            assert vars(_parser().parse_args(["demo", *commands["demo"]]))["out"] == "demo"
+            assert vars(command_parser().parse_args(["demo", *commands["demo"]]))["out"] == "demo"
             return
         config, others = train_words(name)
-        convert = _parser().parse_args(["convert", *commands["convert"]])
-        evaluate = _parser().parse_args(["evaluate", *commands["evaluate"]])
+        convert = command_parser().parse_args(["convert", *commands["convert"]])
+        evaluate = command_parser().parse_args(["evaluate", *commands["evaluate"]])
         assert convert.out == evaluate.shards == config.data.shards
         assert convert.short_side == config.clip.resize
         assert evaluate.model == f"{others['run_dir']}/best.keras"
@@ -144,7 +144,7 @@ class TestRecipesOfThePapers:
         assert config.epochs == 200 if fresh else config.epochs < 200
 
     def test_it_is_evaluated_by_its_papers_protocol(self, name):
-        evaluate = _parser().parse_args(["evaluate", *commands_of(name)["evaluate"]])
+        evaluate = command_parser().parse_args(["evaluate", *commands_of(name)["evaluate"]])
         assert evaluate.protocol == ("t3d" if "t3d" in name else "stc")
         assert evaluate.split == ("val" if name.startswith("kinetics") else "test")
 
@@ -158,7 +158,7 @@ class TestRecipesOfThePapers:
     def test_small_sets_say_how_the_three_splits_are_done(self, name):
         if name.startswith("kinetics"):
             return
-        convert = _parser().parse_args(["convert", *commands_of(name)["convert"]])
+        convert = command_parser().parse_args(["convert", *commands_of(name)["convert"]])
         assert convert.split_id == 1
         assert convert.layout == name.split("_")[0]
         assert "--split-id 2" in head_of(name)["splits"]
@@ -206,10 +206,10 @@ class TestEveryPretraining:
     def test_its_shards_are_those_that_it_makes(self, name):
         config, commands = pretraining_of(name), commands_of(name)
         if "convert" not in commands:  # the demo does it
-            out = _parser().parse_args(["demo", *commands["demo"]]).out
+            out = command_parser().parse_args(["demo", *commands["demo"]]).out
             assert config.data.shards == f"{out}/shards"
             return
-        convert = _parser().parse_args(["convert", *commands["convert"]])
+        convert = command_parser().parse_args(["convert", *commands["convert"]])
         assert (convert.out, convert.short_side) == (config.data.shards, config.clip.resize)
 
     def test_its_head_is_full_and_no_line_too_long_to_read(self, name):

@@ -1,0 +1,148 @@
+"""`keras-t3d predict --windows`: a window slides over each video."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from keras_t3d.cli import loading
+from keras_t3d.cli.answers import print_classes, print_while_read, say_beside
+from keras_t3d.cli.progress import progress_bar
+from keras_t3d.cli.unreadable import check_readable, told_if_unreadable
+
+if TYPE_CHECKING:
+    from keras_t3d.inference.predictor import Predictor
+    from keras_t3d.inference.smoothing import Smoothing
+    from keras_t3d.inference.stream import WindowScores
+    from keras_t3d.inference.timeline import Timeline
+    from keras_t3d.inference.window_report import WindowReport
+
+
+def predict_windows(arguments: argparse.Namespace, videos: list[str]) -> None:
+    from keras_t3d.inference.hops import check_hop_seconds
+    from keras_t3d.inference.smoothing import parse_smoothing
+    from keras_t3d.inference.stop_signals import stopped_by_signals
+    from keras_t3d.inference.timeline import Timeline, check_timeline_file
+    from keras_t3d.inference.window_records import check_window_file, window_file
+
+    if arguments.views is not None:
+        raise ValueError(
+            "--views is for one answer a video; windows cover it by themselves, --hop S apart. "
+            f"Received: --views {arguments.views} with windows"
+        )
+    check_hop_seconds(arguments.hop)
+    smoothing = None if arguments.smoothing is None else parse_smoothing(arguments.smoothing)
+    if arguments.out is not None:
+        check_window_file(arguments.out)
+    if arguments.timeline is not None:
+        check_timeline_file(arguments.timeline)
+        if len(videos) > 1:
+            raise ValueError(
+                "--timeline draws one video: name one, or use --out windows.csv for all. "
+                f"Received: {len(videos)} videos"
+            )
+    predictor = loading.predictor(arguments.model)
+    timeline = Timeline(predictor.class_names) if arguments.timeline is not None else None
+    writes = arguments.out is not None or timeline is not None
+    say = print_while_read if writes else functools.partial(print, flush=True)
+    unreadable, reports = 0, []
+    with stopped_by_signals() as stopped:
+        with contextlib.ExitStack() as stack:
+            write = stack.enter_context(window_file(arguments.out)) if arguments.out else None
+            for video in videos:
+                with told_if_unreadable(video, videos) as failures:
+                    reports.append(
+                        _report_windows_of(
+                            video, predictor, smoothing, write, timeline, stopped, say, arguments
+                        )
+                    )
+                unreadable += len(failures)
+                if stopped():
+                    break
+            if not any(report.windows for report in reports):  # here, so that no file is left
+                stopped.check()
+                check_readable(unreadable, videos)
+        if write is not None:
+            say_beside(f"Wrote {arguments.out}", say, arguments)
+        if timeline is not None:
+            timeline.save(arguments.timeline, arguments.top, title=os.path.basename(videos[0]))
+            say_beside(f"Wrote {arguments.timeline}", say, arguments)
+    unscored = sum(report.unscored for report in reports)
+    if unscored:
+        print(
+            f"keras-t3d: {unscored:.1f} seconds between windows were not scored: --hop "
+            f"{arguments.hop:g} is longer than a window",
+            file=sys.stderr,
+        )
+    stopped.check()
+    check_readable(unreadable, videos)
+
+
+def _report_windows_of(
+    video: str,
+    predictor: Predictor,
+    smoothing: Smoothing | None,
+    write: Callable[[dict[str, Any]], None] | None,
+    timeline: Timeline | None,
+    stopped: Callable[[], bool],
+    say: Callable[..., None],
+    arguments: argparse.Namespace,
+) -> WindowReport:
+    from keras_t3d.data.video import VideoReader
+    from keras_t3d.inference import window_record
+    from keras_t3d.inference.window_report import report_windows
+
+    shown = arguments.windows and write is None
+    with contextlib.ExitStack() as stack:
+        reader = stack.enter_context(VideoReader(video))
+        seconds = round(reader.seconds or 0)
+        long = not shown and seconds > 10
+        progress = stack.enter_context(progress_bar("scoring", "seconds")) if long else None
+        if shown and not arguments.json:
+            say(video)
+
+        def tell(scores: WindowScores) -> None:
+            record = window_record(video, scores, predictor.class_names, arguments.top)
+            if write is not None:
+                write(record)
+            elif shown:
+                say(_window_line(record, arguments.json))
+            if timeline is not None:
+                timeline.add(scores)
+            if progress is not None:
+                progress(round(scores.end), max(seconds, round(scores.end)))
+
+        report = report_windows(
+            predictor,
+            reader,
+            tell,
+            top=arguments.top,
+            hop_seconds=arguments.hop,
+            smoothing=smoothing,
+            batch_size=1 if arguments.batch_size is None else arguments.batch_size,
+            stopped=stopped,
+        )
+    if report.windows:
+        note = f": mean of {report.windows} window{'s' * (report.windows > 1)}"
+        print_classes(video, report.classes, arguments, note, say)
+    if report.stopped:
+        print(f"\nkeras-t3d: scored up to second {report.until:.2f}: {video}", file=sys.stderr)
+    if reader.damage:
+        print(
+            f"keras-t3d: damaged, scored as far as it decodes ({reader.damage}): {video}",
+            file=sys.stderr,
+        )
+    return report
+
+
+def _window_line(record: dict[str, Any], as_json: bool) -> str:
+    if as_json:
+        return json.dumps(record, ensure_ascii=False)
+    classes = ", ".join(f"{c['class']} {c['probability']:.1%}" for c in record["classes"])
+    return f"  {record['start']:9.2f} to {record['end']:9.2f} s  {classes}"

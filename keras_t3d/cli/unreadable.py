@@ -1,0 +1,29 @@
+"""Videos that cannot be read, among others that can."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from keras_t3d.cli.command import CommandError
+
+
+@contextmanager
+def told_if_unreadable(video: str, videos: Sequence[str]) -> Iterator[list[Exception]]:
+    """Says that a video cannot be read and goes on; where it is the only one, fails."""
+    from keras_t3d.data.video import VideoError
+
+    failures: list[Exception] = []
+    try:
+        yield failures
+    except VideoError as error:
+        if len(videos) == 1:
+            raise
+        failures.append(error)
+        print(f"keras-t3d: {error}", file=sys.stderr)
+
+
+def check_readable(unreadable: int, videos: Sequence[str]) -> None:
+    if unreadable:
+        raise CommandError(f"{unreadable} of {len(videos)} videos could not be read")
