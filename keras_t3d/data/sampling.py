@@ -66,7 +66,8 @@ def random_clip_tensorflow(
     import tensorflow as tf
 
     num_video_frames = tf.cast(num_video_frames, tf.int64)
-    stride = tf.cast(spec.frame_stride if stride is None else stride, tf.float64)
+    # Not tf.cast, which takes a Python float through float32.
+    stride = tf.convert_to_tensor(spec.frame_stride if stride is None else stride, tf.float64)
     steps = stride * tf.range(spec.num_frames, dtype=tf.float64)
     offsets = tf.cast(tf.floor(steps + 0.5), tf.int64)
     last = tf.maximum(num_video_frames - offsets[-1] - 1, 0)
