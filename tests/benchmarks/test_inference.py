@@ -19,6 +19,7 @@ for package in ("torch", "onnxscript", "onnxruntime", "openvino"):
     pytest.importorskip(package, reason="a contender of the benchmark")
 
 
+@pytest.mark.slow
 def test_quick_mode():
     options = ["--quick", "--models", "t3d_tiny", "--contenders", *sorted(CONTENDERS)]
     done = subprocess.run(

@@ -13,6 +13,7 @@ CONTENDERS = {"litert_int8", "litert_float32", "torch_float32"}
 pytest.importorskip("torch", reason="the twins are PyTorch's")
 
 
+@pytest.mark.slow
 def test_quick_mode():
     options = ["--models", "t3d_tiny", "--contenders", *sorted(CONTENDERS), "--threads", "1"]
     done = subprocess.run(

@@ -12,6 +12,14 @@ def model():
 
 
 @pytest.fixture(scope="session")
+def model_path(model, tmp_path_factory):
+    """The same as a .keras file; without this, all other folders would get it for theirs."""
+    path = tmp_path_factory.mktemp("six") / "six.keras"
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def clips(model):
     """Three clips for it."""
     return clips_for(model, 3)

@@ -12,6 +12,16 @@ from keras_t3d.inference.stop_signals import Stopped, stopped_by_signals
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as on Unix")
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """In the background SIGINT is ignored, under nohup SIGHUP, and so they would be in tests."""
+    numbers = (signal.SIGINT, signal.SIGHUP)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_is_noted_and_the_second_interrupts(number):
     before = signal.getsignal(number)
