@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -25,47 +26,36 @@ if TYPE_CHECKING:
 
 
 def predict_windows(arguments: argparse.Namespace, videos: list[str]) -> None:
-    from keras_t3d.inference.hops import check_hop_seconds
     from keras_t3d.inference.smoothing import parse_smoothing
     from keras_t3d.inference.stop_signals import stopped_by_signals
-    from keras_t3d.inference.timeline import Timeline, check_timeline_file
-    from keras_t3d.inference.window_records import check_window_file, window_file
+    from keras_t3d.inference.timeline import Timeline
+    from keras_t3d.inference.window_records import window_file
 
-    if arguments.views is not None:
-        raise ValueError(
-            "--views is for one answer a video; windows cover it by themselves, --hop S apart. "
-            f"Received: --views {arguments.views} with windows"
-        )
-    check_hop_seconds(arguments.hop)
+    _check(arguments, videos)
     smoothing = None if arguments.smoothing is None else parse_smoothing(arguments.smoothing)
-    if arguments.out is not None:
-        check_window_file(arguments.out)
-    if arguments.timeline is not None:
-        check_timeline_file(arguments.timeline)
-        if len(videos) > 1:
-            raise ValueError(
-                "--timeline draws one video: name one, or use --out windows.csv for all. "
-                f"Received: {len(videos)} videos"
-            )
     predictor = loading.predictor(arguments.model)
     timeline = Timeline(predictor.class_names) if arguments.timeline is not None else None
     writes = arguments.out is not None or timeline is not None
     say = print_while_read if writes else functools.partial(print, flush=True)
     unreadable, reports = 0, []
+    failure: Exception | None = None
     with stopped_by_signals() as stopped:
         with contextlib.ExitStack() as stack:
             write = stack.enter_context(window_file(arguments.out)) if arguments.out else None
-            for video in videos:
-                with told_if_unreadable(video, videos) as failures:
-                    reports.append(
-                        _report_windows_of(
-                            video, predictor, smoothing, write, timeline, stopped, say, arguments
-                        )
-                    )
-                unreadable += len(failures)
-                if stopped():
-                    break
-            if not any(report.windows for report in reports):  # here, so that no file is left
+            outputs = _Outputs(write, timeline, say)
+            try:
+                for video in videos:
+                    with told_if_unreadable(video, videos) as failures:
+                        report = _report(video, predictor, smoothing, outputs, stopped, arguments)
+                        reports.append(report)
+                    unreadable += len(failures)
+                    if stopped():
+                        break
+            except Exception as error:  # what was scored before is kept
+                failure = error
+            if not outputs.windows:  # here, so that no file is left
+                if failure is not None:
+                    raise failure
                 stopped.check()
                 check_readable(unreadable, videos)
         if write is not None:
@@ -80,41 +70,74 @@ def predict_windows(arguments: argparse.Namespace, videos: list[str]) -> None:
             f"{arguments.hop:g} is longer than a window",
             file=sys.stderr,
         )
+    if failure is not None:
+        raise failure
     stopped.check()
     check_readable(unreadable, videos)
 
 
-def _report_windows_of(
+def _check(arguments: argparse.Namespace, videos: list[str]) -> None:
+    from keras_t3d.inference.hops import check_hop_seconds
+    from keras_t3d.inference.timeline import check_timeline_file
+    from keras_t3d.inference.window_records import check_window_file
+
+    if arguments.views is not None:
+        raise ValueError(
+            "--views is for one answer a video; windows cover it by themselves, --hop S apart. "
+            f"Received: --views {arguments.views} with windows"
+        )
+    check_hop_seconds(arguments.hop)
+    if arguments.out is not None:
+        check_window_file(arguments.out)
+    if arguments.timeline is not None:
+        check_timeline_file(arguments.timeline)
+        if len(videos) > 1:
+            raise ValueError(
+                "--timeline draws one video: name one, or use --out windows.csv for all. "
+                f"Received: {len(videos)} videos"
+            )
+
+
+@dataclasses.dataclass
+class _Outputs:
+    """Where windows go, and how many went there."""
+
+    write: Callable[[dict[str, Any]], None] | None
+    timeline: Timeline | None
+    say: Callable[..., None]
+    windows: int = 0
+
+
+def _report(
     video: str,
     predictor: Predictor,
     smoothing: Smoothing | None,
-    write: Callable[[dict[str, Any]], None] | None,
-    timeline: Timeline | None,
+    outputs: _Outputs,
     stopped: Callable[[], bool],
-    say: Callable[..., None],
     arguments: argparse.Namespace,
 ) -> WindowReport:
     from keras_t3d.data.video import VideoReader
     from keras_t3d.inference import window_record
     from keras_t3d.inference.window_report import report_windows
 
-    shown = arguments.windows and write is None
+    shown = arguments.windows and outputs.write is None
     with contextlib.ExitStack() as stack:
         reader = stack.enter_context(VideoReader(video))
         seconds = round(reader.seconds or 0)
         long = not shown and seconds > 10
         progress = stack.enter_context(progress_bar("scoring", "seconds")) if long else None
         if shown and not arguments.json:
-            say(video)
+            outputs.say(video)
 
         def tell(scores: WindowScores) -> None:
             record = window_record(video, scores, predictor.class_names, arguments.top)
-            if write is not None:
-                write(record)
+            if outputs.write is not None:
+                outputs.write(record)
             elif shown:
-                say(_window_line(record, arguments.json))
-            if timeline is not None:
-                timeline.add(scores)
+                outputs.say(_window_line(record, arguments.json))
+            if outputs.timeline is not None:
+                outputs.timeline.add(scores)
+            outputs.windows += 1
             if progress is not None:
                 progress(round(scores.end), max(seconds, round(scores.end)))
 
@@ -130,7 +153,7 @@ def _report_windows_of(
         )
     if report.windows:
         note = f": mean of {report.windows} window{'s' * (report.windows > 1)}"
-        print_classes(video, report.classes, arguments, note, say)
+        print_classes(video, report.classes, arguments, note, outputs.say)
     if report.stopped:
         print(f"\nkeras-t3d: scored up to second {report.until:.2f}: {video}", file=sys.stderr)
     if reader.damage:

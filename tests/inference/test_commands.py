@@ -10,7 +10,7 @@ from keras_t3d import cli
 from keras_t3d.cli import loading
 from keras_t3d.inference import stream_video
 from tests.conftest import counting_frames, write_video
-from tests.inference.conftest import write_uneven_video
+from tests.inference.conftest import SeeingPredictor, write_uneven_video
 
 
 def times_and_tops(model, path, **options):
@@ -102,6 +102,36 @@ def test_windows_of_several_videos_in_a_file(run, model, folder, tmp_path, suffi
         got = [(r["video"], float(r["start"]), float(r["end"]), r["class"]) for r in rows]
     assert got == expected
     assert len({video for video, *_ in got}) == 2
+
+
+class FailingPredictor(SeeingPredictor):
+    """Has memory for a few windows only."""
+
+    def __init__(self, clip_spec, windows):
+        super().__init__(clip_spec)
+        self.windows = windows
+
+    def probabilities(self, clips):
+        if len(self.batches) == self.windows:
+            raise RuntimeError("out of memory")
+        return super().probabilities(clips)
+
+
+@pytest.mark.parametrize("windows", [0, 5])
+def test_what_was_scored_before_a_model_fails_is_kept(
+    monkeypatch, capsys, folder, tmp_path, seeing, windows
+):
+    failing = FailingPredictor(seeing.clip_spec, windows)
+    monkeypatch.setattr(loading, "predictor", lambda path: failing)
+    words = ["--out", tmp_path / "w.json", "--timeline", tmp_path / "t.png"]
+    code = cli.main([str(word) for word in ("predict", "m", folder / "a.mp4", *words)])
+    said = capsys.readouterr()
+    assert code == 1
+    assert "out of memory" in said.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["t.png", "w.json"] * bool(windows)
+    if windows:
+        assert f"Wrote {tmp_path / 'w.json'}" in said.out
+        assert len(json.loads((tmp_path / "w.json").read_text())) == windows
 
 
 def test_the_same_answer_without_windows_for_a_folder(run, folder):
