@@ -121,8 +121,7 @@ def _check_files(arguments: argparse.Namespace) -> None:
 def _kept_scores(
     title: str, names: Sequence[str], say: Callable[[str], None], arguments: argparse.Namespace
 ) -> Iterator[Callable[[WatchedFrame], None]]:
-    """Writes windows and timeline, as far as they go when the video, camera or disk fails."""
-    from keras_t3d.data.video import VideoError
+    """Writes windows and timeline, as far as they go when something fails."""
     from keras_t3d.inference import Timeline, window_file, window_record
 
     scores_file, timeline_file = arguments.scores, arguments.timeline
@@ -143,7 +142,7 @@ def _kept_scores(
 
         try:
             yield keep
-        except (VideoError, OSError) as error:
+        except Exception as error:
             if count == 0:
                 raise
             failure = error

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from keras_t3d.data.video import TimedFrame, VideoError
+from keras_t3d.data.video import TimedFrame
 from keras_t3d.inference.annotated_video import RecordingError, annotated_video
 from keras_t3d.inference.caption import captioned
 from keras_t3d.inference.hops import new_hop
@@ -128,7 +128,7 @@ def watch(
     """Shows frames, writes them to an mp4 file, and tells what is seen.
 
     The file is there and playable however the frames end: with the video, by the user,
-    because a camera is pulled out or because the disk is full.
+    because a camera is pulled out, the model fails or the disk is full.
 
     Args:
         frames: what `watch_frames` gives; closed at the end.
@@ -168,7 +168,7 @@ def watch(
                     break
         except RecordingError:
             raise  # `annotated_video` keeps what it can
-        except (VideoError, OSError) as error:
+        except Exception as error:
             if count == 0:
                 raise
             failure = error
@@ -180,11 +180,11 @@ def watch(
 def _last_marked(frames: Iterator[TimedFrame]) -> Iterator[tuple[TimedFrame, bool]]:
     """Gives each frame, and whether it is the last."""
     before: TimedFrame | None = None
-    failure: VideoError | None = None
+    failure: Exception | None = None
     while True:
         try:
             frame = next(frames, None)
-        except VideoError as error:
+        except Exception as error:
             frame, failure = None, error
         if before is not None:
             yield before, frame is None
