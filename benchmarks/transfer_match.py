@@ -6,8 +6,9 @@ class, and about two kinds of views:
 
 - `same`: clip and frames are the same centre view. A histogram cannot miss: the distance
   to its own frames is exactly zero.
-- `other`: the clip is a random window, mirrored, and the frames are the centre view: what the
-  student met where the teacher's features were cached.
+- `other`: the clip is a random window, of the kind of the training's and mirrored where the
+  training mirrors, and the frames are the centre view: what the student met where the teacher's
+  features were cached.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ from keras_t3d.data.windows import drawn_windows, place_window
 VIEWS = ("same", "other")
 NEGATIVES = ("random", "same_class")
 _BINS = 8  # of each colour
-_WINDOWS = Augmentation(crop="random_resized", min_area=0.4)
 
 Pair = tuple[int, int]
 
@@ -45,35 +45,41 @@ class HeldOut:
 
     Attributes:
         clips: FilmClip, in the order of the shards.
+        windows: Augmentation of the view `other`.
         views: uint8 `(clips, T, H, W, 3)` by view.
         pairs: pairs by kind of negatives.
     """
 
     clips: list[FilmClip]
+    windows: Augmentation
     views: dict[str, np.ndarray]
     pairs: dict[str, list[Pair]]
 
 
-def held_out(shards: Path, listed: Sequence[FilmClip], spec: ClipSpec, seed: int) -> HeldOut:
+def held_out(
+    shards: Path, listed: Sequence[FilmClip], spec: ClipSpec, windows: Augmentation, seed: int
+) -> HeldOut:
     """Reads the clips of the split `val` and draws their pairs.
 
     Args:
         shards: Path.
         listed: FilmClips of all records.
         spec: ClipSpec.
+        windows: Augmentation, the training's.
         seed: int. Of pairs and windows.
     """
     by_file = {clip.file: clip for clip in listed}
     clips, views = [], []
-    for video_id, own in record_views(shards, "val", spec, seed):
+    for video_id, own in record_views(shards, "val", spec, windows, seed):
         clips.append(by_file[video_id])
         views.append(own)
     stacked = {name: np.stack([own[name] for own in views]) for name in VIEWS}
-    return HeldOut(clips, stacked, {kind: draw_pairs(clips, kind, seed) for kind in NEGATIVES})
+    pairs = {kind: draw_pairs(clips, kind, seed) for kind in NEGATIVES}
+    return HeldOut(clips, windows, stacked, pairs)
 
 
 def record_views(
-    shards: Path, split: str, spec: ClipSpec, seed: int
+    shards: Path, split: str, spec: ClipSpec, windows: Augmentation, seed: int
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """Gives each record's id and the same frames of it in both views.
 
@@ -81,6 +87,7 @@ def record_views(
         shards: Path.
         split: str.
         spec: ClipSpec.
+        windows: Augmentation of the view `other`.
         seed: int. Of the windows.
     """
     rng = np.random.default_rng(seed)
@@ -90,25 +97,34 @@ def record_views(
                 video = stored_video(read_record(file, int(offset)))
                 images = [Image.open(io.BytesIO(frame)).convert("RGB") for frame in video.frames]
                 frames = np.stack([np.asarray(image) for image in images])
-                window = drawn_windows(rng.random(4), _WINDOWS)
-                yield (
-                    video.video_id,
-                    {"same": take_view(frames, spec), "other": mirrored(frames, spec, window)},
-                )
+                window = drawn_windows(rng.random(4), windows)
+                other = other_view(frames, spec, windows, window)
+                yield video.video_id, {"same": take_view(frames, spec), "other": other}
 
 
-def mirrored(frames: np.ndarray, spec: ClipSpec, window: np.ndarray) -> np.ndarray:
-    """Returns the frames of the centre view in another window, mirrored.
+def other_view(
+    frames: np.ndarray, spec: ClipSpec, windows: Augmentation, window: np.ndarray
+) -> np.ndarray:
+    """Returns the frames of the centre view in another window, mirrored where `windows` flip.
 
     Args:
         frames: uint8 `(frames, height, width, 3)`.
         spec: ClipSpec.
+        windows: Augmentation.
         window: float64 (4,), of `drawn_windows`.
     """
     height, width = frames.shape[1:3]
-    top, left, rows, columns = place_window(height, width, spec, _WINDOWS, window)
+    top, left, rows, columns = place_window(height, width, spec, windows, window)
     cut = frames[clip_frames(len(frames), spec)][:, top : top + rows, left : left + columns]
-    return resize_frames(cut, *spec.crop_size)[:, :, ::-1]
+    resized = resize_frames(cut, *spec.crop_size)
+    return resized[:, :, ::-1] if windows.flip else resized
+
+
+def told_windows(windows: Augmentation) -> str:
+    """Returns what the view `other` is, in words."""
+    low = f"{100 * windows.min_area:.0f}"
+    area = f" of {low} to 100 % of the frame" if windows.crop == "random_resized" else ""
+    return f"a random window{area}{', mirrored' if windows.flip else ''}"
 
 
 def draw_pairs(clips: Sequence[FilmClip], negatives: str, seed: int) -> list[Pair]:
@@ -193,7 +209,7 @@ def histogram_accuracies(
     by_file = {clip.file: clip for clip in listed}
     clips: list[FilmClip] = []
     training: dict[str, list[np.ndarray]] = {view: [] for view in VIEWS}
-    for video_id, own in record_views(shards, "train", spec, seed):
+    for video_id, own in record_views(shards, "train", spec, found.windows, seed):
         clips.append(by_file[video_id])
         for view in VIEWS:
             training[view].append(colour_histogram(own[view]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import shutil
 import statistics
 import time
@@ -149,6 +150,7 @@ def measure_epochs(
     folders: Folders, teacher: Path, work: Path, epochs: int
 ) -> tuple[dict[str, Any], turns.Step]:
     """Runs `train` and `pretrain`, with and without cached features, one after the other."""
+    from keras_t3d.data.frame_features import DESCRIPTION
     from keras_t3d.training.pretrain import pretrain
     from keras_t3d.training.run_directory import read_history
     from keras_t3d.training.train import train
@@ -164,6 +166,9 @@ def measure_epochs(
 
     config = _pretraining(folders, teacher)
     network = load_teacher(str(teacher), preprocessing="torch")
+    for left in (folders.choosing / "frame_features").glob(f"*/{DESCRIPTION}"):
+        if json.loads(left.read_text(encoding="utf-8"))["teacher"] == network.fingerprint():
+            shutil.rmtree(left.parent)  # of a call that was stopped
     started = time.perf_counter()
     features = write_frame_features(network, folders.choosing, "train", config.clip)
     feature_seconds = time.perf_counter() - started

@@ -244,7 +244,7 @@ def _matches(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _matched(folders: Folders, starts: Sequence[str]) -> dict[str, Any]:
     """Adds the finished pre-trainings by matching that are not in `match.json` yet."""
-    from transfer_match import held_out, histogram_accuracies, student_accuracies
+    from transfer_match import held_out, histogram_accuracies, student_accuracies, told_windows
     from transfer_videos import listed_clips
 
     from keras_t3d.atomic import write_text
@@ -256,10 +256,11 @@ def _matched(folders: Folders, starts: Sequence[str]) -> dict[str, Any]:
     todo = {s: run for s, run in runs.items() if s not in found["accuracy"] and _is_finished(run)}
     if not todo:
         return found
-    spec, seed = next(iter(todo.values())).config.clip, folders.seed
-    listed = listed_clips(folders.choosing)
-    held = held_out(folders.choosing, listed, spec, seed)
+    config, seed = next(iter(todo.values())).config, folders.seed
+    spec, listed = config.clip, listed_clips(folders.choosing)
+    held = held_out(folders.choosing, listed, spec, config.data.augmentation, seed)
     found |= {
+        "other_view": told_windows(held.windows),
         "clips": len(held.clips),
         "films": len({clip.film for clip in held.clips}),
         "pairs": {kind: len(pairs) for kind, pairs in held.pairs.items()},

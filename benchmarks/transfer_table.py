@@ -19,6 +19,7 @@ from keras_machine import hardware
 from page_section import placed
 from run_settings import flat_config, plain_value
 from transfer_settings import DATASETS, STARTS, Folders
+from transfer_videos import label_subset, listed_clips
 
 from keras_t3d.atomic import write_text, written_beside
 from keras_t3d.training.config import TrainConfig
@@ -43,7 +44,8 @@ _CONFIDENCE = 0.95  # of the interval outside of which a difference is named
 # Keys of a configuration that tell where something lies, or that differ between rows.
 _TOLD_ELSEWHERE = (
     *("data.shards", "data.validation_split", "seed", "teacher.network", "teacher.preprocessing"),
-    *("objective.kind", "inflate", "epochs", "optimizer.warmup_epochs", "checkpoints.keep"),
+    *("objective.kind", "inflate", "cache_features"),
+    *("epochs", "optimizer.warmup_epochs", "checkpoints.keep"),
 )
 _ALWAYS_TOLD = (
     *(f"clip.{name}" for name in ("num_frames", "frame_stride", "resize", "crop")),
@@ -166,10 +168,17 @@ def _data_text(runs: Sequence[Finished]) -> str:
     ours, metrics = runs[0].folders, runs[0].metrics
     films = json.loads((ours.videos / "films.json").read_text(encoding="utf-8"))
     clips, choosing = films["clips"], films["choosing_clips"]
+    teachers = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for folders in _seeds(runs)
+        if (path := folders.teacher.with_suffix(".json")).is_file()
+    ]
+    drawn = not all("test" in teacher for teacher in teachers)
+    seen = "Pre-training sees" if drawn else "Pre-training and teacher see"
     said = (
         f"{len(metrics['per_class'])} classes, {clips['train']} training and {metrics['videos']} "
         f"test videos ({metrics['protocol']['scored']}); one test video is "
-        f"{100 / metrics['videos']:.2f} points. Pre-training and teacher see "
+        f"{100 / metrics['videos']:.2f} points. {seen} "
         f"{choosing['train']} of the training videos; the other {choosing['val']}, of "
         f"{films['held_out_films']} held-out films, are for the matching. "
     )
@@ -178,15 +187,10 @@ def _data_text(runs: Sequence[Finished]) -> str:
             f"{films['films_in_training_and_test']} films give clips to both sides of the official "
             "split: teacher, pre-training and fine-tuning all see their training clips. "
         )
-    teachers = [
-        json.loads(path.read_text(encoding="utf-8"))
-        for folders in _seeds(runs)
-        if (path := folders.teacher.with_suffix(".json")).is_file()
-    ]
     if teachers:
         held_out = _mean([100 * teacher["held_out"] for teacher in teachers])
         said += f"The teacher's stills: {teachers[0]['stills']}; top-1 {held_out} % on held-out"
-        if all("test" in teacher for teacher in teachers):
+        if not drawn:
             test = _mean([100 * teacher["test"] for teacher in teachers])
             said += (
                 f" videos' middle frames, {test} % on the test videos'. So the teacher knows the "
@@ -198,9 +202,18 @@ def _data_text(runs: Sequence[Finished]) -> str:
     return said
 
 
+def _labels(runs: Sequence[Finished], percent: int) -> int:
+    """How many videos they are, as no class has less than one and none a part of one."""
+    ours = runs[0].folders
+    return len(label_subset(listed_clips(ours.final), percent, ours.seed))
+
+
 def _accuracy_table(runs: Sequence[Finished]) -> str:
     percents = sorted({run.percent for run in runs})
-    head = ["start", *(f"{percent} % of the labels" for percent in percents)]
+    head = [
+        "start",
+        *(f"{percent} % of the labels ({_labels(runs, percent)})" for percent in percents),
+    ]
     lines = [_row(head), _row(["---"] * len(head))]
     for of_start in _by(runs, lambda run: run.start):
         cells = [STARTS[of_start[0].start].title]
@@ -363,10 +376,11 @@ def _match_text(runs: Sequence[Finished]) -> list[str]:
         "matchers are asked about the same pairs. Same view: clip and frames are the same centre "
         "view; the histogram's distance of a clip to its own frames is exactly zero then, so "
         "that its figure there says nothing of how hard the matching is. Other view: the clip is "
-        "a random window of 40 to 100 % of the frame, mirrored, the frames the centre view. "
+        f"{found[0]['other_view']}, the frames the centre view, which is what students met in "
+        "training (but one whose teacher was running). "
         "The histogram counts 8x8x8 colours of all pixels; pairs match up to a chi-square "
         "distance that is fitted on pairs of training clips with any other film, for each kind of "
-        "view."
+        "view; the student has no threshold but zero, which its training has."
     )
     return ["\n".join(lines), text]
 
@@ -527,7 +541,7 @@ def _draw(runs: Sequence[Finished], path: Path) -> None:
             values = [[run.top1 for run in cell] for cell in cells]
             axes.errorbar(
                 # Beside each other, or their bars would hide one another.
-                [cell[0].percent * 1.03 ** (number - 2.5) for cell in cells],
+                [cell[0].percent * 1.03 ** (number - (len(STARTS) - 1) / 2) for cell in cells],
                 [statistics.mean(each) for each in values],
                 [statistics.stdev(each) if len(each) > 1 else 0.0 for each in values],
                 color=f"C{number}",

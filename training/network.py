@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_t3d.clips import ClipSpec
+from keras_t3d.clips import IMAGENET_MEAN, ClipSpec
 from keras_t3d.inference.load import load_keras_model
 from keras_t3d.models.names import create
 from keras_t3d.models.video_classifier import VideoClassifier
@@ -86,10 +86,25 @@ def new_student(config: PretrainConfig, teacher: FrameTeacher) -> VideoClassifie
     """
     if config.inflate is None:
         return student_for(config.model, config.clip)
-    source = teacher.network if config.inflate == "teacher" else _images_network(config.inflate)
+    if config.inflate == "teacher":
+        source: Any = teacher.network
+        _check_same_pixels(source, config.teacher.preprocessing)
+    else:
+        source = _images_network(config.inflate)
     student = student_for(config.model, normalized_as(config.clip, **source_normalization(source)))
     print(inflate(student, source, config.inflate_mode))
     return student
+
+
+def _check_same_pixels(source: Any, preprocessing: str) -> None:
+    """`inflate` takes 2D networks for what keras.applications trained them on."""
+    own = "torch" if source_normalization(source)["mean"] == IMAGENET_MEAN else "caffe"
+    if preprocessing not in ("auto", own):
+        raise ValueError(
+            "`inflate: teacher` is for a teacher that sees pixels as those of keras.applications "
+            f"do: DenseNets by preprocessing torch, ResNets by caffe, here {own}. "
+            f"Received: teacher.preprocessing={preprocessing!r}"
+        )
 
 
 def student_for(config: ModelConfig, spec: ClipSpec) -> VideoClassifier:

@@ -148,7 +148,11 @@ def _whole(parts: list[Any]) -> Any:
     """The outputs for the parts in the order of the batch."""
 
     def interleaved(*values: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(tf.stack(values, 1), (-1, *values[0].shape[1:]))
+        # Sizes of many machines, joined, are known only when it runs.
+        whole = tf.concat([[-1], tf.shape(values[0])[1:]], 0)
+        joined = tf.reshape(tf.stack(values, 1), whole)
+        joined.set_shape([None, *values[0].shape[1:]])
+        return joined
 
     return parts[0] if len(parts) == 1 else tf.nest.map_structure(interleaved, *parts)
 

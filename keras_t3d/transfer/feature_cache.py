@@ -25,6 +25,7 @@ from keras_t3d.data.shards.record import stored_video
 from keras_t3d.data.shards.record_file import read_record, record_offsets
 from keras_t3d.data.shards.shard_set import Shard, ShardSet
 from keras_t3d.data.source_videos import record_key
+from keras_t3d.folder_lock import written_by_many
 from keras_t3d.progress import Progress
 from keras_t3d.transfer.frame_teacher import FrameTeacher
 
@@ -85,18 +86,19 @@ def write_frame_features(
     name = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
     folder = pathlib.Path(str(shards.folder)) / "frame_features" / name
     done, compute = 0, _compiled(teacher, spec)
-    for number, (path, count) in enumerate(zip(records.paths, records.examples, strict=True)):
-        files, shard = f"{split}-{number:05d}", os.path.basename(path)
-        if count and not is_written(folder, files, shard, count):
-            offsets = records.offsets[number] if records.offsets else record_offsets(path)
-            with shard_features(folder, files, shard) as features:
-                for batch in _batches(_frames(path, offsets, spec, features)):
-                    features.add(compute(batch))
-        done += count
-        if progress is not None:
-            progress(done, records.num_videos)
-    if not (folder / DESCRIPTION).is_file():
-        write_text(folder / DESCRIPTION, json.dumps(said, indent=1) + "\n")
+    with written_by_many(folder):
+        for number, (path, count) in enumerate(zip(records.paths, records.examples, strict=True)):
+            files, shard = f"{split}-{number:05d}", os.path.basename(path)
+            if count and not is_written(folder, files, shard, count):
+                offsets = records.offsets[number] if records.offsets else record_offsets(path)
+                with shard_features(folder, files, shard) as features:
+                    for batch in _batches(_frames(path, offsets, spec, features)):
+                        features.add(compute(batch))
+            done += count
+            if progress is not None:
+                progress(done, records.num_videos)
+        if not (folder / DESCRIPTION).is_file():
+            write_text(folder / DESCRIPTION, json.dumps(said, indent=1) + "\n")
     return folder
 
 
@@ -146,7 +148,12 @@ def _frames(
             except ValueError as error:
                 raise damaged_shard(f"{path}, byte {offset}: {error}") from None
             features.begin(record_key(video.video_id, video.frames[0]), len(video.frames))
-            yield from pool.map(view, video.frames)
+            try:
+                views = list(pool.map(view, video.frames))
+            except OSError as error:  # Pillow's, which names no file
+                message = f"{path}, byte {offset}, {video.video_id}: {error}"
+                raise damaged_shard(message) from None
+            yield from views
 
 
 def _view(spec: ClipSpec, frame: bytes) -> np.ndarray:

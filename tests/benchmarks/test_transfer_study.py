@@ -17,6 +17,7 @@ from keras.src.applications.densenet import DenseNet
 
 from keras_t3d.clips import ClipSpec
 from keras_t3d.data import ClipDataset
+from keras_t3d.data.augmentation import Augmentation
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.training.network import network_for
 from keras_t3d.transfer import FrameClipMatching, FrameTeacher, inflate
@@ -124,7 +125,8 @@ def test_an_epoch_of_few_labels_passes_over_them_as_often_as_there_is_room(out):
     spec = ClipSpec(num_frames=1, frame_stride=1, resize=36, crop=32)
     labels = np.concatenate([batch[1] for batch in ClipDataset(labelled, "train", spec, 8)])
     assert np.bincount(labels).tolist() == [8] * 8
-    found = [video_id for video_id, _ in match.record_views(labelled.folder, "train", spec, 0)]
+    records = match.record_views(labelled.folder, "train", spec, Augmentation(), 0)
+    found = [video_id for video_id, _ in records]
     assert {video_id: found.count(video_id) for video_id in found} == {
         clip.file: 4 for clip in chosen
     }
@@ -258,13 +260,15 @@ def test_the_threshold_that_tells_most_pairs_right():
     assert match.accuracy_of([0.5], [0.5], match.best_threshold([0.5], [0.5])) == 0.5
 
 
-def test_the_other_view_is_a_window_of_the_same_frames_mirrored():
+@pytest.mark.parametrize(("flip", "step"), [(True, -1), (False, 1)])
+def test_the_other_view_is_a_window_of_the_same_frames_as_training_draws_it(flip, step):
     spec = ClipSpec(num_frames=2, frame_stride=1, resize=8, crop=8)
+    windows = Augmentation(crop="random_resized", min_area=0.4, flip=flip)
     frames = np.random.default_rng(0).integers(0, 256, (4, 8, 12, 3), dtype=np.uint8)
-    left = match.mirrored(frames, spec, np.array([1.0, 1.0, 0.0, 0.0]))
-    np.testing.assert_array_equal(left, frames[1:3, :, :8][:, :, ::-1])
-    right = match.mirrored(frames, spec, np.array([1.0, 1.0, 0.0, 0.999]))
-    np.testing.assert_array_equal(right, frames[1:3, :, 4:][:, :, ::-1])
+    left = match.other_view(frames, spec, windows, np.array([1.0, 1.0, 0.0, 0.0]))
+    np.testing.assert_array_equal(left, frames[1:3, :, :8][:, :, ::step])
+    right = match.other_view(frames, spec, windows, np.array([1.0, 1.0, 0.0, 0.999]))
+    np.testing.assert_array_equal(right, frames[1:3, :, 4:][:, :, ::step])
 
 
 def test_a_pairs_score_is_that_of_its_clip_with_the_others_frames():
@@ -395,16 +399,22 @@ def made(tmp_path):
                     "protocol": {"scored": "3 clips"},
                 },
             )
-        config = settings.make_pretraining(
-            ours, settings.STARTS["matching"], folders.choosing, folders.teacher, seed
-        )
-        write_run(folders.pretrained("matching"), config, step=12)
+        for name, start in settings.STARTS.items():
+            if start.objective is not None:
+                config = settings.make_pretraining(
+                    ours, start, folders.choosing, folders.teacher, seed
+                )
+                write_run(folders.pretrained(name), config, step=12)
         stills = {"stills": "3 outlines", "classes": 3, "held_out": [0.5, 0.75][seed]}
         write_json(folders.teacher.with_suffix(".json"), stills)
         views = {view: {"random": 1.0, "same_class": 0.75} for view in match.VIEWS}
         accuracy = {"histogram": {"threshold": {}, **views}, "matching": views}
         pairs = {"random": 16, "same_class": 14}
-        write_json(folders.match, {"clips": 16, "films": 9, "pairs": pairs, "accuracy": accuracy})
+        matched = {"clips": 16, "films": 9, "pairs": pairs, "accuracy": accuracy}
+        write_json(folders.match, matched | {"other_view": "a random window"})
+    listed = [f"{n}.mp4,{n % 8},{n}.mp4,train\n" for n in range(64)]
+    folders.final.parent.mkdir(parents=True)
+    pathlib.Path(f"{folders.final}.csv").write_text("path,label,film,split\n" + "".join(listed))
     write_json(
         folders.videos / "films.json",
         {
@@ -447,7 +457,7 @@ def test_the_table_says_what_the_files_say(made):
     assert table.write_table(made, page) == 8
     text = page.read_text()
     for line in (
-        "| start | 5 % of the labels | 100 % of the labels |",
+        "| start | 5 % of the labels (8) | 100 % of the labels (64) |",
         "| random weights | 37.5 ± 17.7 (25.0, 50.0) | 62.5 ± 17.7 (50.0, 75.0) |",
         "| matching (the papers') | 62.5 ± 17.7 (50.0, 75.0) | 62.5 ± 0.0 (62.5, 62.5) |",
         "| chance | 12.5 | 12.5 |",
@@ -460,6 +470,8 @@ def test_the_table_says_what_the_files_say(made):
         assert line in text.splitlines()
     words = " ".join(text.split())
     assert "leaves zero out for: matching (the papers') at 5 % (+25.0 ± 0.0)." in words
+    assert "Pre-training sees 48 of the training videos" in words
+    assert "the clip is a random window, the frames" in words
     assert "3 outlines; top-1 62.5 ± 17.7 % on held-out stills" in words
     assert "a run with 5 % 16 steps, 1.5 minutes, 100 % 16 steps, 1.5 minutes." in words
     assert "any (16 pairs), or of the same class (14 pairs)" in words

@@ -13,12 +13,12 @@ FOLDER = pathlib.Path(__file__).parents[2] / "docs" / "serving"
 def test_compose_mounts_the_files_that_it_names():
     service = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"]["tf-serving"]
     mounted = dict(volume.split(":")[:2] for volume in service["volumes"])
-    for place, inside in mounted.items():
-        assert place == "./models" or (FOLDER / place).is_file()
-        assert inside.startswith("/")
+    assert mounted == {"./models": "/models", ".": "/config"}
     named = [word.partition("=")[2] for word in service["command"] if "_file=" in word]
-    assert named
-    assert set(named) <= set(mounted.values())
+    assert len(named) == 2
+    assert all(
+        (FOLDER / pathlib.PurePosixPath(name).relative_to("/config")).is_file() for name in named
+    )
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
 
 
@@ -32,6 +32,16 @@ def test_model_config_parses():
     (one,) = parsed.model_config_list.config
     assert (one.name, one.base_path) == ("t3d", "/models/t3d")
     assert one.model_version_policy.latest.num_versions == 1
+    lines = text.splitlines()
+    usual = next(i for i, line in enumerate(lines) if "latest" in line)
+    lines[usual:] = [
+        re.sub("# (model_version_policy|version_labels)", r"\1", s) for s in lines[usual + 1 :]
+    ]
+    (two,) = text_format.Parse(
+        "\n".join(lines), config.ModelServerConfig()
+    ).model_config_list.config
+    assert list(two.model_version_policy.specific.versions) == [1, 2]
+    assert two.version_labels == {"stable": 1, "canary": 2}
 
 
 def test_metrics_are_where_the_guide_says():

@@ -28,9 +28,10 @@ FLAGS = [
 ]
 
 
-# With features that one machine writes and both read.
+# With features that one machine writes and both read, in parts that are put together again.
 PRETRAINING = [
     "--objective.kind=contrast",
+    "--optimizer.accumulation=2",
     "--data.batch_size=4",
     "--model.synchronized_bn=true",
     "--cache-features",

@@ -312,6 +312,17 @@ class TestInflation:
         taught = teacher.network.get_layer("conv1_conv").kernel.numpy()
         np.testing.assert_array_equal(kernel[kernel.shape[0] // 2], taught)
 
+    def test_a_teacher_that_sees_other_pixels_is_refused(self, pretraining_file, images):
+        config = read(pretraining_file, f"--teacher.network={images}", "--inflate=teacher")
+        teacher = load_teacher(str(images), preprocessing="zero_one")
+        with pytest.raises(ValueError, match=r"torch.*Received: teacher.preprocessing='zero_one'"):
+            new_student(
+                dataclasses.replace(
+                    config, teacher=dataclasses.replace(config.teacher, preprocessing="zero_one")
+                ),
+                teacher,
+            )
+
     def test_a_source_that_does_not_fit_leaves_no_run(self, pretraining_file, tmp_path):
         with pytest.raises(ValueError, match="inflate"):
             pretrain(read(pretraining_file, "--inflate=teacher"), tmp_path / "run")

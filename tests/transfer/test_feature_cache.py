@@ -147,3 +147,15 @@ def test_shards_of_other_writers(own_shards, spec, tmp_path):
     assert len(FrameFeatures.open(first)._places) == shards.num_videos("train")
     os.utime(paths[0], ns=(0, 0))  # written again
     assert write_frame_features(tiny_teacher(), shards, "train", spec) != first
+
+
+def test_frames_that_do_not_decode_are_told_by_shard_and_video(own_shards, spec, monkeypatch):
+    from PIL import Image, UnidentifiedImageError
+
+    def refuse(file):
+        raise UnidentifiedImageError("cannot identify image file")
+
+    monkeypatch.setattr(Image, "open", refuse)
+    other = tiny_teacher()
+    with pytest.raises(ValueError, match=r"test-0.*tfrecord, byte 0, .*cannot identify"):
+        write_frame_features(FrameTeacher(other.network, "zero_one"), own_shards, "test", spec)

@@ -153,7 +153,9 @@ class TestFingerprint:
         same = self.network()
         found |= {self.of(same, "caffe"), self.of(same, image_size=8)}
         found |= {self.of(same, lambda x: x * 2.0), self.of(same, lambda x: x * 3.0)}
-        assert len(found) == 8
+        found |= {self.of(same, lambda x: x[..., ::-1] * 2.0)}
+        found |= {self.of(same, lambda x: keras.ops.mean(x, -1, keepdims=True) * [2.0, 2.0, 2.0])}
+        assert len(found) == 10
 
     def test_names_do_not(self):
         """Keras counts layers up: the second network of a process has other names."""
