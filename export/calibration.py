@@ -32,7 +32,7 @@ def first_clips(folder: str, spec: ClipSpec, most: int = _BATCH) -> np.ndarray:
 
 def held_out_clips(
     folder: str, spec: ClipSpec, class_names: tuple[str, ...], most: int
-) -> tuple[str, Iterator[tuple[np.ndarray, np.ndarray | None]]]:
+) -> tuple[str, bool, Iterator[tuple[np.ndarray, np.ndarray | None]]]:
     """Returns a split that the network was not trained on, if there is one, and its clips.
 
     Args:
@@ -43,8 +43,8 @@ def held_out_clips(
         most: int. How many clips at most.
 
     Returns:
-        `"test"`, `"val"`, or what else there is; and an iterator of batches of clips and their
-        labels, or None.
+        `"test"`, `"val"`, or what else there is; whether its labels are of these classes; and an
+        iterator of batches of clips and their labels, or None.
 
     Raises:
         ValueError: if `most` is less than 1.
@@ -64,7 +64,7 @@ def held_out_clips(
             if left <= 0:
                 return
 
-    return split, batches()
+    return split, labelled, batches()
 
 
 def _labelled(

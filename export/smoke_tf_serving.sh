@@ -111,7 +111,8 @@ show_log() {
     tail -n 30 >&2
 }
 
-if ! "$python" - "http://127.0.0.1:$rest/v1/models/t3d" "$seconds" <<'PYTHON'; then
+if ! "$python" - "http://127.0.0.1:$rest/v1/models/t3d" "$seconds" "${server:-}" <<'PYTHON'; then
+import os
 import sys
 import time
 
@@ -121,6 +122,11 @@ end = time.monotonic() + float(sys.argv[2])
 client = connect(sys.argv[1], attempts=1)
 said = "nothing"
 while time.monotonic() < end:
+    try:
+        if sys.argv[3]:
+            os.kill(int(sys.argv[3]), 0)  # whether it still runs
+    except ProcessLookupError:
+        sys.exit("smoke_tf_serving: the server ended")
     try:
         said = client.status()
         if any(version.state == "AVAILABLE" for version in said):
@@ -158,10 +164,11 @@ keras = probabilities("keras")
 differ = False
 for name in ("rest", "grpc", "jpeg"):
     served = probabilities(name)
-    largest = max(abs(served[label] - keras[label]) for label in keras)
+    # Of a thousand classes and more, each has named its best thousand.
+    largest = max(abs(served[label] - keras[label]) for label in keras.keys() & served.keys())
     print(f"smoke_tf_serving: {name} differs from Keras by {largest:.1e} at most")
-    differ |= name != "jpeg" and largest > tolerance  # JPEG images lose something
+    differ |= largest > (0.25 if name == "jpeg" else tolerance)  # JPEG images lose something
 if differ:
-    sys.exit(f"smoke_tf_serving: more than {tolerance:.0e}: the served model answers differently")
+    sys.exit(f"smoke_tf_serving: more than {tolerance:.0e}, or 0.25 by JPEG: the served model answers differently")
 PYTHON
 say "REST and gRPC answer as Keras does"

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from keras_t3d.atomic import write_text
 from keras_t3d.deploy import export_tflite
-from keras_t3d.deploy.litert import CALIBRATION_CLIPS
+from keras_t3d.deploy.litert import CALIBRATION_CLIPS, QuantizationError
+from keras_t3d.deploy.quantization_report import QuantizationReport
 from keras_t3d.export.calibration import first_clips, held_out_clips
 from keras_t3d.inference.load import load_keras_model
+
+_MEASURED = ("dynamic", "int8")
 
 
 def main(
@@ -50,26 +58,38 @@ def main(
     """
     classifier = load_keras_model(model)
     spec = classifier.clip_spec
-    clips = evaluation = split = None
+    clips = evaluation = None
+    facts: dict[str, Any] = {
+        "model": model,
+        "quantization": quantization,
+        "float_layers": list(float_layers),
+        "integer_output": integer_output,
+        "clips": "generated",
+    }
     if calibration is not None:
         clips = first_clips(calibration, spec, CALIBRATION_CLIPS)
-        if quantization in ("dynamic", "int8"):
-            ranges = quantization == "int8"
-            split, evaluation = held_out_clips(
+        if quantization in _MEASURED:
+            split, labelled, evaluation = held_out_clips(
                 calibration, spec, classifier.class_names, report_clips
             )
-            taken = f"Taking ranges of {len(clips)} clips, comparing" if ranges else "Comparing"
-            print(f"{taken} on clips of {split}", flush=True)
-    report = export_tflite(
-        classifier,
-        out,
-        quantization,
-        clips,
-        evaluation=evaluation,
-        float_layers=float_layers,
-        integer_output=integer_output,
-        licence=None if licence is None else Path(licence).read_text(encoding="utf-8"),
-    )
+            ranges = len(clips) if quantization == "int8" else 0
+            facts |= {"clips": calibration, "split": split, "clips_of_ranges": ranges}
+            _say_what_is_measured(split, labelled, ranges)
+    beside = Path(out).with_suffix(".report.json")
+    try:
+        report = export_tflite(
+            classifier,
+            out,
+            quantization,
+            clips,
+            evaluation=evaluation,
+            float_layers=float_layers,
+            integer_output=integer_output,
+            licence=None if licence is None else Path(licence).read_text(encoding="utf-8"),
+        )
+    except QuantizationError as error:  # where it errs says what to do
+        _report(error.report, {**facts, "refused": str(error)}, beside)
+        raise
     print(
         f"Wrote {report.path}  ({report.num_bytes / 1e6:.1f} MB, "
         f"quantization {report.quantization})"
@@ -78,10 +98,26 @@ def main(
         f"Probabilities of {report.num_clips} clips differ from the Keras model's by "
         f"{report.largest_difference:.1e} at most"
     )
-    beside = report.path.with_suffix(".report.json")
     if report.quantized is None:
         beside.unlink(missing_ok=True)  # that of an earlier file
         return
-    print(*report.quantized.lines(), sep="\n")
-    write_text(beside, report.quantized.to_json())
-    print(f"Wrote {beside}")
+    content = report.path.read_bytes()
+    _report(report.quantized, {**facts, "sha256": hashlib.sha256(content).hexdigest()}, beside)
+
+
+def _say_what_is_measured(split: str, labelled: bool, ranges: int) -> None:
+    taken = f"Taking ranges of {ranges} clips, comparing" if ranges else "Comparing"
+    print(f"{taken} on clips of {split}", flush=True)
+    if split not in ("test", "val"):
+        print(f"The shards have no test or val split: {split} flatters, as it was trained on")
+    if not labelled:
+        print("The shards have no labels of the network's classes: accuracy cannot be measured")
+
+
+def _report(report: QuantizationReport, facts: dict[str, Any], path: Path) -> None:
+    if facts["clips"] == "generated":
+        print("Compared on generated clips: with --calibration SHARDS, on yours")
+    print(*report.lines(), sep="\n")
+    facts |= {name: metadata.version(name) for name in ("keras-t3d", "tensorflow", "keras")}
+    write_text(path, json.dumps({**facts, **dataclasses.asdict(report)}, indent=2) + "\n")
+    print(f"Wrote {path}")

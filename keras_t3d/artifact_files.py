@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 from collections.abc import Callable, Sequence
 
 from keras_t3d.clips import ClipSpec
@@ -31,3 +32,24 @@ def read_artifact(read: Callable[[str], bytes]) -> tuple[tuple[str, ...], ClipSp
     """Returns class names and spec, given a function from a file's name to its content."""
     class_names = tuple(read(LABELS).decode("utf-8").splitlines())
     return class_names, ClipSpec.from_config(json.loads(read(CLIP_SPEC)))
+
+
+def newest_version(folder: pathlib.Path) -> pathlib.Path:
+    """Returns a SavedModel's folder: this one, or the one below with the largest number.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if (folder / "saved_model.pb").is_file():
+        return folder
+    versions = [
+        path
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if path.name.isdecimal() and (path / "saved_model.pb").is_file()
+    ]
+    if not versions:
+        raise ValueError(
+            "Expected a SavedModel folder with saved_model.pb in it, or in a numbered version "
+            f"below it, for example serving/t3d/1. Received: {folder}"
+        )
+    return max(versions, key=lambda path: int(path.name))

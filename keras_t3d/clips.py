@@ -18,6 +18,7 @@ import numpy as np
 
 Tensor = Any  # TensorFlow's; imported late, so that clients need none
 
+_MOST_VIEWS = 10
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -458,10 +459,11 @@ def _resize_weights_tensorflow(size_in: Tensor, size_out: Tensor) -> Tensor:
 # Views for evaluation: n starts times m crops.
 
 
-def view_starts(num_video_frames: int, spec: ClipSpec, num_views: int) -> list[int]:
+def view_starts(num_video_frames: int, spec: ClipSpec, num_views: int | None = None) -> list[int]:
     """Returns where `num_views` clips start, spread over the whole video.
 
-    One view is the middle; two or more reach both ends of the video.
+    One view is the middle; two or more reach both ends of the video. None is as many as cover
+    it without gaps, at most 10.
 
     Example:
 
@@ -469,6 +471,8 @@ def view_starts(num_video_frames: int, spec: ClipSpec, num_views: int) -> list[i
     view_starts(100, ClipSpec(num_frames=16, frame_stride=2), 3)  # [0, 35, 69]
     ```
     """
+    if num_views is None:
+        num_views = min(-(-num_video_frames // spec.span), _MOST_VIEWS)
     if num_views < 1:
         raise ValueError(f"`num_views` must be at least 1. Received: {num_views}")
     last = last_start(num_video_frames, spec)

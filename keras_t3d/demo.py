@@ -14,6 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from keras_t3d.cores import usable_cores
 from keras_t3d.data.conversion import convert
 from keras_t3d.data.motion import write_motion_set
 from keras_t3d.data.views import load_views
@@ -75,7 +76,7 @@ def run_demo(
         _stage(console, "1 of 6: generate videos of eight motions, as mp4"),
         progress_bar("generating", "videos") as progress,
     ):
-        workers = os.cpu_count() or 1
+        workers = usable_cores()
         write_motion_set(videos, counts, seed=seed, workers=workers, progress=progress)
     with _stage(console, "2 of 6: convert them to TFRecord shards"):
         with progress_bar("converting", "videos") as progress:

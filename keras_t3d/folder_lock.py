@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import IO
+
+from keras_t3d.atomic import remove
 
 
 def lock(file: IO[str], refusal: str) -> None:
@@ -34,24 +37,27 @@ def lock(file: IO[str], refusal: str) -> None:
 def written_by_many(folder: pathlib.Path) -> Iterator[None]:
     """Removes what kills left in a folder that several processes may write to at once.
 
-    That is, `.part-*` files, unless another process is in such a block of this folder. Does
-    nothing on Windows, and where the folder cannot be written to.
+    That is, files and folders `.part-*`, unless another process is in such a block of this
+    folder. Does nothing on Windows, and where the folder cannot be locked.
 
     Args:
-        folder: pathlib.Path.
+        folder: pathlib.Path. Made if it is not there.
     """
     try:
         import fcntl
 
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
+        opened = os.open(folder, os.O_RDONLY)
     except (ImportError, OSError):
         yield
         return
-    with file:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for cut_short in folder.glob(".part-*"):
-                cut_short.unlink(missing_ok=True)
-        fcntl.flock(file, fcntl.LOCK_SH)
+                remove(cut_short)
+        with contextlib.suppress(OSError):
+            fcntl.flock(opened, fcntl.LOCK_SH)
         yield
+    finally:
+        os.close(opened)

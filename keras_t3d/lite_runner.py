@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
+
+from keras_t3d.cores import usable_cores
 
 
 class LiteRunner:
@@ -13,7 +13,7 @@ class LiteRunner:
 
     Args:
         file: str, its path, or bytes, what it holds.
-        threads: int. Defaults to the number of cores.
+        threads: int. Defaults to the cores that the process may use.
 
     Raises:
         ValueError: if LiteRT cannot read it.
@@ -21,7 +21,7 @@ class LiteRunner:
 
     def __init__(self, file: str | bytes, threads: int | None = None) -> None:
         where = "model_path" if isinstance(file, str) else "model_content"
-        interpreter = Interpreter(**{where: file}, num_threads=threads or os.cpu_count())
+        interpreter = Interpreter(**{where: file}, num_threads=threads or usable_cores())
         self._run = interpreter.get_signature_runner()
         (details,) = self._run.get_output_details().values()
         self._scale, self._zero_point = details["quantization"]

@@ -1,4 +1,4 @@
-"""Classifies a video with a .tflite file: pip install ai-edge-litert av numpy pillow, no more.
+"""Classifies the middle of a video: pip install ai-edge-litert av numpy pillow, no more.
 
 python litert_alone.py t3d.tflite video.mp4
 """
@@ -19,12 +19,15 @@ resize, stride = spec["resize"], spec["frame_stride"]
 classify = Interpreter(model).get_signature_runner()
 _, count, height, width, _ = classify.get_input_details()["clip"]["shape"]
 with av.open(video) as container:
-    decoded = container.decode(video=0)
-    frames = [frame.to_image().rotate(frame.rotation, expand=True) for frame in decoded]
-first = max((len(frames) - stride * (count - 1) - 1) // 2, 0)  # the middle of the video
+    total = sum(1 for _ in container.decode(video=0))
+first = max((total - stride * (count - 1) - 1) // 2, 0)
+wanted = [(first + stride * number) % total for number in range(count)]  # a short one is repeated
+with av.open(video) as container:  # again: a minute of frames is gigabytes
+    decoded = enumerate(container.decode(video=0))
+    images = {n: f.to_image().rotate(f.rotation, expand=True) for n, f in decoded if n in wanted}
 clip = []
-for number in range(count):
-    image = frames[(first + stride * number) % len(frames)]
+for number in wanted:
+    image = images[number]
     scale = resize / min(image.size)
     image = image.resize([round(side * scale) for side in image.size], 2)  # bilinear
     left, top = (image.width - width) // 2, (image.height - height) // 2

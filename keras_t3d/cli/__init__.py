@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import signal
@@ -54,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments = command_parser().parse_args(argv)
             arguments.run(arguments)
     except KeyboardInterrupt as stop:
-        print("\nkeras-t3d: stopped", file=sys.stderr)
+        with contextlib.suppress(OSError):  # a terminal that closed
+            print("\nkeras-t3d: stopped", file=sys.stderr)
         return 128 + getattr(stop, "number", signal.SIGINT)
     except BrokenPipeError:
         return 1

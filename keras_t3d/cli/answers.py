@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -38,6 +39,8 @@ def print_while_read(text: str, end: str = "\n") -> None:
     """Prints; where nobody reads any more (`| head`, a closed terminal), falls silent."""
     try:
         print(text, end=end, flush=True)
-    except OSError:
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):  # a full disk, for one, is to be heard of
+            raise
         with open(os.devnull, "w") as nothing:
             os.dup2(nothing.fileno(), sys.stdout.fileno())

@@ -19,7 +19,7 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Says a default only where there is one to say."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, False, argparse.SUPPRESS) or action.required:
+        if action.default in (None, False, (), argparse.SUPPRESS) or action.required:
             return action.help
         return super()._get_help_string(action)
 

@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
         type=int,
         default=200,
         metavar="N",
-        help="clips of SHARDS' test or val split to measure on what 8 bits cost (default: 200)",
+        help="clips of SHARDS' test or val split to measure on what 8 bits cost",
     )
     tflite.add_argument(
         "--float-layers",

@@ -11,7 +11,7 @@ from keras_t3d.cli import loading
 from keras_t3d.cli.answers import print_classes
 from keras_t3d.cli.command import HOP, MODEL, SMOOTHING, add_command
 from keras_t3d.cli.predict_windows import predict_windows
-from keras_t3d.cli.unreadable import check_readable, told_if_unreadable
+from keras_t3d.cli.unreadable import check_readable, told_if_damaged, told_if_unreadable
 
 
 def add(commands: Any) -> None:
@@ -61,9 +61,9 @@ def run(arguments: argparse.Namespace) -> None:
     unreadable = 0
     for video in videos:
         with told_if_unreadable(video, videos) as failures:
-            print_classes(
-                video, predict_video(predictor, video, arguments.top, arguments.views), arguments
-            )
+            with told_if_damaged():
+                classes = predict_video(predictor, video, arguments.top, arguments.views)
+            print_classes(video, classes, arguments)
         unreadable += len(failures)
     check_readable(unreadable, videos)
 

@@ -58,11 +58,10 @@ def predict_windows(arguments: argparse.Namespace, videos: list[str]) -> None:
                     raise failure
                 stopped.check()
                 check_readable(unreadable, videos)
-        if write is not None:
-            say_beside(f"Wrote {arguments.out}", say, arguments)
         if timeline is not None:
             timeline.save(arguments.timeline, arguments.top, title=os.path.basename(videos[0]))
-            say_beside(f"Wrote {arguments.timeline}", say, arguments)
+        for written in filter(None, (arguments.out, arguments.timeline)):
+            say_beside(f"Wrote {written}", say, arguments)
     unscored = sum(report.unscored for report in reports)
     if unscored:
         print(

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_t3d.cli.answers import print_classes
 from keras_t3d.cli.command import add_command
+from keras_t3d.cli.unreadable import told_if_damaged
 
 
 def add(commands: Any) -> None:
@@ -40,7 +41,8 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from keras_t3d.deploy import connect, query
 
-    with connect(arguments.address, arguments.grpc, arguments.timeout) as client:
+    connected = connect(arguments.address, arguments.grpc, arguments.timeout)
+    with connected as client, told_if_damaged():
         classes = query(
             client,
             arguments.video,

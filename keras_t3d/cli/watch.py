@@ -86,19 +86,26 @@ def run(arguments: argparse.Namespace) -> None:
             keep(frame)
             _tell_running(frame, say)
 
+        before, count = _file_number(out), None
         try:
             count = watch(frames, out=out, screen=screen, tell=tell, stopped=stopped)
         finally:
             if sys.stdout.isatty():
                 say("")  # ends the running line
-        if out is not None:
-            sound = ", without the sound" if getattr(source, "has_sound", False) else ""
-            say(f"Wrote {out}: {count} frames{sound}")
-        damage = getattr(source, "damage", None)
-        if damage:
-            note = f"keras-t3d: damaged, shown without what does not decode ({damage})"
-            print(note, file=sys.stderr)
+            if out is not None and _file_number(out) != before:  # when something failed, too
+                sound = ", without the sound" if getattr(source, "has_sound", False) else ""
+                length = ", as far as it goes" if count is None else f": {count} frames"
+                say(f"Wrote {out}{length}{sound}")
+            damage = getattr(source, "damage", None)
+            if damage:
+                note = f"keras-t3d: damaged, shown without what does not decode ({damage})"
+                print(note, file=sys.stderr)
     stopped.check()
+
+
+def _file_number(path: str | None) -> int | None:
+    """Tells a file from another that takes its place."""
+    return os.stat(path).st_ino if path is not None and os.path.exists(path) else None
 
 
 def _check_files(arguments: argparse.Namespace) -> None:

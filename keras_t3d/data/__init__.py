@@ -31,13 +31,20 @@ if TYPE_CHECKING:
     from keras_t3d.data.shards.shard_set import ShardSet
     from keras_t3d.data.steps import steps_per_epoch
     from keras_t3d.data.unlabelled_clips import UnlabelledClipDataset, load_unlabelled_clips
-    from keras_t3d.data.video import Video, VideoError, VideoReader, read_video
+    from keras_t3d.data.video import (
+        DamagedVideoWarning,
+        Video,
+        VideoError,
+        VideoReader,
+        read_video,
+    )
     from keras_t3d.data.views import load_views
 
 _ROOMS = {
     "Augmentation": "augmentation",
     "ClipDataset": "clip_dataset",
     "ConversionReport": "conversion_report",
+    "DamagedVideoWarning": "video",
     "FrameFeatures": "frame_features",
     "MOTION_CLASSES": "motion",
     "OPPOSITES": "motion",
@@ -64,6 +71,7 @@ __all__ = [
     "Augmentation",
     "ClipDataset",
     "ConversionReport",
+    "DamagedVideoWarning",
     "FrameFeatures",
     "ShardSet",
     "UnlabelledClipDataset",

@@ -11,6 +11,7 @@ import queue
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from keras_t3d.cores import usable_cores
 from keras_t3d.data.conversion_folder import ConversionFolder
 from keras_t3d.data.conversion_plan import ConversionPlan, check_space, plan_conversion
 from keras_t3d.data.conversion_report import ConversionReport, finish_conversion
@@ -108,7 +109,7 @@ def convert(
     check_space(plan)
     with disk_full_named(plan.out), folder.entered(plan.fingerprint()):
         summaries = _write_shards(
-            folder, plan, workers or os.cpu_count() or 1, time_limit, max_rejects, progress
+            folder, plan, workers or usable_cores(), time_limit, max_rejects, progress
         )
         if not any(shard["examples"] for shard in summaries):
             folder.clear(remove=made_folder)

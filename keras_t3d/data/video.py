@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import math
 import os
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from types import TracebackType
 from typing import Any
@@ -32,6 +33,10 @@ _JUMP = 1.0  # seconds; times that go back further begin anew, as in joined reco
 
 class VideoError(ValueError):
     """A video gives no frame at all; the message says why."""
+
+
+class DamagedVideoWarning(UserWarning):
+    """A part of a video does not decode; the message says which, and what was left out."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -370,6 +375,13 @@ def read_video(path: str | os.PathLike[str], threads: int = 1) -> Video:
     with VideoReader(path, threads) as reader:
         frames = np.stack(list(reader))
     return Video(frames, reader.fps, reader.damage)
+
+
+def warn_of_damage(reader: VideoReader) -> None:
+    """Warns where what was read is not the whole video."""
+    if reader.damage:
+        text = f"damaged, scored as far as it decodes ({reader.damage}): {reader.path}"
+        warnings.warn(text, DamagedVideoWarning, stacklevel=4)
 
 
 def frame_pixels(frame: av.VideoFrame, size: tuple[int, int], source: str) -> np.ndarray:

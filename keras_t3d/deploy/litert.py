@@ -110,8 +110,9 @@ def export_tflite(
         ValueError: if an argument is out of its range, or the network has a layer that
             LiteRT cannot run.
         RuntimeError: if the file's probabilities differ from the Keras model's by more
-            than `TOLERANCES` allows, or its logits correlate with the Keras model's by less than
-            `LEAST_CORRELATION`. Nothing is written then.
+            than `TOLERANCES` allows; or a QuantizationError, with the report, if its logits
+            correlate with the Keras model's by less than `LEAST_CORRELATION`. Nothing is written
+            then.
 
     Example:
 
@@ -220,15 +221,28 @@ def _report(
     )
 
 
+class QuantizationError(RuntimeError):
+    """A network answers otherwise in 8 bits.
+
+    Attributes:
+        report: QuantizationReport, which says where.
+    """
+
+    def __init__(self, message: str, report: QuantizationReport) -> None:
+        super().__init__(message)
+        self.report = report
+
+
 def _check_correlation(report: QuantizationReport, quantization: str) -> None:
     if not report.correlation >= LEAST_CORRELATION:  # so that NaN fails too
         worst = [error.layer for error in report.layer_errors[:3]]
-        advice = f"float_layers={worst}, or " if worst else ""
-        raise RuntimeError(
+        advice = f"float_layers={worst} (--float-layers {' '.join(worst)}), or " if worst else ""
+        raise QuantizationError(
             f"With quantization={quantization!r} the network answers otherwise: its logits "
             f"correlate by {report.correlation:.3f} with those in floats, and at least "
             f"{LEAST_CORRELATION} is asked for. Try {advice}calibration clips of the kind that it "
-            "was trained on."
+            "was trained on.",
+            report,
         )
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import os
 import statistics
 import time
 from typing import Any
@@ -14,6 +12,7 @@ import keras
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+from keras_t3d.cores import usable_cores
 from keras_t3d.deploy.integer_conversion import LayerError
 
 _MARGIN = 0.1  # of the best probability over the next: the network knows what it says
@@ -57,10 +56,6 @@ class QuantizationReport:
     milliseconds: float
     threads: int
     layer_errors: tuple[LayerError, ...] = ()
-
-    def to_json(self) -> str:
-        """All of it as text."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     def lines(self, worst: int = 5) -> list[str]:
         """What to print.
@@ -119,7 +114,7 @@ def compare(
     best = expected.argmax(1) == found.argmax(1)
     ordered = np.sort(expected, axis=1)
     confident = ordered[:, -1] - ordered[:, -2] > _MARGIN if expected.shape[1] > 1 else best
-    threads = os.cpu_count() or 1
+    threads = usable_cores()
     float_time, own_time = _times(contents, threads)
     accuracies: dict[str, Any] = dict.fromkeys(("float_top1", "top1", "top1_interval"))
     if labels is not None:

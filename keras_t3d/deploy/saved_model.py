@@ -39,6 +39,7 @@ from keras_t3d.deploy.request_checks import (
 )
 from keras_t3d.deploy.warmup import WARMUP_REQUESTS, write_warmup_requests
 from keras_t3d.deploy.weights import in_float32
+from keras_t3d.folder_lock import written_by_many
 from keras_t3d.models import VideoClassifier
 from keras_t3d.models.parts import EMBEDDING
 
@@ -133,6 +134,11 @@ def export_saved_model(
     check_classifier(model)
     check_backend()
     directory = Path(directory)
+    if (directory / "saved_model.pb").exists():
+        raise ValueError(
+            "`directory` must be the folder of versions, for example 'serving/t3d', into which the "
+            f"next one is written. Received: {directory}, which is a version"
+        )
     clips = comparison_clips(model.clip_spec, calibration)
     frozen = _is_frozen(model, frozen)
     is_new = not directory.exists()
@@ -145,7 +151,10 @@ def export_saved_model(
         ) from None
     try:
         # Renamed when whole: TF Serving reads folders whose names are numbers, and no others.
-        with tempfile.TemporaryDirectory(prefix=".part-", dir=directory) as part:
+        with (
+            written_by_many(directory),
+            tempfile.TemporaryDirectory(prefix=".part-", dir=directory) as part,
+        ):
             folder = Path(part, "version")  # that one is open to its owner only
             folder.mkdir()
             _write_extra_assets(folder / "assets.extra", model)

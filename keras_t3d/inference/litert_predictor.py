@@ -17,7 +17,7 @@ class LiteRTPredictor:
 
     Args:
         path: path of the file.
-        threads: int. Defaults to the number of cores.
+        threads: int. Defaults to the cores that the process may use.
 
     Raises:
         ValueError: if the file is none of ours.
@@ -28,10 +28,10 @@ class LiteRTPredictor:
         try:
             with zipfile.ZipFile(path) as files:
                 self.class_names, self.clip_spec = read_artifact(files.read)
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        except (KeyError, ValueError, zipfile.BadZipFile) as error:
             raise ValueError(
                 "Expected a .tflite file with its labels and ClipSpec inside, as `keras-t3d export "
-                f"tflite MODEL OUT.tflite` writes. Received: {path}"
+                f"tflite MODEL OUT.tflite` writes ({error}). Received: {path}"
             ) from None
         try:
             self._run = LiteRunner(path, threads)

@@ -75,6 +75,8 @@ def load_keras_model(path: str | os.PathLike[str]) -> Any:
     expected = "Expected a .keras file that this package saved, for example runs/a/best.keras."
     if not os.path.isfile(path):
         raise ValueError(f"No such file. {expected} Received: {path}")
+    with open(path, "rb"):  # that it may not be read is not that it is no model
+        pass
     if not path.endswith(".keras") or not zipfile.is_zipfile(path):
         raise ValueError(f"Not a model file. {expected} Received: {path}")
     try:

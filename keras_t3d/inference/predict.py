@@ -15,11 +15,9 @@ from keras_t3d.clips import (
     take_view,
     view_starts,
 )
-from keras_t3d.data.video import VideoReader
+from keras_t3d.data.video import VideoReader, warn_of_damage
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.top_classes import check_top, top_classes
-
-_MOST_VIEWS = 10
 
 
 def predict_video(
@@ -44,6 +42,9 @@ def predict_video(
 
     Raises:
         ValueError: if the model or the video cannot be read.
+
+    Warns:
+        DamagedVideoWarning: if a part of the video does not decode; the rest is scored.
 
     Example:
 
@@ -73,13 +74,12 @@ def _views(path: str | os.PathLike[str], spec: ClipSpec, num_views: int | None) 
         clips = _clips(num_frames, spec, num_views)
         with VideoReader(path) as reader:
             frames = _resized_frames(reader, clips, spec)
+    warn_of_damage(reader)
     still = dataclasses.replace(spec, frame_stride=1)  # the frames are chosen already
     return [take_view(np.stack([frames[index] for index in clip]), still) for clip in clips]
 
 
 def _clips(num_frames: int, spec: ClipSpec, num_views: int | None) -> list[np.ndarray]:
-    if num_views is None:
-        num_views = min(-(-num_frames // spec.span), _MOST_VIEWS)
     return [clip_frames(num_frames, spec, s) for s in view_starts(num_frames, spec, num_views)]
 
 

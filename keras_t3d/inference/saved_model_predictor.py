@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from keras_t3d.artifact_files import read_artifact
+from keras_t3d.artifact_files import newest_version, read_artifact
 from keras_t3d.inference.predictor import checked_clips
 
 
@@ -24,14 +24,14 @@ class SavedModelPredictor:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        version = _newest_version(pathlib.Path(folder))
+        version = newest_version(pathlib.Path(folder))
         extra = version / "assets.extra"
         try:
             self.class_names, self.clip_spec = read_artifact(lambda n: (extra / n).read_bytes())
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError) as error:
             raise ValueError(
                 "The SavedModel does not say what clips it reads: export it with `keras-t3d export "
-                f"saved-model MODEL OUT`. Received: {version}, without assets.extra/clip_spec.json"
+                f"saved-model MODEL OUT`. Received: {version} ({error})"
             ) from None
         self._loaded = tf.saved_model.load(str(version))  # keeps the variables alive
         self._views = self._loaded.signatures["views"]
@@ -39,19 +39,3 @@ class SavedModelPredictor:
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
         clips = checked_clips(clips, self.clip_spec)
         return self._views(clips=tf.constant(clips))["probabilities"].numpy()
-
-
-def _newest_version(folder: pathlib.Path) -> pathlib.Path:
-    if (folder / "saved_model.pb").is_file():
-        return folder
-    versions = [
-        path
-        for path in (folder.iterdir() if folder.is_dir() else ())
-        if path.name.isdecimal() and (path / "saved_model.pb").is_file()
-    ]
-    if not versions:
-        raise ValueError(
-            "Expected a SavedModel folder with saved_model.pb in it, or in a numbered version "
-            f"below it, for example serving/t3d/1. Received: {folder}"
-        )
-    return max(versions, key=lambda path: int(path.name))

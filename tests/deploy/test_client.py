@@ -162,8 +162,10 @@ def test_an_address_may_name_the_version(server, protocol, clips):
 @pytest.fixture
 def silent(client, monkeypatch):
     known = {name: s for name, s in client.signatures.items() if name != "files"}
-    monkeypatch.setattr(client, "_known", known)
-    return client
+    monkeypatch.setattr(client, "_signatures", lambda deadline: known)
+    client.forget()
+    yield client
+    client.forget()
 
 
 @pytest.mark.parametrize("jpeg", [False, True])
@@ -199,8 +201,10 @@ def test_views_of_a_silent_model_need_a_spec(silent, in_keras, video, report, jp
         query(silent, video, num_views=3, jpeg=jpeg)
     expected = [p for _, p in predict_video(in_keras, video, 6, num_views=3)]
     extra = report.path / "assets.extra" / "clip_spec.json"
-    for spec in (SPEC, report.path, str(extra)):
+    for spec in (SPEC, report.path, report.path.parent, str(extra)):
         answer = query(silent, video, 6, num_views=3, jpeg=jpeg, spec=spec)
+        named = spec in (report.path, report.path.parent)
+        assert {name for name, _ in answer} == set(NAMES if named else "012345")
         np.testing.assert_allclose([p for _, p in answer], expected, atol=0.05 if jpeg else 1e-5)
     with pytest.raises(ServingError, match=r"export it again.*--spec.*Received: signatures"):
         silent.clip_spec  # noqa: B018
@@ -611,6 +615,26 @@ def test_outputs_that_are_no_array(outputs, clips, no_waiting):
     assert no_waiting == []
 
 
+@pytest.mark.parametrize("status", [301, 308])
+def test_a_server_that_sends_on_is_named(status, no_waiting):
+    with (
+        answering(status, "<html>", {"Location": "https://other/v1"}) as address,
+        pytest.raises(errors.NotTFServingError, match=f"HTTP {status}, on to https://other/v1"),
+    ):
+        connect(address).status()
+    assert no_waiting == []
+
+
+def test_a_server_with_another_version_by_now(server, protocol, clips, video, monkeypatch):
+    with connected(server, protocol) as client:
+        names, spec = client.class_names, client.clip_spec
+        monkeypatch.setitem(client.__dict__, "_artifact", (names[:-1], spec))
+        with pytest.raises(ServingError, match=r"another version.*Received: 6 classes, 5 before"):
+            client.probabilities(clips)
+        assert {name for name, _ in query(client, video, 6)} == set(names)  # it asks anew
+        client.probabilities(clips)
+
+
 def test_an_answer_nested_too_deeply(no_waiting):
     with answering(200, "[" * 100_000) as address, pytest.raises(errors.NotTFServingError):
         connect(address).status()
@@ -626,13 +650,15 @@ def test_a_model_without_probabilities(outputs, clips):
 
 
 @contextlib.contextmanager
-def answering(status, body):
+def answering(status, body, headers=None):
     """Gives the address of a server that says the same to everybody."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             self.send_response(status)
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body.encode())
 

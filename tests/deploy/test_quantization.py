@@ -1,5 +1,6 @@
 """Files of 8 bits: what is in them, that they answer as in floats, and what their report says."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -17,6 +18,7 @@ from keras import layers
 from keras_t3d import models
 from keras_t3d.cli import main
 from keras_t3d.clips import ClipSpec
+from keras_t3d.data import convert as convert_videos
 from keras_t3d.deploy import export_tflite, litert
 from keras_t3d.deploy.integer_conversion import IntegerConversion, LayerError
 from keras_t3d.deploy.lite_conversion import convert
@@ -259,7 +261,6 @@ class TestReport:
         said = "\n".join(report.lines())
         assert "50.0% of 4 clips; 66.7% of the 3" in said
         assert "25.00%  stem/conv (CONV_2D)" in said
-        assert json.loads(report.to_json())["layer_errors"][0]["layer"] == "stem/conv"
 
     def test_no_change_of_few_clips_may_be_chance(self):
         same = np.ones(30, bool)
@@ -326,7 +327,39 @@ class TestCommand:
         report = json.loads((tmp_path / "t.report.json").read_text())
         assert report["num_clips"] == 5
         assert 0 <= report["top1"] <= 1
+        assert {error["layer"] for error in report["layer_errors"]}
+        assert (report["clips"], report["split"], report["clips_of_ranges"]) == (
+            *(str(shards), "test", 20),
+        )
+        assert (report["quantization"], report["float_layers"]) == ("int8", ["stem"])
+        assert report["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
         assert b"MIT" in out.read_bytes()
+
+    def test_what_is_measured_on_is_said(self, model_path, videos, tmp_path, capsys):
+        unlabelled = tmp_path / "shards"
+        convert_videos(videos / "train", unlabelled, "unlabelled", short_side=40, workers=1)
+        words = ["export", "tflite", str(model_path), str(tmp_path / "t.tflite")]
+        words += ["--quantization", "dynamic", "--report-clips", "2"]
+        assert main(words) == 0
+        assert "Compared on generated clips" in capsys.readouterr().out
+        assert json.loads((tmp_path / "t.report.json").read_text())["clips"] == "generated"
+        assert main([*words, "--calibration", str(unlabelled)]) == 0
+        said = capsys.readouterr().out
+        assert "no test or val split: train flatters" in said
+        assert "accuracy cannot be measured" in said
+        assert "top-1" not in said
+
+    def test_a_refused_network_leaves_its_report(
+        self, model_path, shards, tmp_path, capsys, monkeypatch
+    ):
+        monkeypatch.setattr(litert, "LEAST_CORRELATION", 1.1)
+        words = ["--quantization", "int8", "--calibration", str(shards), "--report-clips", "2"]
+        assert main(["export", "tflite", str(model_path), str(tmp_path / "t.tflite"), *words]) == 1
+        said = capsys.readouterr()
+        assert "--float-layers " in said.err
+        assert "largest errors of a layer" in said.out
+        assert [path.name for path in tmp_path.iterdir()] == ["t.report.json"]
+        assert "correlate" in json.loads((tmp_path / "t.report.json").read_text())["refused"]
 
     def test_int8_without_shards_is_refused(self, model_path, tmp_path, capsys):
         words = ["export", "tflite", str(model_path), str(tmp_path / "t.tflite")]
@@ -336,10 +369,12 @@ class TestCommand:
         assert not list(tmp_path.iterdir())
 
     def test_labels_of_other_classes_are_left_out(self, shards, spec):
-        _, batches = held_out_clips(str(shards), spec, ("bright", "dark"), 3)
+        split, labelled, batches = held_out_clips(str(shards), spec, ("bright", "dark"), 3)
+        assert (split, labelled) == ("test", True)
         ((clips, labels),) = batches
         assert len(clips) == len(labels) == 3
-        _, batches = held_out_clips(str(shards), spec, ("dark", "bright"), 3)
+        _, labelled, batches = held_out_clips(str(shards), spec, ("dark", "bright"), 3)
+        assert not labelled
         ((_, labels),) = batches
         assert labels is None
 

@@ -8,7 +8,8 @@ import pytest
 
 from keras_t3d import cli
 from keras_t3d.cli import loading
-from keras_t3d.inference import stream_video
+from keras_t3d.data import DamagedVideoWarning
+from keras_t3d.inference import predict_video, stream_video
 from tests.conftest import counting_frames, write_video
 from tests.inference.conftest import SeeingPredictor, write_uneven_video
 
@@ -180,11 +181,21 @@ def test_a_damaged_video_is_scored_as_far_as_it_decodes(run, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (60, 48, 64, 3), dtype=np.uint8)
     whole = write_video(tmp_path / "whole.avi", noise, codec="mpeg4")
     (tmp_path / "cut.avi").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    code, out, err = run("predict", "m", tmp_path / "cut.avi", "--windows")
-    assert code == 0
-    assert len(out.splitlines()) > 3
-    assert "damaged" in err
-    assert "cut.avi" in err
+    for words, lines in ((["--windows"], 4), ([], 3)):
+        code, out, err = run("predict", "m", tmp_path / "cut.avi", *words)
+        assert code == 0
+        assert len(out.splitlines()) >= lines
+        (said,) = err.splitlines()
+        assert said.startswith("keras-t3d: damaged, scored as far as it decodes (")
+        assert said.endswith("cut.avi")
+
+
+def test_in_python_damage_is_a_warning(model, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (60, 48, 64, 3), dtype=np.uint8)
+    whole = write_video(tmp_path / "whole.avi", noise, codec="mpeg4")
+    (tmp_path / "cut.avi").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.warns(DamagedVideoWarning, match=r"damaged.*cut\.avi"):
+        predict_video(model, tmp_path / "cut.avi")
 
 
 def last_line(err):

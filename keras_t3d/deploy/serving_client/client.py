@@ -143,6 +143,11 @@ class ServingClient:
             self._known = self._signatures(deadline)
         return self._known
 
+    def forget(self) -> None:
+        """Forgets signatures, classes and ClipSpec: another version may be served by now."""
+        self._known = None
+        self.__dict__.pop("_artifact", None)
+
     def status(self) -> list[VersionStatus]:
         """Says which versions the server knows, and in which state each is."""
         return self._asked(self._status)
@@ -177,12 +182,12 @@ class ServingClient:
 
     @property
     def clip_spec(self) -> ClipSpec:
-        """What a clip of the served model is; the server is asked once."""
+        """What a clip of the served model is; the server is asked once, until `forget`."""
         return self._artifact[1]
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names of its classes; the server is asked once."""
+        """The names of its classes; the server is asked once, until `forget`."""
         return self._artifact[0]
 
     @property
@@ -228,6 +233,13 @@ class ServingClient:
                     "The served model gives no `probabilities`, float32 (clips, classes): it was "
                     "not exported by `keras-t3d export saved-model`. "
                     f"Asked: {self.address.text}. Received: {received}"
+                )
+            known = self.__dict__.get("_artifact")
+            if known is not None and scores.shape[1] != len(known[0]):
+                raise ServingError(
+                    "The server serves another version of the model by now, with other classes: "
+                    f"connect again, or call forget(). Asked: {self.address.text}. "
+                    f"Received: {scores.shape[1]} classes, {len(known[0])} before"
                 )
             answers.append(scores)
         return np.concatenate(answers)

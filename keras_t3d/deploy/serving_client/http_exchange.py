@@ -42,6 +42,9 @@ def exchange(
             response = _response(connection, method, deadline)
             with contextlib.closing(response):
                 response.begin()
+                if 300 <= response.status < 400:
+                    sent_on = f"HTTP {response.status}, on to {response.getheader('Location')}"
+                    raise Failure("NOT_TF_SERVING", sent_on)
                 return response.status, response.read()
     except TimeoutError:
         raise Failure(

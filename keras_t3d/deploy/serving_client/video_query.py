@@ -11,14 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from keras_t3d.artifact_files import CLIP_SPEC
+from keras_t3d.artifact_files import newest_version, read_artifact
 from keras_t3d.clips import ClipSpec, resize_short_side, take_view, view_starts
-from keras_t3d.data.video import VideoReader
+from keras_t3d.data.video import VideoReader, warn_of_damage
 from keras_t3d.deploy.serving_client.client import ServingClient, strings
 from keras_t3d.deploy.serving_client.connection import connect
 from keras_t3d.inference.top_classes import check_top, top_classes
 
-_MOST_VIEWS = 10
 _JPEG_QUALITY = 95
 
 
@@ -60,6 +59,9 @@ def query(
         ValueError: if an argument is out of its range, or the video cannot be read.
         ServingError: if the server gives no answer; one class for each cause.
 
+    Warns:
+        DamagedVideoWarning: if a part of the video does not decode; the rest is scored.
+
     Example:
 
     ```python
@@ -71,7 +73,8 @@ def query(
     if isinstance(server, str):
         with connect(server, grpc, timeout) as client:
             return query(client, path, top, num_views, jpeg, spec)
-    clips = _read_spec(spec)
+    server.forget()
+    names, clips = _read_spec(spec)
     if clips is None and server.knows_clips:
         clips = server.clip_spec
     if clips is None:
@@ -83,12 +86,9 @@ def query(
     else:
         views = np.stack([take_view(np.stack(window), clips) for window in windows])
         scores = server.in_batches("views", "clips", views)
-    return _named(server, scores.mean(axis=0), top)
-
-
-def _named(server: ServingClient, scores: np.ndarray, top: int) -> list[tuple[str, float]]:
-    names = server.class_names if server.knows_clips else [str(i) for i in range(len(scores))]
-    return top_classes(scores, names, top)
+    if server.knows_clips:
+        names = server.class_names
+    return top_classes(scores.mean(axis=0), names or list(map(str, range(scores.shape[1]))), top)
 
 
 def _of_whole_video(
@@ -110,6 +110,7 @@ def _of_whole_video(
             frames.append(np.array(_encoded(frame), object) if jpeg else frame)
             num_bytes += server.sent_bytes(frames[-1])
             server.check_size(num_bytes)  # now: a long film's frames fill the memory
+    warn_of_damage(reader)
     video = np.stack(frames)[None]
     if jpeg:
         answer = server.predict("serve_jpeg", {"frames": video})
@@ -128,8 +129,6 @@ def _windows(
     """
     with VideoReader(path) as reader:
         num_frames = reader.count()
-    if num_views is None:
-        num_views = min(-(-num_frames // spec.span), _MOST_VIEWS)
     starts = view_starts(num_frames, spec, num_views)
     stretches = [range(start, min(start + spec.span, num_frames)) for start in starts]
     with VideoReader(path) as reader:
@@ -137,6 +136,7 @@ def _windows(
             index: resize_short_side(frame, spec.resize)
             for index, frame in reader.pick({index for stretch in stretches for index in stretch})
         }
+    warn_of_damage(reader)
     return [[frames[index] for index in stretch] for stretch in stretches]
 
 
@@ -146,16 +146,20 @@ def _encoded(frame: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _read_spec(spec: ClipSpec | str | os.PathLike[str] | None) -> ClipSpec | None:
+def _read_spec(
+    spec: ClipSpec | str | os.PathLike[str] | None,
+) -> tuple[Sequence[str] | None, ClipSpec | None]:
+    """Class names, where they lie beside, and ClipSpec."""
     if spec is None or isinstance(spec, ClipSpec):
-        return spec
+        return None, spec
     path = pathlib.Path(spec)
-    if path.is_dir():
-        path = path / "assets.extra" / CLIP_SPEC
     try:
-        return ClipSpec.from_config(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        if path.is_dir():
+            extra = newest_version(path) / "assets.extra"
+            return read_artifact(lambda name: (extra / name).read_bytes())
+        return None, ClipSpec.from_config(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise ValueError(
-            "Expected the clip_spec.json of the served model, or the folder of its version, for "
+            "Expected the clip_spec.json of the served model, or its SavedModel's folder, for "
             f"example serving/t3d/1 ({error}). Received: {path}"
         ) from None
