@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import platform
+import queue
+import threading
 import time
 from collections.abc import Iterator
 from types import TracebackType
@@ -20,6 +23,8 @@ _DEVICES = {"Linux": ("v4l2", "/dev/video{}"), "Darwin": ("avfoundation", "{}")}
 _FPS = 30.0
 _PAUSE = 0.005  # seconds between two looks for a picture
 _PATIENCE = 10.0  # seconds without one; people may be asked first whether they allow it
+_HELD = 8  # packets read ahead
+_FAREWELL = 1.0  # seconds that the last read may take when it is given back
 
 
 class Camera:
@@ -57,6 +62,7 @@ class Camera:
                 "Cameras are counted from 0, for example --camera 0"
             ) from None
         self._stream = self._container.streams.video[0]
+        self._packets = _PatientCamera(self._container)
 
     def __enter__(self) -> Camera:
         return self
@@ -67,7 +73,7 @@ class Camera:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._container.close()
+        self._packets.close()
 
     def timed(self) -> Iterator[TimedFrame]:
         """Gives the frames with the seconds since the first at which each came.
@@ -76,7 +82,7 @@ class Camera:
             VideoError: after the last frame, if the camera stopped.
         """
         # Pictures that are damaged are left out: webcams send one now and then.
-        decoder = StreamDecoder(_PatientCamera(self._container), self._stream, lambda packet: True)
+        decoder = StreamDecoder(self._packets, self._stream, lambda packet: True)
         frames = decoder.frames()
         first = next(frames, None)
         if first is None:
@@ -94,20 +100,53 @@ class Camera:
 
 
 class _PatientCamera:
-    """An open camera whose packets are waited for: AVFoundation says so where none is there yet."""
+    """An open camera, read by a thread of its own: nothing interrupts a driver that hangs."""
 
     def __init__(self, container: Any) -> None:
         self._container = container
+        self._read: queue.Queue[av.Packet | Exception | None] = queue.Queue(_HELD)
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def demux(self, stream: Any) -> Iterator[av.Packet]:
-        last = time.monotonic()
+        self._thread = threading.Thread(target=self._fill, args=(stream,), daemon=True)
+        self._thread.start()
         while True:
             try:
-                for packet in self._container.demux(stream):
-                    yield packet
-                    last = time.monotonic()
+                packet = self._read.get(timeout=_PATIENCE)
+            except queue.Empty:
+                raise TimeoutError(f"waited {_PATIENCE:g} seconds for a picture") from None
+            if packet is None:
                 return
-            except BlockingIOError:
-                if time.monotonic() - last > _PATIENCE:
-                    raise TimeoutError(f"waited {_PATIENCE:g} seconds for a picture") from None
-                time.sleep(_PAUSE)
+            if isinstance(packet, Exception):
+                raise packet
+            yield packet
+
+    def close(self) -> None:
+        """Gives the camera back; one that hangs, the system takes back when the process ends."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join(_FAREWELL)
+        if self._thread is None or not self._thread.is_alive():
+            self._container.close()
+
+    def _fill(self, stream: Any) -> None:
+        try:
+            while not self._ended.is_set():
+                try:
+                    for packet in self._container.demux(stream):
+                        if not self._put(packet):
+                            return
+                    break
+                except BlockingIOError:  # AVFoundation's, where no picture is there yet
+                    time.sleep(_PAUSE)
+            self._put(None)
+        except Exception as error:
+            self._put(error)
+
+    def _put(self, packet: av.Packet | Exception | None) -> bool:
+        while not self._ended.is_set():
+            with contextlib.suppress(queue.Full):
+                self._read.put(packet, timeout=_FAREWELL / 10)
+                return True
+        return False

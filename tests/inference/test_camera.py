@@ -1,5 +1,8 @@
 """Cameras, played by files, and by what the systems' cameras do."""
 
+import itertools
+import threading
+
 import av
 import numpy as np
 import pytest
@@ -105,6 +108,41 @@ def test_a_camera_without_pictures_is_given_up(tmp_path, plays, monkeypatch, cou
         frames.extend(camera.timed())  # grows until it fails
     assert len(frames) == count
     assert len(errors[count]) > 900  # it did not look without a pause
+
+
+def test_a_driver_that_hangs_is_given_up(tmp_path, plays, monkeypatch):
+    monkeypatch.setattr(camera_room, "_PATIENCE", 0.05)
+    monkeypatch.setattr(camera_room, "_FAREWELL", 0.05)
+    hangs = threading.Event()
+
+    class Hanging:
+        def __init__(self, container):
+            self.container = container
+
+        def __getattr__(self, name):
+            return getattr(self.container, name)
+
+        def demux(self, stream):
+            yield from itertools.islice(self.container.demux(stream), 3)
+            hangs.wait()
+
+        def close(self):
+            raise AssertionError("another thread is reading")
+
+    plays(write_webcam(tmp_path / "camera.avi", 9), wrapped=Hanging)
+    frames = []
+    with Camera(3) as camera, pytest.raises(VideoError, match=r"waited 0\.05 seconds"):
+        frames.extend(camera.timed())
+    assert len(frames) == 3
+    hangs.set()
+
+
+def test_a_camera_is_given_back_before_its_end(tmp_path, plays):
+    plays(write_webcam(tmp_path / "camera.avi", 50))
+    with Camera(3) as camera:
+        assert next(camera.timed()).start == 0
+    with pytest.raises((AssertionError, ValueError, OSError)):
+        next(camera._container.demux(video=0))  # it is closed
 
 
 def test_a_camera_that_is_pulled_out_gives_its_last_picture(tmp_path, plays):
