@@ -151,7 +151,7 @@ _MOTION_FINETUNING = {  # the demo's
     "optimizer.learning_rate": 0.05,
     "optimizer.weight_decay": 1e-4,
 }
-_STILLS = TeacherSettings(epochs=20, looks=8, per_look=600)
+_STILLS = TeacherSettings(epochs=5, learning_rate=2e-3, looks=8, per_look=3000)
 
 DATASETS = {
     "jhmdb": {
@@ -226,7 +226,7 @@ DATASETS = {
             {},
             "mixed_bfloat16",
             32,
-            dataclasses.replace(_STILLS, epochs=40, looks=32, per_look=600),
+            dataclasses.replace(_STILLS, epochs=10, looks=16),
             {**_PRETRAINING, **_MOTION_WINDOWS},
             30,
             _MOTION_FINETUNING,

@@ -18,7 +18,7 @@ from keras_t3d.clips import ClipSpec, take_view
 from keras_t3d.data.augmentation import Augmentation
 from keras_t3d.data.clip_dataset import ClipDataset
 from keras_t3d.data.motion import MOTION_CLASSES, motion_path
-from keras_t3d.data.motion_rendering import draw_look, random_look
+from keras_t3d.data.motion_rendering import Look, draw_look, random_look
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.layers import ClipNormalization
 from keras_t3d.training.network import student_for
@@ -27,7 +27,8 @@ from keras_t3d.transfer.inflation import inflate
 _EPSILON = 1.001e-5  # of keras.applications
 _READERS = 2  # threads that decode
 _LOOKS, _TRAINING, _HELD_OUT = 0, 1, 2  # random streams of one seed
-_HELD_OUT_PER_LOOK = 20
+_HELD_OUT_PER_LOOK = 50
+_CANDIDATES = 256
 
 
 def image_densenet(
@@ -190,8 +191,7 @@ def draw_stills(
     Returns:
         uint8 `(stills, *spec.input_shape)`, and int64 `(stills,)`: which look.
     """
-    rng = np.random.default_rng([seed, _LOOKS])
-    fixed = [random_look(rng) for _ in range(looks)]
+    fixed = distinct_looks(looks, np.random.default_rng([seed, _LOOKS]))
     rng = np.random.default_rng([seed, stream])
     labels = np.tile(np.arange(looks), per_look)
     stills = np.empty((len(labels), *spec.input_shape), np.uint8)
@@ -199,6 +199,31 @@ def draw_stills(
         path = motion_path(MOTION_CLASSES[0], 1, rng)  # one frame is the same for all classes
         stills[index] = take_view(draw_look(fixed[label], path, side, rng), spec)
     return stills, labels
+
+
+def distinct_looks(count: int, rng: np.random.Generator) -> list[Look]:
+    """Chooses looks that differ, as most random ones are too much alike to be told apart.
+
+    Outlines are compared by how often they go in and out, patterns by their wave lengths: not by
+    what each drawing draws anew, which is place, angle, size and colours.
+
+    Args:
+        count: int.
+        rng: generator.
+    """
+    candidates = [random_look(rng) for _ in range(_CANDIDATES)]
+    seen = np.stack([_seen(look) for look in candidates])
+    seen /= seen.std(0)
+    chosen = [0]
+    while len(chosen) < count:  # each the farthest from all before
+        distances = np.linalg.norm(seen[:, None] - seen[chosen], axis=2).min(1)
+        chosen.append(int(distances.argmax()))
+    return [candidates[index] for index in chosen]
+
+
+def _seen(look: Look) -> np.ndarray:
+    lobes = np.abs(np.fft.rfft(look.outline))[:6] / len(look.outline)
+    return np.concatenate([lobes, np.linalg.norm(look.waves, axis=1)])
 
 
 def _still_spec(size: Size) -> ClipSpec:
