@@ -38,6 +38,7 @@ setup(
         "numpy>=1.26",
         "ai-edge-litert>=2.1",
         "av>=14.1",
+        "flatbuffers>=23.5.26",
         "google-crc32c>=1.5",
         "jsonargparse[signatures]>=4.35",
         "loky>=3.4",

@@ -42,7 +42,8 @@ class DataConfig:
     Args:
         shards: folder that `keras-t3d convert` wrote.
         train_split: split to train on.
-        validation_split: split that picks the best epoch; null keeps the last.
+        validation_split: split that is measured after each epoch, and by which `train` picks the
+            best; null measures nothing, and keeps the last.
         batch_size: clips in a batch, over all devices.
         shuffle_buffer: records held to be shuffled.
         sampling: random, a clip that starts anywhere, or segments, a frame of each part.
