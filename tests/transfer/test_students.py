@@ -14,10 +14,11 @@ CLIP = (8, 16, 16, 3)
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_step_changes_the_student_which_is_saved_by_itself(name, tmp_path):
+    keras.utils.set_random_seed(0)
     network, options = NETWORKS[name]
     clips = np.random.default_rng(0).integers(0, 256, (4, *CLIP), dtype=np.uint8)
     student = network(input_shape=CLIP, num_classes=None, include_top=False, **options)
-    matching = FrameClipMatching(tiny_teacher(), student, features=8, hidden=(4,))
+    matching = FrameClipMatching(tiny_teacher(), student, features=8, hidden=(16,))
     matching.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
     before = [np.array(weight) for weight in student.trainable_weights]
     matching.fit({"clips": clips, "videos": np.arange(4, dtype=np.int32)}, batch_size=4, verbose=0)
