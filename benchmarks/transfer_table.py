@@ -420,7 +420,8 @@ def _settings_list(runs: Sequence[Finished]) -> str:
     """What teacher, pre-training and fine-tuning were told."""
     ours = runs[0].folders
     teacher = DATASETS[ours.dataset][ours.size].teacher
-    items = [f"teacher: {_told(dataclasses.asdict(teacher), {})}, AdamW, cosine to zero"]
+    stills = _told(dataclasses.asdict(teacher), {"per_look": 0})
+    items = [f"teacher: {stills}, AdamW, cosine to zero"]
     pretrained = {
         (folders.seed, start): folders.pretrained(start)
         for folders in _seeds(runs)
