@@ -74,7 +74,9 @@ class TensorFlowStep(keras.Model):
         if context is None or context.num_replicas_in_sync == 1:
             return list(values), 0
         joined = [context.all_gather(tf.stop_gradient(value), axis=0) for value in values]
-        return joined, context.replica_id_in_sync_group * tf.shape(values[0])[0]
+        # A last batch may not be spread evenly.
+        sizes = context.all_gather(tf.shape(values[0])[:1], axis=0)
+        return joined, tf.reduce_sum(sizes[: context.replica_id_in_sync_group])
 
     def run_in_training(self, clips: Any) -> None:
         """Runs the network on all devices as in training, for its batch statistics alone."""

@@ -1,6 +1,7 @@
 """Teaches a few steps on some devices; run by tests in a process of its own.
 
-`python -m tests.transfer.steps DEVICES OUT FrameClipMatching`, with either backend.
+`python -m tests.transfer.steps DEVICES OUT FrameClipMatching VALIDATED`, with either backend;
+VALIDATED is how many clips it is validated on, of 16.
 """
 
 import json
@@ -11,7 +12,7 @@ import numpy as np
 BATCH = 8
 
 
-def main(devices, out, objective):
+def main(devices, out, objective, validated):
     from tests.optimization.steps import assert_replicas_agree, batches, scope_of
 
     scope = scope_of(devices)
@@ -39,7 +40,7 @@ def main(devices, out, objective):
         batches(inputs),
         epochs=2,
         steps_per_epoch=2,
-        validation_data=batches(inputs),
+        validation_data=batches({name: values[:validated] for name, values in inputs.items()}),
         validation_steps=2,
         shuffle=False,
         verbose=0,
@@ -52,4 +53,4 @@ def main(devices, out, objective):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))

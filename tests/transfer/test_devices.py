@@ -13,11 +13,14 @@ from tests.conftest import QUICK_COMPILING
 OBJECTIVES = ["FrameClipMatching", "FeatureRegression", "FrameClipContrast"]
 
 
-def taught(tmp_path, devices, objective, backend="tensorflow"):
+def taught(tmp_path, devices, objective, backend="tensorflow", validated=16):
     out = tmp_path / f"{backend}-{devices}.npz"
     flags = f"--xla_force_host_platform_device_count={devices} {QUICK_COMPILING}"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.transfer.steps", str(devices), str(out), objective],
+        [
+            *(sys.executable, "-m", "tests.transfer.steps"),
+            *(str(devices), str(out), objective, str(validated)),
+        ],
         env={**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": flags},
         capture_output=True,
         text=True,
@@ -40,7 +43,8 @@ def assert_same(one, two, tolerance):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_two_devices_are_one(tmp_path, objective):
-    one, two = (taught(tmp_path, devices, objective) for devices in (1, 2))
+    # Of the last 5 clips one device has 4, the other 1. (JAX has no uneven batches.)
+    one, two = (taught(tmp_path, devices, objective, validated=13) for devices in (1, 2))
     assert_same(one, two, 1e-5)
 
 
