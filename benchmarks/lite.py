@@ -46,7 +46,11 @@ def main(argv: list[str] | None = None) -> None:
     )
     machine = turns.machine()
     convolution = _measure_convolution(options)
-    models = {name: _measure(name, options) for name in options.models}
+    turns.print_table("one 3x3x3 convolution to 32 filters", convolution)
+    models = {}
+    for name in options.models:  # minutes each: told one by one
+        models[name] = _measure(name, options)
+        turns.print_table(name, models[name])
     result = {
         "input_shape": options.input_shape,
         "threads": options.threads,
@@ -55,9 +59,6 @@ def main(argv: list[str] | None = None) -> None:
         "convolution": convolution,
         "models": models,
     }
-    turns.print_table("one 3x3x3 convolution to 32 filters", convolution)
-    for name, of_model in models.items():
-        turns.print_table(name, of_model)
     print(json.dumps(result))
 
 
