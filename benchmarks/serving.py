@@ -51,8 +51,13 @@ def main(argv: list[str] | None = None) -> None:
         if options.quick:
             entries = {name: entries[name] for name in ("bare", "views", "serving_default")}
         graph = turns.race(entries, options.rounds)
+        to_bare = {
+            f"{name}_to_bare": _to_bare(graph, name) for name in graph.times if name != "bare"
+        }
+        _print(f"{options.model}, the C++ loader", graph, to_bare)
         with started(Path(folder) / "t3d", options.threads) as server:
             served = turns.race(_client_entries(folder, server), options.rounds)
+            _print("requests to the stand-in", served, {})
             jpeg = _jpeg_difference(server, options.videos) if options.videos else None
         # Else glibc holds what is free in an arena a thread: megabytes that come and go.
         os.environ["MALLOC_ARENA_MAX"] = "1"
@@ -67,14 +72,18 @@ def main(argv: list[str] | None = None) -> None:
         "machine": machine,
         "milliseconds": {**graph.milliseconds, **served.milliseconds},
         "unavailable": {**graph.unavailable, **served.unavailable},
-        **{f"{name}_to_bare": _to_bare(graph, name) for name in graph.times if name != "bare"},
+        **to_bare,
         "malformed": {"server": by_server, "session": by_session},
         "jpeg": jpeg,
     }
-    turns.print_table(options.model, result)
     for place, found in result["malformed"].items():
         print(f"  malformed requests, {place:17} {found}")
     print(json.dumps(result))
+
+
+def _print(title: str, race: turns.Race, ratios: dict[str, Any]) -> None:
+    result = {"milliseconds": race.milliseconds, "unavailable": race.unavailable, **ratios}
+    turns.print_table(title, result)
 
 
 def _to_bare(graph: turns.Race, name: str) -> float | None:

@@ -185,7 +185,7 @@ def print_table(title: str, result: Mapping[str, Any]) -> None:
         print(f"  {name:36} unavailable: {reason}")
     for name, value in result.items():
         if not isinstance(value, dict):
-            print(f"  {name:36} {value}")
+            print(f"  {name:36} {value}", flush=True)
 
 
 def peak_bytes() -> int:

@@ -9,6 +9,7 @@ SCRIPT = pathlib.Path(__file__).parents[2] / "benchmarks" / "convert.py"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
+@pytest.mark.slow
 def test_quick_mode_ends_in_one_json_line():
     command = [sys.executable, str(SCRIPT), "--quick"]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -8,6 +8,7 @@ import pytest
 SCRIPT = pathlib.Path(__file__).parents[2] / "benchmarks" / "pipeline.py"
 
 
+@pytest.mark.slow
 def test_quick_mode_ends_in_one_json_line():
     pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-t3d[backends]'")
     command = [sys.executable, str(SCRIPT), "--quick", "--seconds", "4", "--max-seconds", "2"]
