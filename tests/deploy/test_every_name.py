@@ -32,4 +32,5 @@ def test_it_answers_as_keras_does(name, tmp_path):
     assert whole.quantized.correlation >= 0.99
     for report in (floats, whole):
         assert not [op for op in list_ops(report.path) if op.startswith("CUSTOM")]
-    assert whole.num_bytes < 0.3 * floats.num_bytes
+    # Names and scales take their place whatever the weights: a third of what t3d_tiny has.
+    assert whole.num_bytes < 0.27 * floats.num_bytes + 100_000
