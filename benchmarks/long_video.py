@@ -49,14 +49,13 @@ def main(argv: list[str] | None = None) -> None:
         video = write_video(Path(folder) / "long.mp4", options.minutes)
         model = options.model or _in_a_process(_write_model, Path(folder) / "tiny.tflite")
         jobs = {"predict": _predict, "watch": _watch}
-        measured = {
-            name: _in_a_process(_measure, job, model, video, options.hop, options.points)
-            for name, job in jobs.items()
-        }
-    for name, result in measured.items():
-        print(f"{name}: {result['windows']} windows in {result['seconds']:.0f} s")
-        for minute, megabytes in result["megabytes"]:
-            print(f"  {minute:8.2f} min  {megabytes:7.1f} MB")
+        measured = {}
+        for name, job in jobs.items():
+            result = _in_a_process(_measure, job, model, video, options.hop, options.points)
+            measured[name] = result
+            print(f"{name}: {result['windows']} windows in {result['seconds']:.0f} s")
+            for minute, megabytes in result["megabytes"]:
+                print(f"  {minute:8.2f} min  {megabytes:7.1f} MB", flush=True)
     print(json.dumps({"minutes": options.minutes, "machine": machine, **measured}))
 
 

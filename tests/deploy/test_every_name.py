@@ -1,6 +1,8 @@
 """Every network of the package at its full depth, in LiteRT, in floats and in whole numbers.
 
-Half an hour and 10 GB of memory; `test_quantization.py` has small networks of every family.
+Half an hour; resnet3d_152 takes 18 GB of memory by itself, and one process gives little of it back:
+with less than 32 GB run them in parts, with -k. `test_quantization.py` has small networks of every
+family.
 """
 
 import keras
