@@ -162,6 +162,8 @@ def _convolve_by_taps(clips: Any, kernel: Any) -> Any:
     @tf.custom_gradient
     def convolved(clips: Any, kernel: Any) -> Any:
         def gradient(upstream: Any) -> tuple[Any, Any]:
+            if _has_no_whole_window(clips, kernel):
+                return _gradient_by_padding(clips, kernel, upstream, (1, 1, 1))
             options = {"strides": [1] * 5, "padding": "SAME"}
             to_kernel = tf.raw_ops.Conv3DBackpropFilterV2(
                 input=clips, filter_sizes=tf.shape(kernel), out_backprop=upstream, **options
@@ -178,35 +180,54 @@ def _convolve_by_taps(clips: Any, kernel: Any) -> Any:
     return convolved(clips, kernel)
 
 
+def _has_no_whole_window(clips: Any, kernel: Any) -> bool:
+    """Whether the gradient to a kernel deeper than the clip would be wrong.
+
+    In bfloat16 on CPUs without AMX, TensorFlow 2.21 reads and writes beside its memory there:
+    figures off by 1e35, NaN, or a crash. Clips that are padded before are right.
+    """
+    return clips.dtype == "bfloat16" and 1 < clips.shape[1] < kernel.shape[0]
+
+
 def _convolve_padded(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
     """Pads and convolves; keeps the clips for the gradient, not their padded copy."""
     import tensorflow as tf
 
-    evenly = _evenly(kernel.shape[:3])
-    options = {"strides": (1, *strides, 1), "padding": "VALID"}
-
-    def padded(clips: Any) -> Any:
-        return tf.pad(clips, evenly) if max(kernel.shape[:3]) > 1 else clips
-
     @tf.custom_gradient
     def convolved(clips: Any, kernel: Any) -> Any:
         def gradient(upstream: Any) -> tuple[Any, Any]:
-            with tf.control_dependencies([upstream]):
-                again = padded(tf.identity(clips))
-            to_kernel = tf.raw_ops.Conv3DBackpropFilterV2(
-                input=again, filter_sizes=tf.shape(kernel), out_backprop=upstream, **options
-            )
-            with tf.control_dependencies([to_kernel]):  # see _convolve_by_taps
-                to_padded = tf.raw_ops.Conv3DBackpropInputV2(
-                    input_sizes=tf.shape(again), filter=kernel, out_backprop=upstream, **options
-                )
-            if max(kernel.shape[:3]) == 1:
-                return to_padded, to_kernel
-            return tf.slice(to_padded, [pad[0] for pad in evenly], tf.shape(clips)), to_kernel
+            return _gradient_by_padding(clips, kernel, upstream, strides)
 
-        return tf.nn.conv3d(padded(clips), kernel, **options), gradient
+        padded = _padded(clips, kernel)
+        return tf.nn.conv3d(padded, kernel, (1, *strides, 1), "VALID"), gradient
 
     return convolved(clips, kernel)
+
+
+def _gradient_by_padding(
+    clips: Any, kernel: Any, upstream: Any, strides: Sequence[int]
+) -> tuple[Any, Any]:
+    """The gradient to clips and kernel, where clips are padded before they are convolved."""
+    import tensorflow as tf
+
+    options = {"strides": (1, *strides, 1), "padding": "VALID"}
+    with tf.control_dependencies([upstream]):
+        again = _padded(tf.identity(clips), kernel)
+    to_kernel = tf.raw_ops.Conv3DBackpropFilterV2(
+        input=again, filter_sizes=tf.shape(kernel), out_backprop=upstream, **options
+    )
+    with tf.control_dependencies([to_kernel]):  # see _convolve_by_taps
+        to_padded = tf.raw_ops.Conv3DBackpropInputV2(
+            input_sizes=tf.shape(again), filter=kernel, out_backprop=upstream, **options
+        )
+    if max(kernel.shape[:3]) == 1:
+        return to_padded, to_kernel
+    before = [pad[0] for pad in _evenly(kernel.shape[:3])]
+    return tf.slice(to_padded, before, tf.shape(clips)), to_kernel
+
+
+def _padded(clips: Any, kernel: Any) -> Any:
+    return ops.pad(clips, _evenly(kernel.shape[:3])) if max(kernel.shape[:3]) > 1 else clips
 
 
 def _conv2d(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from keras import ops
 from tensorflow.core.protobuf import saved_model_pb2
@@ -126,6 +126,28 @@ def test_values_and_gradients_are_those_of_keras_operations(shape, sizes, stride
     keras_ = gradients(lambda x, kernel: keras_convolution(x, kernel, strides, groups), x, kernel)
     for one, other in zip(ours, keras_, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sides=sides, sizes=sizes, strides=strides, groups=st.sampled_from([1, 1, 2]))
+@example(sides=(2, 4, 4), sizes=(3, 3, 3), strides=(1, 1, 1), groups=1)
+@example(sides=(4, 4, 4), sizes=(7, 1, 1), strides=(1, 1, 1), groups=1)
+@example(sides=(2, 4, 4), sizes=(3, 3, 3), strides=(2, 2, 2), groups=1)
+def test_bfloat16_has_the_gradients_of_float32(sides, sizes, strides, groups):
+    """TensorFlow's own are wrong, or end the process, where no window lies within the clip."""
+    x, kernel = features(2, *sides, 16), features(*sizes, 16 // groups, 16, seed=2)
+    layer = ClipConv3D(16, sizes, strides, groups)
+
+    def convolved_in(dtype):
+        def convolved(x, kernel):
+            (y,) = layer.compute(tf.cast(x, dtype), tf.cast(kernel, dtype))
+            return tf.cast(y, "float32")
+
+        return convolved
+
+    exact = gradients(convolved_in("float32"), x, kernel)
+    for found, expected in zip(gradients(convolved_in("bfloat16"), x, kernel), exact, strict=True):
+        assert np.abs(found - expected).max() <= 0.03 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("groups", [1, 2])
