@@ -166,8 +166,9 @@ def measure_epochs(
 
     config = _pretraining(folders, teacher)
     network = load_teacher(str(teacher), preprocessing="torch")
+    fingerprint = network.fingerprint()
     for left in (folders.choosing / "frame_features").glob(f"*/{DESCRIPTION}"):
-        if json.loads(left.read_text(encoding="utf-8"))["teacher"] == network.fingerprint():
+        if json.loads(left.read_text(encoding="utf-8"))["teacher"] == fingerprint:
             shutil.rmtree(left.parent)  # of a call that was stopped
     started = time.perf_counter()
     features = write_frame_features(network, folders.choosing, "train", config.clip)

@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -185,7 +186,8 @@ def print_table(title: str, result: Mapping[str, Any]) -> None:
         print(f"  {name:36} unavailable: {reason}")
     for name, value in result.items():
         if not isinstance(value, dict):
-            print(f"  {name:36} {value}", flush=True)
+            print(f"  {name:36} {value}")
+    sys.stdout.flush()  # minutes pass until the next one
 
 
 def peak_bytes() -> int:

@@ -6,9 +6,11 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import keras
+import tensorflow as tf
 
 from keras_t3d.atomic import write_text
 from keras_t3d.deploy import export_tflite
@@ -16,6 +18,7 @@ from keras_t3d.deploy.litert import CALIBRATION_CLIPS, QuantizationError
 from keras_t3d.deploy.quantization_report import QuantizationReport
 from keras_t3d.export.calibration import first_clips, held_out_clips
 from keras_t3d.inference.load import load_keras_model
+from keras_t3d.version import __version__
 
 _MEASURED = ("dynamic", "int8")
 
@@ -118,6 +121,7 @@ def _report(report: QuantizationReport, facts: dict[str, Any], path: Path) -> No
     if facts["clips"] == "generated":
         print("Compared on generated clips: with --calibration SHARDS, on yours")
     print(*report.lines(), sep="\n")
-    facts |= {name: metadata.version(name) for name in ("keras-t3d", "tensorflow", "keras")}
-    write_text(path, json.dumps({**facts, **dataclasses.asdict(report)}, indent=2) + "\n")
+    versions = {"keras_t3d": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
+    said = {**facts, **versions, **dataclasses.asdict(report)}
+    write_text(path, json.dumps(said, indent=2) + "\n")
     print(f"Wrote {path}")

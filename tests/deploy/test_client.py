@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import http.server
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -208,6 +209,14 @@ def test_views_of_a_silent_model_need_a_spec(silent, in_keras, video, report, jp
         np.testing.assert_allclose([p for _, p in answer], expected, atol=0.05 if jpeg else 1e-5)
     with pytest.raises(ServingError, match=r"export it again.*--spec.*Received: signatures"):
         silent.clip_spec  # noqa: B018
+
+
+def test_a_spec_of_another_model(silent, video, report, tmp_path):
+    (tmp_path / "saved_model.pb").touch()
+    shutil.copytree(report.path / "assets.extra", tmp_path / "assets.extra")
+    (tmp_path / "assets.extra" / "labels.txt").write_text("one\n")
+    with pytest.raises(ValueError, match="with 1 classes, where 6 are served"):
+        query(silent, video, spec=tmp_path)
 
 
 def test_a_wrong_spec_file(client, video, tmp_path):
@@ -628,7 +637,7 @@ def test_a_server_that_sends_on_is_named(status, no_waiting):
 def test_a_server_with_another_version_by_now(server, protocol, clips, video, monkeypatch):
     with connected(server, protocol) as client:
         names, spec = client.class_names, client.clip_spec
-        monkeypatch.setitem(client.__dict__, "_artifact", (names[:-1], spec))
+        monkeypatch.setattr(client, "_files", (names[:-1], spec))
         with pytest.raises(ServingError, match=r"another version.*Received: 6 classes, 5 before"):
             client.probabilities(clips)
         assert {name for name, _ in query(client, video, 6)} == set(names)  # it asks anew

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TypeVar
@@ -76,6 +75,7 @@ class ServingClient:
         self.attempts = attempts
         self.batch_size = batch_size
         self._known: dict[str, Signature] | None = None
+        self._files: tuple[tuple[str, ...], ClipSpec] | None = None
 
     # What a protocol fills in: one attempt of each request, which raises Failure.
 
@@ -145,8 +145,7 @@ class ServingClient:
 
     def forget(self) -> None:
         """Forgets signatures, classes and ClipSpec: another version may be served by now."""
-        self._known = None
-        self.__dict__.pop("_artifact", None)
+        self._known = self._files = None
 
     def status(self) -> list[VersionStatus]:
         """Says which versions the server knows, and in which state each is."""
@@ -183,20 +182,21 @@ class ServingClient:
     @property
     def clip_spec(self) -> ClipSpec:
         """What a clip of the served model is; the server is asked once, until `forget`."""
-        return self._artifact[1]
+        return self._read_files()[1]
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of its classes; the server is asked once, until `forget`."""
-        return self._artifact[0]
+        return self._read_files()[0]
 
     @property
     def knows_clips(self) -> bool:
         """Whether the served model can say what its clips are: it has the signature `files`."""
         return "files" in self.signatures
 
-    @functools.cached_property
-    def _artifact(self) -> tuple[tuple[str, ...], ClipSpec]:
+    def _read_files(self) -> tuple[tuple[str, ...], ClipSpec]:
+        if self._files is not None:
+            return self._files
         if not self.knows_clips:
             raise ServingError(
                 "The served model does not say what its clips are: export it again with `keras-t3d "
@@ -206,7 +206,8 @@ class ServingClient:
         names = (LABELS, CLIP_SPEC)
         answer = self.predict("files", {"names": strings([name.encode() for name in names])})
         texts = dict(zip(names, answer["contents"].tolist(), strict=True))
-        return read_artifact(lambda name: texts[name].encode())
+        self._files = read_artifact(lambda name: texts[name].encode())
+        return self._files
 
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
         """Maps uint8 clips `(n, *clip_spec.input_shape)` to float32 `(n, classes)`."""
@@ -234,12 +235,11 @@ class ServingClient:
                     "not exported by `keras-t3d export saved-model`. "
                     f"Asked: {self.address.text}. Received: {received}"
                 )
-            known = self.__dict__.get("_artifact")
-            if known is not None and scores.shape[1] != len(known[0]):
+            if self._files is not None and scores.shape[1] != len(self._files[0]):
                 raise ServingError(
                     "The server serves another version of the model by now, with other classes: "
                     f"connect again, or call forget(). Asked: {self.address.text}. "
-                    f"Received: {scores.shape[1]} classes, {len(known[0])} before"
+                    f"Received: {scores.shape[1]} classes, {len(self._files[0])} before"
                 )
             answers.append(scores)
         return np.concatenate(answers)

@@ -88,6 +88,11 @@ def query(
         scores = server.in_batches("views", "clips", views)
     if server.knows_clips:
         names = server.class_names
+    elif names is not None and len(names) != scores.shape[1]:
+        raise ValueError(
+            "--spec must be of the model that is served, with as many classes. "
+            f"Received: {spec} with {len(names)} classes, where {scores.shape[1]} are served"
+        )
     return top_classes(scores.mean(axis=0), names or list(map(str, range(scores.shape[1]))), top)
 
 
