@@ -21,7 +21,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_t3d.deploy.convolution_2d import join_frames
-from keras_t3d.deploy.lite_conversion import new_converter
+from keras_t3d.deploy.lite_conversion import converted
 from keras_t3d.deploy.lite_metadata import packed
 from keras_t3d.models import VideoClassifier
 
@@ -77,13 +77,16 @@ class IntegerConversion:
     """
 
     def __init__(self, model: VideoClassifier, clips: np.ndarray) -> None:
-        self._model_name = model.name
-        converter = new_converter(model, join_frames, tf.float32)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ({"clip": clip} for clip in _full_range(clips))
-        converter._experimental_calibrate_only = True
+
+        def prepare(converter: Any) -> None:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: (
+                {"clip": clip} for clip in _full_range(clips)
+            )
+            converter._experimental_calibrate_only = True
+
         with _without_warnings():
-            self._calibrated = converter.convert()
+            self._calibrated = converted(model, join_frames, tf.float32, prepare)
         self._operations = list(self._list_operations())
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -21,28 +23,38 @@ def convert(model: VideoClassifier, quantization: str) -> bytes:
     """
     # Whole numbers are multiplied in "dynamic": one rounded sum, not one a tap.
     convolve = join_frames if quantization == "dynamic" else add_taps
-    converter = new_converter(model, convolve, tf.uint8)
-    if quantization != "none":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if quantization == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    return converter.convert()
+
+    def prepare(converter: Any) -> None:
+        if quantization != "none":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if quantization == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+
+    return converted(model, convolve, tf.uint8, prepare)
 
 
-def new_converter(model: VideoClassifier, convolve: Convolve, dtype: Any) -> Any:
-    """Returns a `tf.lite.TFLiteConverter` of the network's signature.
+def converted(
+    model: VideoClassifier, convolve: Convolve, dtype: Any, prepare: Callable[[Any], None]
+) -> bytes:
+    """Returns what TensorFlow's converter makes of the network's signature.
 
     Args:
         model: VideoClassifier.
         convolve: see `lower`.
         dtype: of the clip.
+        prepare: sets the attributes of a `tf.lite.TFLiteConverter`.
     """
     # The lowered function holds constants, no variables: there is nothing to freeze.
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [_classifying(model, convolve, dtype).get_concrete_function()], tf.Module()
     )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    return converter
+    prepare(converter)
+    content = converter.convert()
+    # Its graphs, a dozen copies of all weights, refer to each other.
+    del converter
+    gc.collect()
+    return content
 
 
 def _classifying(model: VideoClassifier, convolve: Convolve, dtype: Any) -> Any:
