@@ -1,6 +1,8 @@
-"""What `transfer_study.py` has finished, as a section of the results page and its plot.
+"""What `transfer_study.py` has finished, as sections of the results page and their plots.
 
-Every figure is computed from files of the runs; where nothing is finished nothing is written.
+A dataset and size has a section of its own, so that one machine writes one of them and leaves
+those of others alone. Every figure is computed from files of the runs; where nothing is finished
+nothing is written.
 """
 
 from __future__ import annotations
@@ -26,8 +28,6 @@ from keras_t3d.training.config import TrainConfig
 from keras_t3d.training.pretrain_config import PretrainConfig
 from keras_t3d.training.run_directory import CONFIG, read_history
 
-BEGIN, END = "<!-- transfer:begin -->", "<!-- transfer:end -->"
-PICTURE = "results_transfer.png"
 _TITLES = {"jhmdb": "JHMDB", "motion": "The motion set"}
 _MATCHERS = {
     "histogram": "colour histogram",
@@ -100,68 +100,71 @@ def finished_runs(out: Path) -> list[Finished]:
 
 
 def write_table(out: Path, page: Path) -> int:
-    """Writes the section between its markers, or at the end of a page without them.
+    """Writes each section between its markers, or at the end of a page without them.
 
     Args:
         out: Path. What `transfer_study.py` was given.
-        page: Path of a Markdown file. The plot is drawn beside it.
+        page: Path of a Markdown file. Plots are drawn beside it.
 
     Returns:
-        int: runs in the table; with 0 nothing is written.
+        int: runs in the tables; with 0 nothing is written.
 
     Raises:
-        ValueError: if the page has one of the markers only.
+        ValueError: if the page has one of a section's markers only.
     """
     runs = finished_runs(out)
     if not runs:
         return 0
-    before = page.read_text(encoding="utf-8") if page.is_file() else ""
-    text = placed(before, section(runs), BEGIN, END)
-    with written_beside(page.parent / PICTURE) as part:
-        _draw(runs, part)
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    groups = _by(runs, lambda run: (run.folders.dataset, run.folders.size))
+    for group in groups:
+        text = placed(text, section(group), *markers(group[0].folders))
+    for group in groups:
+        with written_beside(page.parent / picture(group[0].folders)) as part:
+            draw(group, part)
     write_text(page, text)
     return len(runs)
 
 
+def markers(folders: Folders) -> tuple[str, str]:
+    """Returns what stands before and behind the section of a dataset and size."""
+    name = f"transfer:{folders.dataset}:{folders.size}"
+    return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+
+
+def picture(folders: Folders) -> str:
+    """Returns the file name of the plot of a dataset and size."""
+    return f"results_transfer_{folders.dataset}_{folders.size}.png"
+
+
 def section(runs: Sequence[Finished]) -> str:
-    """Returns the section's Markdown."""
-    parts = [
-        "## 2D to 3D transfer",
-        _filled(
-            "A frozen 2D network teaches a 3D one from training videos without labels; then the 3D "
-            "one is fine-tuned with a part of the labels. Each cell of the first tables: top-1 on "
-            "the test videos in percent, mean ± standard deviation over seeds, and each seed's. A "
-            "seed has its own teacher, pre-training, choice of labels and fine-tuning; all starts "
-            "of a seed and a percent train on the same videos, with the same settings (chosen for "
-            "networks from scratch, none for these starts) and number of steps (rates rise over "
-            "the first tenth), and the network after the last epoch is scored once."
-        ),
-    ]
-    for group in _by(runs, lambda run: (run.folders.dataset, run.folders.size)):
-        parts += _of_dataset(group)
-    parts.append(f"![Top-1 by the share of labels]({PICTURE})")
-    machines = (
-        hardware(
-            json.loads((run.folder / "machine.json").read_text(encoding="utf-8")), run.folders.size
-        )
-        for run in runs
-    )
-    parts.append(_filled("Hardware: " + "; ".join(dict.fromkeys(machines)) + "."))
-    return "\n\n".join(parts)
+    """Returns the Markdown of one dataset and size.
 
-
-def _of_dataset(runs: Sequence[Finished]) -> list[str]:
+    Args:
+        runs: Finished of one dataset and size.
+    """
     ours = runs[0].folders
     parts = [
         f"### {_TITLES[ours.dataset]}, {ours.size}",
         _filled(_data_text(runs)),
         _accuracy_table(runs),
         *filter(None, [_difference_text(runs), _label_text(runs)]),
+        f"![Top-1 by the share of labels]({picture(ours)})",
     ]
     for text in (_match_text(runs), _step_text(ours)):
         parts += text
-    parts += ["Settings; what is left out is its default:", _settings_list(runs)]
-    return parts
+    machines = (
+        hardware(json.loads((run.folder / "machine.json").read_text(encoding="utf-8")), ours.size)
+        for run in runs
+    )
+    return "\n\n".join(
+        [
+            *parts,
+            "Settings; what is left out is its default:",
+            _settings_list(runs),
+            _filled("Hardware: " + "; ".join(dict.fromkeys(machines)) + "."),
+        ]
+    )
 
 
 def _data_text(runs: Sequence[Finished]) -> str:
@@ -529,36 +532,41 @@ def _filled(text: str) -> str:
     return textwrap.fill(text, 98, break_on_hyphens=False, break_long_words=False)
 
 
-def _draw(runs: Sequence[Finished], path: Path) -> None:
+def draw(runs: Sequence[Finished], path: Path) -> None:
+    """Draws top-1 by the share of labels.
+
+    Args:
+        runs: Finished of one dataset and size.
+        path: Path of the picture.
+    """
     from matplotlib.figure import Figure  # no pyplot: nothing global, no display
 
-    groups = _by(runs, lambda run: (run.folders.dataset, run.folders.size))
-    figure = Figure(figsize=(6 * len(groups), 4.5), layout="constrained")
-    for axes, group in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups, strict=True):
-        percents = sorted({run.percent for run in group})
-        for of_start in _by(group, lambda run: run.start):
-            number = list(STARTS).index(of_start[0].start)
-            cells = _by(of_start, lambda run: run.percent)
-            values = [[run.top1 for run in cell] for cell in cells]
-            axes.errorbar(
-                # Beside each other, or their bars would hide one another.
-                [cell[0].percent * 1.03 ** (number - (len(STARTS) - 1) / 2) for cell in cells],
-                [statistics.mean(each) for each in values],
-                [statistics.stdev(each) if len(each) > 1 else 0.0 for each in values],
-                color=f"C{number}",
-                marker="o",
-                markersize=4,
-                linewidth=1,
-                capsize=3,
-                label=STARTS[of_start[0].start].title,
-            )
-        axes.axhline(100 / len(group[0].metrics["per_class"]), color="grey", linewidth=0.8)
-        axes.set_xscale("log")
-        axes.set_xticks(percents, [f"{percent} %" for percent in percents])
-        axes.minorticks_off()
-        axes.set_xlabel("training labels")
-        ours = group[0].folders
-        axes.set_title(f"{_TITLES[ours.dataset]}, {ours.size}: test top-1, %, mean ± SD")
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for of_start in _by(runs, lambda run: run.start):
+        number = list(STARTS).index(of_start[0].start)
+        cells = _by(of_start, lambda run: run.percent)
+        values = [[run.top1 for run in cell] for cell in cells]
+        axes.errorbar(
+            # Beside each other, or their bars would hide one another.
+            [cell[0].percent * 1.03 ** (number - (len(STARTS) - 1) / 2) for cell in cells],
+            [statistics.mean(each) for each in values],
+            [statistics.stdev(each) if len(each) > 1 else 0.0 for each in values],
+            color=f"C{number}",
+            marker="o",
+            markersize=4,
+            linewidth=1,
+            capsize=3,
+            label=STARTS[of_start[0].start].title,
+        )
+    percents = sorted({run.percent for run in runs})
+    axes.axhline(100 / len(runs[0].metrics["per_class"]), color="grey", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xticks(percents, [f"{percent} %" for percent in percents])
+    axes.minorticks_off()
+    axes.set_xlabel("training labels")
+    ours = runs[0].folders
+    axes.set_title(f"{_TITLES[ours.dataset]}, {ours.size}: test top-1, %, mean ± SD")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
     figure.savefig(path, dpi=100, metadata={"Software": None})  # the same runs, the same bytes

@@ -477,7 +477,7 @@ def test_the_table_says_what_the_files_say(made):
     assert "any (16 pairs), or of the same class (14 pairs)" in words
     assert "2 cores of a CPU, no GPU, keras 3 on jax 1" in words
     assert str(made) not in text
-    assert (made / table.PICTURE).read_bytes().startswith(b"\x89PNG")
+    assert (made / "results_transfer_motion_tiny.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_quick_run_makes_a_table(out):
@@ -507,26 +507,29 @@ def test_the_fewest_labels_that_reach_a_figure():
     assert table.fewest_labels({5: 10.0, 25: 30.0}, 31.0) is None
 
 
+BEGIN, END = "<!-- transfer:motion:tiny:begin -->", "<!-- transfer:motion:tiny:end -->"
+
+
 def test_only_what_lies_between_the_markers_is_replaced(made):
-    page = made / "page.md"
-    page.write_text(f"# Before\n\n{table.BEGIN}\nof another day\n{table.END}\n\n## After\n")
+    page, picture = made / "page.md", made / "results_transfer_motion_tiny.png"
+    other = "<!-- transfer:jhmdb:small:begin -->\nof a GPU\n<!-- transfer:jhmdb:small:end -->\n"
+    page.write_text(f"# Before\n\n{BEGIN}\nof another day\n{END}\n\n{other}\n## After\n")
     table.write_table(made, page)
-    once = page.read_text()
-    assert once.startswith(f"# Before\n\n{table.BEGIN}\n## 2D to 3D transfer")
-    assert once.endswith(f"{table.END}\n\n## After\n")
+    once, drawn = page.read_text(), picture.read_bytes()
+    assert once.startswith(f"# Before\n\n{BEGIN}\n### The motion set, tiny\n")
+    assert once.endswith(f"{END}\n\n{other}\n## After\n")
     assert "of another day" not in once
-    picture = (made / table.PICTURE).read_bytes()
     table.write_table(made, page)
-    assert (page.read_text(), (made / table.PICTURE).read_bytes()) == (once, picture)
+    assert (page.read_text(), picture.read_bytes()) == (once, drawn)
 
 
 def test_a_page_with_half_the_markers_stays_as_it_is(made):
     page = made / "page.md"
-    page.write_text(table.BEGIN)
+    page.write_text(BEGIN)
     with pytest.raises(ValueError, match="must have both"):
         table.write_table(made, page)
-    assert page.read_text() == table.BEGIN
-    assert not (made / table.PICTURE).exists()
+    assert page.read_text() == BEGIN
+    assert not list(made.glob("*.png"))
 
 
 def test_where_nothing_is_finished_nothing_is_written(tmp_path):
