@@ -25,6 +25,7 @@ import turns
 import twins
 
 _WARM_UP = 3  # runs
+_IN_A_ROW = 5  # runs of a turn, as windows of a video follow each other
 _CLIPS = 8  # that ranges are taken from, the timed one among them
 _LEAST_CORRELATION = 0.97
 # The best of those that begin so is compared with the 8-bit file.
@@ -71,7 +72,9 @@ def _measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
         sizes = turns.facts_of(_write_lite, job)
         chosen = {name: _CONTENDERS[name] for name in options.contenders}
         race = turns.race(
-            {n: (build, job, *how) for n, (build, *how) in chosen.items()}, options.rounds
+            {n: (build, job, *how) for n, (build, *how) in chosen.items()},
+            options.rounds,
+            _IN_A_ROW,
         )
     ours = race.best("litert_int8")
     return {
@@ -96,7 +99,7 @@ def _measure_convolution(options: argparse.Namespace) -> dict[str, Any]:
             kind: (_convolution_run, folder, kind, options.threads)
             for kind in ("conv_3d", "rewritten", "rewritten_int8")
         }
-        race = turns.race(entries, options.rounds)
+        race = turns.race(entries, options.rounds, _IN_A_ROW)
     times = race.milliseconds
     return {
         "input_shape": shape,

@@ -2,7 +2,7 @@
 
 Frameworks in one process would share threads, allocator and OpenMP. Here each contender
 has its process, and only one works at a time: the parent asks one after the other for
-a step, so that what else the machine does falls on all of them.
+a step or some, so that what else the machine does falls on all of them.
 
 `build(*arguments)`, which a contender's process calls, returns what there is to say of
 it, and the step that is timed. It must be a function of a module, as the processes
@@ -74,10 +74,10 @@ class Contender:
         """What `build` says, once; waits for it."""
         return self._answer()
 
-    def step(self) -> float:
-        """Milliseconds of one step, by the clock of its process."""
+    def steps(self, count: int) -> float:
+        """Milliseconds of a step, by the clock of its process: the median of some in a row."""
         with contextlib.suppress(BrokenPipeError):  # a dead process has no answer either
-            self._pipe.send("step")
+            self._pipe.send(count)
         return self._answer()
 
     def close(self) -> None:
@@ -96,14 +96,12 @@ class Contender:
 
 
 def _serve(pipe: Any, build: Build, arguments: tuple[Any, ...]) -> None:
-    """Builds, then a step for each message, until the parent closes its end."""
+    """Builds, then as many steps as each message says, until the parent closes its end."""
     try:
         facts, step = build(*arguments)
         pipe.send((True, facts))
-        while pipe.recv():
-            start = time.perf_counter()
-            step()
-            pipe.send((True, 1000 * (time.perf_counter() - start)))
+        while count := pipe.recv():
+            pipe.send((True, statistics.median(_milliseconds(step) for _ in range(count))))
     except (EOFError, BrokenPipeError):
         return
     except Exception as error:
@@ -111,12 +109,21 @@ def _serve(pipe: Any, build: Build, arguments: tuple[Any, ...]) -> None:
         pipe.send((False, f"{type(error).__name__}: {reason}"))
 
 
-def race(entries: Mapping[str, tuple[Any, ...]], rounds: int) -> Race:
+def _milliseconds(step: Step) -> float:
+    start = time.perf_counter()
+    step()
+    return 1000 * (time.perf_counter() - start)
+
+
+def race(entries: Mapping[str, tuple[Any, ...]], rounds: int, in_a_row: int = 1) -> Race:
     """Builds the contenders one after the other, then times them in turns.
 
     Args:
         entries: `(build, *arguments)` by name.
-        rounds: int. Timed steps of each, after one round that is thrown away.
+        rounds: int. Turns of each, after one round that is thrown away.
+        in_a_row: int. Steps of a turn, whose median counts. After the pause, and the others' work,
+            the first one finds threads asleep and caches cold; of three or more it does not
+            count. Defaults to 1.
 
     Returns:
         Race. A contender that fails is named with the reason; the others go on.
@@ -132,7 +139,7 @@ def race(entries: Mapping[str, tuple[Any, ...]], rounds: int) -> Race:
             for name in list(running):
                 time.sleep(_PAUSE)
                 taken: dict[str, float] = {}
-                _note_failure(result, running, name, lambda c: c.step(), taken)
+                _note_failure(result, running, name, lambda c: c.steps(in_a_row), taken)
                 if turn and name in taken:
                     result.times[name].append(taken[name])
     finally:

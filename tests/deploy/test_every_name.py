@@ -1,6 +1,6 @@
 """Every network of the package at its full depth, in LiteRT, in floats and in whole numbers.
 
-Half an hour; resnet3d_152 takes 18 GB of memory by itself, and one process gives little of it back:
+Half an hour; resnet3d_152 takes 14 GB of memory by itself, and one process gives little of it back:
 with less than 32 GB run them in parts, with -k. `test_quantization.py` has small networks of every
 family.
 """

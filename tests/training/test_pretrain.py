@@ -179,6 +179,8 @@ pretrain(config, folder / "killed")
 
 # All that has a state of its own: momentum, average, the rate.
 RESUMED = [
+    "--model.dtype=mixed_bfloat16",
+    "--cache_features=true",
     "--objective.kind=contrast",
     "--deterministic=true",
     "--checkpoints.every_steps=1",
