@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What the tests are installed with; CI adds extras: see .ci/run.
 EXTRAS ?= dev
+comma := ,
+INSTALLED := $(VENV)/installed-$(subst $(comma),-,$(EXTRAS))
 
 # The oldest versions that setup.py allows, on the last TensorFlow that tensorflow-io loads with.
 OLDEST := .venv-oldest
@@ -21,11 +23,11 @@ demo: $(VENV)/installed
 # each process.
 PROCESSES ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test: $(VENV)/installed-dev
+test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PROCESSES)
 
 # Minutes long: controls on the motion set, benchmarks in their quick mode.
-test-slow: $(VENV)/installed-dev
+test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
 
 # The tests in a second environment: oldest TensorFlow and Keras, and object stores, which
@@ -35,7 +37,7 @@ test-oldest: $(OLDEST)/installed
 	$(OLDEST)/bin/python -m pytest $(PROCESSES) $(TESTS)
 
 # What CI checks besides the tests.
-check: $(VENV)/installed-dev
+check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -45,7 +47,7 @@ $(VENV)/installed: setup.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-$(VENV)/installed-dev: setup.py $(VENV)/installed
+$(INSTALLED): setup.py $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	touch $@
 
