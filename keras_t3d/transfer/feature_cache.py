@@ -9,7 +9,7 @@ import io
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -139,7 +139,7 @@ def _frames(
     path: str, offsets: np.ndarray, spec: ClipSpec, features: ShardFeatures
 ) -> Iterator[np.ndarray]:
     """The centre views of all frames of a shard; announces each record to `features`."""
-    view = functools.partial(_view, ClipSpec(1, 1, spec.resize, spec.crop))
+    view = functools.partial(_views, spec)
     with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
         for offset in offsets:
             try:
@@ -148,14 +148,17 @@ def _frames(
             except ValueError as error:
                 raise damaged_shard(f"{path}, byte {offset}: {error}") from None
             features.begin(record_key(video.video_id, video.frames[0]), len(video.frames))
+            groups = [video.frames[n : n + _BATCH] for n in range(0, len(video.frames), _BATCH)]
             try:
-                views = list(pool.map(view, video.frames))
+                views = list(pool.map(view, groups))
             except OSError as error:  # Pillow's, which names no file
                 message = f"{path}, byte {offset}, {video.video_id}: {error}"
                 raise damaged_shard(message) from None
-            yield from views
+            for group in views:
+                yield from group
 
 
-def _view(spec: ClipSpec, frame: bytes) -> np.ndarray:
-    image = np.asarray(Image.open(io.BytesIO(frame)).convert("RGB"))
-    return take_view(image[None], spec, 0)[0]
+def _views(spec: ClipSpec, frames: Sequence[bytes]) -> np.ndarray:
+    """The centre view of each frame. Many at once: one by one takes twelve times as long."""
+    images = [np.asarray(Image.open(io.BytesIO(frame)).convert("RGB")) for frame in frames]
+    return take_view(np.stack(images), ClipSpec(len(frames), 1, spec.resize, spec.crop), 0)
