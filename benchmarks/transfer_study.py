@@ -216,12 +216,12 @@ def _require(path: Path, stage: str) -> None:
 
 
 def _is_finished(run: _Run) -> bool:
-    """Whether a run has all its epochs; its networks are there after the first."""
+    """Whether a run has all its epochs: of an epoch's files its checkpoint comes last."""
     from keras_t3d.training import run_directory
+    from keras_t3d.training.checkpoints import newest_checkpoint
 
-    run_directory.check(run.folder, run.config)
-    history = run_directory.read_history(run.folder)
-    return bool(history) and history[-1]["epoch"] >= run.config.epochs
+    checkpoint = newest_checkpoint(run_directory.check(run.folder, run.config))
+    return checkpoint is not None and checkpoint.place.epoch >= run.config.epochs
 
 
 def _pretrained(run: _Run) -> dict[str, Any]:
