@@ -26,7 +26,8 @@ PROCESSES ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PROCESSES)
 
-# Minutes long: controls on the motion set, benchmarks in their quick mode.
+# Minutes long: controls on the motion set, benchmarks in their quick mode, all networks at full depth,
+# further cases of what `make test` tries once.
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
 

@@ -113,6 +113,7 @@ def test_where_the_videos_lie_does_not_choose_the_labels():
     assert chosen("../videos") == chosen("../../elsewhere")
 
 
+@pytest.mark.slow
 def test_an_epoch_of_few_labels_passes_over_them_as_often_as_there_is_room(out):
     shards = out / "jhmdb" / "videos_tiny" / "shards"
     labelled = ShardSet.open(shards / "labels025_seed0")
@@ -294,6 +295,7 @@ def test_what_scores_tell_right():
     assert match.told_right(np.array([[1, -1], [2, 3], [-1, 0], [1, -2]])) == 0.75
 
 
+@pytest.mark.slow
 def test_matchers_are_asked_about_the_same_pairs(out):
     found = json.loads((out / "jhmdb" / "tiny" / "seed0" / "match.json").read_text())
     assert found["clips"] == found["films"] == 16
@@ -310,6 +312,7 @@ def test_matchers_are_asked_about_the_same_pairs(out):
 # Runs.
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_read_and_not_done_again(out, monkeypatch):
     def never(*_: object, **__: object) -> None:
         raise AssertionError("began again")
@@ -330,6 +333,7 @@ def test_what_is_finished_is_read_and_not_done_again(out, monkeypatch):
         (path / "metrics.json").write_text(before)
 
 
+@pytest.mark.slow
 def test_all_starts_of_a_percent_train_alike(out):
     folder = out / "jhmdb" / "tiny" / "seed0" / "finetune"
     configs = {path.read_text() for path in folder.glob("*/025/run/config.yaml")}
@@ -337,6 +341,7 @@ def test_all_starts_of_a_percent_train_alike(out):
     assert len(configs) == 1
 
 
+@pytest.mark.slow
 def test_a_start_that_is_not_trained_is_named(out):
     words = ["--out", str(out), *QUICK, "--stage", "finetune", "--starts", "contrast"]
     with pytest.raises(ValueError, match="Run --stage pretrain to its end before"):
@@ -480,6 +485,7 @@ def test_the_table_says_what_the_files_say(made):
     assert (made / "results_transfer_motion_tiny.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_quick_run_makes_a_table(out):
     text = (out / "results.md").read_text()
     metrics = json.loads(

@@ -64,7 +64,14 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+# Each half a minute: the one with the most to it always, the others where time is no matter.
+_ALWAYS = "accumulation"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name == _ALWAYS else pytest.mark.slow) for name in CASES],
+)
 def test_two_devices_are_one(tmp_path, name):
     case, tolerance = CASES[name]
     assert_same(train(tmp_path, 1, case), train(tmp_path, 2, case), tolerance)

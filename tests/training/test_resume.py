@@ -69,7 +69,7 @@ def whole(shards, tmp_path_factory):
     return config, folder / "run"
 
 
-@pytest.mark.parametrize("step", [2, 11])
+@pytest.mark.parametrize("step", [pytest.param(2, marks=pytest.mark.slow), 11])
 def test_killed_at_a_step_and_resumed_every_bit_is_the_same(whole, tmp_path, step):
     config, expected = whole
     run = tmp_path / "run"

@@ -41,7 +41,14 @@ def assert_same(one, two, tolerance):
         np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+# Each three quarters of a minute: the papers' always, the others where time is no matter.
+@pytest.mark.parametrize(
+    "objective",
+    [
+        pytest.param(name, marks=() if name == "FrameClipMatching" else pytest.mark.slow)
+        for name in OBJECTIVES
+    ],
+)
 def test_two_devices_are_one(tmp_path, objective):
     # Of the last 5 clips one device has 4, the other 1. (JAX has no uneven batches.)
     one, two = (taught(tmp_path, devices, objective, validated=13) for devices in (1, 2))
