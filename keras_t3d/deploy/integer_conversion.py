@@ -74,6 +74,9 @@ class IntegerConversion:
         model: VideoClassifier.
         clips: uint8 array of shape (clips, T, H, W, 3), what it usually sees: whatever is
             outside of the ranges seen here will be cut off.
+
+    Raises:
+        ValueError: if the network gives all clips the same answer.
     """
 
     def __init__(self, model: VideoClassifier, clips: np.ndarray) -> None:
@@ -88,6 +91,13 @@ class IntegerConversion:
         with _without_warnings():
             self._calibrated = converted(model, join_frames, tf.float32, prepare)
         self._operations = list(self._list_operations())
+        if not any(own.kind == "SOFTMAX" for own in self._operations):
+            raise ValueError(
+                "quantization='int8' needs a network whose answer depends on the clip: this one "
+                "gives all clips the same, and nothing is left to compute. Look for a layer that "
+                "reads padding only, such as a dilated convolution over one frame. Received: "
+                f"{model.name}"
+            )
 
     @property
     def layers(self) -> list[str]:
