@@ -60,9 +60,12 @@ def _pad_and_convolve(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
     sizes = tuple(kernel.shape[:3])
     if max(strides) == 1 and (all(size % 2 for size in sizes) or _same_puts_more_zeros_last()):
         return ops.conv(clips, kernel, 1, "same", data_format="channels_last")
-    if max(sizes) > 1:
-        clips = ops.pad(clips, _evenly(sizes))
-    return ops.conv(clips, kernel, tuple(strides), "valid", data_format="channels_last")
+    padded = _padded(clips, kernel)
+    return ops.conv(padded, kernel, tuple(strides), "valid", data_format="channels_last")
+
+
+def _padded(clips: Any, kernel: Any) -> Any:
+    return ops.pad(clips, _evenly(kernel.shape[:3])) if max(kernel.shape[:3]) > 1 else clips
 
 
 def _evenly(sizes: Sequence[int]) -> list[tuple[int, int]]:
@@ -224,10 +227,6 @@ def _gradient_by_padding(
         return to_padded, to_kernel
     before = [pad[0] for pad in _evenly(kernel.shape[:3])]
     return tf.slice(to_padded, before, tf.shape(clips)), to_kernel
-
-
-def _padded(clips: Any, kernel: Any) -> Any:
-    return ops.pad(clips, _evenly(kernel.shape[:3])) if max(kernel.shape[:3]) > 1 else clips
 
 
 def _conv2d(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:

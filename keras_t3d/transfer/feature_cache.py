@@ -151,7 +151,7 @@ def _frames(
             groups = [video.frames[n : n + _BATCH] for n in range(0, len(video.frames), _BATCH)]
             try:
                 views = list(pool.map(view, groups))
-            except OSError as error:  # Pillow's, which names no file
+            except (OSError, ValueError) as error:  # which name no file
                 message = f"{path}, byte {offset}, {video.video_id}: {error}"
                 raise damaged_shard(message) from None
             for group in views:
