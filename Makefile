@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed-$(subst $(comma),-,$(EXTRAS))
 OLDEST := .venv-oldest
 OLDEST_VERSIONS := keras==3.11.0
 
-.PHONY: demo test test-slow test-oldest check clean
+.PHONY: demo test test-slow test-oldest test-processors check clean
 
 # The whole path on generated videos; its results lie in demo/.
 demo: $(VENV)/installed
@@ -36,6 +36,10 @@ test-slow: $(INSTALLED)
 TESTS ?= tests
 test-oldest: $(OLDEST)/installed
 	$(OLDEST)/bin/python -m pytest $(PROCESSES) $(TESTS)
+
+# Layers, models, optimization and training as on other processors: about half an hour.
+test-processors: $(INSTALLED)
+	$(BIN)/python tests/processors/run.py
 
 # What CI checks besides the tests.
 check: $(INSTALLED)

@@ -6,6 +6,8 @@ pure function of tensors: what a network recomputes for its gradient must not as
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -201,10 +203,26 @@ def _convolve_padded(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
         def gradient(upstream: Any) -> tuple[Any, Any]:
             return _gradient_by_padding(clips, kernel, upstream, strides)
 
-        padded = _padded(clips, kernel)
-        return tf.nn.conv3d(padded, kernel, (1, *strides, 1), "VALID"), gradient
+        padded, steps = _without_idle_stride(_padded(clips, kernel), kernel, strides)
+        return tf.nn.conv3d(padded, kernel, (1, *steps, 1), "VALID"), gradient
 
     return convolved(clips, kernel)
+
+
+def _without_idle_stride(
+    padded: Any, kernel: Any, strides: Sequence[int]
+) -> tuple[Any, Sequence[int]]:
+    """Where one window fits across the width, crops to it, and its stride is 1.
+
+    With a larger stride, TensorFlow 2.21 is wrong there in bfloat16 on CPUs with AMX: some
+    windows of the other axes get numbers of others, or what lies beside them in memory.
+    """
+    width, reach = padded.shape[-2], kernel.shape[-3]
+    if padded.dtype != "bfloat16" or strides[-1] == 1 or width is None:
+        return padded, strides
+    if width - reach >= strides[-1]:
+        return padded, strides
+    return padded[..., :reach, :], (*strides[:-1], 1)
 
 
 def _gradient_by_padding(
@@ -234,12 +252,99 @@ def _conv2d(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
     import tensorflow as tf
 
     frames = tf.reshape(clips, (-1, *clips.shape[2:]))
+    strides = strides[1:]
     padding = "SAME"  # even, where nothing strides
-    if max(strides[1:]) > 1:
+    if max(strides) > 1:
         frames = tf.pad(frames, _evenly(kernel.shape[:2])) if max(kernel.shape[:2]) > 1 else frames
+        frames, strides = _without_idle_stride(frames, kernel, strides)
         padding = "VALID"
-    y = tf.nn.conv2d(frames, kernel, strides[1:], padding)
+    if frames.shape[-1] > kernel.shape[-2] and not _has_grouped_gradient(frames.dtype.name):
+        y = _conv2d_by_groups(frames, kernel, strides, padding)
+    else:
+        y = tf.nn.conv2d(frames, kernel, strides, padding)
     return tf.reshape(y, (-1, clips.shape[1], *y.shape[1:]))
+
+
+@functools.cache
+def _has_grouped_gradient(dtype: str) -> bool:
+    """Whether TensorFlow computes the gradient of grouped 2-D convolutions on this processor.
+
+    On a CPU only oneDNN does: never in float64, in float16 only with AVX512_FP16 instructions,
+    and not at all where TensorFlow leaves oneDNN off, as it does on CPUs without VNNI.
+    """
+    import tensorflow as tf
+
+    if _on_gpu():
+        return True
+    with tf.init_scope():
+        frames, kernel = tf.zeros((1, 1, 1, 2), dtype), tf.zeros((1, 1, 1, 2), dtype)
+        try:
+            tf.raw_ops.Conv2DBackpropFilter(
+                input=frames,
+                filter_sizes=(1, 1, 1, 2),
+                out_backprop=frames,
+                strides=[1] * 4,
+                padding="VALID",
+            )
+            tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=(1, 1, 1, 2),
+                filter=kernel,
+                out_backprop=frames,
+                strides=[1] * 4,
+                padding="VALID",
+            )
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+            return False
+    return True
+
+
+def _conv2d_by_groups(frames: Any, kernel: Any, strides: Sequence[int], padding: str) -> Any:
+    """A grouped `tf.nn.conv2d` whose gradient is computed where TensorFlow has none.
+
+    The gradient is computed in float32 (float64 for float64): by TensorFlow if it can do that
+    on this processor, or else from one matrix product per tap.
+    """
+    import tensorflow as tf
+
+    wide = "float64" if frames.dtype == "float64" else "float32"
+
+    @tf.custom_gradient
+    def convolved(frames: Any, kernel: Any) -> Any:
+        def gradient(upstream: Any) -> tuple[Any, Any]:
+            inputs = [tf.cast(frames, wide), tf.cast(kernel, wide)]
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                if _has_grouped_gradient(wide):
+                    y = tf.nn.conv2d(*inputs, strides, padding)
+                else:
+                    y = _multiply_groups(*inputs, strides, padding)
+            gradients = tape.gradient(y, inputs, tf.cast(upstream, wide))
+            return tuple(tf.cast(gradient, frames.dtype) for gradient in gradients)
+
+        return tf.nn.conv2d(frames, kernel, strides, padding), gradient
+
+    return convolved(frames, kernel)
+
+
+def _multiply_groups(frames: Any, kernel: Any, strides: Sequence[int], padding: str) -> Any:
+    """A grouped 2-D convolution as a sum over taps, each one matrix product per group."""
+    import tensorflow as tf
+
+    height, width, channels, filters = kernel.shape
+    groups = frames.shape[-1] // channels
+    if padding == "SAME":
+        frames = tf.pad(frames, _evenly((height, width)))
+    rows, columns = tf.shape(frames)[1] - height + 1, tf.shape(frames)[2] - width + 1
+    matrices = tf.reshape(kernel, (height, width, channels, groups, filters // groups))
+    matrices = tf.transpose(matrices, (0, 1, 3, 2, 4))
+    products = []
+    for row, column in itertools.product(range(height), range(width)):
+        read = frames[:, row : rows + row : strides[0], column : columns + column : strides[1]]
+        size = tf.shape(read)
+        by_group = tf.transpose(tf.reshape(read, (-1, groups, channels)), (1, 0, 2))
+        products.append(tf.matmul(by_group, matrices[row, column]))
+    y = tf.transpose(tf.add_n(products), (1, 0, 2))
+    return tf.reshape(y, (size[0], size[1], size[2], filters))
 
 
 def _take_frames(clips: Any, frames: range) -> Any:

@@ -10,7 +10,7 @@ from keras import ops
 from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_t3d import models
-from keras_t3d.layers import BasicBlock3D, BottleneckBlock3D, ClipConv3D
+from keras_t3d.layers import BasicBlock3D, BottleneckBlock3D, ClipConv3D, operations
 from tests.battery import array, fit_one_step, noise_clips, randomize
 
 
@@ -133,8 +133,14 @@ def test_values_and_gradients_are_those_of_keras_operations(shape, sizes, stride
 @example(sides=(2, 4, 4), sizes=(3, 3, 3), strides=(1, 1, 1), groups=1)
 @example(sides=(4, 4, 4), sizes=(7, 1, 1), strides=(1, 1, 1), groups=1)
 @example(sides=(2, 4, 4), sizes=(3, 3, 3), strides=(2, 2, 2), groups=1)
-def test_bfloat16_has_the_gradients_of_float32(sides, sizes, strides, groups):
-    """TensorFlow's own are wrong, or end the process, where no window lies within the clip."""
+@example(sides=(1, 5, 1), sizes=(1, 1, 2), strides=(1, 1, 3), groups=1)
+@example(sides=(4, 5, 2), sizes=(3, 1, 3), strides=(1, 2, 2), groups=1)
+@example(sides=(4, 5, 1), sizes=(1, 1, 2), strides=(1, 1, 2), groups=2)
+def test_bfloat16_has_the_values_and_gradients_of_float32(sides, sizes, strides, groups):
+    """TensorFlow's own are wrong, or end the process, where no window lies within the clip,
+
+    and with AMX where one window fits across the width.
+    """
     x, kernel = features(2, *sides, 16), features(*sizes, 16 // groups, 16, seed=2)
     layer = ClipConv3D(16, sizes, strides, groups)
 
@@ -147,7 +153,36 @@ def test_bfloat16_has_the_gradients_of_float32(sides, sizes, strides, groups):
 
     exact = gradients(convolved_in("float32"), x, kernel)
     for found, expected in zip(gradients(convolved_in("bfloat16"), x, kernel), exact, strict=True):
-        assert np.abs(found - expected).max() <= 0.03 * np.abs(expected).max()
+        # Sums are float32 in oneDNN (0.01 seen), bfloat16 where TensorFlow leaves it off (0.04).
+        assert np.abs(found - expected).max() <= 0.1 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("kernels", ["processor's own", "float32 only", "none"])
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_grouped_gradients_on_any_processor(dtype, kernels, in_graph, monkeypatch):
+    """TensorFlow has kernels for them on some processors only, which are hidden here in turn."""
+    if kernels != "processor's own":
+        own = operations._has_grouped_gradient
+        hidden = {"float32 only": {"float32"}, "none": set()}[kernels]
+        monkeypatch.setattr(
+            operations, "_has_grouped_gradient", lambda dtype: dtype in hidden and own(dtype)
+        )
+    x, kernel = features(2, 3, 5, 6, 8), features(3, 2, 3, 2, 12, seed=2)
+    for strides in ((1, 1, 1), (2, 1, 2)):
+
+        def convolved(x, kernel, strides=strides):
+            y = operations.convolve(tf.cast(x, dtype), tf.cast(kernel, dtype), strides)
+            return tf.cast(y, "float32")
+
+        convolved = tf.function(convolved) if in_graph else convolved
+        expected = gradients(
+            lambda x, kernel, strides=strides: keras_convolution(x, kernel, strides, 4), x, kernel
+        )
+        # What half precision rounds, and how often, differs from processor to processor.
+        tolerance = {"float16": 0.01, "bfloat16": 0.05}.get(dtype, 1e-5)
+        for found, exact in zip(gradients(convolved, x, kernel), expected, strict=True):
+            assert np.abs(found - exact).max() <= tolerance * np.abs(exact).max()
 
 
 @pytest.mark.parametrize("groups", [1, 2])

@@ -1,0 +1,118 @@
+"""Runs the tests of layers, models, optimization and training as other processors would.
+
+    make test-processors
+    python tests/processors/run.py --only "without oneDNN" tests/layers/test_convolution.py
+
+TensorFlow chooses its kernels by the processor's instruction sets. Where the machine allows it
+(Linux on Intel, with a C compiler), sets are hidden from the whole process, which is what a lesser
+processor does; elsewhere oneDNN is told to use less, as far as TensorFlow bears it. With oneDNN off,
+which any machine can do, TensorFlow runs as it does on a CPU without VNNI.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).parents[2]
+TESTS = ["tests/layers", "tests/models", "tests/optimization", "tests/training"]
+
+# name: instruction sets that are hidden, variables of the environment.
+PROCESSORS: dict[str, tuple[str, dict[str, str]]] = {
+    "the machine's own": ("", {}),
+    "without oneDNN": ("", {"TF_ENABLE_ONEDNN_OPTS": "0"}),
+    "AVX-512, VNNI and BF16": ("amx fp16", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"}),
+    "AVX-512 and VNNI": ("amx fp16 bf16", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI"}),
+    "AVX-512, oneDNN on": (
+        "amx fp16 bf16 vnni",
+        {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "TF_ENABLE_ONEDNN_OPTS": "1"},
+    ),
+    "AVX2": ("amx fp16 bf16 vnni avx512", {}),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", action="append", choices=PROCESSORS, help="this one (repeatable)")
+    parser.add_argument("tests", nargs="*", default=TESTS, help="for pytest; an option after --")
+    arguments = parser.parse_args()
+    flags = processor_flags()
+    print("processor:", processor_name(), "with", " ".join(sorted(flags & NOTED)) or "none noted")
+    failed = []
+    with tempfile.TemporaryDirectory() as folder:
+        library = hiding_library(pathlib.Path(folder))
+        for name in arguments.only or PROCESSORS:
+            print(f"\n== {name}", flush=True)
+            environment = environment_of(name, flags, library)
+            if environment is None:
+                print("not run: instruction sets cannot be hidden here, and TensorFlow asks for")
+                print("float16 products that oneDNN, told to use less than there is, does not have")
+                continue
+            command = [sys.executable, "-m", "pytest", "-p", "no:faulthandler", *in_parallel()]
+            if subprocess.run([*command, *arguments.tests], cwd=ROOT, env=environment).returncode:
+                failed.append(name)
+    print("\nfailed:", ", ".join(failed) or "none")
+    return 1 if failed else 0
+
+
+# Flags of /proc/cpuinfo that decide which kernels TensorFlow takes.
+NOTED = {
+    *("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni"),
+    *("amx_bf16", "amx_int8"),
+}
+
+
+def processor_flags() -> set[str]:
+    return set(field_of_cpuinfo("flags").split())
+
+
+def processor_name() -> str:
+    return field_of_cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def field_of_cpuinfo(field: str) -> str:
+    path = pathlib.Path("/proc/cpuinfo")
+    text = path.read_text() if path.exists() else ""
+    found = re.search(rf"^{field}\s*: (.*)$", text, re.MULTILINE)
+    return found.group(1) if found else ""
+
+
+def environment_of(
+    name: str, flags: set[str], library: pathlib.Path | None
+) -> dict[str, str] | None:
+    """Variables that make a processor of this machine; None where that cannot be."""
+    hidden, variables = PROCESSORS[name]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **variables}
+    if not hidden:
+        return environment
+    if library is not None:
+        return {**environment, "LD_PRELOAD": str(library), "HIDE_INSTRUCTIONS": hidden}
+    if "ONEDNN_MAX_CPU_ISA" not in variables or "avx512_fp16" in flags:
+        return None
+    return environment
+
+
+def hiding_library(folder: pathlib.Path) -> pathlib.Path | None:
+    """Builds what hides instructions; None where there is no compiler, or CPUID is not trapped."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None or "cpuid_fault" not in processor_flags():
+        return None
+    library = folder / "hide_instructions.so"
+    source = pathlib.Path(__file__).with_name("hide_instructions.c")
+    subprocess.run([compiler, "-O1", "-shared", "-fPIC", source, "-o", library, "-ldl"], check=True)
+    return library
+
+
+def in_parallel() -> list[str]:
+    return "--numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder".split()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
