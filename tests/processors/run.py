@@ -4,9 +4,9 @@
     python tests/processors/run.py --only "without oneDNN" tests/layers/test_convolution.py
 
 TensorFlow chooses its kernels by the processor's instruction sets. Where the machine allows it
-(Linux on Intel, with a C compiler), sets are hidden from the whole process, which is what a lesser
-processor does; elsewhere oneDNN is told to use less, as far as TensorFlow bears it. With oneDNN off,
-which any machine can do, TensorFlow runs as it does on a CPU without VNNI.
+(Linux on Intel, with a C compiler), instruction sets are hidden from the whole process, which
+then runs as on a lesser processor. Elsewhere oneDNN is limited by ONEDNN_MAX_CPU_ISA, where
+TensorFlow tolerates that. With oneDNN off, TensorFlow runs as on a CPU without VNNI.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def main() -> int:
                 print("float16 products that oneDNN, told to use less than there is, does not have")
                 continue
             command = [sys.executable, "-m", "pytest", "-p", "no:faulthandler", *in_parallel()]
-            if subprocess.run([*command, *arguments.tests], cwd=ROOT, env=environment).returncode:
+            command += arguments.tests
+            if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
                 failed.append(name)
     print("\nfailed:", ", ".join(failed) or "none")
     return 1 if failed else 0
