@@ -47,16 +47,16 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-$(VENV)/installed: setup.py
+$(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-$(INSTALLED): setup.py $(VENV)/installed
+$(INSTALLED): pyproject.toml $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	touch $@
 
-$(OLDEST)/installed: setup.py
+$(OLDEST)/installed: pyproject.toml
 	@for python in python3.11 python3.12 $(PYTHON); do \
 	    $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' \
 	        2>/dev/null && break; \

@@ -103,7 +103,7 @@ def _convert(options: argparse.Namespace) -> None:
 
 def _generated(folder: Path) -> Path:
     """The motion set in place of JHMDB, two videos of a split and class being one film."""
-    from keras_t3d.data.motion import write_motion_set
+    from keras_t3d.motion_set.motion import write_motion_set
 
     if not folder.is_dir():
         counts = {"train": _QUICK_PER_CLASS, "test": _QUICK_PER_CLASS // 3}
@@ -256,8 +256,8 @@ def _train_and_score(run: _Run) -> dict[str, Any]:
     import keras
 
     from keras_t3d.atomic import write_text
+    from keras_t3d.evaluation.evaluate import evaluate
     from keras_t3d.training import run_directory
-    from keras_t3d.training.evaluate import evaluate
     from keras_t3d.training.train import train
 
     config, trained = run.config, run.folder / "run"

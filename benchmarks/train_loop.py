@@ -98,7 +98,7 @@ def _resize(options: argparse.Namespace) -> int:
 def _make_shards(folder: Path, options: argparse.Namespace, devices: int) -> Path:
     """Videos enough for the steps of an epoch."""
     from keras_t3d.data import convert
-    from keras_t3d.data.motion import MOTION_CLASSES, write_motion_set
+    from keras_t3d.motion_set.motion import MOTION_CLASSES, write_motion_set
 
     side = _resize(options) + _resize(options) % 2
     videos = options.steps * options.batch_size * devices

@@ -25,12 +25,12 @@ from jhmdb_films import FilmClip
 from PIL import Image
 
 from keras_t3d.clips import ClipSpec, clip_frames, resize_frames, take_view
-from keras_t3d.data.augmentation import Augmentation
+from keras_t3d.data.augmentation.options import Augmentation
+from keras_t3d.data.clips.windows import drawn_windows, place_window
 from keras_t3d.data.shards.damage import split_records
 from keras_t3d.data.shards.record import stored_video
 from keras_t3d.data.shards.record_file import read_record, record_offsets
 from keras_t3d.data.shards.shard_set import ShardSet
-from keras_t3d.data.windows import drawn_windows, place_window
 
 VIEWS = ("same", "other")
 NEGATIVES = ("random", "same_class")

@@ -150,7 +150,7 @@ def measure_epochs(
     folders: Folders, teacher: Path, work: Path, epochs: int
 ) -> tuple[dict[str, Any], turns.Step]:
     """Runs `train` and `pretrain`, with and without cached features, one after the other."""
-    from keras_t3d.data.frame_features import DESCRIPTION
+    from keras_t3d.data.clips.frame_features import DESCRIPTION
     from keras_t3d.training.pretrain import pretrain
     from keras_t3d.training.run_directory import read_history
     from keras_t3d.training.train import train

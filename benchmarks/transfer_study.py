@@ -315,8 +315,8 @@ def _init(folders: Folders, start: str) -> Path | None:
 def _scored(run: _Run) -> dict[str, Any]:
     """Trains, or goes on, and scores; a run that has a score is only read."""
     from keras_t3d.atomic import write_text
+    from keras_t3d.evaluation.evaluate import evaluate
     from keras_t3d.training import run_directory
-    from keras_t3d.training.evaluate import evaluate
     from keras_t3d.training.train import train
 
     run_directory.check(run.folder, run.config)  # the score of other settings is not this one's

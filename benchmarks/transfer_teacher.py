@@ -15,12 +15,12 @@ from transfer_settings import PERCENTS, Folders, Size, make_finetuning
 
 from keras_t3d.atomic import write_text, written_beside
 from keras_t3d.clips import ClipSpec, take_view
-from keras_t3d.data.augmentation import Augmentation
-from keras_t3d.data.clip_dataset import ClipDataset
-from keras_t3d.data.motion import MOTION_CLASSES, motion_path
-from keras_t3d.data.motion_rendering import Look, draw_look, random_look
+from keras_t3d.data.augmentation.options import Augmentation
+from keras_t3d.data.clips.clip_dataset import ClipDataset
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.layers import ClipNormalization
+from keras_t3d.motion_set.motion import MOTION_CLASSES, motion_path
+from keras_t3d.motion_set.rendering import Look, draw_look, random_look
 from keras_t3d.training.network import student_for
 from keras_t3d.transfer.inflation import inflate
 

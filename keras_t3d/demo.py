@@ -14,20 +14,20 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from keras_t3d.cli import export_saved_model, export_tflite
 from keras_t3d.cores import usable_cores
-from keras_t3d.data.conversion import convert
-from keras_t3d.data.motion import write_motion_set
-from keras_t3d.data.views import load_views
+from keras_t3d.data.clips.views import load_views
+from keras_t3d.data.conversion.convert import convert
 from keras_t3d.deploy import litert
 from keras_t3d.deploy import saved_model as saved_model_room
 from keras_t3d.deploy.comparison import check_difference
-from keras_t3d.export import saved_model, tflite
+from keras_t3d.evaluation.evaluate import evaluate
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.predict import predict_video
+from keras_t3d.motion_set.motion import write_motion_set
 from keras_t3d.training import train
 from keras_t3d.training.command_line import config_parser, parse_config
 from keras_t3d.training.config import TrainConfig
-from keras_t3d.training.evaluate import evaluate
 
 _VIDEOS_PER_CLASS = {"train": 120, "test": 25}
 _VIDEOS_PER_CLASS_QUICK = {"train": 4, "test": 2}
@@ -98,9 +98,9 @@ def run_demo(
         "TFLite float16": folder / "t3d_tiny_float16.tflite",
     }
     with _stage(console, "5 of 6: export, and compare on the same views of the test videos"):
-        saved_model.main(best, str(serving))
-        tflite.main(best, str(artifacts["TFLite float32"]))
-        tflite.main(best, str(artifacts["TFLite float16"]), "float16")
+        export_saved_model.main(best, str(serving))
+        export_tflite.main(best, str(artifacts["TFLite float32"]))
+        export_tflite.main(best, str(artifacts["TFLite float16"]), "float16")
         rows = _compare(artifacts, shards)
     with _stage(console, "6 of 6: say what happens in one video"):
         video = sorted((videos / "test").rglob("*.mp4"))[0]

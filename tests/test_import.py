@@ -8,7 +8,7 @@ def run(code):
 
 def test_import_brings_in_no_backend():
     run(
-        "import sys, keras_t3d, keras_t3d.data.encode, keras_t3d.cli\n"
+        "import sys, keras_t3d, keras_t3d.data.conversion.encode, keras_t3d.cli\n"
         "assert not {'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules), sys.modules"
     )
 

@@ -11,7 +11,7 @@ from keras_t3d.cli.progress import progress_bar
 from keras_t3d.data.sources.layouts import LAYOUTS
 
 if TYPE_CHECKING:
-    from keras_t3d.data.conversion_report import ConversionReport
+    from keras_t3d.data.conversion.report import ConversionReport
 
 
 def add(commands: Any) -> None:
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace, beam_options: Sequence[str] = ()) -> None
 
 
 def _convert_here(options: dict[str, Any], beam_options: Sequence[str]) -> ConversionReport:
-    from keras_t3d.data.conversion import convert
+    from keras_t3d.data.conversion.convert import convert
 
     if beam_options or options.pop("videos_at"):
         raise ValueError(
@@ -114,7 +114,7 @@ def _convert_here(options: dict[str, Any], beam_options: Sequence[str]) -> Conve
 
 
 def _convert_with_beam(options: dict[str, Any], beam_options: Sequence[str]) -> ConversionReport:
-    from keras_t3d.data.beam import convert_with_beam
+    from keras_t3d.data.conversion.beam import convert_with_beam
 
     if options.pop("workers"):
         raise ValueError(

@@ -36,8 +36,8 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     import_tensorflow()
+    from keras_t3d.evaluation.evaluate import evaluate
     from keras_t3d.evaluation.report import FILES
-    from keras_t3d.training.evaluate import evaluate
 
     with progress_bar("evaluating", "videos") as progress:
         metrics = evaluate(

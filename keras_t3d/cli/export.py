@@ -62,16 +62,18 @@ def add(commands: Any) -> None:
 
 def _export_saved_model(arguments: argparse.Namespace) -> None:
     import_tensorflow()
-    from keras_t3d.export import saved_model
+    from keras_t3d.cli import export_saved_model
 
-    saved_model.main(arguments.model, arguments.out, arguments.calibration, frozen=arguments.frozen)
+    export_saved_model.main(
+        arguments.model, arguments.out, arguments.calibration, frozen=arguments.frozen
+    )
 
 
 def _export_tflite(arguments: argparse.Namespace) -> None:
     import_tensorflow()
-    from keras_t3d.export import tflite
+    from keras_t3d.cli import export_tflite
 
-    tflite.main(
+    export_tflite.main(
         arguments.model,
         arguments.out,
         arguments.quantization,

@@ -115,7 +115,7 @@ def _report(
     stopped: Callable[[], bool],
     arguments: argparse.Namespace,
 ) -> WindowReport:
-    from keras_t3d.data.video import VideoReader
+    from keras_t3d.data.video.reader import VideoReader
     from keras_t3d.inference import window_record
     from keras_t3d.inference.window_report import report_windows
 

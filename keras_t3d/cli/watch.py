@@ -17,7 +17,7 @@ from keras_t3d.cli.answers import print_while_read
 from keras_t3d.cli.command import HOP, MODEL, SMOOTHING, add_command
 
 if TYPE_CHECKING:
-    from keras_t3d.data.video import VideoReader
+    from keras_t3d.data.video.reader import VideoReader
     from keras_t3d.inference.camera import Camera
     from keras_t3d.inference.screen import Screen
     from keras_t3d.inference.watching import WatchedFrame
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
         screen = None if arguments.no_display else _screen(title, live, needed=not writes)
         if screen is not None:
             stack.enter_context(screen)
-        from keras_t3d.data.video import VideoReader
+        from keras_t3d.data.video.reader import VideoReader
         from keras_t3d.inference import Camera, watch, watch_frames
         from keras_t3d.inference.hops import check_hop_seconds
         from keras_t3d.inference.stop_signals import stopped_by_signals

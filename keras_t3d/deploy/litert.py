@@ -32,7 +32,7 @@ from keras_t3d.deploy.quantization_report import (
     keras_probabilities,
 )
 from keras_t3d.deploy.weights import in_float32
-from keras_t3d.lite_runner import LiteRunner
+from keras_t3d.inference.lite_runner import LiteRunner
 from keras_t3d.models import VideoClassifier
 
 # By how much a probability may differ from the Keras model's, by quantization.

@@ -7,10 +7,10 @@ import os
 
 import numpy as np
 
+from keras_t3d.data.clips.views import load_numbered_views
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.labels import check_labelled
 from keras_t3d.data.shards.shard_set import ShardSet
-from keras_t3d.data.views import load_numbered_views
 from keras_t3d.evaluation.accuracy import label_ranks
 from keras_t3d.evaluation.parts import records_by_video
 from keras_t3d.evaluation.protocols import view_protocol

@@ -8,8 +8,8 @@ import zipfile
 import numpy as np
 
 from keras_t3d.artifact_files import read_artifact
+from keras_t3d.inference.lite_runner import LiteRunner
 from keras_t3d.inference.predictor import checked_clips
-from keras_t3d.lite_runner import LiteRunner
 
 
 class LiteRTPredictor:

@@ -15,7 +15,7 @@ from keras_t3d.clips import (
     take_view,
     view_starts,
 )
-from keras_t3d.data.video import VideoReader, warn_of_damage
+from keras_t3d.data.video.reader import VideoReader, warn_of_damage
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.top_classes import check_top, top_classes
 

@@ -311,13 +311,13 @@ def _conv2d_by_groups(frames: Any, kernel: Any, strides: Sequence[int], padding:
     @tf.custom_gradient
     def convolved(frames: Any, kernel: Any) -> Any:
         def gradient(upstream: Any) -> tuple[Any, Any]:
-            inputs = [tf.cast(frames, wide), tf.cast(kernel, wide)]
+            inputs = (tf.cast(frames, wide), tf.cast(kernel, wide))
             with tf.GradientTape() as tape:
                 tape.watch(inputs)
                 if _has_grouped_gradient(wide):
-                    y = tf.nn.conv2d(*inputs, strides, padding)
+                    y = tf.nn.conv2d(inputs[0], inputs[1], strides, padding)
                 else:
-                    y = _multiply_groups(*inputs, strides, padding)
+                    y = _multiply_groups(inputs[0], inputs[1], strides, padding)
             gradients = tape.gradient(y, inputs, tf.cast(upstream, wide))
             return tuple(tf.cast(gradient, frames.dtype) for gradient in gradients)
 

@@ -18,13 +18,18 @@ from PIL import Image
 
 from keras_t3d.atomic import write_text
 from keras_t3d.clips import ClipSpec, take_view
-from keras_t3d.data.arguments import opened
-from keras_t3d.data.frame_features import DESCRIPTION, ShardFeatures, is_written, shard_features
+from keras_t3d.data.clips.arguments import opened
+from keras_t3d.data.clips.frame_features import (
+    DESCRIPTION,
+    ShardFeatures,
+    is_written,
+    shard_features,
+)
+from keras_t3d.data.clips.source_videos import record_key
 from keras_t3d.data.shards.damage import check_local, damaged_shard, split_records
 from keras_t3d.data.shards.record import stored_video
 from keras_t3d.data.shards.record_file import read_record, record_offsets
 from keras_t3d.data.shards.shard_set import Shard, ShardSet
-from keras_t3d.data.source_videos import record_key
 from keras_t3d.folder_lock import written_by_many
 from keras_t3d.progress import Progress
 from keras_t3d.transfer.frame_teacher import FrameTeacher

@@ -17,7 +17,7 @@ from keras.src.applications.densenet import DenseNet
 
 from keras_t3d.clips import ClipSpec
 from keras_t3d.data import ClipDataset
-from keras_t3d.data.augmentation import Augmentation
+from keras_t3d.data.augmentation.options import Augmentation
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.training.network import network_for
 from keras_t3d.transfer import FrameClipMatching, FrameTeacher, inflate
@@ -191,15 +191,13 @@ def test_drawn_stills_have_the_same_looks_in_other_places():
 
 
 def test_a_given_look_is_drawn_in_new_colours():
-    from keras_t3d.data import motion_rendering
+    from keras_t3d.motion_set import rendering
 
-    path = motion_rendering.Path(*np.array([[0.5], [0.5], [0.0], [0.4]]))
-    disc = motion_rendering.Look(
-        np.ones(128), np.full((2, 3), np.nan), np.zeros((2, 2)), np.zeros(2)
-    )
+    path = rendering.Path(*np.array([[0.5], [0.5], [0.0], [0.4]]))
+    disc = rendering.Look(np.ones(128), np.full((2, 3), np.nan), np.zeros((2, 2)), np.zeros(2))
     centres = []
     for seed in range(8):
-        frame = motion_rendering.draw_look(disc, path, 64, np.random.default_rng(seed))[0]
+        frame = rendering.draw_look(disc, path, 64, np.random.default_rng(seed))[0]
         centres.append(frame[31:33, 31:33].mean((0, 1)))
     assert np.std(centres, axis=0).min() > 20
 

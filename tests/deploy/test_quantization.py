@@ -20,6 +20,7 @@ from keras_t3d.cli import main
 from keras_t3d.clips import ClipSpec
 from keras_t3d.data import convert as convert_videos
 from keras_t3d.deploy import export_tflite, litert
+from keras_t3d.deploy.calibration import held_out_clips
 from keras_t3d.deploy.integer_conversion import IntegerConversion, LayerError
 from keras_t3d.deploy.lite_conversion import convert
 from keras_t3d.deploy.litert import list_ops
@@ -29,10 +30,9 @@ from keras_t3d.deploy.quantization_report import (
     keras_probabilities,
     logit_correlation,
 )
-from keras_t3d.export.calibration import held_out_clips
+from keras_t3d.inference.lite_runner import LiteRunner
 from keras_t3d.inference.litert_predictor import LiteRTPredictor
 from keras_t3d.layers import SpatioTemporalChannelCorrelation
-from keras_t3d.lite_runner import LiteRunner
 from tests.conftest import counting_frames, write_video
 from tests.deploy.networks import clips_for, randomize, small_network, types_of
 from tests.deploy.test_networks import NETWORKS

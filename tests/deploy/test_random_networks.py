@@ -11,6 +11,7 @@ from keras_t3d import models
 from keras_t3d.deploy.integer_conversion import IntegerConversion
 from keras_t3d.deploy.lite_conversion import convert
 from keras_t3d.deploy.quantization_report import keras_probabilities, logit_correlation
+from keras_t3d.inference.lite_runner import LiteRunner
 from keras_t3d.layers import (
     ClipBatchNormalization,
     ClipConv3D,
@@ -18,7 +19,6 @@ from keras_t3d.layers import (
     SpatioTemporalChannelCorrelation,
     TemporalTransition,
 )
-from keras_t3d.lite_runner import LiteRunner
 from tests.deploy.networks import clips_for, randomize
 
 _ACTIVATIONS = [None, "relu", "tanh", "sigmoid"]

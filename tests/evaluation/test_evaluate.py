@@ -3,8 +3,8 @@ import json
 import pytest
 
 from keras_t3d.cli import main
+from keras_t3d.evaluation.evaluate import evaluate
 from keras_t3d.evaluation.report import FILES
-from keras_t3d.training.evaluate import evaluate
 
 
 def test_two_evaluations_give_the_same_bytes(model_path, shards, tmp_path):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from keras_t3d.data.video import VideoReader, shown_times
+from keras_t3d.data.video.reader import VideoReader, shown_times
 from tests.conftest import SHARED_DATA, counting_frames, frame_numbers, write_video
 from tests.inference.conftest import write_uneven_video
 

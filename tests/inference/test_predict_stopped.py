@@ -15,7 +15,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 import numpy as np
-import keras_t3d.data.video as video
+import keras_t3d.data.video.reader as video
 from keras_t3d import ClipSpec, cli
 from keras_t3d.cli import loading
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from keras_t3d.data import VideoError, VideoReader, read_video
-from keras_t3d.data.video import TimedFrame, pixel_aspect
+from keras_t3d.data.video.reader import TimedFrame, pixel_aspect
 from keras_t3d.inference import MeanOfLast, stream_video, watch, watch_frames
 from keras_t3d.inference.caption import captioned
 from keras_t3d.inference.square_pixels import square_pixels

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from keras_t3d.data import convert
+from keras_t3d.evaluation.evaluate import evaluate
 from keras_t3d.training import run_directory
 from keras_t3d.training.checkpoints import checkpoint_paths
-from keras_t3d.training.evaluate import evaluate
 from keras_t3d.training.objective import new_optimizer
 from keras_t3d.training.train import train
 from tests.training.tiny import read, write_config

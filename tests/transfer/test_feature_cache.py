@@ -7,8 +7,8 @@ import pytest
 
 from keras_t3d.clips import ClipSpec, take_view
 from keras_t3d.data import load_clips
-from keras_t3d.data.frame_features import FrameFeatures
-from keras_t3d.data.source_videos import record_key
+from keras_t3d.data.clips.frame_features import FrameFeatures
+from keras_t3d.data.clips.source_videos import record_key
 from keras_t3d.transfer import FrameTeacher, write_frame_features
 from tests.transfer.pairs import tiny_teacher
 

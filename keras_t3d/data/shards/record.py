@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from keras_t3d.data.shards.messages import SequenceExample
 
 if TYPE_CHECKING:
-    from keras_t3d.data.encode import EncodedVideo
+    from keras_t3d.data.conversion.encode import EncodedVideo
 
 FRAMES = "image/encoded"
 LABEL_INDEX = "clip/label/index"

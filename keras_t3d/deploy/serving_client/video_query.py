@@ -13,7 +13,7 @@ from PIL import Image
 
 from keras_t3d.artifact_files import newest_version, read_artifact
 from keras_t3d.clips import ClipSpec, resize_short_side, take_view, view_starts
-from keras_t3d.data.video import VideoReader, warn_of_damage
+from keras_t3d.data.video.reader import VideoReader, warn_of_damage
 from keras_t3d.deploy.serving_client.client import ServingClient, strings
 from keras_t3d.deploy.serving_client.connection import connect
 from keras_t3d.inference.top_classes import check_top, top_classes

@@ -1,0 +1,31 @@
+from . import (
+    clips,
+    data,
+    deploy,
+    evaluation,
+    inference,
+    layers,
+    models,
+    motion_set,
+    optimization,
+    training,
+    transfer,
+)
+from .clips import ClipSpec
+from .version import __version__
+
+__all__ = [
+    "ClipSpec",
+    "__version__",
+    "clips",
+    "data",
+    "deploy",
+    "evaluation",
+    "inference",
+    "layers",
+    "models",
+    "motion_set",
+    "optimization",
+    "training",
+    "transfer",
+]

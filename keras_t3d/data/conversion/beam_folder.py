@@ -1,0 +1,124 @@
+"""The folder that a conversion under Apache Beam writes: in a bucket, or on a shared disk.
+
+It holds the same files as `conversion_folder.ConversionFolder`, so that on a disk either
+runner goes on where the other one stopped.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import io
+import json
+import os
+import shutil
+import uuid
+from typing import Any, BinaryIO
+
+from apache_beam.io.filesystems import FileSystems
+
+from keras_t3d.data.conversion.folder import FINGERPRINT, STATE, check_start, summary_file
+
+_READERS = 16  # a bucket answers slowly, but many at once
+
+
+def is_in_bucket(path: str) -> bool:
+    """Whether a path is none of a disk, as `gs://bucket/shards` is."""
+    return "://" in path
+
+
+class BeamFolder:
+    """What a conversion has done so far; launcher and workers have one each.
+
+    Args:
+        out: str. Absolute path of the folder, or its address in a bucket.
+    """
+
+    def __init__(self, out: str) -> None:
+        self.out = out.rstrip("/") or out
+
+    def path(self, name: str) -> str:
+        """Where a file lies."""
+        return f"{self.out}/{name}"
+
+    def enter(self, fingerprint: str) -> None:
+        """Makes the folder, or checks that it holds the same conversion, unfinished.
+
+        Raises:
+            ValueError: if it holds anything else.
+        """
+        names = self._names("")
+        started = None
+        if os.path.basename(FINGERPRINT) in self._names(STATE):
+            started = self._read(FINGERPRINT).decode()
+        check_start(self.out, names, started, fingerprint)
+        for name in names:
+            if name.startswith(".part-"):
+                self._delete(name)
+        if started is None:
+            self.write(FINGERPRINT, io.BytesIO(fingerprint.encode()))
+
+    def leave(self) -> None:
+        """Removes the state: the conversion is finished."""
+        self._delete(f"{STATE}/")
+
+    def clear(self, remove: bool) -> None:
+        """Removes shards and state, and the folder too if asked for: nothing came of it."""
+        for name in self._names(""):
+            if name.endswith(".tfrecord"):
+                self._delete(name)
+        self.leave()
+        if remove and not is_in_bucket(self.out):
+            os.rmdir(self.out)
+
+    def write(self, name: str, content: BinaryIO) -> None:
+        """Writes a file that is whole or absent."""
+        # The name of the part is its own: a runner may try the same file twice at a time.
+        part = f".part-{uuid.uuid4().hex}-{os.path.basename(name)}"
+        try:
+            with FileSystems.create(self.path(part)) as file:
+                shutil.copyfileobj(content, file, 2**20)
+            if is_in_bucket(self.out):
+                if FileSystems.exists(self.path(name)):  # HDFS does not rename over a file
+                    FileSystems.delete([self.path(name)])
+                FileSystems.rename([self.path(part)], [self.path(name)])
+            else:
+                os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+                os.replace(self.path(part), self.path(name))
+        except BaseException:
+            if FileSystems.exists(self.path(part)):
+                self._delete(part)
+            raise
+
+    def summaries(self) -> dict[str, dict[str, Any]]:
+        """What each finished shard holds, by its name."""
+        names = [name for name in self._names(STATE) if name.endswith(".tfrecord.json")]
+        shards = [name.removesuffix(".json") for name in names]
+        with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
+            texts = pool.map(self._read, map(summary_file, shards))
+            return {name: json.loads(text) for name, text in zip(shards, texts, strict=True)}
+
+    def keep_summary(self, summary: dict[str, Any]) -> None:
+        """Says that a shard is finished; it lies in the folder."""
+        text = json.dumps(summary).encode()
+        self.write(summary_file(summary["name"]), io.BytesIO(text))
+
+    def _names(self, name: str) -> set[str]:
+        """What lies in the folder, or in one of its folders."""
+        path = self.path(name).rstrip("/")
+        if not is_in_bucket(path):
+            return set(os.listdir(path)) if os.path.isdir(path) else set()
+        found = FileSystems.match([f"{path}/**"])[0].metadata_list
+        return {file.path[len(path) + 1 :].partition("/")[0] for file in found}
+
+    def _read(self, name: str) -> bytes:
+        with FileSystems.open(self.path(name)) as file:
+            return file.read()
+
+    def _delete(self, name: str) -> None:
+        # Not of FileSystems: to them a name on a disk is a pattern.
+        if is_in_bucket(self.out):
+            FileSystems.delete([self.path(name)])
+        elif name.endswith("/"):
+            shutil.rmtree(self.path(name))
+        else:
+            os.unlink(self.path(name))

@@ -1,0 +1,3 @@
+from .motion import MOTION_CLASSES, OPPOSITES, motion_clips, render_motion, write_motion_set
+
+__all__ = ["MOTION_CLASSES", "OPPOSITES", "motion_clips", "render_motion", "write_motion_set"]

@@ -1,0 +1,17 @@
+from .batch_statistics import precise_batch_statistics, synchronize_batch_norms
+from .cross_entropy import CrossEntropy
+from .learner import Learner
+from .optimizers import make_optimizer
+from .schedules import WarmUp, plateau_rate
+from .weight_averages import average_of_weights
+
+__all__ = [
+    "CrossEntropy",
+    "Learner",
+    "WarmUp",
+    "average_of_weights",
+    "make_optimizer",
+    "plateau_rate",
+    "precise_batch_statistics",
+    "synchronize_batch_norms",
+]

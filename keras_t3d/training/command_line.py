@@ -1,0 +1,159 @@
+"""Recipes and flags to the configuration of a command."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import pathlib
+import re
+from collections.abc import Sequence
+from typing import Any, TypeVar, overload
+
+import jsonargparse
+import yaml
+
+from keras_t3d.training.config import TrainConfig
+from keras_t3d.training.pretrain_config import PretrainConfig
+
+RECIPES = pathlib.Path(__file__).parent / "recipes"
+
+Config = TypeVar("Config", TrainConfig, PretrainConfig)
+ConfigClass = type[TrainConfig] | type[PretrainConfig]
+
+
+def config_parser(
+    prog: str | None = None, description: str = "", config_class: ConfigClass = TrainConfig
+) -> jsonargparse.ArgumentParser:
+    """Returns a parser of the fields of a configuration, from YAML (`--config`) and flags."""
+    parser = jsonargparse.ArgumentParser(prog=prog, description=description, exit_on_error=False)
+    parser.add_argument(
+        "--config",
+        action="config",
+        help=f"YAML file or recipe name: {', '.join(recipe_names(config_class))}",
+    )
+    parser.add_class_arguments(config_class)
+    return parser
+
+
+@overload
+def parse_config(
+    parser: jsonargparse.ArgumentParser, argv: Sequence[str]
+) -> tuple[TrainConfig, dict[str, Any]]: ...
+@overload
+def parse_config(
+    parser: jsonargparse.ArgumentParser, argv: Sequence[str], config_class: type[Config]
+) -> tuple[Config, dict[str, Any]]: ...
+def parse_config(
+    parser: jsonargparse.ArgumentParser,
+    argv: Sequence[str],
+    config_class: Any = TrainConfig,
+) -> tuple[Any, dict[str, Any]]:
+    """Reads a command line, in which `--config` may name a recipe.
+
+    Args:
+        parser: what `config_parser` returned, with any further arguments.
+        argv: str. The words of the command line.
+        config_class: class of the configuration, as given to `config_parser`. Defaults to
+            `TrainConfig`.
+
+    Returns:
+        The configuration, and the values of the further arguments.
+
+    Raises:
+        ValueError: if a key is unknown, a value is of the wrong type, or `--config` is for
+            another command.
+
+    Example:
+
+    ```python
+    config, _ = parse_config(config_parser(), ["--config", "motion", "--epochs", "3"])
+    ```
+    """
+    words = list(argv)
+    for index, word in enumerate(words):
+        if word == "--config" and index + 1 < len(words):
+            words[index + 1] = str(find_recipe(words[index + 1], config_class))
+        elif word.startswith("--config="):
+            found = find_recipe(word.removeprefix("--config="), config_class)
+            words[index] = f"--config={found}"
+    try:
+        values = parser.instantiate_classes(parser.parse_args(words)).as_dict()
+    except jsonargparse.ArgumentError as error:
+        hint = _nearest_key(str(error), config_class)
+        raise ValueError(f"{' '.join(str(error).split())}{hint}") from None
+    values.pop("config")
+    fields = [field.name for field in dataclasses.fields(config_class)]
+    config = config_class(**{name: values.pop(name) for name in fields})
+    return config, values
+
+
+def _nearest_key(message: str, config_class: ConfigClass) -> str:
+    """Guesses what an unknown key was meant to be."""
+    known = _dotted_keys(dataclasses.asdict(config_class()))
+    for word in re.findall(r"[\w.]+", message):
+        close = difflib.get_close_matches(word, known, n=1, cutoff=0.75)
+        if word not in known and close:
+            return f". Did you mean {close[0]}?"
+    return ""
+
+
+def _dotted_keys(values: dict[str, Any], prefix: str = "") -> list[str]:
+    keys = []
+    for key, value in values.items():
+        keys.append(f"{prefix}{key}")
+        if isinstance(value, dict):
+            keys += _dotted_keys(value, f"{prefix}{key}.")
+    return keys
+
+
+def recipe_names(config_class: ConfigClass = TrainConfig) -> list[str]:
+    """Returns the names that `--config` of the configuration's command knows without a path."""
+    names = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+    return [name for name in names if _command_of_recipe(name) == config_class.command]
+
+
+def find_recipe(name_or_path: str, config_class: ConfigClass = TrainConfig) -> pathlib.Path:
+    """Returns the file that `--config` means: a path, or a recipe's name.
+
+    Raises:
+        ValueError: if it is neither, or for another command.
+    """
+    path = pathlib.Path(name_or_path)
+    recipe = RECIPES / f"{name_or_path}.yaml"
+    if path.is_file():
+        command = _command_of_file(path)
+    elif recipe.is_file():
+        path, command = recipe, _command_of_recipe(name_or_path)
+    else:
+        raise ValueError(
+            "--config must be a YAML file or one of the recipes "
+            f"{', '.join(recipe_names(config_class))}. Received: {name_or_path!r}"
+        )
+    if command not in (None, config_class.command):
+        raise ValueError(
+            f"This configuration is for another command: keras-t3d {command} --config "
+            f"{name_or_path}. Received: {name_or_path!r} for keras-t3d {config_class.command}"
+        )
+    return path
+
+
+def _command_of_recipe(name: str) -> str:
+    return "pretrain" if name.startswith("pretrain_") else "train"
+
+
+def _command_of_file(path: pathlib.Path) -> str | None:
+    """The command whose keys a file has; None where each command may read it."""
+    if path.resolve().parent == RECIPES.resolve():
+        return _command_of_recipe(path.stem)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return None  # the parser says what is wrong with it
+    keys = set(content) if isinstance(content, dict) else set()
+    train, pretrain = (
+        {field.name for field in dataclasses.fields(config_class)}
+        for config_class in (TrainConfig, PretrainConfig)
+    )
+    if keys & (pretrain - train):
+        return "pretrain"
+    return "train" if keys & (train - pretrain) else None

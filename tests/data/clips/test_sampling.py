@@ -1,0 +1,185 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from keras_t3d import ClipSpec
+from keras_t3d.clips import clip_frames
+from keras_t3d.data.clips.sampling import (
+    centre_clip,
+    check_sampling,
+    dense_views,
+    fps_stride,
+    fps_stride_tensorflow,
+    full_cover,
+    random_clip,
+    random_clip_tensorflow,
+    segment_clip,
+    segment_clip_tensorflow,
+)
+
+LENGTH = st.integers(1, 200)
+SPEC = st.builds(ClipSpec, num_frames=st.integers(1, 12), frame_stride=st.integers(1, 5))
+DRAW = st.floats(0, 1, exclude_max=True)
+STRIDE = st.none() | st.floats(0.1, 7)
+SHORT = st.sampled_from(["loop", "pad"])
+FOUR = ClipSpec(num_frames=4, frame_stride=2)
+
+
+class TestRandomClip:
+    @pytest.mark.parametrize(
+        ("draw", "expected"),
+        [(0.0, [0, 2, 4, 6]), (0.5, [2, 4, 6, 8]), (0.999, [3, 5, 7, 9])],
+    )
+    def test_exact_frames(self, draw, expected):
+        assert random_clip(10, FOUR, draw).tolist() == expected
+
+    @pytest.mark.parametrize(("short", "expected"), [("loop", [0, 2, 4, 1]), ("pad", [0, 2, 4, 4])])
+    def test_short_videos(self, short, expected):
+        assert random_clip(5, FOUR, 0.9, short=short).tolist() == expected
+
+    def test_error_refuses_short_videos_and_takes_the_others(self):
+        assert random_clip(7, FOUR, 0.9, short="error").tolist() == [0, 2, 4, 6]
+        with pytest.raises(ValueError, match="6 frames"):
+            random_clip(6, FOUR, 0.9, short="error")
+
+    def test_a_stride_in_parts_of_frames_takes_the_nearest(self):
+        assert random_clip(100, FOUR, 0.0, stride=2.5).tolist() == [0, 3, 5, 8]
+        assert random_clip(100, FOUR, 0.0, stride=0.5).tolist() == [0, 1, 1, 2]
+
+    @given(LENGTH, SPEC, DRAW, STRIDE, SHORT)
+    @settings(deadline=None)
+    def test_every_index_is_legal(self, length, spec, draw, stride, short):
+        chosen = random_clip(length, spec, draw, stride=stride, short=short)
+        assert chosen.shape == (spec.num_frames,)
+        assert ((chosen >= 0) & (chosen < length)).all()
+
+    @given(LENGTH, SPEC, DRAW)
+    @settings(deadline=None)
+    def test_the_frames_are_those_of_clip_frames(self, length, spec, draw):
+        chosen = random_clip(length, spec, draw)
+        assert chosen.tolist() == clip_frames(length, spec, int(chosen[0])).tolist()
+
+    @given(st.integers(7, 40))
+    @settings(deadline=None)
+    def test_every_legal_start_is_reached_the_last_one_too(self, length):
+        starts = length - FOUR.span + 1
+        reached = {
+            int(random_clip(length, FOUR, (start + 0.5) / starts)[0]) for start in range(starts)
+        }
+        assert reached == set(range(starts))
+        assert random_clip(length, FOUR, np.nextafter(1, 0))[-1] == length - 1
+
+    def test_a_video_without_frames_is_refused(self):
+        with pytest.raises(ValueError, match="at least 1 frame"):
+            random_clip(0, FOUR, 0.0)
+
+    @given(LENGTH, SPEC, DRAW, STRIDE, SHORT)
+    # 5 strides are 6.5 frames, or in float32 a little less.
+    @example(2, ClipSpec(num_frames=6, frame_stride=1), 0.0, 1.3, "loop")
+    @settings(deadline=None, max_examples=40)
+    def test_tensorflow_gives_the_same(self, length, spec, draw, stride, short):
+        draw_tensor = tf.constant(draw, tf.float64)
+        tensor = random_clip_tensorflow(length, spec, draw_tensor, stride=stride, short=short)
+        expected = random_clip(length, spec, draw, stride=stride, short=short)
+        assert tensor.numpy().tolist() == expected.tolist()
+
+    def test_tensorflow_refuses_short_videos_too(self):
+        draw = tf.constant(0.9, tf.float64)
+        assert random_clip_tensorflow(7, FOUR, draw, short="error").numpy()[-1] == 6
+        with pytest.raises(tf.errors.InvalidArgumentError, match="shorter than the clip"):
+            random_clip_tensorflow(6, FOUR, draw, short="error")
+
+
+class TestSegmentClip:
+    def test_middles(self):
+        assert segment_clip(12, 4).tolist() == [1, 4, 7, 10]
+        assert segment_clip(3, 3).tolist() == [0, 1, 2]
+
+    def test_a_video_of_fewer_frames_than_segments_repeats_them_in_order(self):
+        assert segment_clip(2, 4).tolist() == [0, 0, 1, 1]
+        with pytest.raises(ValueError, match="2 frames"):
+            segment_clip(2, 4, short="error")
+
+    @given(LENGTH, st.integers(1, 12), st.data())
+    @settings(deadline=None)
+    def test_one_frame_of_each_segment(self, length, num_frames, data):
+        numbers = data.draw(st.lists(DRAW, min_size=num_frames, max_size=num_frames))
+        chosen = segment_clip(length, num_frames, numbers)
+        bounds = [index * length // num_frames for index in range(num_frames + 1)]
+        for index, frame in enumerate(chosen):
+            assert bounds[index] <= frame <= max(bounds[index], bounds[index + 1] - 1) < length
+        tensor = segment_clip_tensorflow(length, num_frames, tf.constant(numbers, tf.float64))
+        assert tensor.numpy().tolist() == chosen.tolist()
+
+    def test_every_frame_is_reached(self):
+        reached = {int(f) for d in np.linspace(0, 0.999, 20) for f in segment_clip(11, 3, [d] * 3)}
+        assert reached == set(range(11))
+
+    def test_tensorflow_refuses_short_videos_too(self):
+        numbers = tf.zeros(4, tf.float64)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="shorter than the clip"):
+            segment_clip_tensorflow(2, 4, numbers, short="error")
+
+
+class TestViews:
+    def test_centre(self):
+        assert centre_clip(10, FOUR).tolist() == [1, 3, 5, 7]
+        assert centre_clip(3, FOUR, short="pad").tolist() == [0, 2, 2, 2]
+
+    def test_dense_views_reach_both_ends(self):
+        assert dense_views(10, FOUR, 3).tolist() == [[0, 2, 4, 6], [2, 4, 6, 8], [3, 5, 7, 9]]
+        with pytest.raises(ValueError, match="num_views"):
+            dense_views(10, FOUR, 0)
+        with pytest.raises(ValueError, match="shorter"):
+            dense_views(6, FOUR, 2, short="error")
+
+    def test_full_cover(self):
+        spec = ClipSpec(num_frames=2, frame_stride=2)
+        assert full_cover(6, spec).tolist() == [[0, 2], [1, 3], [2, 4], [3, 5]]
+        assert full_cover(3, spec, short="pad").tolist() == [[0, 2], [1, 2]]
+        with pytest.raises(ValueError, match="shorter"):
+            full_cover(3, spec, short="error")
+
+    @given(LENGTH, SPEC, SHORT)
+    @settings(deadline=None)
+    def test_full_cover_leaves_no_frame_out(self, length, spec, short):
+        clips = full_cover(length, spec, short=short)
+        assert clips.shape[1] == spec.num_frames
+        assert set(clips.ravel().tolist()) == set(range(length))
+        stretch = spec.num_frames * spec.frame_stride
+        assert len(clips) <= -(-length // stretch) * spec.frame_stride
+
+
+class TestFpsStride:
+    def test_values(self):
+        assert fps_stride(25.0, 10.0, 2) == 2.5
+        assert fps_stride(25.0, None, 2) == 2.0
+        assert fps_stride(0.0, 10.0, 3) == 3.0
+
+    @given(
+        st.just(0.0) | st.floats(0.125, 240, width=32),
+        st.none() | st.floats(1, 60),
+        st.integers(1, 8),
+    )
+    @settings(deadline=None, max_examples=40)
+    def test_tensorflow_gives_the_same(self, fps, target_fps, stride):
+        tensor = fps_stride_tensorflow(tf.constant(fps), target_fps, stride)
+        assert tensor.dtype == tf.float64
+        assert tensor.numpy() == fps_stride(fps, target_fps, stride)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (("centre", "loop", None), "sampling"),
+        (("random", "cut", None), "short"),
+        (("random", "loop", 0), "target_fps"),
+        (("random", "loop", True), "target_fps"),
+        (("segments", "loop", 10.0), "no meaning"),
+    ],
+)
+def test_wrong_choices_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        check_sampling(*wrong)

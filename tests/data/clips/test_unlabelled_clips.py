@@ -1,0 +1,383 @@
+import dataclasses
+import itertools
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from keras_t3d import ClipSpec
+from keras_t3d.data import (
+    Augmentation,
+    ClipDataset,
+    ShardSet,
+    UnlabelledClipDataset,
+    load_clips,
+    load_unlabelled_clips,
+    load_views,
+)
+from keras_t3d.data.clips.batch_videos import batch_videos
+from keras_t3d.data.clips.source_videos import record_key, source_number
+from keras_t3d.data.conversion.encode import EncodedVideo
+from keras_t3d.data.shards.damage import damage_named
+from keras_t3d.data.shards.record import make_record
+from keras_t3d.data.shards.record_file import RecordWriter, record_offsets
+from keras_t3d.data.shards.shard_set import Shard
+from tests.conftest import counting_frames, frame_numbers
+from tests.data.written_shards import jpeg, shard_set
+
+TINY = ClipSpec(num_frames=4, frame_stride=1, resize=16, crop=16)
+EXAMPLES = [3, 1, 4, 2, 5] + [1] * 4
+# Of 19 records: two parts and two spans of one video each, two that only look alike, no ids.
+IDS = [
+    "a.mp4#0", "b", "s.mp4@0-1.5", "a.mp4#1", "s.mp4@2-3#0", "", "c#1.mp4", "c#2.mp4",
+    *(f"odd \udcff{number}.mp4" for number in range(11)),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """Labelled records `v0` to `v18`, the label of each its number."""
+    return shard_set(tmp_path_factory.mktemp("many"), EXAMPLES)
+
+
+@pytest.fixture(scope="module")
+def unlabelled(tmp_path_factory):
+    """Records without labels, with the ids above; two shards."""
+    folder = tmp_path_factory.mktemp("unlabelled")
+    frames = tuple(map(jpeg, counting_frames(8, 16, 20)))
+    shards = []
+    for index, ids in enumerate((IDS[:9], IDS[9:])):
+        path = folder / f"train-{index:05d}-of-00002.tfrecord"
+        with RecordWriter(path) as writer:
+            for video_id in ids:
+                writer.write(make_record(EncodedVideo(frames, 16, 20, 25.0), video_id, "", -1))
+        shards.append(Shard(path, "train", len(ids)))
+    return ShardSet(folder, (), 16, tuple(shards))
+
+
+class KeyAndFrames:
+    """Stands for FrameFeatures: its mean tells for which record and frames it was asked."""
+
+    width = 5
+
+    def mean(self, key, frames):
+        assert isinstance(key, str)
+        assert frames.shape == (4,)
+        return np.array([source_number(f"{key} as a whole") % 2**22, *frames], np.float32)
+
+
+def batches(dataset, count=None):
+    found = itertools.islice(dataset, count)
+    return [{name: np.asarray(part) for name, part in batch.items()} for batch in found]
+
+
+def labelled(dataset, count=None):
+    return [tuple(np.asarray(part) for part in batch) for batch in itertools.islice(dataset, count)]
+
+
+class TestLoadUnlabelledClips:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"training": True, "repeat": True, "first_step": 5, "shuffle_buffer": 5, "seed": 2},
+            {"training": True, "augmentation": Augmentation(repeats=2, hue=0.3), "cache": True},
+            {"training": False},
+            {"training": False, "pad_last_batch": True},
+        ],
+        ids=str,
+    )
+    def test_clips_are_those_of_load_clips(self, many, options):
+        with_labels = labelled(load_clips(many, "train", TINY, 4, **options), 7)
+        without = batches(load_unlabelled_clips(many, "train", TINY, 4, **options), 7)
+        assert len(without) == len(with_labels) >= 4
+        for (clips, labels, *weights), batch in zip(with_labels, without, strict=True):
+            assert batch.keys() == {"clips", "videos"}
+            assert batch["clips"].dtype == np.uint8
+            assert np.array_equal(batch["clips"], clips)
+            numbers = np.array([source_number(f"v{label}") for label in labels])
+            counts = weights[0] > 0 if weights else np.ones(len(labels), bool)
+            assert batch["videos"].dtype == np.int32
+            assert batch["videos"].tolist() == np.where(counts, numbers, -1).tolist()
+
+    def test_the_last_batch_is_filled_with_no_video(self, many):
+        dataset = load_unlabelled_clips(many, "train", TINY, 8, pad_last_batch=True)
+        last = batches(dataset)[-1]
+        assert last["clips"].shape[0] == 8
+        assert (last["videos"] == -1).tolist() == [False] * 3 + [True] * 5
+
+    @pytest.mark.parametrize("training", [True, False])
+    def test_workers_share_each_batch(self, many, training):
+        options = {"training": training, "pad_last_batch": True, "frame_features": KeyAndFrames()}
+        whole, *parts = (
+            batches(load_unlabelled_clips(many, "train", TINY, 6, worker=worker, **options))
+            for worker in ((0, 1), (0, 2), (1, 2))
+        )
+        assert len(whole) == (3 if training else 4)
+        for batch, *shares in zip(whole, *parts, strict=True):
+            for name, values in batch.items():
+                assert np.array_equal(np.concatenate([share[name] for share in shares]), values)
+
+    def test_shapes_are_known_before_a_batch_is_read(self, many):
+        options = {"frame_features": KeyAndFrames()}
+        training = load_unlabelled_clips(many, "train", TINY, 4, training=True, **options)
+        padded = load_unlabelled_clips(many, "train", TINY, 4, pad_last_batch=True, **options)
+        for dataset, steps in ((training, 4), (padded, 5)):
+            shapes = {name: tuple(spec.shape) for name, spec in dataset.element_spec.items()}
+            assert shapes == {
+                "clips": (4, *TINY.input_shape), "videos": (4,), "frame_features": (4, 5),
+            }  # fmt: skip
+            assert dataset.cardinality() == steps
+
+
+class TestVideos:
+    def test_parts_and_spans_of_one_video_have_its_number(self, unlabelled):
+        (batch,) = batches(load_unlabelled_clips(unlabelled, "train", TINY, 19))
+        numbers = dict(zip(IDS, batch["videos"].tolist(), strict=True))
+        assert numbers["a.mp4#0"] == numbers["a.mp4#1"] == source_number("a.mp4")
+        assert numbers["s.mp4@0-1.5"] == numbers["s.mp4@2-3#0"] == source_number("s.mp4")
+        first_frame = jpeg(counting_frames(1, 16, 20)[0])
+        assert numbers[""] == source_number(record_key("", first_frame))
+        assert len(set(numbers.values())) == 17
+
+    def test_labels_are_never_looked_at(self, many):
+        other = dataclasses.replace(many, class_names=("class 1", "class 0"))
+        with pytest.raises(ValueError, match="label is not on its line"):
+            ClipDataset(other, "train", TINY, 4)[0]
+        (expected,) = batches(load_unlabelled_clips(many, "train", TINY, 19))
+        for class_names in ((), ("class 1", "class 0")):
+            shards = dataclasses.replace(many, class_names=class_names)
+            (batch,) = batches(load_unlabelled_clips(shards, "train", TINY, 19))
+            own = UnlabelledClipDataset(shards, "train", TINY, 19)[0]
+            assert np.array_equal(batch["clips"], expected["clips"])
+            assert batch["videos"].tolist() == own["videos"].tolist()
+            assert batch["videos"].tolist() == expected["videos"].tolist()
+
+
+class TestFrameFeatures:
+    @pytest.mark.parametrize("training", [True, False])
+    @pytest.mark.parametrize("reader", [load_unlabelled_clips, UnlabelledClipDataset])
+    def test_are_the_means_of_the_clips_own_frames(self, unlabelled, reader, training):
+        features = KeyAndFrames()
+        dataset = reader(
+            unlabelled, "train", TINY, 6, training=training, seed=1, frame_features=features
+        )
+        first_frame = jpeg(counting_frames(1, 16, 20)[0])
+        known = {}
+        for video_id in IDS:
+            key = record_key(video_id, first_frame)
+            known[features.mean(key, np.zeros(4))[0]] = source_number(key)
+        assert len(known) == 19  # the stand-in tells all records apart
+        seen = set()
+        for batch in batches(dataset):
+            means = batch["frame_features"]
+            assert means.dtype == np.float32
+            for clip, video, mean in zip(batch["clips"], batch["videos"], means, strict=True):
+                assert mean[1:].tolist() == frame_numbers(clip)
+                assert known[mean[0]] == video
+                seen.add(tuple(mean))
+        assert len(seen) == (18 if training else 19)
+        starts = {mean[1] for mean in seen}
+        assert starts == ({0, 1, 2, 3, 4} if training else {2})
+
+    def test_a_record_without_features_is_an_error(self, many):
+        class Other(KeyAndFrames):
+            def mean(self, key, frames):
+                raise ValueError(f"no features of {key}")
+
+        with pytest.raises(ValueError, match="no features of v0"):
+            UnlabelledClipDataset(many, "train", TINY, 4, frame_features=Other())[0]
+        import tensorflow as tf
+
+        dataset = load_unlabelled_clips(many, "train", TINY, 4, frame_features=Other())
+        with (
+            pytest.raises(tf.errors.InvalidArgumentError, match="no features of v0"),
+            damage_named(many),
+        ):
+            batches(dataset)
+
+
+class TestUnlabelledClipDataset:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"training": True, "repeat": True, "first_step": 5, "shuffle_buffer": 5},
+            {"training": True, "sampling": "segments", "augmentation": Augmentation(repeats=2)},
+            {"training": True, "target_fps": 9.0, "short": "pad", "worker": (1, 2)},
+            {"training": False, "pad_last_batch": True},
+        ],
+        ids=str,
+    )
+    def test_is_load_unlabelled_clips_in_numpy(self, unlabelled, options):
+        options["frame_features"] = KeyAndFrames()
+        expected = batches(load_unlabelled_clips(unlabelled, "train", TINY, 4, **options), 9)
+        dataset = UnlabelledClipDataset(unlabelled, "train", TINY, 4, **options)
+        assert len(expected) >= 4
+        for index, batch in enumerate(expected):
+            own = dataset[index]
+            assert own.keys() == batch.keys()
+            for name in ("videos", "frame_features"):
+                assert own[name].dtype == batch[name].dtype
+                assert np.array_equal(own[name], batch[name])
+            for clip, own_clip in zip(batch["clips"], own["clips"], strict=True):
+                assert frame_numbers(own_clip) == frame_numbers(clip)
+
+    def test_has_the_pixels_of_clip_dataset(self, many):
+        options = {"training": True, "repeat": True, "seed": 3}
+        with_labels = ClipDataset(many, "train", TINY, 4, **options)
+        without = UnlabelledClipDataset(many, "train", TINY, 4, **options)
+        assert without.steps_per_epoch == with_labels.steps_per_epoch == 4
+        for index in range(6):
+            clips, labels = with_labels[index]
+            assert np.array_equal(without[index]["clips"], clips)
+            numbers = [source_number(f"v{label}") for label in labels]
+            assert without[index]["videos"].tolist() == numbers
+
+    def test_is_read_ahead_in_order(self, many):
+        dataset = UnlabelledClipDataset(many, "train", TINY, 4, training=True, repeat=True)
+        ahead = batches(dataset.read_ahead(threads=3, batches=4), 9)
+        for index, batch in enumerate(ahead):
+            assert np.array_equal(batch["clips"], dataset[index]["clips"])
+            assert batch["videos"].tolist() == dataset[index]["videos"].tolist()
+
+    def test_each_epoch_is_the_next(self, many):
+        dataset = UnlabelledClipDataset(many, "train", TINY, 4, training=True)
+        endless = UnlabelledClipDataset(many, "train", TINY, 4, training=True, repeat=True)
+        for epoch in range(2):
+            assert dataset.num_batches == 4
+            for step in range(4):
+                expected = endless[4 * epoch + step]["videos"]
+                assert dataset[step]["videos"].tolist() == expected.tolist()
+            dataset.on_epoch_end()
+
+    def test_keras_takes_its_batches(self, many):
+        import keras
+
+        seen = []
+
+        class Noted(keras.Model):
+            def train_step(self, data):
+                seen.append(data["videos"].numpy().tolist())
+                return {"loss": 0.0}
+
+        model = Noted()
+        model.compile(run_eagerly=True)
+        dataset = UnlabelledClipDataset(many, "train", TINY, 4, training=True, repeat=True)
+        model.fit(dataset, steps_per_epoch=6, verbose=0, shuffle=False)
+        assert seen == [dataset[index]["videos"].tolist() for index in range(6)]
+
+    def test_videos_of_a_batch_are_named(self, many):
+        dataset = UnlabelledClipDataset(many, "train", TINY, 4, training=True, seed=5)
+        names = batch_videos(many, "train", batch_size=4, step=2, seed=5)
+        assert [source_number(name) for name in names] == dataset[2]["videos"].tolist()
+
+
+READERS = [load_unlabelled_clips, UnlabelledClipDataset]
+
+
+class TestErrors:
+    @pytest.mark.parametrize("reader", READERS)
+    @pytest.mark.parametrize(
+        ("augmentation", "message"),
+        [
+            (Augmentation(mixup=0.2), "mix labels.*leave them at 0"),
+            (Augmentation(cutmix=1.0), "mix labels.*leave them at 0"),
+            (Augmentation(no_flip_classes=("class 1",)), "`no_flip_classes` needs labels"),
+        ],
+    )
+    def test_what_needs_labels_is_refused(self, many, reader, augmentation, message):
+        with pytest.raises(ValueError, match=message):
+            reader(many, "train", TINY, 4, training=True, augmentation=augmentation)
+
+    @pytest.mark.parametrize("reader", READERS)
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            ({"batch_size": 0}, "batch_size"),
+            ({"batch_size": 30}, "too few"),
+            ({"worker": (1, 3)}, "worker"),
+            ({"sampling": "all"}, "sampling"),
+            ({"split": "test"}, "no videos of the split 'test'"),
+            ({"spec": ClipSpec()}, "--short-side"),
+            ({"on_damage": "ignore"}, "on_damage"),
+            ({"training": False, "worker": (0, 2)}, "(?i)without training"),
+        ],
+        ids=str,
+    )
+    def test_wrong_arguments_are_refused(self, many, reader, wrong, message):
+        options = {"split": "train", "spec": TINY, "batch_size": 4, "training": True, **wrong}
+        with pytest.raises(ValueError, match=message):
+            reader(many, **options)
+
+    def test_errors_name_the_dataset(self, many):
+        with pytest.raises(ValueError, match=r"^UnlabelledClipDataset: hue need TensorFlow"):
+            UnlabelledClipDataset(
+                many, "train", TINY, 4, training=True, augmentation=Augmentation(hue=0.1)
+            )
+        with pytest.raises(ValueError, match=r"^UnlabelledClipDataset: .*read_ahead"):
+            UnlabelledClipDataset(many, "train", TINY, 4, training=True, repeat=True, workers=2)
+
+    @pytest.mark.parametrize("training", [True, False])
+    def test_readers_of_labels_say_where_there_are_none(self, unlabelled, training):
+        for reader in (load_clips, ClipDataset):
+            with pytest.raises(ValueError, match=r"no labels.*load_unlabelled_clips.*Received"):
+                reader(unlabelled, "train", TINY, 4, training=training)
+        with pytest.raises(ValueError, match=r"no labels.*load_unlabelled_clips.*Received"):
+            load_views(unlabelled, "train", TINY, 4)
+
+    def damaged(self, tmp_path):
+        shards = shard_set(tmp_path / "damaged", [4, 4])
+        path = shards.shards[0].path
+        content = bytearray(path.read_bytes())
+        content[record_offsets(path)[1] + 40] ^= 0xFF
+        path.write_bytes(content)
+        return dataclasses.replace(shards, class_names=()), path.name
+
+    @pytest.mark.parametrize("training", [True, False])
+    @pytest.mark.parametrize("reader", READERS)
+    def test_damage_is_named(self, tmp_path, reader, training):
+        shards, name = self.damaged(tmp_path)
+        message = rf"Damaged shard: .*{name}.*record 1: .*on_damage='skip'"
+        with pytest.raises(ValueError, match=message), damage_named(shards):
+            batches(reader(shards, "train", TINY, 2, training=training))
+
+    @pytest.mark.parametrize("reader", READERS)
+    def test_damage_is_skipped(self, tmp_path, reader):
+        shards, name = self.damaged(tmp_path)
+        with pytest.warns(UserWarning, match=rf"1 of 8 records.*{name}") as caught:
+            dataset = reader(shards, "train", TINY, 7, on_damage="skip")
+        assert caught[0].filename == __file__  # the line that asked for it
+        (batch,) = batches(dataset)
+        left = [0, 2, 3, 4, 5, 6, 7]
+        assert batch["videos"].tolist() == [source_number(f"v{number}") for number in left]
+
+
+WITHOUT_TENSORFLOW = """
+import sys
+sys.modules["tensorflow"] = None
+import keras_t3d
+from keras_t3d.data import ShardSet, UnlabelledClipDataset
+files = {"train": sys.argv[1:]}
+shards = ShardSet.of_files(files, class_names=[])
+spec = keras_t3d.ClipSpec(num_frames=4, frame_stride=1, resize=16, crop=16)
+for batch in UnlabelledClipDataset(shards, "train", spec, 4, training=True, seed=3):
+    print(*batch["videos"])
+"""
+
+
+def test_needs_no_tensorflow(unlabelled):
+    pytest.importorskip("jax")
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, *unlabelled.paths("train")],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = load_unlabelled_clips(unlabelled, "train", TINY, 4, training=True, seed=3)
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        [str(number) for number in batch["videos"]] for batch in batches(expected)
+    ]
