@@ -1,0 +1,39 @@
+"""Exceptions whose messages are meant for users.
+
+The command line prints these as one line. Any other exception is a bug of this package, and
+keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class KerasT3DError(Exception):
+    """Base class of the errors that users can cause, and mend."""
+
+
+class InvalidArgumentError(KerasT3DError, ValueError):
+    """An argument, option or configuration key has a value that it must not have.
+
+    The message names arguments in backticks as Python callers write them (`short_side`); the
+    command line shows them as flags (--short-side).
+
+    Args:
+        message: what is wrong, the rule, an example of a right value, `Received: ...`.
+        argument: name of the argument, where there is one.
+
+    Example:
+
+    ```python
+    raise InvalidArgumentError(
+        f"`workers` must be at least 1, for example 2. Received: {workers}", argument="workers"
+    )
+    ```
+    """
+
+    def __init__(self, message: str, *, argument: str | None = None) -> None:
+        super().__init__(message)
+        self.argument = argument
+
+
+class MissingPackageError(KerasT3DError, ImportError):
+    """An optional package is not installed; the message has the `pip install` line."""
