@@ -257,8 +257,7 @@ def _train_and_score(run: _Run) -> dict[str, Any]:
 
     from keras_t3d.atomic import write_text
     from keras_t3d.evaluation.evaluate import evaluate
-    from keras_t3d.training import run_directory
-    from keras_t3d.training.train import train
+    from keras_t3d.training import run_directory, train
 
     config, trained = run.config, run.folder / "run"
     run_directory.check(trained, config)  # the score of other settings is not this one's

@@ -1,4 +1,4 @@
-"""What the whole of `keras_t3d.training.train` costs over its bare compiled step.
+"""What `keras_t3d.training.train` costs over its bare compiled step.
 
 ```
 python benchmarks/train_loop.py                                 # 3D ResNet-18, two cores: minutes
@@ -142,9 +142,9 @@ def _measure(
     from bare_step import bare_step
 
     from keras_t3d.data.shards.shard_set import ShardSet
+    from keras_t3d.training import train
     from keras_t3d.training.clips import steps_per_epoch
     from keras_t3d.training.devices import find_devices
-    from keras_t3d.training.train import train
 
     devices = find_devices()
     if devices.count != count:

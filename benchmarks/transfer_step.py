@@ -151,9 +151,8 @@ def measure_epochs(
 ) -> tuple[dict[str, Any], turns.Step]:
     """Runs `train` and `pretrain`, with and without cached features, one after the other."""
     from keras_t3d.data.clips.frame_features import DESCRIPTION
-    from keras_t3d.training.pretrain import pretrain
+    from keras_t3d.training import pretrain, train
     from keras_t3d.training.run_directory import read_history
-    from keras_t3d.training.train import train
     from keras_t3d.transfer.feature_cache import write_frame_features
     from keras_t3d.transfer.frame_teacher import load_teacher
 

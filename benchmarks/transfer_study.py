@@ -225,7 +225,7 @@ def _is_finished(run: _Run) -> bool:
 
 
 def _pretrained(run: _Run) -> dict[str, Any]:
-    from keras_t3d.training.pretrain import pretrain
+    from keras_t3d.training import pretrain
     from keras_t3d.training.run_directory import read_history
 
     if not _is_finished(run):
@@ -316,8 +316,7 @@ def _scored(run: _Run) -> dict[str, Any]:
     """Trains, or goes on, and scores; a run that has a score is only read."""
     from keras_t3d.atomic import write_text
     from keras_t3d.evaluation.evaluate import evaluate
-    from keras_t3d.training import run_directory
-    from keras_t3d.training.train import train
+    from keras_t3d.training import run_directory, train
 
     run_directory.check(run.folder, run.config)  # the score of other settings is not this one's
     if run.score.is_file():

@@ -16,12 +16,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import keras_t3d
 from keras_t3d.cli import main
 from keras_t3d.data import ShardSet, convert
-from keras_t3d.training import run_directory
+from keras_t3d.training import pretrain, run_directory, train
 from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.network import new_student
-from keras_t3d.training.pretrain import pretrain
 from keras_t3d.training.pretrain_config import PretrainConfig
-from keras_t3d.training.train import train
 from keras_t3d.transfer import FrameTeacher, load_teacher
 from tests.conftest import QUICK_COMPILING, counting_frames, write_video
 from tests.training import tiny
@@ -159,7 +157,7 @@ def interrupted_and_whole(config, folder):
     code = f"""
 import os, pathlib, signal
 from keras_t3d.training import checkpoints
-from keras_t3d.training.pretrain import pretrain
+from keras_t3d.training import pretrain
 from tests.training.test_pretrain import read
 config = read({str(config)!r}, *{RESUMED!r})
 folder = pathlib.Path({str(folder)!r})

@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 
+from keras_t3d.training import train
 from keras_t3d.training.checkpoints import checkpoint_paths, newest_checkpoint
-from keras_t3d.training.train import train
 from tests.training.tiny import read, write_config
 
 # All that has a state of its own: momentum, average, dropout's random numbers, statistics.

@@ -11,10 +11,9 @@ import pytest
 
 from keras_t3d.data import convert
 from keras_t3d.evaluation.evaluate import evaluate
-from keras_t3d.training import run_directory
+from keras_t3d.training import run_directory, train
 from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.objective import new_optimizer
-from keras_t3d.training.train import train
 from tests.training.tiny import read, write_config
 
 
@@ -170,7 +169,7 @@ class TestBadInput:
             explodes = dataclasses.replace(config.optimizer, factor=0.5)
             object.__setattr__(explodes, "factor", 1e30)
             patch.setattr(
-                "keras_t3d.training.train.new_optimizer",
+                "keras_t3d.training.supervised.new_optimizer",
                 lambda _, network, steps: new_optimizer(
                     dataclasses.replace(config, optimizer=explodes), network, steps
                 ),
