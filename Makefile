@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed-$(subst $(comma),-,$(EXTRAS))
 OLDEST := .venv-oldest
 OLDEST_VERSIONS := keras==3.11.0
 
-.PHONY: demo test test-slow test-oldest test-processors check clean
+.PHONY: demo test test-fast test-slow test-oldest test-processors check coverage results clean
 
 # The whole path on generated videos; its results lie in demo/.
 demo: $(VENV)/installed
@@ -26,10 +26,15 @@ PROCESSES ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PROCESSES)
 
-# Minutes long: controls on the motion set, benchmarks in their quick mode, all networks at full depth,
-# further cases of what `make test` tries once.
+# Under three minutes: leaves out tests that start processes, train, or export (pyproject.toml).
+FAST := not (process or fit or export or backend or slow or study)
+test-fast: $(INSTALLED)
+	$(BIN)/python -m pytest $(PROCESSES) -m '$(FAST)'
+
+# Minutes long: controls on the motion set, benchmarks and studies in quick mode, all networks at
+# full depth, further cases of what `make test` tries once.
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m 'slow or study'
 
 # The tests in a second environment: oldest TensorFlow and Keras, and object stores, which
 # moto plays. TESTS=tests/data runs a part of them.

@@ -1,10 +1,10 @@
 """Networks trained from scratch on JHMDB's official split 1, as the results page shows them.
 
 ```
-python benchmarks/jhmdb.py --videos ../shared/data/jhmdb --out runs/jhmdb --stage choose
-python benchmarks/jhmdb.py --videos ../shared/data/jhmdb --out runs/jhmdb --stage final table
-python benchmarks/jhmdb.py --out runs/jhmdb --stage table
-python benchmarks/jhmdb.py --out runs/quick --quick
+python studies/jhmdb.py --videos ../shared/data/jhmdb --out runs/jhmdb --stage choose
+python studies/jhmdb.py --videos ../shared/data/jhmdb --out runs/jhmdb --stage final table
+python studies/jhmdb.py --out runs/jhmdb --stage table
+python studies/jhmdb.py --out runs/quick --quick
 ```
 
 - `choose` trains each row with each of the candidate settings of `jhmdb_settings.py` on the
@@ -31,9 +31,12 @@ import gc
 import json
 import os
 import statistics
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # `turns`, `bare_step`
 
 from jhmdb_films import convert_both
 from jhmdb_settings import CANDIDATES, ROWS, SIZES, make_config

@@ -1,12 +1,12 @@
 """Does 2D to 3D transfer help, and how much, with few labels and with many?
 
 ```
-python benchmarks/transfer_study.py --videos ../shared/data/jhmdb --out runs/transfer
-python benchmarks/transfer_study.py --out runs/transfer --datasets motion --seeds 0
-python benchmarks/transfer_study.py --videos JHMDB --out runs/transfer --stage step
-python benchmarks/transfer_study.py --out runs/transfer --stage table
-KERAS_BACKEND=jax python benchmarks/transfer_study.py --videos JHMDB --out runs/full --size full
-python benchmarks/transfer_study.py --out runs/quick --quick
+python studies/transfer_study.py --videos ../shared/data/jhmdb --out runs/transfer
+python studies/transfer_study.py --out runs/transfer --datasets motion --seeds 0
+python studies/transfer_study.py --videos JHMDB --out runs/transfer --stage step
+python studies/transfer_study.py --out runs/transfer --stage table
+KERAS_BACKEND=jax python studies/transfer_study.py --videos JHMDB --out runs/full --size full
+python studies/transfer_study.py --out runs/quick --quick
 ```
 
 On JHMDB and on the generated motion set, for each seed:
@@ -38,9 +38,12 @@ import dataclasses
 import gc
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # `turns`, `bare_step`
 
 from keras_machine import keras_machine
 from transfer_settings import (

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import SHARED_DATA
 
-BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
-sys.path.append(str(BENCHMARKS))  # scripts, which import each other by name
+STUDIES = pathlib.Path(__file__).parents[2] / "studies"
 jhmdb, jhmdb_films, jhmdb_settings, jhmdb_table = map(
     importlib.import_module, ("jhmdb", "jhmdb_films", "jhmdb_settings", "jhmdb_table")
 )
@@ -31,7 +30,7 @@ QUICK = ["--quick", "--rows", "t3d", "--candidates", "plain", "--seeds", "0", "1
 
 
 def run_script(*words: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(BENCHMARKS / "jhmdb.py"), *words]
+    command = [sys.executable, str(STUDIES / "jhmdb.py"), *words]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -118,7 +117,6 @@ def test_a_sixth_of_jhmdb_is_held_out():
         assert 0.07 <= of_validation[label] / count <= 0.25
 
 
-@pytest.mark.slow
 def test_choosing_sees_no_test_clip_and_no_film_twice(out):
     films = collections.defaultdict(set)
     with (out / "shards" / "choosing.csv").open(newline="") as file:
@@ -136,7 +134,6 @@ def test_choosing_sees_no_test_clip_and_no_film_twice(out):
         assert sum(final["splits"][split]["per_class"].values()) == count
 
 
-@pytest.mark.slow
 def test_an_out_of_other_videos_is_refused(out, tmp_path):
     (tmp_path / "other").symlink_to(out / "videos")
     with pytest.raises(ValueError, match="--out was begun with other videos"):
@@ -216,7 +213,6 @@ def test_without_a_candidate_for_all_rows_nothing_is_chosen():
 # Runs.
 
 
-@pytest.mark.slow
 def test_a_scored_run_is_read_and_never_scored_again(out):
     path = out / "tiny" / "final" / "t3d" / "seed1" / "test" / "metrics.json"
     before = path.read_text()
@@ -231,7 +227,6 @@ def test_a_scored_run_is_read_and_never_scored_again(out):
         path.write_text(before)
 
 
-@pytest.mark.slow
 def test_what_was_chosen_stays(out, monkeypatch):
     chosen = json.loads((out / "tiny" / "chosen.json").read_text())
     assert chosen["dense"]["candidate"] == "plain"
@@ -240,7 +235,6 @@ def test_what_was_chosen_stays(out, monkeypatch):
     assert jhmdb._chosen(options, "dense") == chosen["dense"]
 
 
-@pytest.mark.slow
 def test_the_score_of_other_settings_is_refused(out, monkeypatch):
     changed = {**jhmdb_settings.CANDIDATES["plain"], "model.dropout": 0.25}
     monkeypatch.setitem(jhmdb_settings.CANDIDATES, "plain", changed)
@@ -257,7 +251,6 @@ def test_videos_are_needed_but_for_the_table(tmp_path, capsys):
 # The table.
 
 
-@pytest.mark.slow
 def test_the_table_says_what_the_reports_say(out):
     text = (out / "results.md").read_text()
     runs = [out / "tiny" / "final" / "t3d" / f"seed{seed}" for seed in (0, 1)]
@@ -278,7 +271,6 @@ def test_the_table_says_what_the_reports_say(out):
     assert str(out) not in text
 
 
-@pytest.mark.slow
 def test_only_what_lies_between_the_markers_is_replaced(out, tmp_path):
     page = tmp_path / "page.md"
     begin, end = jhmdb_table.BEGIN, jhmdb_table.END
@@ -294,7 +286,6 @@ def test_only_what_lies_between_the_markers_is_replaced(out, tmp_path):
     assert (tmp_path / jhmdb_table.PICTURE).read_bytes() == picture
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("text", [jhmdb_table.BEGIN, f"{jhmdb_table.END}\n{jhmdb_table.BEGIN}"])
 def test_a_page_with_half_the_markers_stays_as_it_is(out, tmp_path, text):
     page = tmp_path / "page.md"
@@ -313,7 +304,6 @@ def test_where_nothing_is_finished_nothing_is_written(tmp_path):
     assert not (tmp_path / jhmdb_table.PICTURE).exists()
 
 
-@pytest.mark.slow
 def test_seeds_of_different_settings_are_not_one_row(out, tmp_path, monkeypatch):
     runs = jhmdb_table.finished_runs(out)
     runs[1].config["epochs"] = 7

@@ -23,8 +23,7 @@ from keras_t3d.training.network import network_for
 from keras_t3d.transfer import FrameClipMatching, FrameTeacher, inflate
 from tests.transfer.pairs import tiny_student, tiny_teacher
 
-BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
-sys.path.append(str(BENCHMARKS))  # scripts, which import each other by name
+STUDIES = pathlib.Path(__file__).parents[2] / "studies"
 study, settings, videos, teacher, match, table = map(
     importlib.import_module,
     (
@@ -113,7 +112,6 @@ def test_where_the_videos_lie_does_not_choose_the_labels():
     assert chosen("../videos") == chosen("../../elsewhere")
 
 
-@pytest.mark.slow
 def test_an_epoch_of_few_labels_passes_over_them_as_often_as_there_is_room(out):
     shards = out / "jhmdb" / "videos_tiny" / "shards"
     labelled = ShardSet.open(shards / "labels025_seed0")
@@ -293,7 +291,6 @@ def test_what_scores_tell_right():
     assert match.told_right(np.array([[1, -1], [2, 3], [-1, 0], [1, -2]])) == 0.75
 
 
-@pytest.mark.slow
 def test_matchers_are_asked_about_the_same_pairs(out):
     found = json.loads((out / "jhmdb" / "tiny" / "seed0" / "match.json").read_text())
     assert found["clips"] == found["films"] == 16
@@ -310,7 +307,6 @@ def test_matchers_are_asked_about_the_same_pairs(out):
 # Runs.
 
 
-@pytest.mark.slow
 def test_what_is_finished_is_read_and_not_done_again(out, monkeypatch):
     def never(*_: object, **__: object) -> None:
         raise AssertionError("began again")
@@ -331,7 +327,6 @@ def test_what_is_finished_is_read_and_not_done_again(out, monkeypatch):
         (path / "metrics.json").write_text(before)
 
 
-@pytest.mark.slow
 def test_all_starts_of_a_percent_train_alike(out):
     folder = out / "jhmdb" / "tiny" / "seed0" / "finetune"
     configs = {path.read_text() for path in folder.glob("*/025/run/config.yaml")}
@@ -339,7 +334,6 @@ def test_all_starts_of_a_percent_train_alike(out):
     assert len(configs) == 1
 
 
-@pytest.mark.slow
 def test_a_start_that_is_not_trained_is_named(out):
     words = ["--out", str(out), *QUICK, "--stage", "finetune", "--starts", "contrast"]
     with pytest.raises(ValueError, match="Run --stage pretrain to its end before"):
@@ -349,7 +343,7 @@ def test_a_start_that_is_not_trained_is_named(out):
 
 
 def test_the_script_says_that_it_needs_videos(tmp_path):
-    command = [sys.executable, str(BENCHMARKS / "transfer_study.py"), "--out", str(tmp_path)]
+    command = [sys.executable, str(STUDIES / "transfer_study.py"), "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--videos is needed" in done.stderr
@@ -483,7 +477,6 @@ def test_the_table_says_what_the_files_say(made):
     assert (made / "results_transfer_motion_tiny.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.slow
 def test_a_quick_run_makes_a_table(out):
     text = (out / "results.md").read_text()
     metrics = json.loads(
