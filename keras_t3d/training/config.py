@@ -10,6 +10,7 @@ import yaml
 
 from keras_t3d.clips import ClipSpec
 from keras_t3d.data.augmentation.options import Augmentation
+from keras_t3d.data.clips.options import ClipSelection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +37,8 @@ class ModelConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class DataConfig:
-    """Which clips, and how they are drawn.
+class DataConfig(ClipSelection):
+    """Shards, splits and batches, and how training clips are selected.
 
     Args:
         shards: folder that `keras-t3d convert` wrote.
@@ -45,11 +46,6 @@ class DataConfig:
         validation_split: split that is measured after each epoch, and by which `train` picks the
             best; null measures nothing, and keeps the last.
         batch_size: clips in a batch, over all devices.
-        shuffle_buffer: records held to be shuffled.
-        sampling: random, a clip that starts anywhere, or segments, a frame of each part.
-        short: what a video shorter than the clip gives: loop, pad (its last frame) or error.
-        target_fps: frames a second of training clips; null takes every `clip.frame_stride`-th.
-        on_damage: error, or skip, which leaves damaged records out and reads all once before.
         augmentation: how training clips are cut out.
     """
 
@@ -57,17 +53,12 @@ class DataConfig:
     train_split: Literal["train", "val", "test"] = "train"
     validation_split: Literal["train", "val", "test"] | None = "val"
     batch_size: int = 32
-    shuffle_buffer: int = 256
-    sampling: Literal["random", "segments"] = "random"
-    short: Literal["loop", "pad", "error"] = "loop"
-    target_fps: float | None = None
-    on_damage: Literal["error", "skip"] = "error"
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        size, buffer = self.batch_size, self.shuffle_buffer
+        super().__post_init__()
+        size = self.batch_size
         require("data.batch_size", size, size >= 1, "at least 1, for example 32")
-        require("data.shuffle_buffer", buffer, buffer >= 1, "at least 1, for example 256")
 
 
 @dataclasses.dataclass(frozen=True)
