@@ -1,4 +1,4 @@
-"""The two text files that every artifact carries: its class names and its ClipSpec."""
+"""The two text files in every artifact: class names and ClipSpec."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CLIP_SPEC = "clip_spec.json"
 
 
 def is_class_name(name: object) -> bool:
-    """Whether a name can stand on one line of labels.txt."""
+    """Returns whether a name fits on one line of labels.txt."""
     return isinstance(name, str) and name != "" and name.isprintable() and name == name.strip()
 
 
@@ -22,14 +22,14 @@ def labels_text(class_names: Sequence[str]) -> str:
     return "".join(f"{name}\n" for name in class_names)
 
 
-def artifact_texts(class_names: Sequence[str], spec: ClipSpec) -> dict[str, str]:
-    """Returns both files' contents, by name."""
-    spec_text = json.dumps(spec.get_config(), indent=2) + "\n"
-    return {LABELS: labels_text(class_names), CLIP_SPEC: spec_text}
+def artifact_texts(class_names: Sequence[str], clip_spec: ClipSpec) -> dict[str, str]:
+    """Returns the contents of both files by name."""
+    clip_spec_text = json.dumps(clip_spec.get_config(), indent=2) + "\n"
+    return {LABELS: labels_text(class_names), CLIP_SPEC: clip_spec_text}
 
 
 def read_artifact(read: Callable[[str], bytes]) -> tuple[tuple[str, ...], ClipSpec]:
-    """Returns class names and spec, given a function from a file's name to its content."""
+    """Returns class names and ClipSpec; `read` returns the content of a file of that name."""
     class_names = tuple(read(LABELS).decode("utf-8").splitlines())
     return class_names, ClipSpec.from_config(json.loads(read(CLIP_SPEC)))
 

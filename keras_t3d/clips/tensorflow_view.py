@@ -1,0 +1,122 @@
+"""The view in TensorFlow, for pipelines and the graph of a SavedModel.
+
+It returns the same bytes as `keras_t3d.clips.view`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras_t3d.clips.clip_spec import ClipSpec
+from keras_t3d.clips.view import CENTRE, WEIGHT_SUM
+
+Tensor = Any  # a TensorFlow tensor; TensorFlow is imported late, as NumPy users need none
+
+
+def take_view_tensorflow(
+    frames: Tensor,
+    clip_spec: ClipSpec,
+    start: Tensor | int | None = None,
+    position: Tensor | tuple[int, int] = CENTRE,
+) -> Tensor:
+    """Returns the same bytes as `take_view`, in a graph, for frames of any size.
+
+    Args:
+        frames: uint8 tensor of shape (frames, height, width, 3); all three sizes may be unknown
+            until the graph runs.
+        clip_spec: the clip.
+        start: index of the clip's first frame; None centres the clip in the video.
+        position: vertical and horizontal position of the crop, 0 to 2 each.
+
+    Returns:
+        uint8 tensor of shape `clip_spec.input_shape`.
+    """
+    import tensorflow as tf
+
+    shape = tf.shape(frames, out_type=tf.int64)
+    chosen = tf.gather(frames, clip_frames_tensorflow(shape[0], clip_spec, start))
+    return resize_and_crop_tensorflow(chosen, clip_spec, position)
+
+
+def clip_frames_tensorflow(
+    num_video_frames: Tensor, clip_spec: ClipSpec, start: Tensor | int | None = None
+) -> Tensor:
+    """Returns the same indices as `clip_frames`."""
+    import tensorflow as tf
+
+    num_video_frames = tf.cast(num_video_frames, tf.int64)
+    if start is None:
+        start = tf.maximum(num_video_frames - clip_spec.span, 0) // 2
+    offsets = clip_spec.frame_stride * tf.range(clip_spec.num_frames, dtype=tf.int64)
+    return (tf.cast(start, tf.int64) + offsets) % num_video_frames
+
+
+def resize_and_crop_tensorflow(
+    frames: Tensor, clip_spec: ClipSpec, position: Tensor | tuple[int, int] = CENTRE
+) -> Tensor:
+    """Resizes and crops the frames of a clip: the spatial half of `take_view_tensorflow`."""
+    import tensorflow as tf
+
+    shape = tf.shape(frames, out_type=tf.int64)
+    height, width = shape[1], shape[2]
+    shortest = tf.minimum(height, width)
+    scaled_height, scaled_width = (
+        (2 * side * clip_spec.resize + shortest) // (2 * shortest) for side in (height, width)
+    )
+    crop_height, crop_width = clip_spec.crop_size
+    top = (scaled_height - crop_height) * tf.cast(position[0], tf.int64) // 2
+    left = (scaled_width - crop_width) * tf.cast(position[1], tf.int64) // 2
+
+    def crop_only() -> Tensor:
+        return frames[:, top : top + crop_height, left : left + crop_width]
+
+    def resize_then_crop() -> Tensor:
+        rows = _resize_weights_tensorflow(height, scaled_height)[top : top + crop_height]
+        columns = _resize_weights_tensorflow(width, scaled_width)[left : left + crop_width]
+        (rows, above, below), (columns, before, behind) = _band(rows), _band(columns)
+        used = frames[:, above:below, before:behind]  # the crop needs no more of a frame
+        count, width_used = shape[0], behind - before
+        flat = tf.reshape(tf.cast(used, tf.float32), (count, below - above, width_used * 3))
+        tall = _round_tensorflow(tf.matmul(rows[None], flat))
+        # One matrix product per channel: thousands of small ones take far longer.
+        lines = tf.transpose(tf.reshape(tall, (count * crop_height, width_used, 3)), (0, 2, 1))
+        lines = tf.reshape(lines, (-1, width_used))
+        wide = _round_tensorflow(tf.matmul(lines, columns, transpose_b=True))
+        wide = tf.reshape(wide, (count, crop_height, 3, crop_width))
+        return tf.cast(tf.transpose(wide, (0, 1, 3, 2)), tf.uint8)
+
+    clip = tf.cond(tf.equal(shortest, clip_spec.resize), crop_only, resize_then_crop)
+    return tf.ensure_shape(clip, clip_spec.input_shape)
+
+
+def _band(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns the columns of a weight matrix that are not all 0, their start and their end."""
+    import tensorflow as tf
+
+    used = tf.cast(tf.reduce_any(weights > 0, axis=0), tf.int32)
+    first = tf.argmax(used)
+    last = tf.shape(used, out_type=tf.int64)[0] - tf.argmax(tf.reverse(used, [0]))
+    return weights[:, first:last], first, last
+
+
+def _round_tensorflow(weighed: Tensor) -> Tensor:
+    import tensorflow as tf
+
+    return tf.floor((weighed + WEIGHT_SUM // 2) / WEIGHT_SUM)
+
+
+def _resize_weights_tensorflow(size_in: Tensor, size_out: Tensor) -> Tensor:
+    """Returns the same integers as `resize_weights`, as float32."""
+    import tensorflow as tf
+
+    centres = (2 * tf.range(size_out)[:, None] + 1) * size_in - size_out
+    distances = tf.abs(centres - 2 * size_out * tf.range(size_in)[None, :])
+    triangle = tf.maximum(2 * tf.maximum(size_in, size_out) - distances, 0)
+    cumulated = tf.cumsum(triangle, axis=1)
+    totals = cumulated[:, -1:]
+    rounded = (2 * cumulated * WEIGHT_SUM + totals) // (2 * totals)
+    weights = rounded - tf.pad(rounded[:, :-1], ((0, 0), (1, 0)))
+    return tf.cast(weights, tf.float32)
+
+
+# Views for evaluation: n starts times m crops.
