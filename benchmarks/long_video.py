@@ -123,7 +123,7 @@ def _measure(
     windows, megabytes = 0, [(0.0, _resident_megabytes())]
     begun = time.perf_counter()
     with VideoReader(video) as reader:
-        length = reader.seconds or 0.0
+        length = reader.header.seconds or 0.0
 
         def tell(seconds: float) -> None:
             nonlocal windows

@@ -122,7 +122,7 @@ def _report(
     shown = arguments.windows and outputs.write is None
     with contextlib.ExitStack() as stack:
         reader = stack.enter_context(VideoReader(video))
-        seconds = round(reader.seconds or 0)
+        seconds = round(reader.header.seconds or 0)
         long = not shown and seconds > 10
         progress = stack.enter_context(progress_bar("scoring", "seconds")) if long else None
         if shown and not arguments.json:

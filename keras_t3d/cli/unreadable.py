@@ -13,7 +13,7 @@ from keras_t3d.cli.command import CommandError
 @contextmanager
 def told_if_unreadable(video: str, videos: Sequence[str]) -> Iterator[list[Exception]]:
     """Says that a video cannot be read and goes on; where it is the only one, fails."""
-    from keras_t3d.data.video.reader import VideoError
+    from keras_t3d.data.video.errors import VideoError
 
     failures: list[Exception] = []
     try:
@@ -33,7 +33,7 @@ def check_readable(unreadable: int, videos: Sequence[str]) -> None:
 @contextmanager
 def told_if_damaged() -> Iterator[None]:
     """Says which videos did not decode to their end, as a line without Python's words."""
-    from keras_t3d.data.video.reader import DamagedVideoWarning
+    from keras_t3d.data.video.errors import DamagedVideoWarning
 
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", DamagedVideoWarning)

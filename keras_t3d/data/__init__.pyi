@@ -9,7 +9,8 @@ from .conversion.convert import convert
 from .conversion.report import ConversionReport
 from .inspection import contact_sheet, summarize
 from .shards.shard_set import ShardSet
-from .video.reader import DamagedVideoWarning, Video, VideoError, VideoReader, read_video
+from .video.errors import DamagedVideoWarning, VideoError
+from .video.reader import Video, VideoReader, read_video
 
 __all__ = [
     "Augmentation",

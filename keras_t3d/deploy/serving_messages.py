@@ -1,9 +1,7 @@
 """The protocol buffers of TF Serving's gRPC interface, without TensorFlow.
 
-tensorflow-serving-api has them too, but imports TensorFlow with them: half a gigabyte and
-seconds, for a client that sends some bytes. Only the fields that are read or written here
-are listed; protobuf passes over the others. They live in a pool of their own, so that they
-meet no definition of the same name. The tests read and write them with tensorflow-serving-api's.
+Only the fields that this package reads or writes are listed; protobuf skips the others. The
+tests read and write them with the classes of tensorflow-serving-api.
 
 Reference:
     https://github.com/tensorflow/serving/tree/master/tensorflow_serving/apis
@@ -14,10 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-_PACKAGE = "keras_t3d.serving"
-_Field = descriptor_pb2.FieldDescriptorProto
+from keras_t3d.protocol_buffers import build_message_classes
 
 # Of each message its fields: number, name, kind. Enumerations are int32 on the wire.
 _MESSAGES: dict[str, list[tuple[int, str, str]]] = {
@@ -67,43 +63,7 @@ _MESSAGES: dict[str, list[tuple[int, str, str]]] = {
 }
 
 
-def _classes() -> dict[str, Any]:
-    file = descriptor_pb2.FileDescriptorProto(name="serving.proto", package=_PACKAGE)
-    file.syntax = "proto3"
-    for name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for number, field, kind in fields:
-            label, _, of = kind.rpartition(" ")
-            if label == "map":
-                entry = message.nested_type.add(name=f"{field.title().replace('_', '')}Entry")
-                entry.options.map_entry = True
-                entry.field.append(_field(1, "key", "string"))
-                entry.field.append(_field(2, "value", of))
-                of = f"{name}.{entry.name}"
-            message.field.append(_field(number, field, of, repeated=label != ""))
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-        for name in _MESSAGES
-    }
-
-
-def _field(number: int, name: str, kind: str, repeated: bool = False) -> Any:
-    label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
-    scalar = f"TYPE_{kind.upper()}"
-    if hasattr(_Field, scalar):
-        return _Field(name=name, number=number, label=label, type=getattr(_Field, scalar))
-    return _Field(
-        name=name,
-        number=number,
-        label=label,
-        type=_Field.TYPE_MESSAGE,
-        type_name=f".{_PACKAGE}.{kind}",
-    )
-
-
-message_classes: dict[str, Any] = _classes()
+message_classes: dict[str, Any] = build_message_classes("keras_t3d.serving", _MESSAGES)
 
 # Tensors, of the four types that the signatures of this package take and give.
 

@@ -16,13 +16,8 @@ from typing import Any
 import av
 
 from keras_t3d.data.video.decoding import StreamDecoder
-from keras_t3d.data.video.reader import (
-    TimedFrame,
-    VideoError,
-    frame_pixels,
-    pixel_aspect,
-    shown_times,
-)
+from keras_t3d.data.video.errors import VideoError
+from keras_t3d.data.video.frames import TimedFrame, frame_pixels, pixel_aspect, shown_times
 
 # How FFmpeg calls the cameras of a system, and a camera of it.
 _DEVICES = {"Linux": ("v4l2", "/dev/video{}"), "Darwin": ("avfoundation", "{}")}

@@ -6,7 +6,7 @@ import math
 from typing import Protocol
 
 from keras_t3d.clips import ClipSpec
-from keras_t3d.data.video.reader import SAME_TIME
+from keras_t3d.data.video.frames import SAME_TIME
 
 
 class Hop(Protocol):

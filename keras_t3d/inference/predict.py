@@ -66,7 +66,7 @@ def _views(path: str | os.PathLike[str], spec: ClipSpec, num_views: int | None) 
     Only the frames of the views are ever held.
     """
     with VideoReader(path) as reader:
-        promised = reader.promised_frames
+        promised = reader.header.num_frames
         clips = _clips(promised, spec, num_views) if promised else []
         frames = _resized_frames(reader, clips, spec)
         num_frames = reader.num_decoded

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from keras_t3d.clips import ClipSpec, clip_frames, crop_positions, resize_short_side, take_view
-from keras_t3d.data.video.reader import TimedFrame
+from keras_t3d.data.video.frames import TimedFrame
 from keras_t3d.inference.hops import Hop
 
 

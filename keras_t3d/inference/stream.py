@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_t3d.data.video.reader import TimedFrame, VideoReader
+from keras_t3d.data.video.frames import TimedFrame
+from keras_t3d.data.video.reader import VideoReader
 from keras_t3d.inference.hops import new_hop
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.predictor import Predictor

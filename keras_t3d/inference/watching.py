@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from keras_t3d.data.video.reader import TimedFrame
+from keras_t3d.data.video.frames import TimedFrame
 from keras_t3d.inference.annotated_video import RecordingError, annotated_video
 from keras_t3d.inference.caption import captioned
 from keras_t3d.inference.hops import new_hop

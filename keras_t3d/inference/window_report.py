@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from keras_t3d.data.video.reader import TimedFrame, VideoReader
+from keras_t3d.data.video.frames import TimedFrame
+from keras_t3d.data.video.reader import VideoReader
 from keras_t3d.inference.hops import new_hop
 from keras_t3d.inference.predictor import Predictor
 from keras_t3d.inference.sliding_window import SlidingWindow

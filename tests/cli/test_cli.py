@@ -80,7 +80,7 @@ def test_predict_goes_on_after_an_unreadable_video(videos, model_path, tmp_path,
     code, out, err = run(capsys, "predict", model_path, tmp_path / "empty.mp4", video)
     assert code == 1
     assert "dark" in out
-    assert "Cannot be opened" in err
+    assert "Cannot open" in err
     assert "1 of 2 videos" in err
 
 

@@ -3,9 +3,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from keras_t3d.data.conversion.encode import EncodedVideo
 from keras_t3d.data.shards.damage import split_records
-from keras_t3d.data.shards.record import make_record
+from keras_t3d.data.shards.record import EncodedVideo, make_record
 from keras_t3d.data.shards.record_file import RecordWriter
 from keras_t3d.evaluation.thumbnails import middle_frames
 from tests.data.written_shards import jpeg, shard_set

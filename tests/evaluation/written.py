@@ -8,8 +8,7 @@ import numpy as np
 
 from keras_t3d import ClipSpec
 from keras_t3d.data import ShardSet
-from keras_t3d.data.conversion.encode import EncodedVideo
-from keras_t3d.data.shards.record import make_record
+from keras_t3d.data.shards.record import EncodedVideo, make_record
 from keras_t3d.data.shards.record_file import RecordWriter
 from keras_t3d.evaluation import VideoScores
 from tests.conftest import counting_frames, frame_numbers

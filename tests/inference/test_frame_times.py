@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from keras_t3d.data.video.reader import VideoReader, shown_times
+from keras_t3d.data.video.frames import shown_times
+from keras_t3d.data.video.header import VideoHeader
+from keras_t3d.data.video.reader import VideoReader
 from tests.conftest import SHARED_DATA, counting_frames, frame_numbers, write_video
 from tests.inference.conftest import write_uneven_video
 
@@ -29,7 +31,11 @@ def test_even_frames(tmp_path):
     path = write_video(tmp_path / "x.mp4", counting_frames(4), fps=10)
     with VideoReader(path) as reader:
         frames = list(reader.timed())
-        assert (reader.num_decoded, reader.promised_frames, reader.has_sound) == (4, 4, False)
+        assert (reader.num_decoded, reader.header.num_frames, reader.header.has_sound) == (
+            4,
+            4,
+            False,
+        )
     np.testing.assert_allclose(
         [(f.start, f.end) for f in frames], [(0, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4)]
     )
@@ -40,7 +46,7 @@ def test_even_frames(tmp_path):
 def test_sound_is_known_of(tmp_path):
     path = write_uneven_video(tmp_path / "x.mp4", counting_frames(2), [0, 0.04], sound=True)
     with VideoReader(path) as reader:
-        assert reader.has_sound
+        assert reader.header.has_sound
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
@@ -60,15 +66,15 @@ def test_spans_which_conversions_cut_count_from_the_first_picture(tmp_path):
 
 
 @pytest.mark.parametrize(("sound", "start"), [(-7000, 0.0), (None, 0.0), (1_250_000, 0.15)])
-def test_where_players_begin_to_count(tmp_path, sound, start):
-    """Sound that begins below 0 only readies its decoder; broadcasts begin anywhere."""
-    path = write_uneven_video(tmp_path / "x.mp4", counting_frames(2), [0, 0.04])
-    with VideoReader(path) as reader:
-        reader._container = SimpleNamespace(start_time=sound, close=reader._container.close)
-        reader._stream = SimpleNamespace(
-            start_time=1400 if sound and sound > 0 else 0, time_base=Fraction(1, 1000)
-        )
-        assert reader._first_picture - reader._beginning == pytest.approx(start)
+def test_start_time_is_where_players_show_zero(sound, start):
+    """Sound that starts below 0 only initializes its decoder; broadcasts start anywhere."""
+    stream = SimpleNamespace(
+        start_time=1400 if sound and sound > 0 else 0,
+        time_base=Fraction(1, 1000),
+        average_rate=25,
+    )
+    header = VideoHeader(SimpleNamespace(start_time=sound), stream)
+    assert header.first_frame_time - header.start_time == pytest.approx(start)
 
 
 def fake(*times, base=Fraction(1, 1000), duration=None):

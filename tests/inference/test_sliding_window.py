@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_t3d.clips import ClipSpec, take_view
-from keras_t3d.data.video.reader import TimedFrame
+from keras_t3d.data.video.frames import TimedFrame
 from keras_t3d.inference.hops import FrameHop, SecondsHop, new_hop
 from keras_t3d.inference.sliding_window import SlidingWindow
 

@@ -9,7 +9,7 @@ import pytest
 
 from keras_t3d.clips import take_view
 from keras_t3d.data import VideoError, VideoReader, read_video
-from keras_t3d.data.video.reader import TimedFrame
+from keras_t3d.data.video.frames import TimedFrame
 from keras_t3d.inference import Exponential, MeanOfLast, stream_video
 from tests.conftest import SHARED_DATA, counting_frames, write_video
 from tests.inference.conftest import SeeingPredictor, write_uneven_video

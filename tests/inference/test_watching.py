@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from keras_t3d.data import VideoError, VideoReader, read_video
-from keras_t3d.data.video.reader import TimedFrame, pixel_aspect
+from keras_t3d.data.video.frames import TimedFrame, pixel_aspect
 from keras_t3d.inference import MeanOfLast, stream_video, watch, watch_frames
 from keras_t3d.inference.caption import captioned
 from keras_t3d.inference.square_pixels import square_pixels
@@ -122,7 +122,7 @@ def test_the_file_has_the_frames_the_times_and_the_text(seeing, tmp_path):
     with VideoReader(path) as reader:
         assert watch(watch_frames(seeing, reader), out=out, tell=told.append) == 16
     with VideoReader(path) as source, VideoReader(out) as written:
-        assert not written.has_sound
+        assert not written.header.has_sound
         before, after = list(source.timed()), list(written.timed())
     np.testing.assert_allclose([f.start for f in after], [f.start for f in before], atol=1e-4)
     np.testing.assert_allclose([f.end for f in after], [f.end for f in before], atol=1e-4)

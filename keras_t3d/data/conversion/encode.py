@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 from collections.abc import Iterable, Iterator
 
@@ -10,25 +9,9 @@ import numpy as np
 from PIL import Image
 
 from keras_t3d.clips import resized_size
+from keras_t3d.data.shards.record import EncodedVideo
 
 _USUAL_FPS = 25.0  # of files that do not say theirs
-
-
-@dataclasses.dataclass(frozen=True)
-class EncodedVideo:
-    """The frames of one record as they stand in a shard.
-
-    Attributes:
-        frames: JPEG bytes, one entry a frame.
-        height: int. Height of the frames, in pixels.
-        width: int. Width of the frames, in pixels.
-        fps: float. Mean frames per second; 0.0 where unknown.
-    """
-
-    frames: tuple[bytes, ...]
-    height: int
-    width: int
-    fps: float
 
 
 def encode_parts(

@@ -111,7 +111,7 @@ class IsolatedDecoder:
         if "died" in answer:
             return Outcome(reason=f"Its decoder died ({answer['died']})")
         if "hung" in answer:
-            return Outcome(reason=f"Gave no further frame for {self.time_limit:g} seconds")
+            return Outcome(reason=f"Decoding timed out: no frame for {self.time_limit:g} s")
         if "disk_full" in answer:
             raise disk_full(path.parent)
         if "failure" in answer:

@@ -7,11 +7,12 @@ import os
 from collections.abc import Callable, Iterator
 
 from keras_t3d.atomic import written_beside
-from keras_t3d.data.conversion.encode import EncodedVideo, encode_parts
-from keras_t3d.data.shards.record import make_record
+from keras_t3d.data.conversion.encode import encode_parts
+from keras_t3d.data.shards.record import EncodedVideo, make_record
 from keras_t3d.data.shards.record_file import RecordWriter
 from keras_t3d.data.sources.listing import VideoEntry
-from keras_t3d.data.video.reader import VideoError, VideoReader
+from keras_t3d.data.video.errors import VideoError
+from keras_t3d.data.video.reader import VideoReader
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,8 @@ from typing import Any
 
 from keras_t3d.data.conversion.video_records import RecordOptions, write_video_records
 from keras_t3d.data.sources.listing import VideoEntry
-from keras_t3d.data.video.reader import VideoError, VideoReader
+from keras_t3d.data.video.errors import VideoError
+from keras_t3d.data.video.reader import VideoReader
 
 _BEAT = 0.5  # seconds between two signs of life
 
@@ -56,8 +57,9 @@ def _lines() -> queue.Queue[str]:
 def _promise(path: str) -> dict[str, Any]:
     try:
         with VideoReader(path) as reader:
-            height, width = reader.size
-            return {"seconds": reader.seconds, "fps": reader.fps, "height": height, "width": width}
+            header = reader.header
+            height, width = header.size
+            return {"seconds": header.seconds, "fps": header.fps, "height": height, "width": width}
     except VideoError:
         return {}
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from keras_t3d.data.shards.messages import SequenceExample
-
-if TYPE_CHECKING:
-    from keras_t3d.data.conversion.encode import EncodedVideo
 
 FRAMES = "image/encoded"
 LABEL_INDEX = "clip/label/index"
@@ -20,6 +17,23 @@ VIDEO_ID = "clip/id"
 HEIGHT = "image/height"
 WIDTH = "image/width"
 FPS = "video/fps"
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedVideo:
+    """The frames of one record.
+
+    Attributes:
+        frames: JPEG bytes, one item per frame.
+        height: height of the frames, in pixels.
+        width: width of the frames, in pixels.
+        fps: mean frames per second; 0.0 if unknown.
+    """
+
+    frames: tuple[bytes, ...]
+    height: int
+    width: int
+    fps: float
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From the packets of a video stream to its frames; packets that are damaged are left out."""
+"""Decodes the packets of a video stream to frames, leaving out damaged packets."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any
 
 import av
 
-# In a row. Where a key frame is lost, every packet up to the next one can be bad.
+# In a row. After a lost key frame, every packet up to the next one can be bad.
 _MOST_BAD_PACKETS = 1000
 
 
 class StreamDecoder:
     """Decodes a video stream, packet by packet.
 
-    A packet that does not decode is left out. When 1,000 in a row do not, the rest is given up.
+    A packet that does not decode is left out. After 1,000 such packets in a row decoding stops.
 
     Args:
         container: an open container of PyAV.
         stream: its video stream.
-        is_asked_for: says of a packet whether its frame is asked for. Others are decoded, too,
-            as frames may refer to them, but that they are bad is no damage.
+        is_requested: whether the frame of a packet is requested. Other packets are decoded too,
+            as frames may refer to them, but do not count as damage.
 
     Attributes:
-        num_packets: int. Packets read so far whose frames are to be shown.
-        num_bad: int. Packets asked for, and left out.
-        stopped: str or None. Why the rest of the stream was not read.
+        num_packets: packets read so far whose frames are to be shown.
+        num_bad: requested packets that were left out.
+        stopped: why the rest of the stream was not read; None if it was.
 
     Example:
 
@@ -38,24 +38,24 @@ class StreamDecoder:
     """
 
     def __init__(
-        self, container: Any, stream: Any, is_asked_for: Callable[[av.Packet], bool]
+        self, container: Any, stream: Any, is_requested: Callable[[av.Packet], bool]
     ) -> None:
         self._container = container
         self._stream = stream
-        self._is_asked_for = is_asked_for
+        self._is_requested = is_requested
         self.num_packets = 0
         self.num_bad = 0
         self.stopped: str | None = None
 
     def frames(self) -> Iterator[av.VideoFrame]:
-        """Gives the frames that decode, in the order in which they are shown."""
+        """Yields the frames that decode, in display order."""
         bad_in_a_row = 0
         for packet in self._packets():
-            self.num_packets += not packet.is_discard  # those that an edit list skips
+            self.num_packets += not packet.is_discard  # skipped by an edit list
             try:
                 frames = packet.decode()
             except av.InvalidDataError:
-                self.num_bad += self._is_asked_for(packet)
+                self.num_bad += self._is_requested(packet)
                 bad_in_a_row += 1
                 if bad_in_a_row == _MOST_BAD_PACKETS:
                     self.stopped = f"{bad_in_a_row} damaged packets in a row"
@@ -66,7 +66,7 @@ class StreamDecoder:
                 break
             bad_in_a_row = 0
             yield from frames
-        yield from self._held()
+        yield from self._buffered()
 
     def _packets(self) -> Iterator[av.Packet]:
         packets = self._container.demux(self._stream)
@@ -78,11 +78,11 @@ class StreamDecoder:
                 return
             if packet is None:
                 return
-            if packet.size:  # an empty one would end the decoder, wherever it lies in the file
+            if packet.size:  # an empty one would flush the decoder
                 yield packet
 
-    def _held(self) -> list[Any]:
-        """The frames that the decoder still holds, to put them in order."""
+    def _buffered(self) -> list[Any]:
+        """Returns the frames that the decoder has buffered to reorder them."""
         end = av.Packet()
         end.stream, end.time_base = self._stream, self._stream.time_base
         try:
@@ -92,5 +92,5 @@ class StreamDecoder:
 
 
 def reason(error: BaseException) -> str:
-    """Returns why, in FFmpeg's or the system's words."""
+    """Returns FFmpeg's or the system's message for an error."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

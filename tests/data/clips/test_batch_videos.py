@@ -8,8 +8,7 @@ from keras_t3d import ClipSpec
 from keras_t3d.data import Augmentation, ShardSet, load_clips
 from keras_t3d.data.clips.batch_videos import batch_videos
 from keras_t3d.data.clips.order import epoch_order
-from keras_t3d.data.conversion.encode import EncodedVideo
-from keras_t3d.data.shards.record import make_record
+from keras_t3d.data.shards.record import EncodedVideo, make_record
 from keras_t3d.data.shards.record_file import RecordWriter, record_offsets
 from tests.conftest import counting_frames
 from tests.data.written_shards import jpeg, shard_set

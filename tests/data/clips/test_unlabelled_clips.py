@@ -19,9 +19,8 @@ from keras_t3d.data import (
 )
 from keras_t3d.data.clips.batch_videos import batch_videos
 from keras_t3d.data.clips.source_videos import record_key, source_number
-from keras_t3d.data.conversion.encode import EncodedVideo
 from keras_t3d.data.shards.damage import damage_named
-from keras_t3d.data.shards.record import make_record
+from keras_t3d.data.shards.record import EncodedVideo, make_record
 from keras_t3d.data.shards.record_file import RecordWriter, record_offsets
 from keras_t3d.data.shards.shard_set import Shard
 from tests.conftest import counting_frames, frame_numbers

@@ -16,7 +16,7 @@ from tests.conftest import counting_frames, write_video
 
 POISONED_WORKER = """
 import errno, os, pathlib, time
-from keras_t3d.data import conversion_worker
+from keras_t3d.data.conversion import worker
 
 def write_video_records(entry, *rest):
     if "crash" in entry.video_id:
@@ -36,9 +36,9 @@ def write_video_records(entry, *rest):
         print("a library's warning")
     return original(entry, *rest)
 
-original = conversion_worker.write_video_records
-conversion_worker.write_video_records = write_video_records
-conversion_worker.main()
+original = worker.write_video_records
+worker.write_video_records = write_video_records
+worker.main()
 """
 
 
@@ -79,7 +79,7 @@ def test_a_decoder_that_was_killed_is_tried_again(decoder, tmp_path):
 def test_a_hang_costs_the_video(decoder, tmp_path):
     assert write(decoder, tmp_path, "good.mp4").records == 1  # it has started by now
     decoder.time_limit = 1.0
-    assert write(decoder, tmp_path, "hang.mp4").reason == "Gave no further frame for 1 seconds"
+    assert write(decoder, tmp_path, "hang.mp4").reason == "Decoding timed out: no frame for 1 s"
     decoder.time_limit = 15.0
     assert write(decoder, tmp_path, "good.mp4").records == 1
 

@@ -6,8 +6,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_t3d.data.conversion.encode import EncodedVideo
-from keras_t3d.data.shards.record import StoredVideo, make_record, stored_video
+from keras_t3d.data.shards.record import EncodedVideo, StoredVideo, make_record, stored_video
 
 
 def jpeg(height=4, width=6):

@@ -55,8 +55,8 @@ def with_rotation(source, target, degrees):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("empty.mp4", b"", "Cannot be opened"),
-        ("text.mp4", b"this is no video\n" * 40, "Cannot be opened"),
+        ("empty.mp4", b"", "Cannot open"),
+        ("text.mp4", b"this is no video\n" * 40, "Cannot open"),
     ],
 )
 def test_files_that_are_no_videos_say_so(tmp_path, name, content, said):
@@ -101,7 +101,7 @@ def test_sound_alone_is_no_video(tmp_path):
 def test_a_kind_of_video_that_nobody_knows_says_so(tmp_path):
     path = write_video(tmp_path / "a.mp4", counting_frames(3))
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz").replace(b"avcC", b"zzzC"))
-    with pytest.raises(VideoError, match="cannot decode"):
+    with pytest.raises(VideoError, match="no decoder"):
         read_video(path)
 
 
