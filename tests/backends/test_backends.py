@@ -1,23 +1,21 @@
-"""JAX and PyTorch give TensorFlow's answers, in inference and in training, and need no TensorFlow.
+"""JAX and PyTorch compute the outputs of TensorFlow, and need no TensorFlow.
 
-Each backend runs in a process of its own, as Keras takes one for good when it is imported.
+Each backend runs in a process of its own, as Keras chooses its backend on import.
 """
 
 import importlib.util
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from keras_t3d import models
-from tests.backends.answers import answers
+from tests import forked
+from tests.backends.outputs import compute_outputs
 from tests.battery import noise_clips, randomize
 from tests.conftest import QUICK_COMPILING
 
-ROOT = pathlib.Path(__file__).parents[2]
+pytestmark = [pytest.mark.process, pytest.mark.backend]
+
 SHAPE = (6, 20, 19, 3)  # an even height tells even padding from Keras's "same"
 RESNET = {"stage_blocks": (1, 1), "stage_filters": (4, 6), "stem_filters": 4}
 DENSE = {"block_layers": (1, 2), "growth_rate": 4, "stem_filters": 4}
@@ -44,73 +42,62 @@ NETWORKS = {
 }
 
 
-def run_on(backend, *arguments):
-    """Runs Python with another backend of Keras; its output says what went wrong."""
+def run_on(backend, words):
+    """Runs Python on a backend other than TensorFlow, where importing TensorFlow fails."""
     if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
+        pytest.skip(f"needs {backend}: make test EXTRAS=dev,backends")
     environment = {
-        **os.environ,
-        "KERAS_BACKEND": backend,
         "CUDA_VISIBLE_DEVICES": "",  # convolutions on GPUs round to TensorFloat-32
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": QUICK_COMPILING,
     }
-    process = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=ROOT,
-    )
-    assert process.returncode == 0, process.stderr
-    return process.stdout
+    return forked.run(words, backend=backend, env=environment, check=True).stdout
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """A folder of networks that TensorFlow saved, and clips; and TensorFlow's answers."""
+    """A folder of networks that TensorFlow saved, and clips; and TensorFlow's outputs."""
     folder = tmp_path_factory.mktemp("saved")
     clips, labels = noise_clips(3, SHAPE), np.array([0, 2, 1])
     np.savez(folder / "clips.npz", clips=clips, labels=labels)
     for name, (network, options) in NETWORKS.items():
         model = randomize(network(input_shape=SHAPE, num_classes=3, **options))
         model.save(folder / f"{name}.keras")
-    expected = {name: answers(folder / f"{name}.keras", clips, labels) for name in NETWORKS}
+    expected = {name: compute_outputs(folder / f"{name}.keras", clips, labels) for name in NETWORKS}
     return folder, expected
 
 
 @pytest.fixture(scope="module", params=["jax", "torch"])
 def computed(request, saved):
-    """TensorFlow's answers and another backend's, by network."""
+    """Outputs of TensorFlow and of another backend, by network."""
     folder, expected = saved
-    run_on(request.param, "-m", "tests.backends.answers", folder)
+    run_on(request.param, ["-m", "tests.backends.outputs", folder])
     found = {name: dict(np.load(folder / f"{name}.{request.param}.npz")) for name in NETWORKS}
     return expected, found
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("answer", ["logits", "losses_kept", "weights_kept"])
-def test_the_answers_are_tensorflows(computed, network, answer):
-    expected, found = (backend[network][answer] for backend in computed)
+@pytest.mark.parametrize("output", ["logits", "losses_kept", "weights_kept"])
+def test_outputs_equal_those_of_tensorflow(computed, network, output):
+    expected, found = (backend[network][output] for backend in computed)
     scale = max(np.abs(expected).max(), 1)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * scale)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_rematerialised_training_is_the_same(computed, network):
+def test_rematerialization_does_not_change_training(computed, network):
     _, found = computed
-    for answer in ("losses", "weights"):
-        kept, again = (found[network][f"{answer}_{way}"] for way in ("kept", "rematerialized"))
+    for output in ("losses", "weights"):
+        kept, again = (found[network][f"{output}_{way}"] for way in ("kept", "rematerialized"))
         np.testing.assert_allclose(again, kept, rtol=0, atol=1e-5 * max(np.abs(kept).max(), 1))
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_no_tensorflow_is_needed(backend):
+def test_a_network_is_built_without_tensorflow(backend):
     code = """
 import sys
 
-sys.modules["tensorflow"] = None  # an import of it raises ImportError
+assert sys.modules["tensorflow"] is None  # importing it raises ImportError
 import keras_t3d
 import keras_t3d.layers
 import keras_t3d.models
@@ -132,4 +119,4 @@ found = {name for name in sys.modules if name.split(".")[0] == "tensorflow"}
 assert found == {"tensorflow"} and sys.modules["tensorflow"] is None, found
 print(keras.backend.backend())
 """
-    assert run_on(backend, "-c", code).strip().endswith(backend)
+    assert run_on(backend, ["-c", code]).strip().endswith(backend)

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -8,6 +5,7 @@ import pytest
 import keras_t3d
 from keras_t3d.optimization import precise_batch_statistics, synchronize_batch_norms
 from keras_t3d.optimization.batch_statistics import batch_norms
+from tests import forked
 
 TINY = {"block_layers": [1, 1], "growth_rate": 4, "stem_filters": 8, "transition_filters": 4}
 
@@ -58,10 +56,10 @@ def test_synchronized_batch_norms_are_not_saved_as_such(tmp_path):
     assert not any(layer.synchronized for layer in batch_norms(again))
 
 
+@pytest.mark.process
 def test_the_statistics_are_those_of_all_devices(tmp_path):
     """Each device trains with its own; what is measured is over all of them."""
-    command = [sys.executable, "-m", "tests.optimization.statistics", "2", str(tmp_path / "a.npz")]
-    subprocess.run(command, check=True, capture_output=True)
+    forked.run(["-m", "tests.optimization.statistics", 2, tmp_path / "a.npz"], check=True)
     with np.load(tmp_path / "a.npz") as found:
         np.testing.assert_allclose(found["mean"], [np.arange(8).mean()], rtol=1e-5)
         np.testing.assert_allclose(found["variance"], [np.arange(8).var()], rtol=0.02)

@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -9,7 +6,8 @@ import pytest
 
 import keras_t3d
 from keras_t3d.optimization import Learner, make_optimizer
-from tests.conftest import QUICK_COMPILING
+from tests import forked
+from tests.conftest import NEEDS_JAX, QUICK_COMPILING
 
 TINY = {"block_layers": [1, 1], "growth_rate": 4, "stem_filters": 8, "transition_filters": 4}
 
@@ -18,22 +16,8 @@ def train(tmp_path, devices, case, backend="tensorflow"):
     """Runs `steps.py`; returns history and weights."""
     out = tmp_path / f"{backend}-{devices}.npz"
     flags = f"--xla_force_host_platform_device_count={devices} {QUICK_COMPILING}"
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.optimization.steps",
-            str(devices),
-            str(out),
-            json.dumps(case),
-        ],
-        env={**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": flags},
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    words = ["-m", "tests.optimization.steps", devices, out, json.dumps(case)]
+    forked.run(words, backend=backend, env={"XLA_FLAGS": flags}, check=True)
     with np.load(out) as content:
         history = json.loads(str(content["history"]))
         return history, [content[f"w{n}"] for n in range(len(content.files) - 1)]
@@ -68,6 +52,7 @@ CASES = {
 _ALWAYS = "accumulation"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=() if name == _ALWAYS else pytest.mark.slow) for name in CASES],
@@ -77,6 +62,7 @@ def test_two_devices_are_one(tmp_path, name):
     assert_same(train(tmp_path, 1, case), train(tmp_path, 2, case), tolerance)
 
 
+@pytest.mark.process
 def test_devices_agree_on_a_gradient_that_overflows(tmp_path):
     """Where only the first device's part overflows, Keras alone lets the other one step."""
     # Synchronised batch norm would carry the overflow to the other device.
@@ -87,8 +73,10 @@ def test_devices_agree_on_a_gradient_that_overflows(tmp_path):
         assert np.isfinite(b).all()
 
 
+@pytest.mark.process
+@pytest.mark.backend
 def test_jax_spreads_a_batch_over_devices(tmp_path):
-    pytest.importorskip("jax")
+    pytest.importorskip("jax", reason=NEEDS_JAX)
     case = {"accumulation": 2, "optimizer": ["SGD", {"momentum": 0.9, "global_clipnorm": 0.1}]}
     two = train(tmp_path, 2, case, "jax")
     assert_same(train(tmp_path, 1, case, "jax"), two, 1e-5)

@@ -1,11 +1,9 @@
 """Two processes on this machine train as one, and again after one was killed."""
 
 import json
-import os
+import shutil
 import signal
 import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.devices import find_devices
 from keras_t3d.training.run_directory import read_history
+from tests import forked
 from tests.training.test_resume import wait_for
 from tests.training.tiny import write_config
 
@@ -40,18 +39,12 @@ PRETRAINING = [
 
 
 def start(words, run, index=None, ports=()):
-    environment = dict(os.environ)
+    environment = {}
     if index is not None:
         workers = [f"127.0.0.1:{port}" for port in ports]
         task = {"type": "worker", "index": index}
         environment["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers}, "task": task})
-    return subprocess.Popen(
-        [sys.executable, "-m", "keras_t3d.cli", *words, "--run-dir", str(run)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return forked.start(["-m", "keras_t3d.cli", *words, "--run-dir", run], env=environment)
 
 
 def start_both(words, run, other_run=None):
@@ -92,11 +85,20 @@ def assert_same(run, expected, figures=("cross_entropy", "top1")):
             assert a[key] == pytest.approx(b[key], rel=1e-4), key
 
 
-def test_two_are_one_and_a_killed_one_can_come_back(shards, tmp_path):
-    words = training(write_config(tmp_path / "c.yaml", shards))
-    finish([start(words, tmp_path / "one")])
+@pytest.fixture(scope="module")
+def trained_by_one(shards, tmp_path_factory):
+    """The command of a run, and the folder where one machine has finished it."""
+    folder = tmp_path_factory.mktemp("machines")
+    words = training(write_config(folder / "c.yaml", shards))
+    finish([start(words, folder / "one")])
+    return words, folder / "one"
+
+
+@pytest.mark.process
+def test_two_are_one_and_a_killed_one_can_come_back(trained_by_one, tmp_path):
+    words, one = trained_by_one
     finish(start_both(words, tmp_path / "two"))
-    assert_same(tmp_path / "two", tmp_path / "one")
+    assert_same(tmp_path / "two", one)
 
     run = tmp_path / "killed"
     processes = start_both(words, run)
@@ -107,9 +109,10 @@ def test_two_are_one_and_a_killed_one_can_come_back(shards, tmp_path):
     if processes[0].returncode:  # it may just have finished
         assert "Run the same command on all machines again" in errors, errors[-3000:]
     finish(start_both(words, run))
-    assert_same(run, tmp_path / "one")
+    assert_same(run, one)
 
 
+@pytest.mark.process
 def test_two_machines_pretrain_as_one(pretraining_file, tmp_path):
     """Clips of one machine are compared with those of the other."""
     words = ["pretrain", "--config", str(pretraining_file), *PRETRAINING]
@@ -118,9 +121,10 @@ def test_two_machines_pretrain_as_one(pretraining_file, tmp_path):
     assert_same(tmp_path / "two", tmp_path / "one", ("transfer_loss", "retrieval"))
 
 
-def test_machines_that_see_different_folders_are_refused(shards, tmp_path):
-    words = training(write_config(tmp_path / "c.yaml", shards))
-    finish([start(words, tmp_path / "a")])
+@pytest.mark.process
+def test_machines_that_see_different_folders_are_refused(trained_by_one, tmp_path):
+    words, one = trained_by_one
+    shutil.copytree(one, tmp_path / "a")
     newest = checkpoint_paths(tmp_path / "a")[-1]
     newest.unlink()  # it has not finished
     processes = start_both(words, tmp_path / "a", tmp_path / "b")

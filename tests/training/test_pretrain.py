@@ -4,8 +4,6 @@ import dataclasses
 import os
 import re
 import shutil
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -21,7 +19,8 @@ from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.network import new_student
 from keras_t3d.training.pretrain_config import PretrainConfig
 from keras_t3d.transfer import FrameTeacher, load_teacher
-from tests.conftest import QUICK_COMPILING, counting_frames, write_video
+from tests import forked
+from tests.conftest import NEEDS_JAX, QUICK_COMPILING, counting_frames, write_video
 from tests.training import tiny
 from tests.training.test_without_tensorflow import PROGRAM
 
@@ -170,7 +169,7 @@ def write_and_die(run_dir, place, values, keep):
 checkpoints.write_checkpoint = write_and_die
 pretrain(config, folder / "killed")
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = forked.run(["-c", code])
     assert done.returncode == -9, done.stderr[-3000:]
     return folder / "whole", folder / "killed"
 
@@ -189,13 +188,11 @@ RESUMED = [
 ]
 
 
+@pytest.mark.process
 def test_killed_and_resumed_every_bit_is_the_same(pretraining_file, tmp_path):
     whole, killed = interrupted_and_whole(pretraining_file, tmp_path)
     words = ["pretrain", "--config", str(pretraining_file), "--run-dir", str(killed), *RESUMED]
-    done = subprocess.run(
-        [sys.executable, "-m", "keras_t3d.cli", *words], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    done = forked.run(["-m", "keras_t3d.cli", *words], check=True)
     assert "Going on after epoch 0 of 2, step 3 of 4" in done.stdout
     before, after = state(whole), state(killed)
     assert before.keys() == after.keys()
@@ -213,6 +210,7 @@ def test_killed_and_resumed_every_bit_is_the_same(pretraining_file, tmp_path):
     assert rows[0] == rows[1]
 
 
+@pytest.mark.process
 def test_two_devices_are_one(pretraining_file, tmp_path):
     """Negatives and batch norm are those of the whole batch, on any number of devices."""
     flags = ["--data.batch_size=8", "--model.synchronized_bn=true", "--objective.negatives=2"]
@@ -226,8 +224,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from keras_t3d.cli import main
 sys.exit(main({words!r}))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    forked.run(["-c", code], check=True)
     pretrain(read(pretraining_file, *flags), one)
     mine, theirs = state(one), state(two)
     assert mine.keys() == theirs.keys()
@@ -269,18 +266,14 @@ def test_with_cached_features_the_student_learns_and_the_teacher_does_not_run(
     assert read(tmp_path / "run" / "config.yaml").cache_features
 
 
+@pytest.mark.process
+@pytest.mark.backend
 def test_on_jax_where_tensorflow_is_not_installed(pretraining_file, tmp_path):
-    pytest.importorskip("jax")
+    pytest.importorskip("jax", reason=NEEDS_JAX)
     words = ["pretrain", "--config", str(pretraining_file), *ONE_EPOCH, "--cache-features"]
     words += ["--precise_bn_batches=2"]
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *words, "--run-dir", str(tmp_path / "run")],
-        env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": QUICK_COMPILING},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    words = ["-c", PROGRAM, *words, "--run-dir", tmp_path / "run"]
+    forked.run(words, backend="jax", env={"XLA_FLAGS": QUICK_COMPILING}, check=True)
     (row,) = run_directory.read_history(tmp_path / "run")
     assert 0 < row["val_transfer_loss"] < 2
     assert checkpoint_paths(tmp_path / "run")[-1].name == "step-00000004.npz"

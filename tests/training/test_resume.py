@@ -2,8 +2,6 @@
 
 import csv
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 
 from keras_t3d.training import train
 from keras_t3d.training.checkpoints import checkpoint_paths, newest_checkpoint
+from tests import forked
 from tests.training.tiny import read, write_config
 
 # All that has a state of its own: momentum, average, dropout's random numbers, statistics.
@@ -28,10 +27,7 @@ FLAGS = [
 
 def command(config, run):
     """Determinism is for a whole process, so each run has its own."""
-    return [
-        sys.executable, "-m", "keras_t3d.cli", "train",
-        "--config", str(config), "--run-dir", str(run), *FLAGS,
-    ]  # fmt: skip
+    return ["-m", "keras_t3d.cli", "train", "--config", config, "--run-dir", run, *FLAGS]
 
 
 def wait_for(done, process):
@@ -65,24 +61,23 @@ def whole(shards, tmp_path_factory):
     """Four epochs of four steps without a stop."""
     folder = tmp_path_factory.mktemp("whole")
     config = write_config(folder / "c.yaml", shards)
-    subprocess.run(command(config, folder / "run"), check=True, capture_output=True)
+    forked.run(command(config, folder / "run"), check=True)
     return config, folder / "run"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("step", [pytest.param(2, marks=pytest.mark.slow), 11])
 def test_killed_at_a_step_and_resumed_every_bit_is_the_same(whole, tmp_path, step):
     config, expected = whole
     run = tmp_path / "run"
-    process = subprocess.Popen(
-        command(config, run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = forked.start(command(config, run))
     wait_for(lambda: any(int(p.stem[5:]) >= step for p in checkpoint_paths(run)), process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     if step == 11:  # and the machine left half of the newest checkpoint
         newest = checkpoint_paths(run)[-1]
         newest.write_bytes(newest.read_bytes()[:5000])
-    done = subprocess.run(command(config, run), check=True, capture_output=True, text=True)
+    done = forked.run(command(config, run), check=True)
     assert "Going on after epoch" in done.stdout
     assert ("is damaged" in done.stdout) == (step == 11)
     before, after = state(expected), state(run)
@@ -102,11 +97,13 @@ def assert_same_network(first, second):
         np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.process
 def test_keeps_the_newest_checkpoints(whole):
     names = [path.name for path in checkpoint_paths(whole[1])]
     assert names == [f"step-{step:08d}.npz" for step in (14, 15, 16)]
 
 
+@pytest.mark.process
 def test_the_learning_rate_follows_the_plateaus(whole):
     from keras_t3d.optimization import plateau_rate
 

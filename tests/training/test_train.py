@@ -2,8 +2,6 @@ import dataclasses
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -14,6 +12,7 @@ from keras_t3d.evaluation.evaluate import evaluate
 from keras_t3d.training import run_directory, train
 from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.objective import new_optimizer
+from tests import forked
 from tests.training.tiny import read, write_config
 
 
@@ -225,6 +224,7 @@ class TestBadInput:
         assert len(run_directory.read_history(tmp_path / "run")) == 1
 
 
+@pytest.mark.process
 class TestDevices:
     def test_two_devices_with_an_uneven_last_validation_batch(self, config_file, tmp_path):
         """8 validation videos in batches of 6: the second batch is mostly padding."""
@@ -237,7 +237,7 @@ flags = "--data.batch_size 6 --epochs 1 --optimizer.warmup_epochs 0".split()
 words = ["train", "--config", {str(config_file)!r}, "--run-dir", {str(tmp_path / "run")!r}]
 assert main([*words, *flags]) == 0
 """
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+        forked.run(["-c", code], check=True)
         (start,) = json.loads((tmp_path / "run" / "environment.json").read_text())
         assert len(start["devices"]) == 2
         (epoch,) = run_directory.read_history(tmp_path / "run")
@@ -259,9 +259,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from keras_t3d.cli import main
 sys.exit(main(["train", "--config", {str(config_file)!r}, "--run-dir", {str(tmp_path / "run")!r}]))
 """
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=False
-        )
+        done = forked.run(["-c", code])
         assert done.returncode == 1
         assert "multiple of the 2 devices, for example 6" in done.stderr
         assert not (tmp_path / "run").exists()

@@ -1,16 +1,14 @@
 """The same recipe on the JAX backend, in a process that cannot import TensorFlow."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.run_directory import read_history
-from tests.conftest import QUICK_COMPILING
+from tests import forked
+from tests.conftest import NEEDS_JAX, QUICK_COMPILING
 from tests.training.tiny import write_config
 
 FLAGS = [
@@ -35,23 +33,14 @@ sys.exit(main(sys.argv[1:]))
 
 def train(config, run, devices):
     flags = f"--xla_force_host_platform_device_count={devices} {QUICK_COMPILING}"
-    done = subprocess.run(
-        [
-            sys.executable, "-c", PROGRAM,
-            "train", "--config", str(config), "--run-dir", str(run), *FLAGS,
-        ],
-        env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": flags},
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+    words = ["-c", PROGRAM, "train", "--config", config, "--run-dir", run, *FLAGS]
+    return forked.run(words, backend="jax", env={"XLA_FLAGS": flags}, check=True).stdout
 
 
+@pytest.mark.process
+@pytest.mark.backend
 def test_two_devices_are_one_and_a_run_goes_on(shards, tmp_path):
-    pytest.importorskip("jax")
+    pytest.importorskip("jax", reason=NEEDS_JAX)
     config = write_config(tmp_path / "c.yaml", shards)
     one, two = tmp_path / "one", tmp_path / "two"
     train(config, one, 1)

@@ -1,33 +1,22 @@
 """Two devices teach as one does: clips are compared with those of both."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from tests.conftest import QUICK_COMPILING
+from tests import forked
+from tests.conftest import NEEDS_JAX, QUICK_COMPILING
 
+pytestmark = pytest.mark.process
 OBJECTIVES = ["FrameClipMatching", "FeatureRegression", "FrameClipContrast"]
 
 
 def taught(tmp_path, devices, objective, backend="tensorflow", validated=16):
     out = tmp_path / f"{backend}-{devices}.npz"
     flags = f"--xla_force_host_platform_device_count={devices} {QUICK_COMPILING}"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "tests.transfer.steps"),
-            *(str(devices), str(out), objective, str(validated)),
-        ],
-        env={**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": flags},
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    words = ["-m", "tests.transfer.steps", devices, out, objective, validated]
+    forked.run(words, backend=backend, env={"XLA_FLAGS": flags}, check=True)
     with np.load(out) as content:
         weights = [content[f"w{n}"] for n in range(len(content.files) - 1)]
         return json.loads(str(content["history"])), weights
@@ -55,8 +44,9 @@ def test_two_devices_are_one(tmp_path, objective):
     assert_same(one, two, 1e-5)
 
 
+@pytest.mark.backend
 def test_jax_spreads_a_batch_over_devices(tmp_path):
-    pytest.importorskip("jax")
+    pytest.importorskip("jax", reason=NEEDS_JAX)
     one, two = (taught(tmp_path, devices, "FrameClipMatching", "jax") for devices in (1, 2))
     assert_same(one, two, 1e-5)
     assert_same(taught(tmp_path, 1, "FrameClipMatching"), two, 1e-3)

@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +9,7 @@ from keras_t3d.data.clips.clip_dataset import ClipDataset
 from keras_t3d.data.clips.numpy_batches import _resized
 from keras_t3d.data.shards.record_file import record_offsets
 from keras_t3d.data.shards.record_tensors import parse_record
+from tests import forked
 from tests.conftest import counting_frames, frame_numbers
 from tests.data.written_shards import shard_set
 
@@ -259,18 +256,12 @@ print(round(float(np.mean([clips.mean() for clips, _ in again])), 3))
 """
 
 
+@pytest.mark.process
+@pytest.mark.backend
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_needs_no_tensorflow(shards, spec, backend):
-    pytest.importorskip(backend)
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TENSORFLOW, str(shards), backend],
-        env={**os.environ, "KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    pytest.importorskip(backend, reason=f"needs {backend}: make test EXTRAS=dev,backends")
+    done = forked.run(["-c", WITHOUT_TENSORFLOW, shards, backend], backend=backend, check=True)
     labels, mean = done.stdout.splitlines()
     batches = tf_batches(load_clips(shards, "train", spec, 4, training=True, seed=3), 5)
     assert labels.split() == [str(label) for _, labels in batches for label in labels]

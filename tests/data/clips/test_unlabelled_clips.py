@@ -1,8 +1,5 @@
 import dataclasses
 import itertools
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -23,7 +20,8 @@ from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.record import EncodedVideo, make_record
 from keras_t3d.data.shards.record_file import RecordWriter, record_offsets
 from keras_t3d.data.shards.shard_set import Shard
-from tests.conftest import counting_frames, frame_numbers
+from tests import forked
+from tests.conftest import NEEDS_JAX, counting_frames, frame_numbers
 from tests.data.written_shards import jpeg, shard_set
 
 TINY = ClipSpec(num_frames=4, frame_stride=1, resize=16, crop=16)
@@ -365,17 +363,12 @@ for batch in UnlabelledClipDataset(shards, "train", spec, 4, training=True, seed
 """
 
 
+@pytest.mark.process
+@pytest.mark.backend
 def test_needs_no_tensorflow(unlabelled):
-    pytest.importorskip("jax")
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TENSORFLOW, *unlabelled.paths("train")],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    pytest.importorskip("jax", reason=NEEDS_JAX)
+    words = ["-c", WITHOUT_TENSORFLOW, *unlabelled.paths("train")]
+    done = forked.run(words, backend="jax", check=True)
     expected = load_unlabelled_clips(unlabelled, "train", TINY, 4, training=True, seed=3)
     assert [line.split() for line in done.stdout.splitlines()] == [
         [str(number) for number in batch["videos"]] for batch in batches(expected)

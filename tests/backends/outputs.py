@@ -1,7 +1,7 @@
-"""What a network answers on the backend that Keras runs on; a program too, for the others.
+"""Computes logits, losses, and trained weights of networks on the backend that Keras runs on.
 
 ```
-KERAS_BACKEND=jax python -m tests.backends.answers FOLDER
+KERAS_BACKEND=jax python -m tests.backends.outputs FOLDER
 ```
 
 reads every `.keras` file of the folder and `clips.npz`, and writes `NAME.BACKEND.npz` beside.
@@ -16,41 +16,43 @@ from typing import Any
 import keras
 import numpy as np
 
-import keras_t3d  # noqa: F401  (its classes)
+import keras_t3d  # noqa: F401  (registers its classes)
 
 
-def answers(path: pathlib.Path, clips: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Logits in inference, and losses and weights of two steps of training.
+def compute_outputs(
+    path: pathlib.Path, clips: np.ndarray, labels: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Returns logits of inference, and losses and weights after two training steps.
 
-    The steps are taken twice, without and with gradient rematerialisation.
+    The steps run twice, without and with gradient rematerialization.
     """
     model = keras.saving.load_model(path)
     weights = model.get_weights()
     again = type(model).from_config({**model.get_config(), "rematerialize": True})
-    found = {}
+    outputs: dict[str, Any] = {}
     for name, network in (("kept", model), ("rematerialized", again)):
         network.set_weights(weights)
         network.compile(
             keras.optimizers.SGD(0.01),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            # Nothing to gain from XLA here; JAX has no other way to be fast.
+            # XLA compiles longer than these steps run; JAX has no other way to be fast.
             jit_compile=keras.backend.backend() == "jax",
         )
         if network is model:
-            found["logits"] = network.predict_on_batch(clips)
-        found[f"losses_{name}"] = np.array(
+            outputs["logits"] = network.predict_on_batch(clips)
+        outputs[f"losses_{name}"] = np.array(
             [network.train_on_batch(clips, labels) for _ in range(2)], "float64"
         )
-        found[f"weights_{name}"] = np.concatenate([w.ravel() for w in network.get_weights()])
-    return found
+        outputs[f"weights_{name}"] = np.concatenate([w.ravel() for w in network.get_weights()])
+    return outputs
 
 
 def main(folder: pathlib.Path) -> None:
     with np.load(folder / "clips.npz") as file:
         clips, labels = file["clips"], file["labels"]
     for path in sorted(folder.glob("*.keras")):
-        found = answers(path, clips, labels)
-        np.savez(path.with_suffix(f".{keras.backend.backend()}.npz"), **found)
+        outputs = compute_outputs(path, clips, labels)
+        np.savez(path.with_suffix(f".{keras.backend.backend()}.npz"), **outputs)
 
 
 if __name__ == "__main__":
