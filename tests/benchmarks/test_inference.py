@@ -16,7 +16,9 @@ CONTENDERS = {
 }
 
 for package in ("torch", "onnxscript", "onnxruntime", "openvino"):
-    pytest.importorskip(package, reason="a contender of the benchmark")
+    pytest.importorskip(
+        package, reason=f"needs {package}: make test EXTRAS=dev,backends,benchmarks"
+    )
 
 
 @pytest.mark.slow

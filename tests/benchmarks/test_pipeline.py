@@ -5,12 +5,14 @@ import sys
 
 import pytest
 
+from tests.conftest import NEEDS_TORCH
+
 SCRIPT = pathlib.Path(__file__).parents[2] / "benchmarks" / "pipeline.py"
 
 
 @pytest.mark.slow
 def test_quick_mode_ends_in_one_json_line():
-    pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-t3d[backends]'")
+    pytest.importorskip("torch", reason=NEEDS_TORCH)
     command = [sys.executable, str(SCRIPT), "--quick", "--seconds", "4", "--max-seconds", "2"]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     result = json.loads(out.splitlines()[-1])

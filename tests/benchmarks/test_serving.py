@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from tests.conftest import write_video
+from tests.conftest import NEEDS_SERVING_API, write_video
 
-pytest.importorskip("tensorflow_serving.apis", reason="needs tensorflow-serving-api")
+pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "benchmarks" / "serving.py"
 

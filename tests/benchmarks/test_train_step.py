@@ -7,10 +7,12 @@ import sys
 
 import pytest
 
+from tests.conftest import NEEDS_TORCH
+
 SCRIPT = pathlib.Path(__file__).parents[2] / "benchmarks" / "train_step.py"
 CONTENDERS = {"keras_float32", "rematerialized_float32", "torch_float32"}
 
-pytest.importorskip("torch", reason="the twins are PyTorch's")
+pytest.importorskip("torch", reason=NEEDS_TORCH)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.conftest import NEEDS_SERVING_API
 from tests.deploy.networks import clips_for, small_network
 
 
@@ -36,9 +37,7 @@ def report(model, clips, tmp_path_factory):
 @pytest.fixture(scope="session")
 def stand_in(report):
     """A server of it on loopback, which is not TF Serving itself."""
-    pytest.importorskip(
-        "tensorflow_serving.apis", reason="the server of the tests needs tensorflow-serving-api"
-    )
+    pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
     from tests.deploy.tf_serving_stand_in import StandIn
 
     server = StandIn({"t3d": report.path.parent})

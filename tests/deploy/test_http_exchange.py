@@ -131,7 +131,7 @@ def certificate(tmp_path_factory):
     """A certificate of 127.0.0.1 that nobody has signed, and its key."""
     openssl = shutil.which("openssl")
     if openssl is None:
-        pytest.skip("makes a certificate by openssl")
+        pytest.skip("needs the command openssl")
     folder = tmp_path_factory.mktemp("certificate")
     words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=keras-t3d".split()
     files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem")]

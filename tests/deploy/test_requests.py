@@ -6,7 +6,9 @@ import re
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow_serving.apis", reason="needs tensorflow-serving-api")
+from tests.conftest import NEEDS_SERVING_API
+
+pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
 
 from keras_t3d.deploy import connect
 from tests.deploy.malformed_requests import (

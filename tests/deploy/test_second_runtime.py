@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-openvino = pytest.importorskip("openvino", reason="the second runtime")
+openvino = pytest.importorskip("openvino", reason="needs OpenVINO: make test EXTRAS=dev,benchmarks")
 
 
 @pytest.mark.parametrize("shape", [(2, 21, 50, 40, 3), (1, 8, 32, 32, 3)])

@@ -7,6 +7,8 @@ import pytest
 import yaml
 from google.protobuf import text_format
 
+from tests.conftest import NEEDS_SERVING_API
+
 FOLDER = pathlib.Path(__file__).parents[2] / "docs" / "serving"
 
 
@@ -25,7 +27,7 @@ def test_compose_mounts_the_files_that_it_names():
 def test_model_config_parses():
     config = pytest.importorskip(
         "tensorflow_serving.config.model_server_config_pb2",
-        reason="tensorflow-serving-api has its message",
+        reason=NEEDS_SERVING_API,
     )
     text = (FOLDER / "models.config").read_text()
     parsed = text_format.Parse(text, config.ModelServerConfig())

@@ -8,11 +8,13 @@ import sys
 
 import pytest
 
+from tests.conftest import NEEDS_SERVING_API
+
 ROOT = pathlib.Path(__file__).parents[2]
 SCRIPT = ROOT / "export" / "smoke_tf_serving.sh"
 BASH = shutil.which("bash")
 
-pytestmark = pytest.mark.skipif(BASH is None, reason="needs bash")
+pytestmark = pytest.mark.skipif(BASH is None, reason="needs the command bash")
 
 
 def run(*words, path, **environment):
@@ -54,7 +56,7 @@ def test_wrong_arguments(tmp_path):
 @pytest.mark.parametrize("what_it_serves", ["$path", "$other"])
 def test_with_the_stand_in_for_a_server(tmp_path, model, what_it_serves):
     """One that serves the export, and one that serves another model, which must be noticed."""
-    pytest.importorskip("tensorflow_serving.apis", reason="needs tensorflow-serving-api")
+    pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
     from keras_t3d.deploy import export_saved_model
     from tests.deploy.networks import clips_for, randomize, small_network
 

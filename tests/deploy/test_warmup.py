@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from keras_t3d.deploy.serving_messages import constant_tensor, message_classes, to_array, to_tensor
 from keras_t3d.deploy.warmup import WARMUP_REQUESTS
+from tests.conftest import NEEDS_SERVING_API
 
-apis = pytest.importorskip("tensorflow_serving.apis", reason="needs tensorflow-serving-api")
+apis = pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
 
 
 def test_each_signature_has_one_and_answers_it(report, stand_in):

@@ -108,7 +108,7 @@ def test_the_last_frame_is_shown_as_long_as_the_file_says():
     assert end == pytest.approx(0.04)  # of 25 a second, where nothing is said
 
 
-@pytest.mark.skipif(not ODD.is_dir(), reason="the shared odd videos are not here")
+@pytest.mark.skipif(not ODD.is_dir(), reason=f"needs the shared videos in {ODD}")
 def test_odd_files_have_times():
     for name in ("made/vfr.mp4", "made/truncated_half.avi", "decord/test_data_unordered.mov"):
         times = np.array(times_of(ODD / name))

@@ -178,7 +178,7 @@ def test_arguments_are_refused_at_once(seeing, tmp_path):
             stream_video(seeing, tmp_path / "none.mp4", **wrong)
 
 
-@pytest.mark.skipif(not ODD.is_dir(), reason="the shared odd videos are not here")
+@pytest.mark.skipif(not ODD.is_dir(), reason=f"needs the shared videos in {ODD}")
 @pytest.mark.parametrize(
     ("name", "count"),
     [

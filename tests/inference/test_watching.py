@@ -315,7 +315,7 @@ def test_inference_needs_no_opencv():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.skipif(not ODD.is_dir(), reason="the shared odd videos are not here")
+@pytest.mark.skipif(not ODD.is_dir(), reason=f"needs the shared videos in {ODD}")
 @pytest.mark.parametrize(
     ("name", "count"),
     [("made/vfr.mp4", 40), ("decord/test_data_video_90.mov", 3), ("made/anim.gif", 12)],

@@ -4,6 +4,7 @@ import pytest
 
 from keras_t3d.optimization import average_of_weights, make_optimizer
 from keras_t3d.optimization.optimizers import optimizer_names
+from tests.conftest import NEEDS_TORCH
 
 
 def stepped(optimizer, values, gradients, steps=1):
@@ -22,14 +23,14 @@ def test_without_options_every_optimizer_steps_as_keras_own(name):
     try:
         expected = stepped(getattr(keras.optimizers, name)(0.01), VALUES, GRADIENTS, 3)
     except AttributeError as error:
-        pytest.skip(f"Keras {keras.__version__} has it broken: {error}")
+        pytest.skip(f"broken in Keras {keras.__version__}, install another: {error}")
     ours = stepped(make_optimizer(name.lower(), 0.01), VALUES, GRADIENTS, 3)
     for a, b in zip(expected, ours, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_l2_is_pytorchs_weight_decay():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
     weight = torch.nn.Parameter(torch.tensor(VALUES["kernel"]))
     theirs = torch.optim.SGD([weight], 0.1, momentum=0.9, nesterov=True, weight_decay=0.01)
     for _ in range(4):

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="importing checkpoints needs PyTorch")
+torch = pytest.importorskip("torch", reason="needs PyTorch: make test EXTRAS=dev,backends")
 
 import keras  # noqa: E402
 
@@ -215,7 +215,9 @@ def test_400_classes_are_those_of_kinetics(tmp_path):
 
 
 def test_safetensors_and_half_precision_give_the_same_arrays(resnet18, tmp_path):
-    safetensors = pytest.importorskip("safetensors.torch", reason="reads .safetensors files")
+    safetensors = pytest.importorskip(
+        "safetensors.torch", reason="needs safetensors: make test EXTRAS=dev,backends"
+    )
     tensors = resnet18[0].state_dict()
     half = {name: tensor.bfloat16() for name, tensor in tensors.items()}
     safetensors.save_file(tensors, tmp_path / "whole.safetensors")

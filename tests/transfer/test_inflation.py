@@ -355,7 +355,9 @@ def test_an_inflated_kernel_adds_up_to_the_2d_one(small_resnet):
 
 
 def test_a_checkpoint_file_and_prefixed_names(small_resnet, tmp_path):
-    safetensors = pytest.importorskip("safetensors.numpy")
+    safetensors = pytest.importorskip(
+        "safetensors.numpy", reason="needs safetensors: make test EXTRAS=dev,backends"
+    )
     path = tmp_path / "resnet.safetensors"
     safetensors.save_file({f"module.{key}": value for key, value in small_resnet.items()}, path)
     model, other = small_resnet3d(), small_resnet3d()

@@ -19,7 +19,7 @@ def test_they_are_400_different_sorted_names():
     assert all(map(is_class_name, names))
 
 
-@pytest.mark.skipif(not PUBLISHED.exists(), reason=f"no {PUBLISHED}")
+@pytest.mark.skipif(not PUBLISHED.exists(), reason=f"needs {PUBLISHED}")
 def test_they_are_those_published():
     assert list(kinetics400_classes()) == PUBLISHED.read_text().splitlines()
 

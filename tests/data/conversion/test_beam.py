@@ -22,7 +22,7 @@ from tests.conftest import counting_frames, write_video
 
 needs_beam = pytest.mark.skipif(
     importlib.util.find_spec("apache_beam") is None,
-    reason="Apache Beam is absent: pip install 'keras-t3d[beam]'",
+    reason="needs Apache Beam: make test EXTRAS=dev,beam",
 )
 # What DirectRunner comes to without Prism, which it would download.
 LOCAL = ("--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",)

@@ -11,8 +11,8 @@ import pytest
 
 from keras_t3d.data import ShardSet, load_clips
 
-pytest.importorskip("moto.server", reason="needs moto[server], as `make test-oldest` installs")
-pytest.importorskip("tensorflow_io", reason="needs tensorflow-io, which fits TensorFlow 2.16")
+pytest.importorskip("moto.server", reason="needs moto[server]: make test-oldest")
+pytest.importorskip("tensorflow_io", reason="needs tensorflow-io: make test-oldest")
 
 # Each program reads the environment once, at its first request, so that each case has its own.
 SERVER = """

@@ -32,7 +32,7 @@ def official(*parts: str) -> pathlib.Path:
     """Path of an official list, or skips the test."""
     path = ANNOTATIONS.joinpath(*parts)
     if not path.exists():
-        pytest.skip("the official lists in ../shared/data/annotations are absent")
+        pytest.skip(f"needs the official lists in {ANNOTATIONS}")
     return path
 
 

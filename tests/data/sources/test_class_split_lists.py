@@ -57,7 +57,7 @@ class TestJhmdb:
     @pytest.fixture(autouse=True)
     def _needs_the_dataset(self):
         if not (self.FOLDER.is_dir() and self.LISTS.is_dir()):
-            pytest.skip("JHMDB in ../shared/data is absent")
+            pytest.skip(f"needs JHMDB and its lists: {self.FOLDER}, {self.LISTS}")
 
     @pytest.mark.parametrize("split_id", [1, 2, 3])
     def test_official_splits_of_the_real_videos(self, split_id):

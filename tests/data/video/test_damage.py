@@ -210,7 +210,7 @@ def test_a_conversion_names_what_it_left_out(whole, tmp_path):
     )
 
 
-@pytest.mark.skipif(not ODD.is_dir(), reason="the shared odd videos are not here")
+@pytest.mark.skipif(not ODD.is_dir(), reason=f"needs the shared videos in {ODD}")
 def test_a_damaged_file_of_others():
     video = read_video(ODD / "decord" / "test_data_corrupted.mp4")
     assert len(video.frames) == 49

@@ -125,7 +125,7 @@ def expected():
     return list(csv.DictReader(io.StringIO((ODD / "expected.csv").read_text())))
 
 
-@pytest.mark.skipif(not ODD.is_dir(), reason="the shared odd videos are not here")
+@pytest.mark.skipif(not ODD.is_dir(), reason=f"needs the shared videos in {ODD}")
 @pytest.mark.parametrize("row", expected(), ids=lambda row: row["file"])
 def test_odd_files_behave_as_expected(row):
     if row["decoded_frames"] == "0":
