@@ -52,6 +52,10 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Writes docs/results.md from studies/results/*.json.
+results: $(INSTALLED)
+	$(BIN)/python studies/results_page.py
+
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
