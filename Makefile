@@ -51,6 +51,12 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Prints the lines of the package that `make test` does not run; what runs in processes of their
+# own is not counted.
+coverage: $(INSTALLED)
+	$(BIN)/python -m pytest $(PROCESSES) --cov --cov-report=term
 
 # Writes docs/results.md from studies/results/*.json.
 results: $(INSTALLED)
