@@ -1,25 +1,25 @@
-"""Networks trained from scratch on JHMDB's official split 1, as the results page shows them.
+"""Trains networks from scratch on JHMDB's official split 1.
 
 ```
 python studies/jhmdb.py --videos ../shared/data/jhmdb --out runs/jhmdb --stage choose
-python studies/jhmdb.py --videos ../shared/data/jhmdb --out runs/jhmdb --stage final table
-python studies/jhmdb.py --out runs/jhmdb --stage table
+python studies/jhmdb.py --videos ../shared/data/jhmdb --out runs/jhmdb --stage final results
+python studies/jhmdb.py --out runs/jhmdb --stage results
 python studies/jhmdb.py --out runs/quick --quick
 ```
 
-- `choose` trains each row with each of the candidate settings of `jhmdb_settings.py` on the
-  training films but some, and scores the last epoch's network on these. What came out is
-  printed and kept in `OUT/SIZE/choose.json`.
-- `final` takes for each family (T3D and DenseNet3D, ResNet3D and its STC form) the
-  candidate with the highest mean over the family's rows that were tried, writes it down in
-  `OUT/SIZE/chosen.json`, where it stays, trains each row and seed on all training films and
-  scores the last epoch's network on the test split. Once: a run that has a score is read,
-  never scored again.
-- `table` writes what is finished into docs/results.md, with curves.
+- `choose` trains each row with each candidate setting of `jhmdb_settings.py` on a part of the
+  training films, and scores the last epoch's network on the others. The scores are printed and
+  stored in `OUT/SIZE/choose.json`.
+- `final` chooses, for each family (T3D and DenseNet3D, ResNet3D and its STC form), the candidate
+  with the highest mean over the family's rows that were tried, and stores it in
+  `OUT/SIZE/chosen.json`, where it stays. It trains each row and seed on all training films and
+  scores the last epoch's network on the test split once: a scored run is never scored again.
+- `results` writes the finished runs to studies/results/ and their curves to docs/. Then add your
+  conclusions to the JSON file and run `make results`.
 
-Before training it says how long each run takes, by some steps of it. Any stage may be killed
-and run again: it goes on where it was, in the midst of an epoch too. `--quick` takes a few videos,
-generated ones where no `--videos` are given, and one epoch. The last line is one JSON object.
+Before training, the script times some steps and estimates the duration of each run. Any stage may
+be killed; re-run the command to resume, even in the middle of an epoch. `--quick` uses a few
+videos, generated ones without `--videos`, and one epoch. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ from jhmdb_films import convert_both
 from jhmdb_settings import CANDIDATES, ROWS, SIZES, make_config
 from keras_machine import keras_machine
 
-STAGES = ("choose", "final", "table")
-_PAGE = Path(__file__).parents[1] / "docs" / "results.md"
+STAGES = ("choose", "final", "results")
+_RESULTS = Path(__file__).parent / "results"
+_PICTURES = Path(__file__).parents[1] / "docs"
 _VIEWS, _CROPS = 3, 3  # of each video, where it is scored
 _CHOOSING_SEED = 0
 _TIMED_STEPS = 4
@@ -60,11 +61,12 @@ def main(argv: list[str] | None = None) -> None:
         result["choose"] = _choose(options)
     if "final" in options.stage:
         result["final"] = _final(options)
-    if "table" in options.stage:
-        from jhmdb_table import write_table
+    if "results" in options.stage:
+        from jhmdb_results import write_results
 
-        count = result["runs_in_table"] = write_table(options.out, options.page)
-        print(f"{count} finished runs: wrote {options.page if count else 'nothing'}")
+        count = write_results(options.out, options.results, options.pictures)
+        result["runs_in_results"] = count
+        print(f"{count} finished runs: wrote {options.results if count else 'nothing'}")
     print(json.dumps(result))
 
 
@@ -80,16 +82,20 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--candidates", nargs="+", choices=list(CANDIDATES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of final runs")
     parser.add_argument("--size", choices=list(SIZES), default="small")
-    parser.add_argument("--page", type=Path, help="what table writes; default: docs/results.md")
+    parser.add_argument(
+        "--results", type=Path, help="folder of the JSON file; default: studies/results"
+    )
     parser.add_argument("--quick", action="store_true", help="a few videos, tiny networks, 1 epoch")
     options = parser.parse_args(argv)
     options.epochs, options.per_class = None, None
     if options.quick:
         options.size, options.epochs, options.per_class = "tiny", 1, _QUICK_PER_CLASS
     options.candidates = options.candidates or list(CANDIDATES)[: 2 if options.quick else None]
-    # A quick run's figures mean nothing, and are not for the page.
-    options.page = options.page or (options.out / "results.md" if options.quick else _PAGE)
-    if options.videos is None and not options.quick and set(options.stage) != {"table"}:
+    options.pictures = options.results or _PICTURES
+    if options.quick:  # its results mean nothing, so they stay apart
+        options.results = options.pictures = options.results or options.out / "results"
+    options.results = options.results or _RESULTS
+    if options.videos is None and not options.quick and set(options.stage) != {"results"}:
         parser.error("--videos is needed, for example --videos ../shared/data/jhmdb")
     if options.annotations is None and options.videos is not None:
         beside = options.videos.parent / "jhmdb_splits"

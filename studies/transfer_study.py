@@ -4,7 +4,7 @@
 python studies/transfer_study.py --videos ../shared/data/jhmdb --out runs/transfer
 python studies/transfer_study.py --out runs/transfer --datasets motion --seeds 0
 python studies/transfer_study.py --videos JHMDB --out runs/transfer --stage step
-python studies/transfer_study.py --out runs/transfer --stage table
+python studies/transfer_study.py --out runs/transfer --stage results
 KERAS_BACKEND=jax python studies/transfer_study.py --videos JHMDB --out runs/full --size full
 python studies/transfer_study.py --out runs/quick --quick
 ```
@@ -23,12 +23,12 @@ On JHMDB and on the generated motion set, for each seed:
   settings and number of steps, and scores the last epoch's network once on the test split.
 - `step` times pre-training steps, with the teacher's features cached and with the teacher
   running, in turns with the plain training step. Run it on a quiet machine.
-- `table` writes what is finished into docs/results.md, with a plot.
+- `results` writes the finished runs to studies/results/ and a plot to docs/. Then add your
+  conclusions to the JSON files and run `make results`.
 
-Before training it says how long the runs take, by some steps of them. Any stage may be killed
-and run again: it goes on where it was. A run that has a score is read, never scored again.
-`--quick` takes generated videos where no `--videos` are given, tiny networks and one epoch.
-The last line is one JSON object.
+Before training, the script times some steps and estimates the duration of the runs. Any stage may
+be killed; re-run the command to resume. A scored run is never scored again. `--quick` uses
+generated videos without `--videos`, tiny networks, and one epoch. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ from transfer_settings import (
     make_pretraining,
 )
 
-STAGES = ("teacher", "pretrain", "match", "finetune", "step", "table")
-_PAGE = Path(__file__).parents[1] / "docs" / "results.md"
+STAGES = ("teacher", "pretrain", "match", "finetune", "step", "results")
+_RESULTS = Path(__file__).parent / "results"
+_PICTURES = Path(__file__).parents[1] / "docs"
 _VIEWS = 3  # of each test video
 _TIMED_STEPS = 4
 _QUICK_PER_CLASS = 8  # training clips
@@ -69,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
     """Runs the stages; the last line is one JSON object."""
     options = _options(argv)
     result: dict[str, Any] = {"size": options.size, "out": str(options.out)}
-    if set(options.stage) != {"table"}:
+    if set(options.stage) != {"results"}:
         _convert(options)
     for stage, run in (
         ("teacher", _teachers),
@@ -80,11 +81,12 @@ def main(argv: list[str] | None = None) -> None:
     ):
         if stage in options.stage:
             result[stage] = run(options)
-    if "table" in options.stage:
-        from transfer_table import write_table
+    if "results" in options.stage:
+        from transfer_results import write_results
 
-        count = result["runs_in_table"] = write_table(options.out, options.page)
-        print(f"{count} finished runs: wrote {options.page if count else 'nothing'}")
+        count = write_results(options.out, options.results, options.pictures)
+        result["runs_in_results"] = count
+        print(f"{count} finished runs: wrote {options.results if count else 'nothing'}")
     print(json.dumps(result))
 
 
@@ -103,14 +105,18 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--size", choices=["small", "full"], default="small")
-    parser.add_argument("--page", type=Path, help="what table writes; default: docs/results.md")
+    parser.add_argument(
+        "--results", type=Path, help="folder of the JSON file; default: studies/results"
+    )
     parser.add_argument("--quick", action="store_true", help="a few videos, tiny networks, 1 epoch")
     options = parser.parse_args(argv)
     if options.quick:
         options.size = "tiny"
-    # A quick run's figures mean nothing, and are not for the page.
-    options.page = options.page or (options.out / "results.md" if options.quick else _PAGE)
-    needs_videos = "jhmdb" in options.datasets and set(options.stage) != {"table"}
+    options.pictures = options.results or _PICTURES
+    if options.quick:  # its results mean nothing, so they stay apart
+        options.results = options.pictures = options.results or options.out / "results"
+    options.results = options.results or _RESULTS
+    needs_videos = "jhmdb" in options.datasets and set(options.stage) != {"results"}
     if options.videos is None and needs_videos and not options.quick:
         parser.error("--videos is needed, for example --videos ../shared/data/jhmdb")
     if options.annotations is None and options.videos is not None:

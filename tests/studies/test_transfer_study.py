@@ -1,4 +1,4 @@
-"""Subsets are nested, pairs are of two films, and the table says what the runs' files say."""
+"""Subsets are nested, pairs are of two films, and results match the files of the runs."""
 
 import contextlib
 import importlib
@@ -24,7 +24,7 @@ from keras_t3d.transfer import FrameClipMatching, FrameTeacher, inflate
 from tests.transfer.pairs import tiny_student, tiny_teacher
 
 STUDIES = pathlib.Path(__file__).parents[2] / "studies"
-study, settings, videos, teacher, match, table = map(
+study, settings, videos, teacher, match, results, differences, results_page = map(
     importlib.import_module,
     (
         "transfer_study",
@@ -32,7 +32,9 @@ study, settings, videos, teacher, match, table = map(
         "transfer_videos",
         "transfer_teacher",
         "transfer_match",
-        "transfer_table",
+        "transfer_results",
+        "transfer_differences",
+        "results_page",
     ),
 )
 FilmClip = importlib.import_module("jhmdb_films").FilmClip
@@ -60,7 +62,7 @@ def out(tmp_path_factory):
     stages = ("teacher", "pretrain", "match", "finetune", "table")
     result, lines = run_study("--out", str(folder), *QUICK, "--stage", *stages)
     assert "steps alone" in lines
-    assert result["runs_in_table"] == 2
+    assert result["runs_in_results"] == 2
     assert [run["run"] for run in result["finetune"]] == [
         "jhmdb, seed 0, 25 % of the labels: random",
         "jhmdb, seed 0, 25 % of the labels: matching",
@@ -366,7 +368,7 @@ def test_settings_make_configurations(dataset, size):
         assert config.data.validation_split is None
 
 
-# The table.
+# The results.
 
 TOP1 = {
     ("random", 5): (0.25, 0.5),
@@ -449,24 +451,26 @@ def write_run(folder: pathlib.Path, config, step: int) -> None:
     (folder / "history.csv").write_text("epoch,seconds\n1,90\n")
 
 
-def test_the_table_says_what_the_files_say(made):
-    page = made / "results.md"
-    assert table.write_table(made, page) == 8
-    text = page.read_text()
+def test_results_hold_what_the_files_hold(made):
+    assert results.write_results(made, made / "results", made / "pictures") == 8
+    (path,) = (made / "results").iterdir()
+    result = json.loads(path.read_text())
+    text = results_page.render_section(result, path.name)
     for line in (
         "| start | 5 % of the labels (8) | 100 % of the labels (64) |",
         "| random weights | 37.5 ± 17.7 (25.0, 50.0) | 62.5 ± 17.7 (50.0, 75.0) |",
         "| matching (the papers') | 62.5 ± 17.7 (50.0, 75.0) | 62.5 ± 0.0 (62.5, 62.5) |",
         "| chance | 12.5 | 12.5 |",
         "| matching (the papers') | +25.0 ± 0.0 | +0.0 ± 12.5 |",
-        "- matching (the papers'): 5 % reaches its 37.5 at 5 %, 5 % reaches its 62.5 at 100 %.",
-        "| colour histogram | 100.0 ± 0.0 | 75.0 ± 0.0 | 100.0 ± 0.0 | 75.0 ± 0.0 |",
+        "| matching (the papers') | 5 % | 5 % |",
         "| plain training | 200 (190 to 230) |  | 5.0 |",
         "| pre-training, cached | 220 (190 to 230) | 1.10 | 6.0 |",
     ):
         assert line in text.splitlines()
+    matchers = next(b for b in result["blocks"] if "columns" in b and b["columns"][0] == "matcher")
+    assert matchers["rows"][0] == ["colour histogram", *[[100.0, 100.0], [75.0, 75.0]] * 2]
     words = " ".join(text.split())
-    assert "leaves zero out for: matching (the papers') at 5 % (+25.0 ± 0.0)." in words
+    assert "excludes zero for: matching (the papers') at 5 % (+25.0 ± 0.0)." in words
     assert "Pre-training sees 48 of the training videos" in words
     assert "the clip is a random window, the frames" in words
     assert "3 outlines; top-1 62.5 ± 17.7 % on held-out stills" in words
@@ -474,11 +478,13 @@ def test_the_table_says_what_the_files_say(made):
     assert "any (16 pairs), or of the same class (14 pairs)" in words
     assert "2 cores of a CPU, no GPU, keras 3 on jax 1" in words
     assert str(made) not in text
-    assert (made / "results_transfer_motion_tiny.png").read_bytes().startswith(b"\x89PNG")
+    drawn = made / "pictures" / "results_transfer_motion_tiny.png"
+    assert drawn.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_quick_run_makes_a_table(out):
-    text = (out / "results.md").read_text()
+def test_a_quick_run_writes_results(out):
+    (path,) = (out / "results").glob("*.json")
+    text = results_page.render_section(json.loads(path.read_text()), path.name)
     metrics = json.loads(
         (out / "jhmdb" / "tiny" / "seed0" / "finetune" / "random" / "025" / "test")
         .joinpath("metrics.json")
@@ -489,48 +495,23 @@ def test_a_quick_run_makes_a_table(out):
 
 
 def test_differences_are_of_the_seeds_that_both_have():
-    found = table.paired_difference({0: 3.0, 1: 5.0, 2: 9.0}, {0: 1.0, 1: 1.0, 5: 7.0})
+    found = differences.paired_difference({0: 3.0, 1: 5.0, 2: 9.0}, {0: 1.0, 1: 1.0, 5: 7.0})
     assert (found.mean, found.error, found.seeds) == (3.0, 1.0, 2)
     assert str(found) == "+3.0 ± 1.0"
     assert not found.is_beyond_spread  # 12.7 standard errors are, of two seeds
-    assert table.paired_difference({0: 1.0}, {1: 1.0}) is None
-    assert str(table.paired_difference({0: 1.0}, {0: 2.0})) == "-1.0"
-    three = table.paired_difference({0: 5.0, 1: 6.0, 2: 7.0}, {0: 0.0, 1: 0.0, 2: 0.0})
+    assert differences.paired_difference({0: 1.0}, {1: 1.0}) is None
+    assert str(differences.paired_difference({0: 1.0}, {0: 2.0})) == "-1.0"
+    three = differences.paired_difference({0: 5.0, 1: 6.0, 2: 7.0}, {0: 0.0, 1: 0.0, 2: 0.0})
     assert three.is_beyond_spread  # 10.4 standard errors; 4.3 are, of three seeds
 
 
 def test_the_fewest_labels_that_reach_a_figure():
-    assert table.fewest_labels({5: 10.0, 25: 30.0, 100: 50.0}, 30.0) == 25
-    assert table.fewest_labels({5: 10.0, 25: 30.0}, 31.0) is None
+    assert differences.fewest_labels({5: 10.0, 25: 30.0, 100: 50.0}, 30.0) == 25
+    assert differences.fewest_labels({5: 10.0, 25: 30.0}, 31.0) is None
 
 
-BEGIN, END = "<!-- transfer:motion:tiny:begin -->", "<!-- transfer:motion:tiny:end -->"
-
-
-def test_only_what_lies_between_the_markers_is_replaced(made):
-    page, picture = made / "page.md", made / "results_transfer_motion_tiny.png"
-    other = "<!-- transfer:jhmdb:small:begin -->\nof a GPU\n<!-- transfer:jhmdb:small:end -->\n"
-    page.write_text(f"# Before\n\n{BEGIN}\nof another day\n{END}\n\n{other}\n## After\n")
-    table.write_table(made, page)
-    once, drawn = page.read_text(), picture.read_bytes()
-    assert once.startswith(f"# Before\n\n{BEGIN}\n### The motion set, tiny\n")
-    assert once.endswith(f"{END}\n\n{other}\n## After\n")
-    assert "of another day" not in once
-    table.write_table(made, page)
-    assert (page.read_text(), picture.read_bytes()) == (once, drawn)
-
-
-def test_a_page_with_half_the_markers_stays_as_it_is(made):
-    page = made / "page.md"
-    page.write_text(BEGIN)
-    with pytest.raises(ValueError, match="must have both"):
-        table.write_table(made, page)
-    assert page.read_text() == BEGIN
-    assert not list(made.glob("*.png"))
-
-
-def test_where_nothing_is_finished_nothing_is_written(tmp_path):
-    assert table.write_table(tmp_path, tmp_path / "page.md") == 0
+def test_without_finished_runs_nothing_is_written(tmp_path):
+    assert results.write_results(tmp_path, tmp_path / "r", tmp_path / "p") == 0
     assert not list(tmp_path.iterdir())
 
 
@@ -538,6 +519,6 @@ def test_runs_of_different_settings_are_not_one_table(made):
     path = made / "motion" / "tiny" / "seed1" / "finetune" / "random" / "005" / "run"
     text = (path / "config.yaml").read_text()
     (path / "config.yaml").write_text(text.replace("learning_rate: 0.05", "learning_rate: 0.07"))
-    with pytest.raises(ValueError, match="must have trained with one setting"):
-        table.write_table(made, made / "page.md")
-    assert not (made / "page.md").exists()
+    with pytest.raises(ValueError, match=r"random.005"):
+        results.write_results(made, made / "results", made / "results")
+    assert not (made / "results").exists()

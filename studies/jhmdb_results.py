@@ -1,7 +1,4 @@
-"""What `jhmdb.py` has finished, as a section of the results page and its learning curves.
-
-Every figure is computed from files of the runs; where nothing is finished nothing is written.
-"""
+"""Collects the finished runs of `jhmdb.py` into a JSON file, and draws their learning curves."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import dataclasses
 import json
 import math
 import statistics
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,22 +13,20 @@ from typing import Any
 import yaml
 from jhmdb_settings import ROWS
 from keras_machine import hardware
-from page_section import placed
-from run_settings import flat_config, plain_value
+from result_files import as_in_yaml, flatten_config, mean_and_deviation, rounded, write_result
 
-from keras_t3d.atomic import write_text, written_beside
+from keras_t3d.atomic import written_beside
 from keras_t3d.training.config import TrainConfig
 from keras_t3d.training.run_directory import CONFIG, LAST, read_history
 
-BEGIN, END = "<!-- jhmdb:begin -->", "<!-- jhmdb:end -->"
+NAME = "jhmdb"  # of the section
 PICTURE = "results_jhmdb.png"
-# HOG and optical-flow histograms with a linear classifier, measured on the whole of split 1
-# for this project: ../shared/data/README.md.
+# Top-1 of HOG and optical-flow histograms with a linear classifier on the whole of split 1.
 _CLASSICAL = 38.4
 
-# Keys of a configuration that the table's other columns tell, or that tell nothing.
-_TOLD_ELSEWHERE = ("data.shards", "data.validation_split", "seed", "model.name")
-_ALWAYS_TOLD = (
+# Keys of a configuration that other columns of the table show, or that say nothing.
+_HIDDEN = ("data.shards", "data.validation_split", "seed", "model.name")
+_ALWAYS_SHOWN = (
     *(f"clip.{name}" for name in ("num_frames", "frame_stride", "resize", "crop")),
     *(f"data.augmentation.{name}" for name in ("crop", "min_area", "flip")),
     *(f"optimizer.{name}" for name in ("name", "learning_rate", "schedule", "warmup_epochs")),
@@ -45,12 +39,12 @@ class Finished:
     """A run that is trained and scored.
 
     Attributes:
-        size: str.
-        row: str.
-        seed: int.
-        folder: Path. With `run/`, `machine.json` and `test/`.
-        metrics: dict, of `test/metrics.json`.
-        config: dict by dotted key, of `run/config.yaml`.
+        size: name of the size of networks and clips.
+        row: name of the network in the table.
+        seed: seed of weights and order.
+        folder: holds `run/`, `machine.json` and `test/`.
+        metrics: content of `test/metrics.json`.
+        config: content of `run/config.yaml`, by dotted key.
     """
 
     size: str
@@ -67,102 +61,100 @@ def finished_runs(out: Path) -> list[Finished]:
     for path in out.glob("*/final/*/seed*/test/metrics.json"):
         folder = path.parents[1]
         size, row = folder.parents[2].name, folder.parent.name
-        config = flat_config(yaml.safe_load((folder / "run" / CONFIG).read_text(encoding="utf-8")))
+        config = flatten_config(
+            yaml.safe_load((folder / "run" / CONFIG).read_text(encoding="utf-8"))
+        )
         metrics = json.loads(path.read_text(encoding="utf-8"))
         seed = int(folder.name.removeprefix("seed"))
         found.append(Finished(size, row, seed, folder, metrics, config))
     return sorted(found, key=lambda run: (run.size, list(ROWS).index(run.row), run.seed))
 
 
-def write_table(out: Path, page: Path) -> int:
-    """Writes the section between its markers, or at the end of a page without them.
+def write_results(out: Path, folder: Path, pictures: Path) -> int:
+    """Writes the finished runs as a JSON file and the learning curves as a picture.
 
     Args:
-        out: Path. What `jhmdb.py` was given.
-        page: Path of a Markdown file. The curves are drawn beside it.
+        out: folder of the runs, `--out` of `jhmdb.py`.
+        folder: where the JSON file is written.
+        pictures: where the curves are written.
 
     Returns:
-        int: runs in the table; with 0 nothing is written.
-
-    Raises:
-        ValueError: if the page has one of the markers only.
+        Number of runs; if it is 0, nothing is written.
     """
     runs = finished_runs(out)
     if not runs:
         return 0
-    before = page.read_text(encoding="utf-8") if page.is_file() else ""
-    text = placed(before, section(out, runs), BEGIN, END)
-    with written_beside(page.parent / PICTURE) as part:
+    result = make_result(out, runs)
+    pictures.mkdir(parents=True, exist_ok=True)
+    with written_beside(pictures / PICTURE) as part:
         _draw(out, runs, part)
-    write_text(page, text)
+    write_result(folder, NAME, result)
     return len(runs)
 
 
-def section(out: Path, runs: Sequence[Finished]) -> str:
-    """Returns the section's Markdown."""
+def make_result(out: Path, runs: Sequence[Finished]) -> dict[str, Any]:
+    """Returns what the JSON file holds."""
     films = json.loads((out / "films.json").read_text(encoding="utf-8"))
     first = runs[0].metrics
     videos, classes = first["videos"], len(first["per_class"])
     clips, choosing = films["clips"], films["choosing_clips"]
-    parts = [
-        f"## From scratch on JHMDB, {classes} classes",
-        textwrap.fill(
-            f"Split 1 ({films['split']}{'' if films['whole_split'] else ', a part of it'}): "
-            f"{clips['train']} training and {videos} test videos. Settings were chosen on "
-            f"{choosing['val']} training videos of {films['held_out_films']} films (of "
-            f"{films['training_films']}) that were held out, with the other {choosing['train']} to "
-            "train on; no film on both sides. The final runs train on all training videos, for a "
-            "number of epochs set before, and the network after the last epoch is scored once, on "
-            f"the test videos: {first['protocol']['scored']}. One test video is "
-            f"{100 / videos:.2f} points. {films['films_in_training_and_test']} films give clips to "
-            "both sides of the official split, as its authors made it.",
-            98,
-            break_on_hyphens=False,
-        ),
+    blocks = [
+        f"Split 1 ({films['split']}{'' if films['whole_split'] else ', a part of it'}): "
+        f"{clips['train']} training and {videos} test videos. Settings were chosen on "
+        f"{choosing['val']} training videos of {films['held_out_films']} held-out films (of "
+        f"{films['training_films']}) after training on the other {choosing['train']}; no film "
+        "appears in both parts. The final runs train on all training videos, for a number of "
+        "epochs fixed before, and score the network after the last epoch once on the test "
+        f"videos: {first['protocol']['scored']}. One test video is {100 / videos:.2f} points. "
+        f"{films['films_in_training_and_test']} films contribute clips to both sides of the "
+        "official split.",
         _accuracy_table(out, runs, classes, films["whole_split"]),
-        f"![Learning curves]({PICTURE})",
-        "Settings, as `keras-t3d train` names them; what is left out is its default:",
-        _settings_list(out, runs),
-        "Hardware: " + "; ".join(dict.fromkeys(map(_hardware, runs))) + ".",
+        {"picture": PICTURE, "caption": "Learning curves"},
+        "Settings that differ from the defaults of `keras-t3d train`:",
+        {"items": _settings(out, runs)},
     ]
-    return "\n\n".join(parts)
+    return {
+        "title": f"From scratch on JHMDB, {classes} classes",
+        "command": "python studies/jhmdb.py",
+        "machine": "; ".join(dict.fromkeys(map(_hardware, runs))),
+        "blocks": blocks,
+    }
 
 
-def _accuracy_table(out: Path, runs: Sequence[Finished], classes: int, whole_split: bool) -> str:
-    lines = [
-        "| network | size | parameters | setting | top-1 by seed, % | mean ± SD | "
-        "mean class accuracy, % | minutes a run |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+def _accuracy_table(
+    out: Path, runs: Sequence[Finished], classes: int, whole_split: bool
+) -> dict[str, Any]:
+    rows: list[list[Any]] = []
+    seeds = sorted({run.seed for run in runs})
     for group in _groups(runs):
-        top1 = [100 * run.metrics["top1"] for run in group]
         per_class = [100 * run.metrics["mean_class_accuracy"] for run in group]
         minutes = [sum(e["seconds"] for e in read_history(r.folder / "run")) / 60 for r in group]
-        cells = [
-            ROWS[group[0].row].title,
-            group[0].size,
-            f"{_parameters(group[0]):,}",
-            f"`{_chosen(out, group[0])['candidate']}`",
-            ", ".join(f"{run.seed}: {value:.1f}" for run, value in zip(group, top1, strict=True)),
-            _mean(top1),
-            _mean(per_class),
-            f"{statistics.mean(minutes):.1f}",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
+        rows.append(
+            [
+                ROWS[group[0].row].title,
+                group[0].size,
+                _parameters(group[0]),
+                f"`{_chosen(out, group[0])['candidate']}`",
+                rounded([100 * run.metrics["top1"] for run in group]),
+                mean_and_deviation(per_class),
+                f"{statistics.mean(minutes):.1f}",
+            ]
+        )
+    nothing = [None, None, None]
     if whole_split:
-        lines.append(f"| HOG and optical flow, linear classifier | | | | | {_CLASSICAL} | | |")
-    lines.append(f"| chance | | | | | {100 / classes:.1f} | | |")
-    return "\n".join(lines)
-
-
-def _mean(values: Sequence[float]) -> str:
-    if len(values) == 1:
-        return f"{values[0]:.1f}"
-    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
+        title = "HOG and optical flow, linear classifier"
+        rows.append([title, *nothing, f"{_CLASSICAL}", None, None])
+    rows.append(["chance", *nothing, f"{100 / classes:.1f}", None, None])
+    columns = [
+        *("network", "size", "parameters", "setting"),
+        f"top-1, seeds {', '.join(map(str, seeds))}, %",
+        *("mean class accuracy, %", "minutes per run"),
+    ]
+    return {"columns": columns, "rows": rows}
 
 
 def _groups(runs: Sequence[Finished]) -> list[list[Finished]]:
-    """Runs that differ in their seed alone."""
+    """Groups runs that differ only in their seed."""
     groups: dict[tuple[str, str], list[Finished]] = {}
     for run in runs:
         groups.setdefault((run.size, run.row), []).append(run)
@@ -181,48 +173,38 @@ def _chosen(out: Path, run: Finished) -> dict[str, Any]:
     return chosen[ROWS[run.row].family]
 
 
-def _settings_list(out: Path, runs: Sequence[Finished]) -> str:
-    """An item for each family: what its rows have in common, then their networks."""
-    defaults = flat_config(dataclasses.asdict(TrainConfig()))
+def _settings(out: Path, runs: Sequence[Finished]) -> list[str]:
+    """Returns an item for each family: settings of all its rows, then their networks."""
+    defaults = flatten_config(dataclasses.asdict(TrainConfig()))
     networks: dict[str, list[str]] = {}
     for group in _groups(runs):
         configs = [
-            {name: value for name, value in run.config.items() if name not in _TOLD_ELSEWHERE}
+            {name: value for name, value in run.config.items() if name not in _HIDDEN}
             for run in group
         ]
         if any(config != configs[0] for config in configs):
             raise ValueError(
-                "The seeds of a row must have trained with one setting. Received: "
+                "All seeds of a row must have the same configuration. Received: "
                 f"{[str(run.folder) for run in group]}, whose config.yaml differ"
             )
         options = configs[0].pop("model.options")
-        told = ", ".join(
+        shown = ", ".join(
             f"{name} {json.dumps(value)}"
             for name, value in configs[0].items()
-            if name in _ALWAYS_TOLD or value != plain_value(defaults.get(name))
+            if name in _ALWAYS_SHOWN or value != as_in_yaml(defaults.get(name))
         )
         chosen = _chosen(out, group[0])
         setting = (
             f"{group[0].size}, `{chosen['candidate']}` (of {chosen['candidates']} settings the "
             "one with the highest mean validation top-1 of "
             f"{' and '.join(ROWS[row].title for row in chosen['rows'])}, "
-            f"{100 * chosen['val_top1']:.1f} %): {told}."
+            f"{100 * chosen['val_top1']:.1f} %): {shown}."
         )
         network = f"{ROWS[group[0].row].title} is `{group[0].config['model.name']}`"
         networks.setdefault(setting, []).append(
             f"{network} with {json.dumps(options)}" if options else network
         )
-    return "\n".join(
-        textwrap.fill(
-            f"{setting} {'; '.join(names)}.",
-            98,
-            initial_indent="- ",
-            subsequent_indent="  ",
-            break_on_hyphens=False,
-            break_long_words=False,
-        )
-        for setting, names in networks.items()
-    )
+    return [f"{setting} {'; '.join(names)}." for setting, names in networks.items()]
 
 
 def _hardware(run: Finished) -> str:
