@@ -29,11 +29,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 ROOT = pathlib.Path(__file__).parents[1]
-PRELOADED = {
-    "tensorflow": ("tensorflow", "keras", "keras_t3d.models"),
-    "jax": ("jax", "keras", "keras_t3d.models"),
-    "torch": ("torch", "keras", "keras_t3d.models"),
-}
+_PRELOADED = ("keras", "keras_t3d.models", "matplotlib.figure", "jsonargparse", "av", "tensorboard")
 
 
 class ForkedProcess:
@@ -158,7 +154,7 @@ def _serve(path: str, backend: str) -> dict[str, Any]:
     """Forks for each request; returns the request in the forked process alone."""
     if backend != "tensorflow":
         sys.modules["tensorflow"] = None  # type: ignore[assignment]  # importing it fails
-    for name in PRELOADED[backend]:
+    for name in (backend, *_PRELOADED):
         importlib.import_module(name)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{path}.part")

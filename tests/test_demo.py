@@ -6,6 +6,8 @@ import pytest
 
 from keras_t3d.cli import main
 
+pytestmark = [pytest.mark.fit, pytest.mark.export]
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):

@@ -11,6 +11,7 @@ SCRIPT = pathlib.Path(__file__).parents[2] / "benchmarks" / "long_video.py"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
+@pytest.mark.slow
 def test_quick_mode():
     done = subprocess.run(
         [sys.executable, str(SCRIPT), "--quick", "--hop", "1"],

@@ -36,6 +36,8 @@ from keras_t3d.inference import load_predictor, predict_video
 from tests.conftest import write_video
 from tests.deploy.networks import NAMES, SPEC
 
+pytestmark = pytest.mark.export
+
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):
@@ -725,6 +727,7 @@ def test_command_says_one_line_of_what_failed(server, video, capsys):
     assert "no such file" in capsys.readouterr().err
 
 
+@pytest.mark.process
 def test_it_needs_no_tensorflow(server, protocol, video):
     address, grpc = getattr(server, protocol)("t3d"), protocol == "grpc"
     script = f"""

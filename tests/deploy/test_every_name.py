@@ -14,7 +14,7 @@ from keras_t3d.deploy import export_tflite
 from keras_t3d.deploy.litert import TOLERANCES, list_ops
 from tests.deploy.networks import clips_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.export, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("name", models.list_models())

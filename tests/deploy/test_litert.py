@@ -16,6 +16,8 @@ from keras_t3d.deploy.lite_conversion import convert
 from keras_t3d.deploy.litert import list_ops
 from tests.deploy.networks import clips_for, randomize, small_network, types_of
 
+pytestmark = pytest.mark.export
+
 
 @pytest.fixture(scope="module")
 def exported(model, clips, tmp_path_factory):

@@ -37,6 +37,8 @@ from tests.conftest import counting_frames, write_video
 from tests.deploy.networks import clips_for, randomize, small_network, types_of
 from tests.deploy.test_networks import NETWORKS
 
+pytestmark = pytest.mark.export
+
 ROOT = pathlib.Path(__file__).parents[2]
 INT8, FLOAT32 = schema.TensorType.INT8, schema.TensorType.FLOAT32
 

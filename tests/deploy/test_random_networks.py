@@ -21,6 +21,8 @@ from keras_t3d.layers import (
 )
 from tests.deploy.networks import clips_for, randomize
 
+pytestmark = pytest.mark.export
+
 _ACTIVATIONS = [None, "relu", "tanh", "sigmoid"]
 _POOL_SIZES = [2, (1, 2, 3), (2, 1, 1)]
 _STRIDES = [1, 2, (2, 1, 1), (1, 2, 1)]

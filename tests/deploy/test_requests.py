@@ -22,6 +22,8 @@ from tests.deploy.networks import SPEC
 from tests.deploy.server_process import resident_bytes, started
 from tests.deploy.tf_serving_stand_in import StatusError
 
+pytestmark = pytest.mark.export
+
 _REFUSED = {"INVALID_ARGUMENT", "FAILED_PRECONDITION"}
 
 

@@ -19,6 +19,8 @@ from keras_t3d.data.shards.record_file import read_record, record_offsets
 from keras_t3d.deploy import export_saved_model, saved_model
 from tests.deploy.networks import NAMES, clips_for, randomize, small_network
 
+pytestmark = pytest.mark.export
+
 
 @pytest.fixture(scope="module")
 def served(report):

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+pytestmark = pytest.mark.export
+
 openvino = pytest.importorskip("openvino", reason="needs OpenVINO: make test EXTRAS=dev,benchmarks")
 
 

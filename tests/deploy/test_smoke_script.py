@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 SCRIPT = ROOT / "export" / "smoke_tf_serving.sh"
 BASH = shutil.which("bash")
 
-pytestmark = pytest.mark.skipif(BASH is None, reason="needs the command bash")
+pytestmark = [pytest.mark.export, pytest.mark.skipif(BASH is None, reason="needs the command bash")]
 
 
 def run(*words, path, **environment):

@@ -8,6 +8,8 @@ from keras_t3d.deploy.serving_messages import constant_tensor, message_classes, 
 from keras_t3d.deploy.warmup import WARMUP_REQUESTS
 from tests.conftest import NEEDS_SERVING_API
 
+pytestmark = pytest.mark.export
+
 apis = pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
 
 

@@ -11,6 +11,8 @@ from keras_t3d.deploy import export_saved_model, export_tflite
 from keras_t3d.inference import load_predictor, stream_video
 from tests.conftest import write_video
 
+pytestmark = pytest.mark.export
+
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):

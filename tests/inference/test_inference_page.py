@@ -12,6 +12,8 @@ from keras_t3d.cli import main
 from keras_t3d.deploy import export_saved_model, export_tflite
 from tests.conftest import write_video
 
+pytestmark = pytest.mark.export
+
 PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "inference.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = [line for language, text in BLOCKS if not language for line in text.splitlines()]

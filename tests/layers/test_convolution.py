@@ -245,6 +245,8 @@ def test_the_search_for_xla_finds_that_of_keras():
     assert compiled_functions(training_step(conv, features(1, 2, 4, 4, 4)))
 
 
+@pytest.mark.export
+@pytest.mark.fit
 def test_a_resnext_trained_and_exported_needs_no_xla(tmp_path):
     model = models.ResNeXt3D50(
         input_shape=(4, 16, 16, 3),

@@ -5,6 +5,8 @@ import pytest
 from keras_t3d import models
 from tests.battery import check_model
 
+pytestmark = pytest.mark.fit
+
 DENSE = {"block_layers": (1, 2), "growth_rate": 4, "bottleneck_factor": 2, "stem_filters": 6}
 DENSE_SHAPES = {
     "stem": (4, 8, 8, 6),

@@ -150,6 +150,7 @@ def test_half_precision_keeps_float32_logits(policy, tmp_path):
     assert again.get_layer("block1").convs2[0].dtype_policy.name == policy
 
 
+@pytest.mark.fit
 def test_fit_learns_and_the_file_goes_on(tmp_path):
     keras.utils.set_random_seed(0)
     model = tiny(transition_filters=4)

@@ -24,6 +24,8 @@ from tests.conftest import NEEDS_JAX, QUICK_COMPILING, counting_frames, write_vi
 from tests.training import tiny
 from tests.training.test_without_tensorflow import PROGRAM
 
+pytestmark = pytest.mark.fit
+
 ONE_EPOCH = ["--epochs=1", "--optimizer.warmup_epochs=0"]
 
 

@@ -16,6 +16,8 @@ from keras_t3d.training.pretrain_config import PretrainConfig
 from keras_t3d.training.transfer_objective import new_transfer
 from keras_t3d.transfer import load_teacher
 
+pytestmark = pytest.mark.fit
+
 NAMES = recipe_names()
 PRETRAININGS = recipe_names(PretrainConfig)
 OF_PAPERS = [name for name in NAMES if name not in ("motion", "own_videos")]

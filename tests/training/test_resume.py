@@ -12,6 +12,8 @@ from keras_t3d.training.checkpoints import checkpoint_paths, newest_checkpoint
 from tests import forked
 from tests.training.tiny import read, write_config
 
+pytestmark = pytest.mark.fit
+
 # All that has a state of its own: momentum, average, dropout's random numbers, statistics.
 FLAGS = [
     "--deterministic=true",

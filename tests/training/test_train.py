@@ -15,6 +15,8 @@ from keras_t3d.training.objective import new_optimizer
 from tests import forked
 from tests.training.tiny import read, write_config
 
+pytestmark = pytest.mark.fit
+
 
 class TestRun:
     @pytest.fixture(scope="class")

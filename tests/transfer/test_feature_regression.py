@@ -4,6 +4,8 @@ import pytest
 from keras_t3d.transfer import FeatureRegression
 from tests.transfer.pairs import batch, tiny_student, tiny_teacher
 
+pytestmark = pytest.mark.fit
+
 
 def test_loss_and_retrieval_are_those_of_the_equation():
     teacher, student = tiny_teacher(), tiny_student()

@@ -4,6 +4,8 @@ import pytest
 from keras_t3d.transfer import FrameClipContrast
 from tests.transfer.pairs import batch, tiny_student, tiny_teacher
 
+pytestmark = pytest.mark.fit
+
 
 def normalized(x):
     return x / np.linalg.norm(x, axis=-1, keepdims=True)

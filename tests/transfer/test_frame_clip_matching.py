@@ -5,6 +5,8 @@ import pytest
 from keras_t3d.transfer import FrameClipMatching
 from tests.transfer.pairs import batch, tiny_student, tiny_teacher, values_of
 
+pytestmark = pytest.mark.fit
+
 SMALL = {"features": 5, "hidden": (4, 3)}
 
 

@@ -9,6 +9,8 @@ from keras_t3d.transfer import FrameClipMatching
 from tests.deploy.test_networks import NETWORKS
 from tests.transfer.pairs import tiny_teacher
 
+pytestmark = pytest.mark.fit
+
 CLIP = (8, 16, 16, 3)
 
 
