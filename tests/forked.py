@@ -29,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 ROOT = pathlib.Path(__file__).parents[1]
-_PRELOADED = ("keras", "keras_t3d.models", "matplotlib.figure", "jsonargparse", "av", "tensorboard")
+_PRELOADED = ("keras", "keras_t3d.models", "matplotlib.figure", "jsonargparse", "av")
 
 
 class ForkedProcess:
