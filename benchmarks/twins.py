@@ -73,10 +73,10 @@ def options(
 def write(job: Job) -> None:
     """Gives the PyTorch twin random weights and statistics, and writes all that is shared."""
     import torch
-    from torch_networks import randomise
+    from torch_parts import randomize
 
     network = _new_torch_network(job.model)
-    randomise(network, seed=0)
+    randomize(network, seed=0)
     np.savez(job.folder / "weights.npz", **{k: v.numpy() for k, v in network.state_dict().items()})
     random = np.random.default_rng(0)
     clips = random.integers(0, 256, (job.batch, *job.input_shape), np.uint8)
@@ -137,7 +137,8 @@ def torch_clips(job: Job) -> Any:
 
 
 def _new_torch_network(name: str) -> Any:
-    from torch_networks import HaraResNet, HaraResNeXt, T3DTwin
+    from hara_networks import HaraResNet, HaraResNeXt
+    from t3d_twin import T3DTwin
 
     if name == "t3d_121":
         return T3DTwin()

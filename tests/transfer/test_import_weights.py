@@ -1,6 +1,9 @@
 """Networks of PyTorch with random weights and statistics, saved, imported, and run beside ours."""
 
+import importlib
+import pathlib
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +13,6 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: make test EXTRAS=dev
 import keras  # noqa: E402
 
 import keras_t3d  # noqa: E402
-from benchmarks import torch_networks  # noqa: E402
 from keras_t3d import ClipSpec  # noqa: E402
 from keras_t3d.cli import main  # noqa: E402
 from keras_t3d.transfer import import_weights, kinetics400_classes  # noqa: E402
@@ -23,15 +25,20 @@ from keras_t3d.transfer.tensor_names import (  # noqa: E402
 )
 from keras_t3d.transfer.torch_weights import NORMALIZATIONS  # noqa: E402
 
+sys.path.append(str(pathlib.Path(__file__).parents[2] / "benchmarks"))
+hara_networks, torchvision_networks, torch_parts = map(
+    importlib.import_module, ("hara_networks", "torchvision_networks", "torch_parts")
+)
+
 SMALL = (8, 48, 48, 3)
 
 
 def hara(kind, depth, era, **options):
     """A network of Hara et al. and the name of ours."""
     network, ours = {
-        "resnet": (torch_networks.HaraResNet, "resnet3d"),
-        "resnext": (torch_networks.HaraResNeXt, "resnext3d"),
-        "densenet": (torch_networks.HaraDenseNet, "densenet3d"),
+        "resnet": (hara_networks.HaraResNet, "resnet3d"),
+        "resnext": (hara_networks.HaraResNeXt, "resnext3d"),
+        "densenet": (hara_networks.HaraDenseNet, "densenet3d"),
     }[kind]
     if kind == "densenet":
         options["spelling"] = era
@@ -42,9 +49,9 @@ def hara(kind, depth, era, **options):
 def resnet18(tmp_path_factory):
     """A ResNet-18 of 5 classes with shortcut A, and its checkpoint of 2018."""
     network, _ = hara("resnet", 18, "old", num_classes=5, shortcut="A")
-    torch_networks.randomise(network, 0, spread=60.0)
+    torch_parts.randomize(network, 0, spread=60.0)
     path = tmp_path_factory.mktemp("checkpoint") / "resnet-18.pth"
-    torch.save(torch_networks.hara_checkpoint(network, "old"), path)
+    torch.save(hara_networks.hara_checkpoint(network, "old"), path)
     return network, path
 
 
@@ -77,8 +84,8 @@ def largest_difference(network, model, shape):
 def test_hara_networks_give_the_same_logits(tmp_path, kind, depth, era, options):
     network, name = hara(kind, depth, era, num_classes=6, **options)
     normalization = "activitynet" if era == "old" else "kinetics"
-    torch_networks.randomise(network, 1, spread=60.0 if era == "old" else 1.0)
-    torch.save(torch_networks.hara_checkpoint(network, era), tmp_path / "save_200.pth")
+    torch_parts.randomize(network, 1, spread=60.0 if era == "old" else 1.0)
+    torch.save(hara_networks.hara_checkpoint(network, era), tmp_path / "save_200.pth")
     shape = (16, 64, 64, 3) if kind == "densenet" else SMALL
     imported = import_weights(
         tmp_path / "save_200.pth", name, input_shape=shape, normalization=normalization
@@ -90,8 +97,8 @@ def test_hara_networks_give_the_same_logits(tmp_path, kind, depth, era, options)
 
 @pytest.mark.parametrize("name", ["r3d_18", "mc3_18", "r2plus1d_18"])
 def test_torchvision_networks_give_the_same_logits(tmp_path, name):
-    network = torch_networks.torchvision_video_resnet(name, num_classes=6)
-    torch_networks.randomise(network, 2)
+    network = torchvision_networks.torchvision_video_resnet(name, num_classes=6)
+    torch_parts.randomize(network, 2)
     torch.save(network.state_dict(), tmp_path / "weights.pth")
     imported = import_weights(tmp_path / "weights.pth", name, input_shape=SMALL)
     assert largest_difference(network, imported.model, SMALL) < 1e-4
@@ -139,7 +146,7 @@ def test_deeper_networks_have_a_weight_for_every_tensor(kind, depth, era, option
 @pytest.mark.parametrize("name", ["r3d_18", "mc3_18", "r2plus1d_18"])
 def test_torchvision_networks_are_recognised(name):
     with torch.device("meta"):
-        network = torch_networks.torchvision_video_resnet(name)
+        network = torchvision_networks.torchvision_video_resnet(name)
     tensors = {n: np.empty(t.shape) for n, t in network.state_dict().items()}
     assert recognised_network(tensors) == name
 
@@ -202,7 +209,7 @@ def test_an_explicit_clip_spec_overrides(resnet18):
 
 
 def test_400_classes_are_those_of_kinetics(tmp_path):
-    network = torch_networks.torchvision_video_resnet("mc3_18")
+    network = torchvision_networks.torchvision_video_resnet("mc3_18")
     torch.save({"model": network.state_dict(), "epoch": 3}, tmp_path / "mc3.pt")
     imported = import_weights(tmp_path / "mc3.pt", "mc3_18", input_shape=SMALL)
     assert imported.model.class_names == kinetics400_classes()
@@ -237,7 +244,7 @@ def test_safetensors_and_half_precision_give_the_same_arrays(resnet18, tmp_path)
 
 def test_files_of_old_pytorch(resnet18, tmp_path):
     network, _ = resnet18
-    checkpoint = torch_networks.hara_checkpoint(network, "old")
+    checkpoint = hara_networks.hara_checkpoint(network, "old")
     torch.save(checkpoint, tmp_path / "old.pth.tar", _use_new_zipfile_serialization=False)
     arrays = read_checkpoint(tmp_path / "old.pth.tar")
     for name, tensor in checkpoint["state_dict"].items():
