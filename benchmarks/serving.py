@@ -1,4 +1,4 @@
-"""Times the served graph beside the bare network, and requests through a server; sends it rubbish.
+"""Times the served graph beside the bare network, and requests through a server.
 
 - By the C++ loader that TF Serving has (a session, one callable a signature): each
   signature on one clip, beside "bare", a SavedModel of one signature that is the same
@@ -19,32 +19,26 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import io
 import json
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import turns
-from PIL import Image
+from serving_inputs import connected, inputs_of, module_of_tests
+from serving_malformed import malformed_by_server, malformed_by_session
 
-_ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(_ROOT))  # for tests.deploy, whose server this uses
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _WARM_UP = 3  # runs
-_FRAME = (240, 320)  # of the whole videos that are sent
-_REFUSED = {400, "INVALID_ARGUMENT", "FAILED_PRECONDITION"}
 
 
 def main(argv: list[str] | None = None) -> None:
     """Measures and prints; the last line is one JSON object."""
     options = _options(argv)
-    machine, started = turns.machine(), _of_tests("server_process").started
+    machine, started = turns.machine(), module_of_tests("server_process").started
     with tempfile.TemporaryDirectory() as folder:
         turns.facts_of(_export, folder, options.model, options.quick, options.frozen)
         entries = _graph_entries(folder, options.threads)
@@ -62,8 +56,8 @@ def main(argv: list[str] | None = None) -> None:
         # Else glibc holds what is free in an arena a thread: megabytes that come and go.
         os.environ["MALLOC_ARENA_MAX"] = "1"
         with started(Path(folder) / "t3d", options.threads) as server:
-            by_server = _malformed_by_server(folder, server, options.malformed)
-        by_session = turns.facts_of(_malformed_by_session, folder, options.malformed)
+            by_server = malformed_by_server(folder, server, options.malformed)
+        by_session = turns.facts_of(malformed_by_session, folder, options.malformed)
     result = {
         "model": options.model,
         "frozen": options.frozen,
@@ -173,8 +167,8 @@ def _graph_entries(folder: str, threads: int) -> dict[str, tuple[Any, ...]]:
 def _signature(
     folder: str, threads: int, model: str, name: str, inputs_name: str
 ) -> tuple[dict[str, Any], turns.Step]:
-    servable = _of_tests("tf_serving_stand_in").Servable(Path(folder) / model / "1", threads)
-    inputs = _inputs(folder)[inputs_name]
+    servable = module_of_tests("tf_serving_stand_in").Servable(Path(folder) / model / "1", threads)
+    inputs = inputs_of(folder)[inputs_name]
     return _ready(lambda: servable.run(name, [inputs]))
 
 
@@ -190,115 +184,15 @@ def _client_entries(folder: str, server: dict[str, int]) -> dict[str, tuple[Any,
 def _client(
     folder: str, server: dict[str, int], protocol: str, signature: str, name: str, inputs_name: str
 ) -> tuple[dict[str, Any], turns.Step]:
-    client = _connected(server, protocol)
-    rows = _inputs(folder)[inputs_name]
+    client = connected(server, protocol)
+    rows = inputs_of(folder)[inputs_name]
     return _ready(lambda: client.predict(signature, {name: rows}))
-
-
-def _connected(server: dict[str, int], protocol: str) -> Any:
-    from keras_t3d.deploy import connect
-
-    if protocol == "grpc":
-        return connect(f"127.0.0.1:{server['grpc']}/t3d", grpc=True)
-    return connect(f"http://127.0.0.1:{server['rest']}/v1/models/t3d")
 
 
 def _ready(run: turns.Step) -> tuple[dict[str, Any], turns.Step]:
     for _ in range(_WARM_UP):
         run()
     return {}, run
-
-
-def _inputs(folder: str) -> dict[str, Any]:
-    """One clip of noise, ready, and in videos just long enough for it.
-
-    The resized ones have frames as the shards have, or as `keras-t3d query` sends.
-    """
-    from keras_t3d.clips import resize_frames, resized_size
-
-    spec = _spec(folder)
-    rng = np.random.default_rng(0)
-    coarse = rng.integers(0, 256, (spec.span, 15, 20, 3), np.uint8)
-    whole = resize_frames(coarse, *_FRAME)
-    resized = resize_frames(whole, *resized_size(*_FRAME, spec.resize))
-    return {
-        "views": rng.integers(0, 256, (1, *spec.input_shape), np.uint8),
-        "whole_video": whole[None],
-        "resized": resized[None],
-        "whole_jpeg": np.array([[_jpeg(frame) for frame in whole]], object),
-        "resized_jpeg": np.array([[_jpeg(frame) for frame in resized]], object),
-    }
-
-
-def _jpeg(frame: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, "JPEG", quality=95)
-    return buffer.getvalue()
-
-
-def _of_tests(module: str) -> Any:
-    """A module of tests/deploy, most of which import TensorFlow."""
-    return importlib.import_module(f"tests.deploy.{module}")
-
-
-def _spec(folder: str) -> Any:
-    from keras_t3d import ClipSpec
-
-    path = Path(folder) / "t3d" / "1" / "assets.extra" / "clip_spec.json"
-    return ClipSpec.from_config(json.loads(path.read_text()))
-
-
-# Malformed requests.
-
-
-def _malformed_by_server(folder: str, server: dict[str, int], count: int) -> dict[str, Any]:
-    sent = _of_tests("malformed_requests").sent
-    resident_bytes = _of_tests("server_process").resident_bytes
-    spec, clip = _spec(folder), _inputs(folder)["views"]
-    with _connected(server, "grpc") as client:
-        expected = client.probabilities(clip)
-        for _ in sent(server["rest"], server["grpc"], spec, count // 4, seed=1):
-            pass  # TensorFlow's memory grows to what these need
-        before = resident_bytes(server["pid"])
-        answers = list(sent(server["rest"], server["grpc"], spec, count, seed=0))
-        after = resident_bytes(server["pid"])
-        alive = bool(np.array_equal(client.probabilities(clip), expected))
-    refused = sum(code in _REFUSED and message != "" for _, code, message in answers)
-    return _found(count, refused, alive, before, after)
-
-
-def _malformed_by_session(folder: str, count: int) -> tuple[dict[str, Any], turns.Step]:
-    requests, server = _of_tests("malformed_requests"), _of_tests("tf_serving_stand_in")
-    resident_bytes = _of_tests("server_process").resident_bytes
-    spec, clip = _spec(folder), _inputs(folder)["views"]
-    servable = server.Servable(Path(folder) / "t3d" / "1")
-    expected = servable.run("views", [clip])[0]
-
-    def refusals(number: int, seed: int) -> int:
-        refused = 0
-        for _, signature, inputs in requests.malformed(spec, number, seed):
-            try:
-                servable.predict(requests.as_request("t3d", signature, inputs))
-            except server.StatusError as error:
-                refused += error.code in _REFUSED and error.message != ""
-        return refused
-
-    refusals(count // 4, 1)
-    before = resident_bytes(os.getpid())
-    refused = refusals(count, 0)
-    after = resident_bytes(os.getpid())
-    alive = bool(np.array_equal(servable.run("views", [clip])[0], expected))
-    return _found(count, refused, alive, before, after), int
-
-
-def _found(count: int, refused: int, alive: bool, before: int, after: int) -> dict[str, Any]:
-    return {
-        "sent": count,
-        "refused_with_a_message": refused,
-        "answers_as_before": alive,
-        "mib_before": round(before / 2**20, 1),
-        "mib_after": round(after / 2**20, 1),
-    }
 
 
 def _jpeg_difference(server: dict[str, int], folder: str) -> dict[str, Any]:
@@ -310,7 +204,7 @@ def _jpeg_difference(server: dict[str, int], folder: str) -> dict[str, Any]:
     from keras_t3d.deploy import query
 
     differences, agreements = [], []
-    with _connected(server, "grpc") as client:
+    with connected(server, "grpc") as client:
         everything = len(client.class_names)
         for name in video_files(folder):
             video = os.path.join(folder, name)

@@ -94,12 +94,16 @@ def trained_by_one(shards, tmp_path_factory):
     return words, folder / "one"
 
 
-@pytest.mark.process
-def test_two_are_one_and_a_killed_one_can_come_back(trained_by_one, tmp_path):
+@pytest.mark.slow  # the next test trains the same run, with a kill in its midst
+def test_two_machines_train_as_one(trained_by_one, tmp_path):
     words, one = trained_by_one
     finish(start_both(words, tmp_path / "two"))
     assert_same(tmp_path / "two", one)
 
+
+@pytest.mark.process
+def test_two_machines_train_as_one_after_a_kill(trained_by_one, tmp_path):
+    words, one = trained_by_one
     run = tmp_path / "killed"
     processes = start_both(words, run)
     wait_for(lambda: len(checkpoint_paths(run)) >= 2, processes[0])
