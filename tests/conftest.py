@@ -12,9 +12,6 @@ import av
 import numpy as np
 import pytest
 
-# For `XLA_FLAGS` of JAX's processes: compiling takes all the time in small tests.
-QUICK_COMPILING = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-
 NEEDS_JAX = "needs JAX: make test EXTRAS=dev,backends"
 NEEDS_TORCH = "needs PyTorch: make test EXTRAS=dev,backends"
 NEEDS_SERVING_API = "needs tensorflow-serving-api: make test EXTRAS=dev,backends"

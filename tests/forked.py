@@ -14,6 +14,7 @@ import atexit
 import contextlib
 import functools
 import importlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -28,7 +29,11 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
+
 ROOT = pathlib.Path(__file__).parents[1]
+# For `XLA_FLAGS` of JAX's processes: compiling takes all the time in small tests.
+QUICK_COMPILING = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 _PRELOADED = ("keras", "keras_t3d.models", "matplotlib.figure", "jsonargparse", "av")
 
 
@@ -126,6 +131,21 @@ def run(
     if check:
         assert process.returncode == 0, err[-3000:]
     return subprocess.CompletedProcess(process.args, process.wait(), out, err)
+
+
+def run_on_cpu(backend: str, words: Sequence[str]) -> str:
+    """Runs a program on a backend other than TensorFlow; returns its standard output.
+
+    Skips the test if the backend is not installed.
+    """
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"needs {backend}: make test EXTRAS=dev,backends")
+    environment = {
+        "CUDA_VISIBLE_DEVICES": "",  # convolutions on GPUs round to TensorFloat-32
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": QUICK_COMPILING,
+    }
+    return run(words, backend=backend, env=environment, check=True).stdout
 
 
 @functools.cache

@@ -3,8 +3,6 @@
 Each backend runs in a process of its own, as Keras chooses its backend on import.
 """
 
-import importlib.util
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,6 @@ from keras_t3d import models
 from tests import forked
 from tests.backends.outputs import compute_outputs
 from tests.battery import noise_clips, randomize
-from tests.conftest import QUICK_COMPILING
 
 pytestmark = [pytest.mark.process, pytest.mark.backend]
 
@@ -42,18 +39,6 @@ NETWORKS = {
 }
 
 
-def run_on(backend, words):
-    """Runs Python on a backend other than TensorFlow, where importing TensorFlow fails."""
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"needs {backend}: make test EXTRAS=dev,backends")
-    environment = {
-        "CUDA_VISIBLE_DEVICES": "",  # convolutions on GPUs round to TensorFloat-32
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": QUICK_COMPILING,
-    }
-    return forked.run(words, backend=backend, env=environment, check=True).stdout
-
-
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A folder of networks that TensorFlow saved, and clips; and TensorFlow's outputs."""
@@ -71,7 +56,7 @@ def saved(tmp_path_factory):
 def computed(request, saved):
     """Outputs of TensorFlow and of another backend, by network."""
     folder, expected = saved
-    run_on(request.param, ["-m", "tests.backends.outputs", folder])
+    forked.run_on_cpu(request.param, ["-m", "tests.backends.outputs", folder])
     found = {name: dict(np.load(folder / f"{name}.{request.param}.npz")) for name in NETWORKS}
     return expected, found
 
@@ -119,4 +104,4 @@ found = {name for name in sys.modules if name.split(".")[0] == "tensorflow"}
 assert found == {"tensorflow"} and sys.modules["tensorflow"] is None, found
 print(keras.backend.backend())
 """
-    assert run_on(backend, ["-c", code]).strip().endswith(backend)
+    assert forked.run_on_cpu(backend, ["-c", code]).strip().endswith(backend)

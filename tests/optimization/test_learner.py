@@ -7,7 +7,7 @@ import pytest
 import keras_t3d
 from keras_t3d.optimization import Learner, make_optimizer
 from tests import forked
-from tests.conftest import NEEDS_JAX, QUICK_COMPILING
+from tests.conftest import NEEDS_JAX
 
 TINY = {"block_layers": [1, 1], "growth_rate": 4, "stem_filters": 8, "transition_filters": 4}
 
@@ -15,7 +15,7 @@ TINY = {"block_layers": [1, 1], "growth_rate": 4, "stem_filters": 8, "transition
 def train(tmp_path, devices, case, backend="tensorflow"):
     """Runs `steps.py`; returns history and weights."""
     out = tmp_path / f"{backend}-{devices}.npz"
-    flags = f"--xla_force_host_platform_device_count={devices} {QUICK_COMPILING}"
+    flags = f"--xla_force_host_platform_device_count={devices} {forked.QUICK_COMPILING}"
     words = ["-m", "tests.optimization.steps", devices, out, json.dumps(case)]
     forked.run(words, backend=backend, env={"XLA_FLAGS": flags}, check=True)
     with np.load(out) as content:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_t3d.training.loss_watch import NAN_BATCH, LossWatch
+from tests import forked
 
 
 class Asked:
@@ -134,9 +135,7 @@ class TestLossWatch:
         assert found(tmp_path)["videos"] == ["v9"]
 
     def test_in_fit_on_jax(self, tmp_path):
-        from tests.backends.test_backends import run_on  # imports TensorFlow
-
-        run_on("jax", "-m", "tests.training.test_loss_watch", tmp_path)
+        forked.run_on_cpu("jax", ["-m", "tests.training.test_loss_watch", tmp_path])
         assert found(tmp_path)["global_step"] == 9
 
 

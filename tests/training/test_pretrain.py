@@ -20,7 +20,7 @@ from keras_t3d.training.network import new_student
 from keras_t3d.training.pretrain_config import PretrainConfig
 from keras_t3d.transfer import FrameTeacher, load_teacher
 from tests import forked
-from tests.conftest import NEEDS_JAX, QUICK_COMPILING, counting_frames, write_video
+from tests.conftest import NEEDS_JAX, counting_frames, write_video
 from tests.training import tiny
 from tests.training.test_without_tensorflow import PROGRAM
 
@@ -275,7 +275,7 @@ def test_on_jax_where_tensorflow_is_not_installed(pretraining_file, tmp_path):
     words = ["pretrain", "--config", str(pretraining_file), *ONE_EPOCH, "--cache-features"]
     words += ["--precise_bn_batches=2"]
     words = ["-c", PROGRAM, *words, "--run-dir", tmp_path / "run"]
-    forked.run(words, backend="jax", env={"XLA_FLAGS": QUICK_COMPILING}, check=True)
+    forked.run(words, backend="jax", env={"XLA_FLAGS": forked.QUICK_COMPILING}, check=True)
     (row,) = run_directory.read_history(tmp_path / "run")
     assert 0 < row["val_transfer_loss"] < 2
     assert checkpoint_paths(tmp_path / "run")[-1].name == "step-00000004.npz"

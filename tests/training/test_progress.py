@@ -11,6 +11,7 @@ from rich.console import Console
 
 from keras_t3d.optimization.learner import Learner
 from keras_t3d.training.progress import TrainingProgress
+from tests import forked
 
 
 class Run:
@@ -296,9 +297,7 @@ class TestInFit:
     def shown(self, request, tmp_path):
         path = tmp_path / "shown.txt"
         if request.param == "jax":
-            from tests.backends.test_backends import run_on  # imports TensorFlow
-
-            run_on("jax", "-m", "tests.training.test_progress", path)
+            forked.run_on_cpu("jax", ["-m", "tests.training.test_progress", path])
         else:
             fit(path)
         return path.read_text().splitlines()

@@ -10,6 +10,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from keras_t3d.training.tensorboard_log import Profile, TensorBoardLog, clips_png
+from tests import forked
 
 
 def read(folder):
@@ -192,9 +193,7 @@ class TestInFit:
     def folder(self, request, tmp_path_factory):
         folder = tmp_path_factory.mktemp(request.param)
         if request.param == "jax":
-            from tests.backends.test_backends import run_on  # imports TensorFlow
-
-            run_on("jax", "-c", WITHOUT_TENSORFLOW, folder)
+            forked.run_on_cpu("jax", ["-c", WITHOUT_TENSORFLOW, folder])
         else:
             fit_and_write(folder)
         return folder

@@ -8,7 +8,7 @@ import pytest
 from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.run_directory import read_history
 from tests import forked
-from tests.conftest import NEEDS_JAX, QUICK_COMPILING
+from tests.conftest import NEEDS_JAX
 from tests.training.tiny import write_config
 
 FLAGS = [
@@ -32,7 +32,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def train(config, run, devices):
-    flags = f"--xla_force_host_platform_device_count={devices} {QUICK_COMPILING}"
+    flags = f"--xla_force_host_platform_device_count={devices} {forked.QUICK_COMPILING}"
     words = ["-c", PROGRAM, "train", "--config", config, "--run-dir", run, *FLAGS]
     return forked.run(words, backend="jax", env={"XLA_FLAGS": flags}, check=True).stdout
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests import forked
-from tests.conftest import NEEDS_JAX, QUICK_COMPILING
+from tests.conftest import NEEDS_JAX
 
 pytestmark = pytest.mark.process
 OBJECTIVES = ["FrameClipMatching", "FeatureRegression", "FrameClipContrast"]
@@ -14,7 +14,7 @@ OBJECTIVES = ["FrameClipMatching", "FeatureRegression", "FrameClipContrast"]
 
 def taught(tmp_path, devices, objective, backend="tensorflow", validated=16):
     out = tmp_path / f"{backend}-{devices}.npz"
-    flags = f"--xla_force_host_platform_device_count={devices} {QUICK_COMPILING}"
+    flags = f"--xla_force_host_platform_device_count={devices} {forked.QUICK_COMPILING}"
     words = ["-m", "tests.transfer.steps", devices, out, objective, validated]
     forked.run(words, backend=backend, env={"XLA_FLAGS": flags}, check=True)
     with np.load(out) as content:
