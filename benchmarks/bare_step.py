@@ -1,4 +1,4 @@
-"""The compiled training step by itself: one batch that lies in memory, again and again."""
+"""Times the compiled training step alone, on one batch in memory."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from keras_t3d.training.objective import new_loss, new_optimizer
 
 
 def bare_step(config: TrainConfig, shards: ShardSet, devices: Devices) -> Callable[[int], float]:
-    """Compiles the step that `train` would run, without its metrics and all that is around it.
+    """Compiles the step that `train` runs, without metrics, callbacks, and input.
 
     Args:
-        config: TrainConfig.
-        shards: ShardSet. Its first training batch is the one in memory.
-        devices: Devices.
+        config: configuration of the run.
+        shards: the first training batch of these is kept in memory.
+        devices: devices to train on.
 
     Returns:
-        Function of a number of steps, which runs them and returns their seconds. Its
-        first call compiles.
+        A function that runs a number of steps and returns the seconds they took. Its first call
+        compiles.
 
     Raises:
-        ValueError: if the shards do not fit the configuration, or on another backend than
-            TensorFlow and JAX.
+        ValueError: if the shards do not fit the configuration, or the backend is neither
+            TensorFlow nor JAX.
     """
     backend = keras.backend.backend()
     if backend not in ("tensorflow", "jax"):
@@ -53,16 +53,16 @@ def bare_step(config: TrainConfig, shards: ShardSet, devices: Devices) -> Callab
 
 
 def repeated_step(learner: Learner, batch: Any, devices: Devices) -> Callable[[int], float]:
-    """Compiles a learner's training step for one batch that lies in memory.
+    """Compiles a learner's training step for one batch in memory.
 
     Args:
-        learner: Learner, compiled.
-        batch: a tuple or dict of arrays, as `fit` takes from a dataset.
-        devices: Devices.
+        learner: compiled learner.
+        batch: tuple or dict of arrays, as a dataset yields them for `fit`.
+        devices: devices to train on.
 
     Returns:
-        Function of a number of steps, which runs them and returns their seconds. Its
-        first call compiles.
+        A function that runs a number of steps and returns the seconds they took. Its first call
+        compiles.
     """
     learner.make_train_function()
     run = _on_jax if keras.backend.backend() == "jax" else _on_tensorflow

@@ -1,18 +1,18 @@
-"""Conversion beside decoding and JPEG encoding alone; its peak of memory; and what kills do to it.
+"""Measures conversion: speed relative to bare decoding and encoding, peak memory, safety of kills.
 
 ```
 python benchmarks/convert.py --videos FOLDER   # <class>/<video>, or generated without
 python benchmarks/convert.py --quick
 ```
 
-- Rate: `keras-t3d convert` with as many workers as cores, all of it, against as many
-  processes that decode, shrink and encode the same frames and keep nothing. In turns.
-- Memory: the largest sum of the resident memory of the command and its workers, on these
-  videos, and on a long film, made by repeating a few seconds of 4096x2304.
-- Kills: the command is killed at random times with all its processes and run again until it
-  ends; the folder must have the bytes of an uninterrupted run.
+- Rate: the whole of `keras-t3d convert` with one worker per core, against as many processes that
+  only decode, shrink and encode the same frames. They run in turns.
+- Memory: the largest sum of resident memory of the command and its workers, on these videos and
+  on a long film that repeats a few seconds of 4096x2304.
+- Kills: the command and all its processes are killed at random times, and it is re-run until it
+  ends; the folder must equal that of an uninterrupted run, byte for byte.
 
-Linux only, as memory is read from /proc. The last line is one JSON object.
+Linux only: memory is read from /proc. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _digest(folder: pathlib.Path) -> str:
 
 
 def _decode_and_encode(path: str) -> int:
-    """What no conversion can do without, by the libraries that the conversion uses."""
+    """Decodes, shrinks and encodes a video, with the libraries that the conversion uses."""
     import io
 
     import av
@@ -185,7 +185,7 @@ def _resident_bytes(pid: int) -> int:
 
 
 def _film(path: pathlib.Path, seconds: int) -> pathlib.Path:
-    """Writes a film of 4096x2304 at 25 frames a second: one second, again and again."""
+    """Writes a film of 4096x2304 at 25 frames per second that repeats one second."""
     import av
 
     noise = np.random.default_rng(0).integers(0, 256, (25, 36, 64, 3), dtype=np.uint8)
@@ -215,7 +215,7 @@ def _film(path: pathlib.Path, seconds: int) -> pathlib.Path:
 def _kill(
     listed: pathlib.Path, out: pathlib.Path, expected: str, kills: int, seconds: float
 ) -> tuple[int, bool]:
-    """Kills conversions at random times until `kills` were; whether all end with the same bytes."""
+    """Kills conversions `kills` times at random; returns whether all end with the same bytes."""
     draw = random.Random(0)
     killed, same = 0, True
     while killed < kills:

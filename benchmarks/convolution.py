@@ -1,9 +1,9 @@
-"""Times the ways of one convolution that `keras_t3d.layers.operations` chooses from on CPU.
+"""Times implementations of a convolution that `keras_t3d.layers.operations` chooses from on CPU.
 
-Forwards, and a step of forward and both gradients, in float32 and bfloat16; all ways give
-the same, which is checked first, and are timed in turns. `chosen` is what `convolve`
-takes. The grouped convolution is compared with a dense one by the time of a
-multiply-add: ResNeXt's 32 groups of 8 channels.
+Each is timed for the forward pass, and for a step of forward and both gradients, in float32 and
+bfloat16. The script first checks that all have equal outputs, then times them in turns. `chosen`
+is the one that `convolve` uses. A grouped convolution (ResNeXt's 32 groups of 8 channels) is
+compared with a dense one by the time per multiply-add.
 
     python benchmarks/convolution.py --threads 2
     python benchmarks/convolution.py --quick
@@ -31,7 +31,7 @@ Way = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Case:
-    """A convolution: shape of the clips and of the kernel, strides, and other ways to do it."""
+    """A convolution: shapes of clips and kernel, strides, and its implementations."""
 
     clips: tuple[int, ...]
     kernel: tuple[int, ...]
@@ -40,7 +40,7 @@ class Case:
 
     @property
     def multiplications(self) -> int:
-        """Multiply-adds forwards, those with zero padding too."""
+        """Returns multiply-adds of the forward pass, including those with zero padding."""
         sides = self.clips[1:4]
         outputs = [-(-side // stride) for side, stride in zip(sides, self.strides, strict=True)]
         return self.clips[0] * math.prod(outputs) * math.prod(self.kernel)
@@ -88,7 +88,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _cases(quick: bool) -> dict[str, Case]:
-    """Shapes of T3D-121 and ResNet3D-50 at 16x112x112, of two clips; smaller if quick."""
+    """Returns shapes of T3D-121 and ResNet3D-50 at 16x112x112, two clips; smaller if quick."""
     side, stem_side, batch = (4, 16, 1) if quick else (28, 112, 2)
     half = side // 2
     conv_3d: Way = operations._pad_and_convolve
@@ -125,7 +125,7 @@ def _of_stride_one(way: Way) -> Way:
 
 
 def _measure(case: Case, dtype: str, repeats: int) -> dict[str, dict[str, float]]:
-    """Milliseconds of each way, forwards and of a step."""
+    """Returns milliseconds of each implementation, for the forward pass and for a step."""
     random = np.random.default_rng(0)
     clips = tf.cast(random.normal(size=case.clips), dtype)
     kernel = tf.cast(0.01 * random.normal(size=case.kernel), dtype)
@@ -168,7 +168,7 @@ def _check_equal(runs: Mapping[str, Callable[[], Any]], limit: float) -> None:
 
 
 def _time_in_turns(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """The median of each in milliseconds, after one run that is thrown away."""
+    """Returns the median of each in milliseconds, after one discarded run."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats + 1):
         for name, run in runs.items():

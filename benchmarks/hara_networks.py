@@ -69,10 +69,10 @@ class HaraResNet(_HaraResidual):
     """3D ResNet: basic blocks in 18 and 34 layers, bottlenecks in more.
 
     Args:
-        depth: int. 18, 34, 50, 101, 152 or 200.
-        num_classes: int. Number of classes. Defaults to `400`.
+        depth: 18, 34, 50, 101, 152 or 200.
+        num_classes: number of classes.
         shortcut: `"A"`, without parameters, or `"B"`, a 1x1x1 convolution. The
-            checkpoints of 2018 with 18 and 34 layers use A, all others B. Defaults to `"B"`.
+            checkpoints of 2018 with 18 and 34 layers use A, all others B.
     """
 
     def __init__(self, depth: int, num_classes: int = 400, shortcut: Shortcut = "B") -> None:
@@ -90,10 +90,10 @@ class HaraResNeXt(_HaraResidual):
     """3D ResNeXt: bottlenecks with a grouped 3x3x3 convolution.
 
     Args:
-        depth: int. 50 or 101.
-        num_classes: int. Number of classes. Defaults to `400`.
-        cardinality: int. Groups of the convolution. Defaults to `32`.
-        shortcut: as in `HaraResNet`. Defaults to `"B"`.
+        depth: 50 or 101.
+        num_classes: number of classes.
+        cardinality: groups of the convolution.
+        shortcut: as in `HaraResNet`.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class _HaraBottleneck(nn.Module):
 
 
 class _ZeroPaddedShortcut(nn.Module):
-    """Shortcut A: every stride-th value, and zeros for the channels that are missing."""
+    """Shortcut A: takes every stride-th value, and pads missing channels with zeros."""
 
     def __init__(self, extra_channels: int, stride: int) -> None:
         super().__init__()
@@ -186,11 +186,11 @@ class HaraDenseNet(nn.Module):
     """3D DenseNet-BC with a growth rate of 32.
 
     Args:
-        depth: int. 121, 169 or 201.
-        num_classes: int. Number of classes. Defaults to `400`.
+        depth: 121, 169 or 201.
+        num_classes: number of classes.
         spelling: `"old"` names parameters as the checkpoints of 2018 do
             (`features.conv0`, `denselayer1.norm.1`), `"new"` as the scripts of 2020
-            (`features.conv1`, `denselayer1.norm1`). Defaults to `"new"`.
+            (`features.conv1`, `denselayer1.norm1`).
     """
 
     def __init__(

@@ -1,10 +1,10 @@
 """Times inference on one clip: our networks, PyTorch twins, ONNX Runtime and OpenVINO.
 
-Ours is the model in a `tf.function`, and the folded graph that a SavedModel ships, on
-clips with values 0..255; the others read clips that were normalised before. PyTorch runs
-in channels_last_3d with and without autocast to bfloat16 and `torch.compile`, which may
-freeze weights; ONNX Runtime and OpenVINO run the twin's ONNX file. All carry the same
-weights, and none is timed before its logits are found to be the twin's.
+Ours are the model in a `tf.function` and the folded graph that a SavedModel ships, on clips with
+values 0..255; the others read clips that are already normalized. PyTorch runs in channels_last_3d
+with and without autocast to bfloat16 and `torch.compile`, which may freeze weights; ONNX Runtime
+and OpenVINO run the twin's ONNX file. All have the same weights; the script compares the logits of
+each with the twin's before timing it.
 
     python benchmarks/inference.py
     python benchmarks/inference.py --models t3d_121 --rounds 20 --skip-compile
@@ -61,7 +61,7 @@ def _measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def export(job: twins.Job) -> None:
-    """Writes the twin's ONNX file, or says why there is none."""
+    """Writes the twin's ONNX file; returns the reason if that fails."""
     try:
         turns.facts_of(_write_onnx, job)
     except turns.ContenderError as error:
@@ -69,7 +69,7 @@ def export(job: twins.Job) -> None:
 
 
 def _ratios(race: turns.Race) -> dict[str, float | None]:
-    """Their time to ours: above 1, ours is the faster."""
+    """Returns the time of others relative to ours: above 1, ours is faster."""
     ours_float32, ours = race.best("keras_float32"), race.best("keras_")
     return {
         "torch_to_keras_float32": turns.ratio(race.best("torch_float32"), ours_float32),
@@ -99,7 +99,7 @@ def _write_onnx(job: twins.Job) -> tuple[dict[str, Any], turns.Step]:
 
 
 def keras_run(job: twins.Job, precision: str, folded: bool) -> tuple[dict[str, Any], turns.Step]:
-    """Our network, as it is or folded."""
+    """Runs our network, plain or folded."""
     import numpy as np
     import tensorflow as tf
 
@@ -115,7 +115,7 @@ def keras_run(job: twins.Job, precision: str, folded: bool) -> tuple[dict[str, A
 
 
 def torch_run(job: twins.Job, precision: str, compiled: bool) -> tuple[dict[str, Any], turns.Step]:
-    """The twin."""
+    """Runs the twin."""
     import torch
     import torch._inductor.config
 
@@ -134,7 +134,7 @@ def torch_run(job: twins.Job, precision: str, compiled: bool) -> tuple[dict[str,
 
 
 def onnxruntime_run(job: twins.Job, precision: str) -> tuple[dict[str, Any], turns.Step]:
-    """The twin's ONNX file in ONNX Runtime."""
+    """Runs the twin's ONNX file in ONNX Runtime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -147,7 +147,7 @@ def onnxruntime_run(job: twins.Job, precision: str) -> tuple[dict[str, Any], tur
 
 
 def openvino_run(job: twins.Job, precision: str) -> tuple[dict[str, Any], turns.Step]:
-    """The twin's ONNX file in OpenVINO."""
+    """Runs the twin's ONNX file in OpenVINO."""
     import openvino
 
     settings = {
@@ -161,7 +161,7 @@ def openvino_run(job: twins.Job, precision: str) -> tuple[dict[str, Any], turns.
 
 
 def _ready(job: twins.Job, precision: str, run: Any) -> tuple[dict[str, Any], turns.Step]:
-    """Warms up, and refuses logits that are not the twin's."""
+    """Warms up; raises ValueError if the logits differ from the twin's."""
     for _ in range(_WARM_UP):
         logits = run()
     return {"difference": twins.difference(job, logits, precision)}, run

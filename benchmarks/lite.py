@@ -1,10 +1,10 @@
-"""Times a network in LiteRT, in whole numbers of 8 bits and in floats, beside all else on one clip.
+"""Times a network in LiteRT, with 8-bit integers and float32, beside other runtimes on one clip.
 
-Beside it: TensorFlow (the model in a `tf.function`, and folded), PyTorch, ONNX Runtime and
-OpenVINO, as in `inference.py`, each in every precision that it has here. All read the same
-weights; none is timed before its logits are found to be the twin's, those of the 8-bit file by
-their correlation. Also one 3x3x3 convolution in LiteRT: its own CONV_3D beside the rewritten one,
-in floats and in 8 bits.
+The others are TensorFlow (the model in a `tf.function`, and folded), PyTorch, ONNX Runtime and
+OpenVINO, as in `inference.py`, each in every precision it supports. All have the same weights; the
+script compares the logits of each with the twin's before timing it, those of the 8-bit file by
+correlation. It also times one 3x3x3 convolution in LiteRT: its own CONV_3D beside the rewritten
+one, in float32 and 8 bits.
 
     python benchmarks/lite.py
     python benchmarks/lite.py --models t3d_121 --rounds 25
@@ -114,7 +114,7 @@ def _measure_convolution(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _write_lite(job: twins.Job) -> tuple[dict[str, Any], turns.Step]:
-    """Writes both files; says how large they are."""
+    """Writes both files; returns their sizes."""
     from keras_t3d.deploy import export_tflite
 
     model = twins.keras_model(job, "float32")
@@ -128,7 +128,7 @@ def _write_lite(job: twins.Job) -> tuple[dict[str, Any], turns.Step]:
 
 
 def litert_run(job: twins.Job, name: str) -> tuple[dict[str, Any], turns.Step]:
-    """One of the two files, which answers with probabilities: logits, but for a constant."""
+    """Runs one of the two files; log-probabilities are logits up to a constant."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(job.folder / f"{name}.tflite"), num_threads=job.threads)

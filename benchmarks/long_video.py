@@ -1,13 +1,13 @@
-"""Memory while a long video is scored window by window: with `predict --out`, with `watch --out`.
+"""Measures memory of `predict --out` and `watch --out` along a long video.
 
     python benchmarks/long_video.py --minutes 60 --model t3d.tflite
     python benchmarks/long_video.py --quick
 
-The video is made here: a few seconds, encoded once, again and again. Without a model, a network
-of a few layers with random weights is exported to LiteRT, as memory is asked for, not answers.
-Each of the two has a process of its own, which imports no TensorFlow; its resident memory is
-noted at even distances along the video. Linux only, as memory is read from /proc. The last line
-is one JSON object.
+The script generates the video by repeating a few encoded seconds. Without `--model`, it exports a
+network of a few layers with random weights to LiteRT, because only memory matters here. Each of
+the two commands runs in a process of its own that imports no TensorFlow; its resident memory is
+recorded at even distances along the video. Linux only: memory is read from /proc. The last line is
+one JSON object.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def write_video(path: Path, minutes: float) -> Path:
-    """Writes an mp4 file of 320x240 at 25 frames a second, of some seconds again and again."""
+    """Writes an mp4 file of 320x240 at 25 frames per second that repeats a few seconds."""
     import av
 
     rng = np.random.default_rng(0)

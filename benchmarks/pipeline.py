@@ -1,4 +1,4 @@
-"""Training clips a second: our shards against PyTorch DataLoaders that decode mp4, same cores.
+"""Measures training clips per second: shards against PyTorch DataLoaders that decode mp4 files.
 
 ```
 python benchmarks/pipeline.py --videos FOLDER              # <class>/<video>, or generated without
@@ -6,18 +6,18 @@ python benchmarks/pipeline.py --videos FOLDER --seconds 12 # videos of that leng
 python benchmarks/pipeline.py --seconds 12 --max-seconds 4 # the same in records of 4 seconds
 ```
 
-All give the same thing: batches of 16 random consecutive frames of random videos, a corner or
-centre window of one of four scales (the papers' augmentation), resized to 112x112, mirrored
-half of the time, as uint8.
+All yield the same kind of uint8 batches: 16 consecutive frames at a random place of random videos,
+a corner or centre window of one of four scales (the papers' augmentation), resized to 112x112,
+mirrored half of the time.
 
 - `shards`: `load_clips`, one stream through several epochs, as in training.
-- `torch_pyav`, `torch_torchcodec`: a DataLoader with a worker a core that seeks to the key
-  frame before the clip and decodes from there. TorchCodec needs FFmpeg's libraries, and is
-  left out where it does not load.
-- `libjpeg`: as many processes as cores that decode the frames of random clips of the same
-  shards with Pillow's libjpeg-turbo, whole frames, and do nothing else.
+- `torch_pyav`, `torch_torchcodec`: a DataLoader with one worker per core that seeks to the key
+  frame before the clip and decodes from there. TorchCodec needs FFmpeg's libraries, and is left
+  out if it does not load.
+- `libjpeg`: one process per core that only decodes whole frames of random clips of the same shards
+  with Pillow's libjpeg-turbo.
 
-In turns, nothing of one runs on during another. The last line is one JSON object.
+They run in turns, one at a time. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _videos(folder: pathlib.Path | None, limit: int, scratch: pathlib.Path) -> l
 
 
 def _joined(paths: list[str], seconds: float, scratch: pathlib.Path) -> list[str]:
-    """Joins videos, all brought to one size, until each result is long enough."""
+    """Joins videos, resized to one size, until each result is long enough."""
     import av
 
     joined: list[str] = []
@@ -157,7 +157,7 @@ def _shards(paths: list[str], max_seconds: float, scratch: pathlib.Path) -> str:
 
 
 class _Mp4Clips:
-    """Random clips of videos, by `decode(path, start) -> uint8 (T, H, W, 3)`."""
+    """Yields random clips of videos, read by `decode(path, start) -> uint8 (T, H, W, 3)`."""
 
     def __init__(self, paths: list[str], count: int, decoder: str) -> None:
         self.paths, self.count, self.decoder = paths, count, decoder
@@ -240,7 +240,7 @@ def _torch_rate(paths: list[str], count: int, decoder: str) -> float:
 
 
 def _rate(batches: Iterator[Any], warm_up: int, count: int) -> float:
-    """Clips a second, once the workers have started and the buffers are full."""
+    """Returns clips per second, after the workers have started and the buffers are full."""
     for _ in range(warm_up):
         next(batches)
     start = time.perf_counter()
@@ -267,7 +267,7 @@ def _libjpeg_rate(shards: str, count: int) -> float:
 
 
 def _decode_frames(task: tuple[str, int, int]) -> float:
-    """Clips a second of one process; reading the records is not timed."""
+    """Returns clips per second of one process, without the time to read records."""
     from PIL import Image
 
     from keras_t3d.data.shards.record import stored_video

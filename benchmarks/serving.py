@@ -1,15 +1,14 @@
 """Times the served graph beside the bare network, and requests through a server.
 
-- By the C++ loader that TF Serving has (a session, one callable a signature): each
-  signature on one clip, beside "bare", a SavedModel of one signature that is the same
-  network and nothing else. All have the same threads, and each its process; they are timed
-  in turns.
-- Through the server of the tests (tests/deploy/tf_serving_stand_in.py), which is Python and
-  not TF Serving: what client, messages and JSON cost. It is no figure of TF Serving's.
-- Malformed requests, by the session and by a server of their own: how many are refused,
-  and the process's memory before and after.
-- With --videos and a trained --model, how far JPEG images of the views' frames move the
-  probabilities from those of the views as uint8, as `keras-t3d query` sends both.
+- In TF Serving's C++ loader (a session, one callable per signature): each signature on one clip,
+  beside "bare", a SavedModel whose only signature is the network. Each runs in its own process with
+  the same number of threads; they are timed in turns.
+- Through the tests' server (tests/deploy/tf_serving_stand_in.py): the cost of client, messages and
+  JSON. The server is written in Python, so its times do not represent TF Serving.
+- Malformed requests, to the session and to a server of their own: how many are refused, and the
+  process's memory before and after.
+- With --videos and a trained --model: how much probabilities change if frames are sent as JPEG
+  images instead of uint8, as `keras-t3d query` can send both.
 
     python benchmarks/serving.py
     python benchmarks/serving.py --model runs/a/best.keras --videos videos/test
@@ -53,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
             served = turns.race(_client_entries(folder, server), options.rounds)
             _print("requests to the stand-in", served, {})
             jpeg = _jpeg_difference(server, options.videos) if options.videos else None
-        # Else glibc holds what is free in an arena a thread: megabytes that come and go.
+        # Otherwise glibc keeps free memory in one arena per thread, which adds megabytes of noise.
         os.environ["MALLOC_ARENA_MAX"] = "1"
         with started(Path(folder) / "t3d", options.threads) as server:
             by_server = malformed_by_server(folder, server, options.malformed)
@@ -130,7 +129,7 @@ def _export(
 
 
 def _export_bare(model: Any, folder: Path, frozen: bool) -> None:
-    """What the signatures run, and nothing else: from views to logits."""
+    """Exports only what the signatures run: from views to logits."""
     import tensorflow as tf
 
     from keras_t3d.deploy.folding import fold
@@ -196,9 +195,9 @@ def _ready(run: turns.Step) -> tuple[dict[str, Any], turns.Step]:
 
 
 def _jpeg_difference(server: dict[str, int], folder: str) -> dict[str, Any]:
-    """How far the probabilities of JPEG images lie from those of views as uint8, over videos.
+    """Compares probabilities of JPEG images with those of uint8 views, over videos.
 
-    Of a video it is the class whose probability moves most that counts.
+    The difference of a video is that of the class whose probability changes most.
     """
     from keras_t3d.data.sources.video_files import video_files
     from keras_t3d.deploy import query

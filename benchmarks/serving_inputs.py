@@ -1,4 +1,4 @@
-"""What `serving.py` sends to a server: one clip of noise, as clips, videos and JPEG images."""
+"""Inputs that `serving.py` sends to a server: one clip of noise as clip, videos and JPEG images."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FRAME = (240, 320)  # of the whole videos that are sent
 
 
 def inputs_of(folder: str) -> dict[str, Any]:
-    """One clip of noise, ready, and in videos just long enough for it.
+    """Returns one clip of noise, and videos just long enough for it.
 
-    The resized ones have frames as the shards have, or as `keras-t3d query` sends.
+    Resized videos have frames of the size that shards have and that `keras-t3d query` sends.
     """
     from keras_t3d.clips import resize_frames, resized_size
 
@@ -46,7 +46,7 @@ def _jpeg(frame: np.ndarray) -> bytes:
 
 
 def module_of_tests(module: str) -> Any:
-    """A module of tests/deploy, most of which import TensorFlow."""
+    """Imports a module of tests/deploy, late because most import TensorFlow."""
     return importlib.import_module(f"tests.deploy.{module}")
 
 

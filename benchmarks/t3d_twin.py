@@ -1,6 +1,6 @@
-"""T3D, paper variant, in PyTorch: what ours is timed beside.
+"""T3D, paper variant, in PyTorch, which benchmarks time beside ours.
 
-Every network reads normalized clips of shape (batch, 3, time, height, width) and returns logits of
+The network reads normalized clips of shape (batch, 3, time, height, width) and returns logits of
 shape (batch, classes).
 """
 
@@ -21,16 +21,15 @@ class T3DTwin(nn.Sequential):
     `transition1.depth3.bn.bias` the beta of `depth3_bn` in the layer `transition1`.
 
     Args:
-        depth_blocks: ints. Dense layers of each block. Defaults to T3D-121's.
-        growth_rate: int. Channels that a dense layer adds. Defaults to `32`.
-        num_classes: int. Number of classes. Defaults to `400`.
-        bottleneck_factor: int. A dense layer's 1x1x1 convolution has this many
-            times `growth_rate` filters. Defaults to `4`.
-        stem_filters: int. Defaults to `64`.
-        stem_kernel: three ints (time, height, width), odd. Defaults to `(3, 7, 7)`.
-        transition_filters: int. Filters of each branch of a transition. Defaults to `128`.
-        transition_depths: tuples of ints, one for each transition, the depths of its
-            branches. Defaults to (1, 3, 6) first and (1, 3, 4) after that.
+        depth_blocks: dense layers of each block.
+        growth_rate: channels that a dense layer adds.
+        num_classes: number of classes.
+        bottleneck_factor: filters of a dense layer's 1x1x1 convolution, in units of
+            `growth_rate`.
+        stem_filters: filters of the stem.
+        stem_kernel: odd kernel size of the stem (time, height, width).
+        transition_filters: filters of each branch of a transition.
+        transition_depths: depths of the branches of each transition.
     """
 
     def __init__(

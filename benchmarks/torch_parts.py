@@ -1,4 +1,4 @@
-"""What the PyTorch networks share: stages of residual blocks, projections, random weights."""
+"""Parts that the PyTorch networks share: stages of residual blocks, projections, random weights."""
 
 from __future__ import annotations
 

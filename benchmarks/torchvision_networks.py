@@ -22,7 +22,7 @@ def torchvision_video_resnet(
     Args:
         name: `"r3d_18"` (3x3x3 convolutions), `"mc3_18"` (1x3x3 after the first
             stage) or `"r2plus1d_18"` (1x3x3 then 3x1x1).
-        num_classes: int. Number of classes. Defaults to `400`.
+        num_classes: number of classes.
 
     Returns:
         The network, with random weights.
@@ -43,7 +43,7 @@ _TORCHVISION_KINDS: dict[str, tuple[Kind, Kind]] = {  # of the first stage, and 
 
 
 class _VideoResNet(nn.Module):
-    """Stem without a pool, four stages of two basic blocks, average, classifying layer."""
+    """Stem without pooling, four stages of two basic blocks, average, classifying layer."""
 
     def __init__(self, first: Kind, others: Kind, num_classes: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What `keras_t3d.training.train` costs over its bare compiled step.
+"""Measures the overhead of `keras_t3d.training.train` over its bare compiled step.
 
 ```
 python benchmarks/train_loop.py                                 # 3D ResNet-18, two cores: minutes
@@ -6,21 +6,21 @@ python benchmarks/train_loop.py --devices 4 --batch-size 32 --dtype mixed_bfloat
 python benchmarks/train_loop.py --quick
 ```
 
-- `bare`: the step of the same configuration on one batch that lies in memory: forward, loss,
-  backward, update. No metrics, no input, no callbacks.
+- `bare`: the step of the same configuration on one batch in memory: forward, loss, backward,
+  update. No metrics, no input, no callbacks.
 - `loop`: runs of `train` as a user starts them, on shards of the generated motion set, with its
-  default augmentation, callbacks, validation and checkpoints. The figures are those of the
-  run's own `history.csv`, median over its epochs; the first, which compiles, is left out.
+  default augmentation, callbacks, validation and checkpoints. Times come from the run's
+  `history.csv`, median over its epochs except the first, which compiles.
 
-In turns, in one process: bare, loop, bare, loop, ..., bare. Each run of the loop is compared
-with the bare steps just before and after it, so that what else the machine does is seen in
-how far those lie apart. `overhead_percent` is the extra time for the same clips. What an epoch's
-end takes is apart from it: `validation_seconds` from the history, `files_seconds` (history,
-curves, models, TensorBoard, checkpoint) from the times at which checkpoints were written.
+They run in turns in one process: bare, loop, bare, loop, ..., bare. Each run of the loop is
+compared with the bare steps just before and after it, whose difference shows how noisy the machine
+is. `overhead_percent` is the extra time for the same clips. It excludes the end of an epoch:
+`validation_seconds` from the history, `files_seconds` (history, curves, models, TensorBoard,
+checkpoint) from the times at which checkpoints were written.
 
-`--devices N` does all of it on 1, 2, ..., N devices, with `--batch-size` clips on each: the
-machine's GPUs, or where there is none logical CPU devices, which share the same cores
-and show that it works, not that it scales. The last line is one JSON object.
+`--devices N` repeats this on 1, 2, ..., N devices with `--batch-size` clips on each: GPUs, or
+without any, logical CPU devices, which share the same cores and so show that it works, not that it
+scales. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _resize(options: argparse.Namespace) -> int:
 
 
 def _make_shards(folder: Path, options: argparse.Namespace, devices: int) -> Path:
-    """Videos enough for the steps of an epoch."""
+    """Writes enough videos for the steps of an epoch."""
     from keras_t3d.data import convert
     from keras_t3d.motion_set.motion import MOTION_CLASSES, write_motion_set
 
@@ -186,7 +186,7 @@ def _measure(
 
 
 def _use_devices(count: int) -> None:
-    """The first GPUs, or as many logical CPUs; before the backend looks at devices."""
+    """Selects the first GPUs, or creates logical CPUs; call it before the backend uses devices."""
     import keras
 
     if keras.backend.backend() == "jax":
@@ -226,7 +226,7 @@ def _config(shards: Path, options: argparse.Namespace, devices: int) -> Any:
 
 
 def _figures(run_dir: Path, clips: int) -> dict[str, float]:
-    """Medians over the epochs of a run, from its own files."""
+    """Returns medians over the epochs of a run, from its files."""
     from keras_t3d.training.checkpoints import checkpoint_paths
     from keras_t3d.training.run_directory import read_history
 

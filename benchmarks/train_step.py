@@ -1,14 +1,14 @@
 """Times a training step of our networks beside that of PyTorch twins, and measures its memory.
 
-A step is forward, cross-entropy, backward and an update by SGD with momentum, on a batch of
-4 clips: ours by `train_on_batch` on uint8 clips, which it normalises itself; PyTorch's
-in channels_last_3d on clips that were normalised before, with and without autocast
-to bfloat16 and `torch.compile`. Twins start from the same weights: their logits are
-compared before anything is timed, and the record has the losses of the first steps.
+A step is forward, cross-entropy, backward and an SGD update with momentum, on a batch of 4 clips.
+Ours is `train_on_batch` on uint8 clips, which it normalizes itself; PyTorch's runs in
+channels_last_3d on normalized clips, with and without autocast to bfloat16 and `torch.compile`.
+Twins start from the same weights: the script compares their logits before timing, and records the
+losses of the first steps.
 
-Memory is what the peak of a process grows by, per clip, when the batch is four times as
-large, under the default malloc; allocators round and pool, so that a smaller difference
-says more of them than of the network.
+Memory is the growth of a process's peak, per clip, if the batch is four times as large, under the
+default malloc; allocators round and pool, so small differences reflect the allocator rather than
+the network.
 
     python benchmarks/train_step.py
     python benchmarks/train_step.py --models t3d_121 --rounds 15 --skip-compile
@@ -79,7 +79,7 @@ def _measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _bytes_per_clip(race: turns.Race, larger: twins.Job, batch: int) -> dict[str, float]:
-    """Growth from the peaks that the race saw, for those whose memory is compared."""
+    """Returns the growth of peak memory per clip, for contenders whose memory is compared."""
     growth: dict[str, float] = {}
     for name in ("keras_float32", "rematerialized_float32", "torch_float32"):
         if name in race.milliseconds:
@@ -90,7 +90,7 @@ def _bytes_per_clip(race: turns.Race, larger: twins.Job, batch: int) -> dict[str
 
 
 def _ratios(race: turns.Race, growth: dict[str, float]) -> dict[str, float | None]:
-    """Speed: PyTorch's time to ours. Memory, and time rematerialised: ours to the other."""
+    """Returns PyTorch's time to ours, and our memory and rematerialized time to the others'."""
     plain, rematerialized = "keras_float32", "rematerialized_float32"
     time, memory = race.milliseconds.get, growth.get
     return {
@@ -114,7 +114,7 @@ def _write(job: twins.Job) -> tuple[dict[str, Any], turns.Step]:
 def keras_step(
     job: twins.Job, precision: str, rematerialize: bool
 ) -> tuple[dict[str, Any], turns.Step]:
-    """A step of our network, as a user gets it."""
+    """Builds our network and its training step."""
     import keras
 
     model = twins.keras_model(job, precision, rematerialize)
@@ -134,7 +134,7 @@ def keras_step(
 
 
 def torch_step(job: twins.Job, precision: str, compiled: bool) -> tuple[dict[str, Any], turns.Step]:
-    """A step of the twin."""
+    """Builds the twin and its training step."""
     import torch
 
     network = twins.torch_network(job)

@@ -1,12 +1,11 @@
-"""Contenders in processes of their own, timed in turns; and what the machine is.
+"""Times contenders in turns, each in its own process, and describes the machine.
 
-Frameworks in one process would share threads, allocator and OpenMP. Here each contender
-has its process, and only one works at a time: the parent asks one after the other for
-a step or some, so that what else the machine does falls on all of them.
+Frameworks in one process would share threads, allocator and OpenMP. Here each contender has its
+own process, and only one works at a time: the parent asks them in turns for one or more steps, so
+other load on the machine affects all of them alike.
 
-`build(*arguments)`, which a contender's process calls, returns what there is to say of
-it, and the step that is timed. It must be a function of a module, as the processes
-are spawned.
+A contender's process calls `build(*arguments)`, which returns facts about the contender and the
+step to time. It must be a module-level function, because the processes are spawned.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ _PACKAGES = (
 
 
 class ContenderError(Exception):
-    """A contender that could not be built, or broke down; says why."""
+    """A contender could not be built, or failed; the message has the reason."""
 
 
 @dataclass
 class Race:
-    """What came out of `race`, by the contenders' names."""
+    """Results of `race` by the contenders' names."""
 
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     times: dict[str, list[float]] = field(default_factory=dict)  # milliseconds
@@ -49,18 +48,18 @@ class Race:
 
     @property
     def milliseconds(self) -> dict[str, float]:
-        """The median of each."""
+        """Returns the median of each."""
         return {name: round(statistics.median(all_), 3) for name, all_ in self.times.items()}
 
     def best(self, *beginnings: str) -> float | None:
-        """The least median of the contenders whose names begin so; None if there is none."""
+        """Returns the smallest median of contenders whose names start with a prefix, or None."""
         return min(
             (t for n, t in self.milliseconds.items() if n.startswith(beginnings)), default=None
         )
 
 
 class Contender:
-    """A process that builds something, and runs a step of it whenever asked."""
+    """A process that builds a contender, and runs its steps on request."""
 
     def __init__(self, build: Build, *arguments: Any) -> None:
         # A forked child would share the state of whatever the parent has imported.
@@ -71,11 +70,11 @@ class Contender:
         theirs.close()
 
     def facts(self) -> dict[str, Any]:
-        """What `build` says, once; waits for it."""
+        """Waits for the facts from `build`."""
         return self._answer()
 
     def steps(self, count: int) -> float:
-        """Milliseconds of a step, by the clock of its process: the median of some in a row."""
+        """Returns milliseconds per step, the median of some in a row, by its process's clock."""
         with contextlib.suppress(BrokenPipeError):  # a dead process has no answer either
             self._pipe.send(count)
         return self._answer()
@@ -96,7 +95,7 @@ class Contender:
 
 
 def _serve(pipe: Any, build: Build, arguments: tuple[Any, ...]) -> None:
-    """Builds, then as many steps as each message says, until the parent closes its end."""
+    """Builds, then runs as many steps as each message requests, until the parent closes its end."""
     try:
         facts, step = build(*arguments)
         pipe.send((True, facts))
@@ -120,13 +119,12 @@ def race(entries: Mapping[str, tuple[Any, ...]], rounds: int, in_a_row: int = 1)
 
     Args:
         entries: `(build, *arguments)` by name.
-        rounds: int. Turns of each, after one round that is thrown away.
-        in_a_row: int. Steps of a turn, whose median counts. After the pause, and the others' work,
-            the first one finds threads asleep and caches cold; of three or more it does not
-            count. Defaults to 1.
+        rounds: turns of each, after one discarded round.
+        in_a_row: steps per turn, whose median counts. After a pause the first step runs with
+            sleeping threads and cold caches; with three or more steps it is discarded.
 
     Returns:
-        Race. A contender that fails is named with the reason; the others go on.
+        The times. A contender that fails is listed with the reason; the others continue.
     """
     result = Race()
     running: dict[str, Contender] = {}
@@ -156,7 +154,7 @@ def _note_failure(
     ask: Callable[[Contender], Any],
     answers: dict[str, Any],
 ) -> None:
-    """Puts the answer to the others, or takes a contender that failed out of the race."""
+    """Stores the reply, or removes a contender that failed from the race."""
     try:
         answers[name] = ask(running[name])
     except ContenderError as error:
@@ -165,7 +163,7 @@ def _note_failure(
 
 
 def facts_of(build: Build, *arguments: Any) -> dict[str, Any]:
-    """What `build` says in a fresh process, which ends at once.
+    """Returns the facts from `build` in a new process.
 
     Raises:
         ContenderError: if it fails.
@@ -178,14 +176,14 @@ def facts_of(build: Build, *arguments: Any) -> dict[str, Any]:
 
 
 def ratio(numerator: float | None, denominator: float | None) -> float | None:
-    """The quotient; None where a side was not measured, or measured as nothing."""
+    """Returns the quotient; None if either side was not measured or is zero."""
     if numerator is None or denominator is None or denominator <= 0:
         return None
     return round(numerator / denominator, 3)
 
 
 def print_table(title: str, result: Mapping[str, Any]) -> None:
-    """Prints a result's `milliseconds`, its `unavailable`, and all that is a single number."""
+    """Prints a result's `milliseconds`, `unavailable`, and all single numbers."""
     print(title)
     for name, milliseconds in result["milliseconds"].items():
         print(f"  {name:36} {milliseconds:10.2f} ms")
@@ -198,9 +196,9 @@ def print_table(title: str, result: Mapping[str, Any]) -> None:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held. Linux only.
+    """Returns the peak resident memory of this process. Linux only.
 
-    Not `getrusage`, whose maximum a process inherits from the one that started it.
+    `getrusage` is not used: a process inherits its maximum from its parent.
     """
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
@@ -208,7 +206,7 @@ def peak_bytes() -> int:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, its flags and load, Python, and the versions of all that is timed."""
+    """Returns processor, its flags and load, Python, and the versions of the timed packages."""
     info = Path("/proc/cpuinfo").read_text()
     words = set(info.split())
     lines = info.splitlines()

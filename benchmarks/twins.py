@@ -1,7 +1,7 @@
-"""Our networks and their PyTorch twins with the same weights, and the clips that both read.
+"""Builds our networks and their PyTorch twins with the same weights, and the clips that both read.
 
-`write` draws weights and clips and leaves them in a folder, from which every contender's
-process takes them; so no process needs more than its own framework.
+`write` draws weights and clips and stores them in a folder, from which every contender's process
+reads them; so each process needs only its own framework.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ LIMITS = {"float32": 1e-3, "bfloat16": 0.2}  # of the largest logit; 121 layers 
 
 @dataclass(frozen=True)
 class Job:
-    """Which network, on which clips.
+    """A network, and the clips it runs on.
 
     Args:
-        folder: Path. Where `write` leaves weights, clips, labels and the twin's logits.
-        model: str. One of `NAMES`.
-        input_shape: four ints (frames, height, width, 3).
-        batch: int. Clips of a batch.
-        threads: int. Of every framework.
+        folder: where `write` stores weights, clips, labels and the twin's logits.
+        model: one of `NAMES`.
+        input_shape: (frames, height, width, 3).
+        batch: clips per batch.
+        threads: threads of every framework.
     """
 
     folder: Path
@@ -45,13 +45,13 @@ def options(
     argv: list[str] | None,
     models: Sequence[str],
 ) -> argparse.Namespace:
-    """Adds the options that say what is timed to a benchmark's own, and parses all.
+    """Adds the options that select what is timed to those of a benchmark, and parses all.
 
     Args:
-        parser: argparse.ArgumentParser.
-        contenders: names of what can be timed.
-        argv: words of the command line, or None.
-        models: what is timed unless others are named.
+        parser: parser with the benchmark's own options.
+        contenders: names of all contenders.
+        argv: words of the command line; None reads `sys.argv`.
+        models: models that are timed by default.
     """
     parser.add_argument("--models", nargs="+", choices=NAMES)
     parser.add_argument("--contenders", nargs="+", choices=contenders, default=contenders)
@@ -71,7 +71,7 @@ def options(
 
 
 def write(job: Job) -> None:
-    """Gives the PyTorch twin random weights and statistics, and writes all that is shared."""
+    """Draws weights and statistics of the PyTorch twin, and writes what contenders share."""
     import torch
     from torch_parts import randomize
 
@@ -88,20 +88,20 @@ def write(job: Job) -> None:
 
 
 def clips(job: Job) -> np.ndarray:
-    """uint8 clips of shape (batch, frames, height, width, 3)."""
+    """Returns uint8 clips of shape (batch, frames, height, width, 3)."""
     return np.load(job.folder / "clips.npy")[: job.batch]
 
 
 def labels(job: Job) -> np.ndarray:
-    """A class for each clip."""
+    """Returns a class for each clip."""
     return np.load(job.folder / "labels.npy")[: job.batch]
 
 
 def difference(job: Job, logits: Any, precision: str) -> float:
-    """How far logits of the first clip are from the twin's in float32, relative to its largest.
+    """Returns the difference of the first clip's logits from the twin's, relative to its largest.
 
     Raises:
-        ValueError: if that is more than `LIMITS[precision]`.
+        ValueError: if the difference exceeds `LIMITS[precision]`.
     """
     expected = np.load(job.folder / "logits.npy")
     error = np.abs(np.asarray(logits, np.float32) - expected).max() / np.abs(expected).max()
@@ -114,7 +114,7 @@ def difference(job: Job, logits: Any, precision: str) -> float:
 
 
 def torch_network(job: Job) -> Any:
-    """The twin with the written weights, in channels_last_3d."""
+    """Returns the twin with the written weights, in channels_last_3d."""
     import torch
 
     torch.set_num_threads(job.threads)
@@ -125,7 +125,7 @@ def torch_network(job: Job) -> Any:
 
 
 def torch_clips(job: Job) -> Any:
-    """Clips of shape (batch, 3, frames, height, width), normalised already: ours must do that."""
+    """Returns normalized clips of shape (batch, 3, frames, height, width)."""
     import torch
 
     from keras_t3d.clips import IMAGENET_MEAN, IMAGENET_STD
@@ -160,7 +160,7 @@ def _new_torch_network(name: str) -> Any:
 
 
 def keras_model(job: Job, precision: str, rematerialize: bool = False) -> Any:
-    """Our network with the twin's weights, in `"float32"` or `"bfloat16"`, under TensorFlow."""
+    """Returns our network with the twin's weights, in `"float32"` or `"bfloat16"` precision."""
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(job.threads)
@@ -179,7 +179,7 @@ def keras_model(job: Job, precision: str, rematerialize: bool = False) -> Any:
 
 
 def copy_to_keras(weights: Mapping[str, np.ndarray], model: Any) -> None:
-    """Gives one of our networks its twin's weights, none left out."""
+    """Copies all weights of a twin to one of our networks."""
     rules = _T3D_NAMES if model.name.startswith("t3d") else _RESNET_NAMES
     unread = {name for name in weights if not name.endswith(".num_batches_tracked")}
     for variable in model.weights:
@@ -222,7 +222,7 @@ def _torch_name(path: str, rules: Mapping[str, Any]) -> str:
 
 
 def _in_keras_order(weight: np.ndarray) -> np.ndarray:
-    """Filters and channels last: Conv3d has them first, and Linear its units."""
+    """Moves filters and channels last: PyTorch has them first."""
     if weight.ndim == 5:
         return weight.transpose(2, 3, 4, 1, 0)
     return weight.T
