@@ -118,7 +118,7 @@ def export_tflite(
 
     ```python
     report = export_tflite(model, "t3d.tflite", "int8", calibration=clips)
-    print(*report.quantized.lines(), sep="\n")
+    print(*report.quantized.lines(), sep="\\n")
     interpreter = ai_edge_litert.interpreter.Interpreter("t3d.tflite")
     scores = interpreter.get_signature_runner()(clip=clip[None])["probabilities"]
     ```

@@ -55,7 +55,7 @@ class Learner(_Step):
         optimizer = make_optimizer("SGD", 0.1, momentum=0.9, global_clipnorm=40.0)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         learner.compile(optimizer, loss)
-    learner.fit(clips, epochs=10)
+    learner.fit(train, epochs=10)
     learner.network.save("trained.keras")
     ```
     """

@@ -47,7 +47,7 @@ class LossWatch(keras.callbacks.Callback):
 
     ```python
     watch = LossWatch(pathlib.Path("runs/a"), videos, steps_per_epoch=100)
-    learner.fit(clips, steps_per_epoch=100, epochs=10, callbacks=[watch])
+    learner.fit(train, steps_per_epoch=100, epochs=10, callbacks=[watch])
     ```
     """
 

@@ -48,7 +48,7 @@ class TrainingProgress(keras.callbacks.Callback):
 
     ```python
     progress = TrainingProgress(epochs=10, steps_per_epoch=100, batch_size=32)
-    learner.fit(clips, steps_per_epoch=100, epochs=10, callbacks=[progress], verbose=0)
+    learner.fit(train, steps_per_epoch=100, epochs=10, callbacks=[progress], verbose=0)
     ```
     """
 

@@ -41,7 +41,7 @@ class TensorBoardLog(keras.callbacks.Callback):
 
     ```python
     log = TensorBoardLog(pathlib.Path("runs/a/tensorboard"), lambda: (clips, names))
-    learner.fit(clips, epochs=10, callbacks=[TrainingProgress(10, 100, 32), log])
+    learner.fit(train, epochs=10, callbacks=[TrainingProgress(10, 100, 32), log])
     ```
     """
 
@@ -175,7 +175,7 @@ class Profile(keras.callbacks.Callback):
     Example:
 
     ```python
-    learner.fit(clips, epochs=1, callbacks=[Profile(pathlib.Path("runs/a/tensorboard"))])
+    learner.fit(train, epochs=1, callbacks=[Profile(pathlib.Path("runs/a/tensorboard"))])
     ```
     """
 

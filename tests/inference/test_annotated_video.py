@@ -31,7 +31,7 @@ def blocks(count, height=240, width=320):
 @pytest.mark.parametrize("encoder", ENCODERS, ids=lambda encoder: encoder.name)
 def test_every_encoder_keeps_pictures_and_uneven_times(tmp_path, monkeypatch, encoder):
     if not has_encoder(encoder.name):
-        pytest.skip(f"this PyAV has no {encoder.name}")
+        pytest.skip(f"needs a PyAV with the encoder {encoder.name}: pip install --upgrade av")
     monkeypatch.setattr(room, "ENCODERS", (encoder,))
     out = tmp_path / "out.mp4"
     times = np.cumsum([0.5, *[1001 / 30000, 0.2, 2.5] * 4])  # some begin with sound only
