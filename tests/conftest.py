@@ -110,3 +110,24 @@ def model_path(model, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     path = tmp_path_factory.mktemp("model") / "tiny.keras"
     model.save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def lite_path(model, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The same model as a .tflite file in float32."""
+    from keras_t3d.deploy import export_tflite
+
+    path = tmp_path_factory.mktemp("lite") / "t3d.tflite"
+    clips = np.random.default_rng(0).integers(0, 256, (1, *model.clip_spec.input_shape), np.uint8)
+    export_tflite(model, path, calibration=clips)
+    return path
+
+
+@pytest.fixture(scope="session")
+def saved_model_path(model, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The same model as a SavedModel: the folder of its version 1."""
+    from keras_t3d.deploy import export_saved_model
+
+    path = tmp_path_factory.mktemp("serving") / "t3d"
+    export_saved_model(model, path)
+    return path

@@ -7,7 +7,6 @@ import sys
 import numpy as np
 import pytest
 
-from keras_t3d.deploy import export_saved_model, export_tflite
 from keras_t3d.inference import load_predictor, stream_video
 from tests.conftest import write_video
 
@@ -25,23 +24,14 @@ def expected(model, video):
     return np.stack([w.probabilities for w in stream_video(model, video)])
 
 
-@pytest.fixture(scope="module")
-def lite_path(model, tmp_path_factory):
-    path = tmp_path_factory.mktemp("lite") / "t3d.tflite"
-    clips = np.random.default_rng(0).integers(0, 256, (1, *model.clip_spec.input_shape), np.uint8)
-    export_tflite(model, path, calibration=clips)
-    return path
-
-
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_a_keras_file(model_path, video, expected, batch_size):
     windows = stream_video(model_path, video, batch_size=batch_size)
     np.testing.assert_allclose([w.probabilities for w in windows], expected, atol=1e-5)
 
 
-def test_a_saved_model_and_its_folder_of_versions(model, video, expected, tmp_path):
-    export_saved_model(model, tmp_path / "serving" / "t3d")
-    for path in (tmp_path / "serving" / "t3d", tmp_path / "serving" / "t3d" / "1"):
+def test_a_saved_model_and_its_folder_of_versions(saved_model_path, video, expected):
+    for path in (saved_model_path, saved_model_path / "1"):
         windows = stream_video(path, video, batch_size=2)
         np.testing.assert_allclose([w.probabilities for w in windows], expected, atol=1e-5)
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from keras_t3d.cli import main
-from keras_t3d.deploy import export_saved_model, export_tflite
 from tests.conftest import write_video
 
 pytestmark = pytest.mark.export
@@ -26,12 +25,12 @@ def needs_what_is_not_here(words):
 
 
 @pytest.fixture(scope="module")
-def artifacts(model, model_path, tmp_path_factory):
+def artifacts(model_path, lite_path, saved_model_path, tmp_path_factory):
     folder = tmp_path_factory.mktemp("artifacts")
     shutil.copy(model_path, folder / "model.keras")
-    export_tflite(model, folder / "t3d.tflite")
-    shutil.copy(folder / "t3d.tflite", folder / "model.tflite")
-    export_saved_model(model, folder / "serving" / "t3d")
+    for name in ("t3d.tflite", "model.tflite"):
+        shutil.copy(lite_path, folder / name)
+    shutil.copytree(saved_model_path, folder / "serving" / "t3d")
     rng = np.random.default_rng(0)
     for name in ("clip.mp4", "film.mp4", "films/a.mp4", "films/b.mp4"):
         frames = rng.integers(0, 256, (30, 48, 64, 3), dtype=np.uint8)
