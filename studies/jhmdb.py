@@ -111,7 +111,7 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _generated(folder: Path) -> Path:
-    """The motion set in place of JHMDB, two videos of a split and class being one film."""
+    """Writes the motion set in place of JHMDB; two videos of a split and class count as a film."""
     from keras_t3d.motion_set.motion import write_motion_set
 
     if not folder.is_dir():
@@ -134,11 +134,11 @@ class _Run:
     """A training and its score.
 
     Attributes:
-        row: str.
-        title: str. What else is said of it.
-        config: TrainConfig.
-        folder: Path. Holds `run/` of the training, `machine.json`, and the report.
-        split: str. Which split is scored; the report's folder has its name.
+        row: name of the network in the table.
+        title: seed or setting, for messages.
+        config: configuration of the training.
+        folder: holds `run/`, `machine.json`, and the report.
+        split: the scored split, and name of the report's folder.
     """
 
     row: str
@@ -183,7 +183,7 @@ def _keep_choices(options: argparse.Namespace) -> None:
 
 
 def _choices(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """All that were scored, also by earlier calls; the best first."""
+    """Returns all scored runs, including those of earlier calls, best first."""
     found = []
     for path in (options.out / options.size / "choose").glob("*/*/val/metrics.json"):
         candidate, row = path.parents[1].name, path.parents[2].name
@@ -205,15 +205,15 @@ def best_candidate(choices: Sequence[dict[str, Any]], family: str) -> dict[str, 
     """Chooses the setting of a family: the highest mean over its rows.
 
     Args:
-        choices: what `choose.json` holds.
-        family: str.
+        choices: content of `choose.json`.
+        family: name of the family.
 
     Returns:
         Dict of `candidate`, its `val_top1` (the mean), the `rows` it is the mean of, and how
         many `candidates` there were.
 
     Raises:
-        ValueError: if no candidate was tried with all rows of which one was.
+        ValueError: if no candidate was tried with all rows that were tried.
     """
     top1 = {(c["row"], c["candidate"]): c["val_top1"] for c in choices if c["family"] == family}
     rows = [row for row in ROWS if row in {row for row, _ in top1}]
@@ -232,7 +232,7 @@ def best_candidate(choices: Sequence[dict[str, Any]], family: str) -> dict[str, 
 
 
 def _chosen(options: argparse.Namespace, family: str) -> dict[str, Any]:
-    """A family's setting, which stays once the test split was scored with it."""
+    """Returns a family's setting, which is fixed once the test split was scored with it."""
     from keras_t3d.atomic import write_text
 
     path = options.out / options.size / "chosen.json"
@@ -261,7 +261,7 @@ def _final(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _train_and_score(run: _Run) -> dict[str, Any]:
-    """Trains, or goes on, and scores; a run that has a score is only read."""
+    """Trains or resumes, and scores; a scored run is only read."""
     import keras
 
     from keras_t3d.atomic import write_text
@@ -295,7 +295,7 @@ def _train_and_score(run: _Run) -> dict[str, Any]:
 
 
 def _print_estimates(runs: Sequence[_Run]) -> None:
-    """Times some steps of each row that has runs to do; input, validation and files come on top."""
+    """Times some steps of each row with pending runs, without input, validation and files."""
     from bare_step import bare_step
 
     from keras_t3d.data.shards.shard_set import ShardSet

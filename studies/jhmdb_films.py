@@ -1,9 +1,9 @@
-"""JHMDB's official split 1 as shards, with whole films of its training side held out.
+"""Converts JHMDB's official split 1 to shards, and holds out whole films of its training side.
 
-Clips of one film look alike: a film whose clips lay on both sides would make a validation
-figure of memory. `shards/choosing` has the training side only, cut into `train` and `val` by
-films, so that whoever chooses with it cannot see a test clip; `shards/final` has the whole
-training side as `train`, and `test`.
+Clips of one film look alike, so validation on a film that was also trained on would measure
+memory. `shards/choosing` has the training side only, split into `train` and `val` by films, so
+settings are chosen without any test clip; `shards/final` has the whole training side as `train`,
+and `test`.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class FilmClip:
 
 
 def read_clips(videos: Path, annotations: Path | None) -> list[FilmClip]:
-    """Reads which clips there are, their films and their side of split 1.
+    """Reads the clips, their films and their side of split 1.
 
     Args:
         videos: folder with `manifest.csv` (file, label, source_group, split1).
-        annotations: folder of the official `<class>_test_split1.txt`, which then say the
-            split in place of the manifest.
+        annotations: folder of the official `<class>_test_split1.txt`, which then define
+            the split instead of the manifest.
 
     Raises:
         ValueError: if the manifest is missing, or the lists lack one of its clips.
@@ -75,17 +75,17 @@ def read_clips(videos: Path, annotations: Path | None) -> list[FilmClip]:
 def hold_out_films(clips: Sequence[FilmClip], share: float = HELD_OUT, seed: int = _SEED) -> set:
     """Chooses training films for validation; a pure function of the clips and the seed.
 
-    Films come in the order of a hash; one is held out while none of its classes has more than
-    the share already. A class that got nothing so, as its films are large, gives its
-    smallest. Every class keeps training clips.
+    Films are visited in the order of a hash; a film is held out unless one of its classes has
+    more than the share already. A class without any held-out film, because its films are large,
+    contributes its smallest. Every class keeps training clips.
 
     Args:
-        clips: FilmClips of which those of `train` count.
-        share: float. Of the training clips of each class. Defaults to `0.16`.
-        seed: int. Defaults to `0`.
+        clips: all clips; only those of `train` count.
+        share: share of the training clips of each class.
+        seed: determines the order.
 
     Returns:
-        Set of str, the films.
+        The names of the films.
     """
     of_film: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
     for clip in clips:
@@ -123,19 +123,19 @@ def hold_out_films(clips: Sequence[FilmClip], share: float = HELD_OUT, seed: int
 def convert_both(
     videos: Path, annotations: Path | None, out: Path, per_class: int | None = None
 ) -> None:
-    """Converts to `out/shards/choosing` and `out/shards/final`, and says in `films.json` how.
+    """Converts to `out/shards/choosing` and `out/shards/final`, and describes them in `films.json`.
 
-    What is there already stays; an interrupted conversion goes on.
+    Existing shards are kept; an interrupted conversion resumes.
 
     Args:
         videos: see `read_clips`.
         annotations: see `read_clips`.
-        out: Path.
-        per_class: int. Training clips of each class at most, and a third of it of test
-            clips. Defaults to `None`, all.
+        out: output folder.
+        per_class: maximum number of training clips per class, and a third of it of test clips;
+            None takes all.
 
     Raises:
-        ValueError: if clips or films are not as before, or a video does not decode.
+        ValueError: if clips or films changed since an earlier call, or a video does not decode.
     """
     clips = read_clips(videos, annotations)
     if per_class is not None:
@@ -164,7 +164,7 @@ def convert_both(
 
 
 def check_films_apart(clips: Sequence[FilmClip]) -> None:
-    """Raises a ValueError where clips of one film lie in more than one split."""
+    """Raises ValueError if clips of one film are in more than one split."""
     splits = collections.defaultdict(set)
     for clip in clips:
         splits[clip.film].add(clip.split)
@@ -177,7 +177,7 @@ def check_films_apart(clips: Sequence[FilmClip]) -> None:
 
 
 def _some(clips: Sequence[FilmClip], per_class: int) -> list[FilmClip]:
-    """The first clips of each class and side."""
+    """Returns the first clips of each class and side."""
     most = {"train": per_class, "test": max(per_class // 3, 1)}
     taken: collections.Counter = collections.Counter()
     some = []

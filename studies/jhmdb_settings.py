@@ -1,4 +1,4 @@
-"""What `jhmdb.py` trains: networks in pairs that are alike, their sizes, and the settings tried."""
+"""Networks that `jhmdb.py` trains, in comparable pairs, with their sizes and candidate settings."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Row:
     """A line of the table.
 
     Attributes:
-        title: what the table calls it.
-        family: rows of one family are compared, and so train with one setting.
+        title: name in the table.
+        family: rows of one family are compared, so they train with one setting.
         network: a name of `keras_t3d.models`.
     """
 
@@ -36,15 +36,14 @@ ROWS = {
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """How large networks and clips are.
+    """Size of networks and clips.
 
     Attributes:
         clip: fields of ClipSpec.
-        batch_size: int.
-        dtypes: policy of each family's networks.
-        families: arguments of the networks that a family has in common; `{}` are the
-            papers' own.
-        t3d: arguments that T3D has besides.
+        batch_size: clips per batch.
+        dtypes: dtype policy of each family's networks.
+        families: arguments that the networks of a family share; `{}` selects those of the papers.
+        t3d: further arguments of T3D.
     """
 
     clip: dict[str, int]
@@ -163,16 +162,16 @@ def make_config(
     """Makes the configuration of a run.
 
     Args:
-        row: str. A key of `ROWS`.
-        size: str. A key of `SIZES`.
-        candidate: str. A key of `CANDIDATES`.
-        shards: Path.
-        validation: str. The split that is looked at after each epoch; None for none.
-        seed: int.
-        epochs: int. In place of the candidate's, without warm-up. Defaults to `None`.
+        row: a key of `ROWS`.
+        size: a key of `SIZES`.
+        candidate: a key of `CANDIDATES`.
+        shards: folder of the shards.
+        validation: split that is scored after each epoch; None for none.
+        seed: seed of weights and order.
+        epochs: replaces the candidate's number of epochs, without warm-up.
 
     Returns:
-        A TrainConfig.
+        The configuration.
     """
     chosen, sizes = ROWS[row], SIZES[size]
     options = sizes.families[chosen.family] | (sizes.t3d if row == "t3d" else {})

@@ -1,4 +1,4 @@
-"""What a training ran on: the machine, Keras's backend and its accelerators."""
+"""Describes the machine of a training run: processor, Keras's backend and accelerators."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def keras_machine() -> dict[str, Any]:
 
 
 def hardware(machine: dict[str, Any], size: str) -> str:
-    """Returns what `keras_machine` gave as a clause of the results page."""
+    """Returns the result of `keras_machine` as text for the results page."""
     devices = f", {', '.join(machine['accelerators'])}" if machine["accelerators"] else ", no GPU"
     return (
         f"{size}: {machine['cores']} cores of {machine['cpu']}{devices}, keras "

@@ -1,14 +1,13 @@
-"""Do frames and clip belong together? The student and a colour histogram on the same pairs.
+"""Measures how well the student and a colour histogram match frames with clips.
 
 A pair is a held-out clip with its own frames, and with those of a clip of another film. Both
-matchers are asked about both kinds of negatives, any other film's and those of the same
-class, and about two kinds of views:
+matchers get both kinds of negatives, of any other film and of the same class, and two kinds of
+views:
 
-- `same`: clip and frames are the same centre view. A histogram cannot miss: the distance
+- `same`: clip and frames are the same centre view. A histogram cannot fail: the distance
   to its own frames is exactly zero.
-- `other`: the clip is a random window, of the kind of the training's and mirrored where the
-  training mirrors, and the frames are the centre view: what the student met where the teacher's
-  features were cached.
+- `other`: the clip is a random window, drawn and mirrored as in training, and the frames are the
+  centre view, as during training with cached teacher features.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ Pair = tuple[int, int]
 
 @dataclasses.dataclass(frozen=True)
 class HeldOut:
-    """Clips whose matches are asked for.
+    """Clips to match.
 
     Attributes:
         clips: FilmClip, in the order of the shards.
@@ -81,7 +80,7 @@ def held_out(
 def record_views(
     shards: Path, split: str, spec: ClipSpec, windows: Augmentation, seed: int
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """Gives each record's id and the same frames of it in both views.
+    """Yields each record's id and the same frames in both views.
 
     Args:
         shards: Path.
@@ -120,15 +119,15 @@ def other_view(
     return resized[:, :, ::-1] if windows.flip else resized
 
 
-def told_windows(windows: Augmentation) -> str:
-    """Returns what the view `other` is, in words."""
+def describe_windows(windows: Augmentation) -> str:
+    """Returns a description of the view `other`."""
     low = f"{100 * windows.min_area:.0f}"
     area = f" of {low} to 100 % of the frame" if windows.crop == "random_resized" else ""
     return f"a random window{area}{', mirrored' if windows.flip else ''}"
 
 
 def draw_pairs(clips: Sequence[FilmClip], negatives: str, seed: int) -> list[Pair]:
-    """Draws for each clip one of another film.
+    """Draws a clip of another film for each clip.
 
     Args:
         clips: FilmClips.
@@ -179,7 +178,7 @@ def chi_square(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def best_threshold(own: Sequence[float], others: Sequence[float]) -> float:
-    """Returns the distance up to which frames are best said to match; the least of such.
+    """Returns the smallest distance threshold with the best accuracy.
 
     Args:
         own: distances of clips to their own frames.
@@ -192,7 +191,7 @@ def best_threshold(own: Sequence[float], others: Sequence[float]) -> float:
 
 
 def accuracy_of(own: Sequence[float], others: Sequence[float], threshold: float) -> float:
-    """Returns the mean of the shares of own and of other frames that are told right."""
+    """Returns the mean accuracy on own and on other frames."""
     right_own = np.mean(np.asarray(own) <= threshold)
     right_others = np.mean(np.asarray(others) > threshold)
     return float((right_own + right_others) / 2)
@@ -256,7 +255,7 @@ def student_accuracies(found: HeldOut, run_dir: Path, config: Any) -> dict[str, 
     frames = teacher.predict(found.views["same"], batch_size=config.data.batch_size, verbose=0)
     return {
         view: {
-            kind: told_right(
+            kind: balanced_accuracy(
                 pair_scores(learner, found.views[view], frames, pairs, config.data.batch_size)
             )
             for kind, pairs in found.pairs.items()
@@ -266,8 +265,8 @@ def student_accuracies(found: HeldOut, run_dir: Path, config: Any) -> dict[str, 
     }
 
 
-def told_right(scores: np.ndarray) -> float:
-    """Returns the mean of the shares of own and of other frames that scores tell right."""
+def balanced_accuracy(scores: np.ndarray) -> float:
+    """Returns the mean accuracy on own and on other frames, from scores."""
     return float(((scores[:, 0] > 0).mean() + (scores[:, 1] <= 0).mean()) / 2)
 
 

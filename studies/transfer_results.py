@@ -69,7 +69,7 @@ class Finished:
 
     @property
     def top1(self) -> float:
-        """In percent."""
+        """Top-1 in percent."""
         return 100 * self.metrics["top1"]
 
     @property
@@ -168,7 +168,7 @@ def _data_text(runs: Sequence[Finished]) -> str:
     ]
     drawn = not all("test" in teacher for teacher in teachers)
     seen = "Pre-training sees" if drawn else "Pre-training and teacher see"
-    said = (
+    text = (
         f"{len(metrics['per_class'])} classes, {clips['train']} training and {metrics['videos']} "
         f"test videos ({metrics['protocol']['scored']}); one test video is "
         f"{100 / metrics['videos']:.2f} points. {seen} "
@@ -176,27 +176,27 @@ def _data_text(runs: Sequence[Finished]) -> str:
         f"{films['held_out_films']} held-out films, are for the matching. "
     )
     if films.get("films_in_training_and_test"):
-        said += (
-            f"{films['films_in_training_and_test']} films give clips to both sides of the official "
-            "split: teacher, pre-training and fine-tuning all see their training clips. "
+        text += (
+            f"{films['films_in_training_and_test']} films contribute clips to both sides of the "
+            "official split: teacher, pre-training and fine-tuning all see their training clips. "
         )
     if teachers:
         held_out = mean_and_deviation([100 * teacher["held_out"] for teacher in teachers])
-        said += f"The teacher's stills: {teachers[0]['stills']}; top-1 {held_out} % on held-out"
+        text += f"The teacher's stills: {teachers[0]['stills']}; top-1 {held_out} % on held-out"
         if not drawn:
             test = mean_and_deviation([100 * teacher["test"] for teacher in teachers])
-            said += (
+            text += (
                 f" videos' middle frames, {test} % on the test videos'. So the teacher knows the "
                 "labels of all the videos that it saw: with few labels for fine-tuning, starts "
                 "from it rest on more labels than random weights do."
             )
         else:
-            said += " stills. It never saw a label of the videos."
-    return said
+            text += " stills. It never saw a label of the videos."
+    return text
 
 
 def _labels(runs: Sequence[Finished], percent: int) -> int:
-    """How many videos they are, as no class has less than one and none a part of one."""
+    """Returns the number of labelled videos, rounded to at least one per class."""
     ours = runs[0].folders
     return len(label_subset(listed_clips(ours.final), percent, ours.seed))
 
@@ -375,7 +375,7 @@ def _by(runs: Sequence[Finished], key: Any) -> list[list[Finished]]:
 
 
 def _seeds(runs: Sequence[Finished]) -> list[Folders]:
-    """Folders of each seed, once."""
+    """Returns the folders of each seed once."""
     return sorted({run.folders for run in runs}, key=lambda folders: folders.seed)
 
 
@@ -383,8 +383,8 @@ def draw(runs: Sequence[Finished], path: Path) -> None:
     """Draws top-1 by the share of labels.
 
     Args:
-        runs: Finished of one dataset and size.
-        path: Path of the picture.
+        runs: runs of one dataset and size.
+        path: file of the picture.
     """
     from matplotlib.figure import Figure  # no pyplot: nothing global, no display
 

@@ -1,4 +1,4 @@
-"""What `transfer_study.py` trains: starts, sizes, and the settings of all three trainings."""
+"""Starts, sizes, and settings of the three trainings of `transfer_study.py`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PERCENTS = (5, 10, 25, 100)
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """What fine-tuning starts from.
+    """Initial weights of fine-tuning.
 
     Attributes:
-        title: what the table calls it.
+        title: name in the table.
         objective: kind of the pre-training; None for none.
-        inflated: whether the teacher's weights, inflated, come first.
-        cached: whether the teacher's features are of the centre view, computed once; else
-            it sees the window and flip that the student sees.
+        inflated: start from the teacher's inflated weights.
+        cached: compute the teacher's features once, of the centre view; otherwise the teacher sees
+            the same window and flip as the student.
     """
 
     title: str
@@ -49,15 +49,15 @@ STARTS = {
 
 @dataclasses.dataclass(frozen=True)
 class TeacherSettings:
-    """How the 2D network trains on stills.
+    """Training of the 2D network on stills.
 
     Attributes:
-        epochs: int.
-        batch_size: int. Stills.
-        learning_rate: float. AdamW's, cosine to zero.
-        weight_decay: float. AdamW's.
-        looks: int. Classes of stills that are drawn; None where they are frames of videos.
-        per_look: int. Drawn stills of each.
+        epochs: number of epochs.
+        batch_size: stills per batch.
+        learning_rate: initial rate of AdamW, cosine to zero.
+        weight_decay: weight decay of AdamW.
+        looks: number of classes of drawn stills; None if stills are frames of videos.
+        per_look: drawn stills per class.
     """
 
     epochs: int
@@ -70,12 +70,12 @@ class TeacherSettings:
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
-    """Videos of the motion set that are made.
+    """Generated videos of the motion set.
 
     Attributes:
-        train, test: int. Videos of each class.
-        side: int. Pixels of a frame's side.
-        num_frames: int.
+        train, test: videos per class.
+        side: height and width of a frame in pixels.
+        num_frames: frames per video.
     """
 
     train: int
@@ -86,21 +86,21 @@ class Drawn:
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """How large clips and networks are, and how long they train.
+    """Size of clips and networks, and duration of training.
 
     Attributes:
         clip: fields of ClipSpec.
-        network: student, a name of `keras_t3d.models`.
-        options: its arguments; `{}` are the papers' own.
-        dtype: its policy.
-        batch_size: int. Clips, in pre-training and fine-tuning.
-        teacher: TeacherSettings. Its blocks, growth and stem are those of `options`.
+        network: name of the student in `keras_t3d.models`.
+        options: arguments of the student; `{}` selects those of the papers.
+        dtype: dtype policy of the student.
+        batch_size: clips per batch in pre-training and fine-tuning.
+        teacher: settings of the teacher; its blocks, growth and stem are those of `options`.
         pretraining: values by dotted key.
-        pretraining_epochs: int.
+        pretraining_epochs: epochs of pre-training.
         finetuning: values by dotted key.
-        epochs: epochs of fine-tuning by percent of the labels. An epoch has as many clips
-            whatever the percent: all training videos, or as many passes over fewer.
-        drawn: Drawn. What the motion set has; None for real videos.
+        epochs: epochs of fine-tuning by percent of the labels. An epoch has the same number of
+            clips for every percent: all training videos, or several passes over fewer.
+        drawn: generated videos; None for real videos.
     """
 
     clip: dict[str, Any]
@@ -240,14 +240,14 @@ DATASETS = {
 def make_pretraining(
     size: Size, start: Start, shards: Path, teacher: Path, seed: int
 ) -> PretrainConfig:
-    """Makes the configuration of a pre-training, which is followed on the split `val`.
+    """Makes the configuration of a pre-training, validated on the split `val`.
 
     Args:
-        size: Size.
-        start: Start, with an objective.
-        shards: Path.
-        teacher: Path of a `.keras` file.
-        seed: int.
+        size: size of clips and networks.
+        start: start with an objective.
+        shards: folder of the shards.
+        teacher: `.keras` file of the teacher.
+        seed: seed of weights and order.
     """
     values = {
         **_common(size, shards, seed, size.pretraining_epochs),
@@ -264,13 +264,13 @@ def make_pretraining(
 
 
 def make_finetuning(size: Size, percent: int, shards: Path, seed: int) -> TrainConfig:
-    """Makes the configuration of a fine-tuning: the same whatever it starts from.
+    """Makes the configuration of a fine-tuning, which is the same for every start.
 
     Args:
-        size: Size.
-        percent: int. Of the labels.
-        shards: Path. What `labelled_shards` gave.
-        seed: int.
+        size: size of clips and networks.
+        percent: share of the labels.
+        shards: folder that `labelled_shards` returned.
+        seed: seed of weights and order.
     """
     values = {
         **_common(size, shards, seed, size.epochs[percent]),
@@ -304,13 +304,13 @@ def _words(values: dict[str, Any]) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Folders:
-    """Where all of a dataset, size and seed lies.
+    """Paths of all files of a dataset, size and seed.
 
     Attributes:
-        out: Path. What `transfer_study.py` was given.
-        dataset: str.
-        size: str.
-        seed: int.
+        out: folder of all runs.
+        dataset: name of the dataset.
+        size: name of the size.
+        seed: seed of the run.
     """
 
     out: Path
@@ -320,7 +320,7 @@ class Folders:
 
     @property
     def videos(self) -> Path:
-        """With `shards/` and `films.json`; sizes share real videos, but not drawn ones."""
+        """Folder of `shards/` and `films.json`; sizes share real videos, but not generated ones."""
         drawn = DATASETS[self.dataset][self.size].drawn is not None
         return self.out / self.dataset / (f"videos_{self.size}" if drawn else "videos")
 

@@ -1,6 +1,6 @@
-"""What the teacher costs in a training step: the student's plain step beside two of pre-training.
+"""Times the student's plain training step beside two steps of pre-training.
 
-The contenders run in processes of their own, in turns: `turns.py`.
+The contenders run in processes of their own, in turns: see `turns.py`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def measure(folders: Folders, rounds: int, epochs: int) -> dict[str, Any]:
     """Times steps in turns, then whole epochs as a user starts them.
 
     Args:
-        folders: Folders, of the dataset's shards. The teacher has random weights, and is made.
-        rounds: int. Timed steps of each.
-        epochs: int. Of each run, at least 2; the first, which compiles, is left out.
+        folders: folders with the dataset's shards. A teacher with random weights is created.
+        rounds: timed steps of each.
+        epochs: epochs of each run, at least 2; the first, which compiles, is discarded.
 
     Returns:
         Dict of `milliseconds` a step and their `quartiles`, `ratios` to the plain step,
@@ -64,7 +64,7 @@ def measure(folders: Folders, rounds: int, epochs: int) -> dict[str, Any]:
 
 
 def make_random_teacher(dataset: str, size: str, path: Path) -> tuple[dict[str, Any], turns.Step]:
-    """Writes a teacher of a size: how fast it is does not depend on its weights."""
+    """Writes a teacher with random weights, on which its speed does not depend."""
     import keras
     from transfer_teacher import teacher_for
 
@@ -77,7 +77,7 @@ def make_random_teacher(dataset: str, size: str, path: Path) -> tuple[dict[str, 
 
 
 def build_step(folders: Folders, teacher: Path, name: str) -> tuple[dict[str, Any], turns.Step]:
-    """Compiles the step of a contender; a call of what it returns runs it once."""
+    """Compiles the step of a contender; returns a function that runs it once."""
     seconds = _step(folders, teacher, name)
     seconds(1)
     return {}, functools.partial(seconds, 1)
@@ -96,7 +96,7 @@ def _step(folders: Folders, teacher: Path, name: str) -> Callable[[int], float]:
 
 
 def _plain(config: Any) -> Any:
-    """Training with labels, alike in all else."""
+    """Returns the configuration of training with labels that is otherwise equal."""
     from keras_t3d.training.config import TrainConfig
 
     names = ("model", "clip", "data", "optimizer", "epochs", "seed")
@@ -112,13 +112,13 @@ def pretraining_step(config: Any, devices: Any, cached: bool) -> Callable[[int],
     """Compiles the step of a pre-training on a batch in memory, as `bare_step` does of training.
 
     Args:
-        config: PretrainConfig.
-        devices: Devices.
-        cached: bool. Whether the teacher's features lie in memory, or it runs in each step.
+        config: configuration of the pre-training.
+        devices: devices to train on.
+        cached: keep the teacher's features in memory; otherwise the teacher runs in each step.
 
     Returns:
-        Function of a number of steps, which runs them and returns their seconds. Its first
-        call compiles.
+        A function that runs a number of steps and returns the seconds they took. Its first call
+        compiles.
     """
     import numpy as np
     from bare_step import repeated_step

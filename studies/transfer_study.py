@@ -1,4 +1,4 @@
-"""Does 2D to 3D transfer help, and how much, with few labels and with many?
+"""Measures how much 2D to 3D transfer helps, with few labels and with many.
 
 ```
 python studies/transfer_study.py --videos ../shared/data/jhmdb --out runs/transfer
@@ -11,14 +11,14 @@ python studies/transfer_study.py --out runs/quick --quick
 
 On JHMDB and on the generated motion set, for each seed:
 
-- `teacher` trains a small 2D DenseNet on single stills: frames of JHMDB's training films but
-  the held-out ones, by action; for the motion set, whose stills say nothing of its classes,
-  drawings of some fixed outlines and patterns.
+- `teacher` trains a small 2D DenseNet on single stills: frames of JHMDB's training films without
+  the held-out ones, by action; for the motion set, whose stills do not show the class, drawings
+  of some fixed outlines and patterns.
 - `pretrain` trains a DenseNet3D of the same blocks (a T3D-121 with `--size full`) without
-  labels on the training films but the held-out ones, in each of the ways that
+  labels on the training films without the held-out ones, in each way that
   `transfer_settings.py` lists.
-- `match` asks which clips and frames of held-out films belong together: the student, and a
-  colour histogram on the same pairs.
+- `match` measures how well the student and a colour histogram recognize which clips and frames of
+  held-out films belong together.
 - `finetune` trains on 5, 10, 25 and 100 % of the labels from each start, with the same
   settings and number of steps, and scores the last epoch's network once on the test split.
 - `step` times pre-training steps, with the teacher's features cached and with the teacher
@@ -139,7 +139,7 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _of_datasets(options: argparse.Namespace) -> list[Folders]:
-    """One of each dataset, where the seed does not matter."""
+    """Returns the folders of each dataset, for files that do not depend on the seed."""
     return [Folders(options.out, dataset, options.size, 0) for dataset in options.datasets]
 
 
@@ -176,11 +176,11 @@ class _Run:
     """A pre-training or a fine-tuning.
 
     Attributes:
-        title: str.
-        folders: Folders.
+        title: name for messages.
+        folders: folders of the dataset, size and seed.
         config: PretrainConfig or TrainConfig.
-        folder: Path of the run directory.
-        init: Path of the network that it starts from, or None.
+        folder: run directory.
+        init: file of the initial network, or None.
     """
 
     title: str
@@ -191,7 +191,7 @@ class _Run:
 
     @property
     def kind(self) -> tuple[str, str]:
-        """Runs of one kind take as long for a step."""
+        """Steps of runs of one kind take equally long."""
         return self.folders.dataset, self.config.command
 
     @property
@@ -225,7 +225,7 @@ def _require(path: Path, stage: str) -> None:
 
 
 def _is_finished(run: _Run) -> bool:
-    """Whether a run has all its epochs: of an epoch's files its checkpoint comes last."""
+    """Returns True if all epochs are done: the checkpoint is the last file of an epoch."""
     from keras_t3d.training import run_directory
     from keras_t3d.training.checkpoints import newest_checkpoint
 
@@ -252,8 +252,8 @@ def _matches(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _matched(folders: Folders, starts: Sequence[str]) -> dict[str, Any]:
-    """Adds the finished pre-trainings by matching that are not in `match.json` yet."""
-    from transfer_match import held_out, histogram_accuracies, student_accuracies, told_windows
+    """Adds finished pre-trainings by matching that `match.json` lacks."""
+    from transfer_match import describe_windows, held_out, histogram_accuracies, student_accuracies
     from transfer_videos import listed_clips
 
     from keras_t3d.atomic import write_text
@@ -269,7 +269,7 @@ def _matched(folders: Folders, starts: Sequence[str]) -> dict[str, Any]:
     spec, listed = config.clip, listed_clips(folders.choosing)
     held = held_out(folders.choosing, listed, spec, config.data.augmentation, seed)
     found |= {
-        "other_view": told_windows(held.windows),
+        "other_view": describe_windows(held.windows),
         "clips": len(held.clips),
         "films": len({clip.film for clip in held.clips}),
         "pairs": {kind: len(pairs) for kind, pairs in held.pairs.items()},
@@ -307,7 +307,7 @@ def _finetuning(folders: Folders, start: str, percent: int) -> _Run:
 
 
 def _init(folders: Folders, start: str) -> Path | None:
-    """The network of a start, when all of its training is done."""
+    """Returns the initial network of a start whose training is finished."""
     from keras_t3d.training.run_directory import STUDENT
 
     if STARTS[start].objective is not None:
@@ -322,7 +322,7 @@ def _init(folders: Folders, start: str) -> Path | None:
 
 
 def _scored(run: _Run) -> dict[str, Any]:
-    """Trains, or goes on, and scores; a run that has a score is only read."""
+    """Trains or resumes, and scores; a scored run is only read."""
     from keras_t3d.atomic import write_text
     from keras_t3d.evaluation.evaluate import evaluate
     from keras_t3d.training import run_directory, train
@@ -381,7 +381,7 @@ def _clear() -> None:
 
 
 def _print_estimates(runs: Sequence[_Run]) -> None:
-    """Times some steps of each kind of run; input, validation and files come on top."""
+    """Times some steps of each kind of run, without input, validation and files."""
     from keras_t3d.data.shards.shard_set import ShardSet
     from keras_t3d.training.clips import steps_per_epoch
 

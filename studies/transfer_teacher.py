@@ -1,4 +1,4 @@
-"""The study's 2D network: a DenseNet of the student's blocks, trained on single stills."""
+"""Trains the study's 2D network, a DenseNet of the student's blocks, on single stills."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def image_densenet(
     stem_filters: int = 64,
     stem_kernel: Sequence[int] = (3, 7, 7),
 ) -> keras.Model:
-    """Builds a 2D DenseNet that `inflate` takes for the DenseNet3D of the same arguments.
+    """Builds a 2D DenseNet that `inflate` accepts for the DenseNet3D with the same arguments.
 
     With the defaults it is `keras.applications.DenseNet121` with logits: layers have the names
     of that package.
@@ -100,13 +100,12 @@ def teacher_for(size: Size, num_classes: int) -> keras.Model:
 
 
 def train_teacher(folders: Folders, size: Size, real: bool) -> dict[str, Any]:
-    """Trains a teacher and writes it, with `teacher.json` beside it; reads what is there.
+    """Trains a teacher and writes it, with `teacher.json` beside it; reads an existing one.
 
     Args:
-        folders: Folders.
-        size: Size.
-        real: bool. Whether stills are frames of training videos, by the videos' classes; else
-            they are drawn.
+        folders: folders of the dataset, size and seed.
+        size: size of clips and networks.
+        real: take stills from training videos, with the videos' classes; otherwise draw them.
 
     Returns:
         Dict of what the stills are (`stills`), `classes`, top-1 of `held_out` stills, and for
@@ -178,7 +177,7 @@ def _train_on_looks(folders: Folders, size: Size) -> dict[str, Any]:
 def draw_stills(
     looks: int, per_look: int, side: int, spec: ClipSpec, seed: int, stream: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws objects of fixed outlines and patterns as the motion set draws its frames.
+    """Draws objects with fixed outlines and patterns as the motion set draws its frames.
 
     Args:
         looks: int. Outlines with patterns, which follow from the seed alone.
@@ -202,10 +201,10 @@ def draw_stills(
 
 
 def distinct_looks(count: int, rng: np.random.Generator) -> list[Look]:
-    """Chooses looks that differ, as most random ones are too much alike to be told apart.
+    """Chooses looks that differ, because most random ones are too similar to distinguish.
 
-    Outlines are compared by how often they go in and out, patterns by their wave lengths: not by
-    what each drawing draws anew, which is place, angle, size and colours.
+    Outlines are compared by the number of their bulges, patterns by their wave lengths; place,
+    angle, size and colours vary between drawings and do not count.
 
     Args:
         count: int.
@@ -233,7 +232,7 @@ def _still_spec(size: Size) -> ClipSpec:
 def _fitted(
     size: Size, num_classes: int, steps: int, **data: Any
 ) -> tuple[keras.Model, keras.Model]:
-    """The trained 2D network, and the same one that reads clips of one frame."""
+    """Returns the trained 2D network, and the same network for clips of one frame."""
     ours, spec = size.teacher, _still_spec(size)
     network = teacher_for(size, num_classes)
     stills = keras.Input(spec.input_shape, name="clips")
@@ -257,7 +256,7 @@ def _save(network: keras.Model, path: Path) -> None:
 
 
 def save_inflated(folders: Folders, size: Size) -> None:
-    """Writes the student that begins with the teacher's weights, if it is not there."""
+    """Writes the student that starts from the teacher's weights, unless it exists."""
     if folders.inflated.is_file():
         return
     config = make_finetuning(size, PERCENTS[-1], folders.final, folders.seed)

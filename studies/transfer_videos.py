@@ -1,4 +1,4 @@
-"""The study's shards: JHMDB or the motion set, and nested parts of their labels."""
+"""Converts the study's videos to shards, and selects nested parts of their labels."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from keras_t3d.motion_set.motion import write_motion_set
 
 
 def convert_drawn(drawn: Drawn, folder: Path) -> None:
-    """Makes the motion set, each of whose videos is a film of its own, and converts it.
+    """Generates the motion set, where each video counts as a film, and converts it.
 
-    To `shards/choosing` (train, val) and `shards/final` (train, test): see `convert_both`.
+    Writes `shards/choosing` (train, val) and `shards/final` (train, test): see `convert_both`.
 
     Args:
-        drawn: Drawn.
-        folder: Path.
+        drawn: videos to generate.
+        folder: output folder.
     """
     videos = folder / "drawn"
     if not videos.is_dir():
@@ -49,7 +49,7 @@ def convert_drawn(drawn: Drawn, folder: Path) -> None:
 
 
 def listed_clips(shards: Path) -> list[FilmClip]:
-    """Reads which clips were converted to `shards`; a clip's file is the id of its record."""
+    """Returns the clips that were converted to `shards`; a clip's file is the id of its record."""
     with Path(f"{shards}.csv").open(newline="", encoding="utf-8") as file:
         return [
             FilmClip(row["path"], row["label"], row["film"], row["split"])
@@ -58,18 +58,18 @@ def listed_clips(shards: Path) -> list[FilmClip]:
 
 
 def label_subset(clips: Sequence[FilmClip], percent: int, seed: int) -> list[FilmClip]:
-    """Chooses the training clips whose labels are used.
+    """Selects the training clips whose labels are used.
 
-    Of each class the first ones in the order of a hash of seed and file name, at least one:
-    the clips of a smaller percent are among those of a larger one.
+    Takes the first clips of each class in the order of a hash of seed and file name, at least one,
+    so the clips of a smaller percent are a subset of those of a larger one.
 
     Args:
-        clips: FilmClips of which those of `train` count.
-        percent: int. Of each class.
-        seed: int.
+        clips: all clips; only those of `train` count.
+        percent: share of each class.
+        seed: determines the order.
 
     Returns:
-        FilmClips, in the order of `clips`.
+        The selected clips in the order of `clips`.
     """
     of_class: dict[str, list[FilmClip]] = defaultdict(list)
     for clip in clips:
@@ -88,16 +88,15 @@ def _rank(clip: FilmClip, seed: int) -> bytes:
 
 
 def labelled_shards(final: Path, percent: int, seed: int) -> Path:
-    """Returns shards of the training clips with a percent of the labels; makes them once.
+    """Returns shards of the training clips with a percent of the labels; creates them once.
 
-    Their one split lists each video as often as an epoch over all videos has room for it:
-    an epoch has about the same number of steps for each percent, and no percent spends
-    more time on what the end of an epoch takes.
+    Their only split repeats each video so that an epoch has about as many steps as one over all
+    videos, and every percent spends the same time on the ends of epochs.
 
     Args:
-        final: Path of the shards of all training videos.
-        percent: int.
-        seed: int.
+        final: shards of all training videos.
+        percent: share of the labels.
+        seed: determines the selection.
     """
     if percent == 100:
         return final
@@ -117,7 +116,7 @@ def labelled_shards(final: Path, percent: int, seed: int) -> Path:
 
 
 def _repeat_shards(folder: Path, passes: int) -> None:
-    """Lists each shard as often as an epoch is to pass over it, under names of its own."""
+    """Lists each shard as often as an epoch reads it, under different names."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     once = manifest["shards"]

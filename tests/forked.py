@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import gc
 import importlib
 import importlib.util
 import json
@@ -176,6 +177,7 @@ def _serve(path: str, backend: str) -> dict[str, Any]:
         sys.modules["tensorflow"] = None  # type: ignore[assignment]  # importing it fails
     for name in (backend, *_PRELOADED):
         importlib.import_module(name)
+    gc.freeze()  # forked processes need not look through these objects
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{path}.part")
     listener.listen()

@@ -290,7 +290,7 @@ def test_a_pairs_score_is_that_of_its_clip_with_the_others_frames():
 
 
 def test_what_scores_tell_right():
-    assert match.told_right(np.array([[1, -1], [2, 3], [-1, 0], [1, -2]])) == 0.75
+    assert match.balanced_accuracy(np.array([[1, -1], [2, 3], [-1, 0], [1, -2]])) == 0.75
 
 
 def test_matchers_are_asked_about_the_same_pairs(out):
