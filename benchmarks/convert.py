@@ -102,7 +102,7 @@ def _measure(arguments: argparse.Namespace, scratch: pathlib.Path) -> dict[str, 
 
 def _videos(folder: pathlib.Path | None, limit: int, scratch: pathlib.Path) -> list[str]:
     if folder is None:
-        from keras_t3d.motion_set.motion import write_motion_set
+        from keras_t3d.motion_set import write_motion_set
 
         folder = scratch / "motion"
         write_motion_set(folder, {"train": -(-limit // 8)}, num_frames=40, size=128, workers=2)

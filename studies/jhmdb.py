@@ -112,7 +112,7 @@ def _convert(options: argparse.Namespace) -> None:
 
 def _generated(folder: Path) -> Path:
     """Writes the motion set in place of JHMDB; two videos of a split and class count as a film."""
-    from keras_t3d.motion_set.motion import write_motion_set
+    from keras_t3d.motion_set import write_motion_set
 
     if not folder.is_dir():
         counts = {"train": _QUICK_PER_CLASS, "test": _QUICK_PER_CLASS // 3}
@@ -299,7 +299,7 @@ def _print_estimates(runs: Sequence[_Run]) -> None:
     from bare_step import bare_step
 
     from keras_t3d.data.shards.shard_set import ShardSet
-    from keras_t3d.training.clips import steps_per_epoch
+    from keras_t3d.training.clips import training_reader
     from keras_t3d.training.devices import find_devices
 
     todo = [run for run in runs if not run.score.is_file()]
@@ -314,7 +314,7 @@ def _print_estimates(runs: Sequence[_Run]) -> None:
             seconds = bare_step(run.config, shards, find_devices())
             seconds(1)
             step[run.row] = seconds(_TIMED_STEPS) / _TIMED_STEPS
-        epoch = step[run.row] * steps_per_epoch(run.config, shards)
+        epoch = step[run.row] * training_reader(run.config, shards).steps_per_epoch
         minutes = epoch * run.config.epochs / 60
         whole += minutes
         print(f"{run.row:12} {run.title:24} {epoch:7.1f}  {run.config.epochs:6}  {minutes:7.1f}")

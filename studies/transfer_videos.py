@@ -17,7 +17,7 @@ from transfer_settings import Drawn
 
 from keras_t3d.atomic import write_text, written_beside
 from keras_t3d.data import convert
-from keras_t3d.motion_set.motion import write_motion_set
+from keras_t3d.motion_set import write_motion_set
 
 
 def convert_drawn(drawn: Drawn, folder: Path) -> None:

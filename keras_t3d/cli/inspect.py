@@ -22,7 +22,8 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from keras_t3d.data.inspection import contact_sheet, summarize
+    from keras_t3d.data.contact_sheet import contact_sheet
+    from keras_t3d.data.inspection import summarize
     from keras_t3d.data.shards.shard_set import ShardSet
 
     shards = ShardSet.open(arguments.shards)

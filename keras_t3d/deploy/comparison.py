@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_t3d.clips import ClipSpec
 from keras_t3d.models import VideoClassifier
-from keras_t3d.motion_set.motion import motion_clips
+from keras_t3d.motion_set.generation import motion_clips
 
 NUM_CLIPS = 8  # enough to show a wrong graph; more of the same shows nothing new
 

@@ -1,3 +1,4 @@
-from .motion import MOTION_CLASSES, OPPOSITES, motion_clips, render_motion, write_motion_set
+from .generation import MOTION_CLASSES, OPPOSITES, motion_clips, render_motion
+from .writing import write_motion_set
 
 __all__ = ["MOTION_CLASSES", "OPPOSITES", "motion_clips", "render_motion", "write_motion_set"]

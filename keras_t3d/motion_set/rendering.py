@@ -1,9 +1,8 @@
-"""Draws one textured object that follows a path over clutter; knows nothing of classes.
+"""Draws one textured object that follows a path over clutter, independently of classes.
 
-Everything random here comes from the generator alone and never from the path, and
-whatever changes from frame to frame is either drawn anew for each frame or as
-likely backwards as forwards. So a frame can tell about a video's motion no more
-than the path's values at that frame do.
+Random values come from the generator alone, never from the path, and changes between frames are
+either drawn independently for each frame or as likely backwards as forwards. A frame therefore
+carries no more information about the motion than the path's values at that frame.
 """
 
 from __future__ import annotations
@@ -12,18 +11,18 @@ import dataclasses
 
 import numpy as np
 
-_MIN_CONTRAST = 90.0  # of the object's mean colour to the background's, 0..255 units
+_MIN_CONTRAST = 90.0  # between the object's and the background's mean colour, in 0..255 units
 
 
 @dataclasses.dataclass(frozen=True)
 class Path:
-    """Where the object is, frame by frame, on a frame whose opposite edges are joined.
+    """Position, angle and size of the object in each frame; opposite frame edges are joined.
 
     Args:
-        x: float array of shape (frames,). Centre, in widths of the frame, modulo 1.
-        y: float array of shape (frames,). Centre from the top, in heights, modulo 1.
-        angle: float array of shape (frames,). Radians, clockwise on the screen.
-        radius: float array of shape (frames,). In widths of the frame, below 0.45.
+        x: floats (frames,), centre in frame widths, modulo 1.
+        y: floats (frames,), centre from the top in frame heights, modulo 1.
+        angle: floats (frames,), radians, clockwise on the screen.
+        radius: floats (frames,), in frame widths, below 0.45.
     """
 
     x: np.ndarray
@@ -34,41 +33,41 @@ class Path:
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """An outline (radii over equally spaced angles) and a two-coloured pattern inside it."""
+    """An outline (radii at equally spaced angles) and the two-coloured pattern inside it."""
 
     outline: np.ndarray
     colours: np.ndarray  # (2, 3), 0..255
-    waves: np.ndarray  # (2, 2): the wave vectors of the pattern, radians per radius
+    waves: np.ndarray  # (2, 2): wave vectors of the pattern, in radians per radius
     phases: np.ndarray  # (2,)
 
 
 def draw_video(path: Path, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws the object along the path, with background, distractors, noise and all.
+    """Draws the object along the path, with background, distractors and noise.
 
     Args:
-        path: Path.
-        size: int. Side of the frames, in pixels.
-        rng: generator. Looks, background, distractors and noise follow from it.
+        path: path of the object.
+        size: side of the frames in pixels.
+        rng: generator of looks, background, distractors and noise.
 
     Returns:
-        uint8 array of shape (frames, size, size, 3), RGB.
+        uint8 (frames, size, size, 3), RGB.
     """
     background = _background(size, rng)
     look = random_look(rng, away_from=background.mean((0, 1)))
-    return _drawn(background, look, path, rng)
+    return _draw_on(background, look, path, rng)
 
 
 def draw_look(look: Look, path: Path, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws what `draw_video` does, with an object of this outline and pattern in new colours.
+    """Draws a video like `draw_video`, with this outline and pattern in new colours.
 
     Args:
-        look: Look. Its colours are not used.
-        path: Path.
-        size: int. Side of the frames, in pixels.
-        rng: generator. Colours, background, distractors and noise follow from it.
+        look: outline and pattern; its colours are not used.
+        path: path of the object.
+        size: side of the frames in pixels.
+        rng: generator of colours, background, distractors and noise.
 
     Returns:
-        uint8 array of shape (frames, size, size, 3), RGB.
+        uint8 (frames, size, size, 3), RGB.
 
     Example:
 
@@ -80,21 +79,23 @@ def draw_look(look: Look, path: Path, size: int, rng: np.random.Generator) -> np
     """
     background = _background(size, rng)
     colours = _random_colours(rng, away_from=background.mean((0, 1)))
-    return _drawn(background, dataclasses.replace(look, colours=colours), path, rng)
+    return _draw_on(background, dataclasses.replace(look, colours=colours), path, rng)
 
 
-def _drawn(background: np.ndarray, look: Look, path: Path, rng: np.random.Generator) -> np.ndarray:
+def _draw_on(
+    background: np.ndarray, look: Look, path: Path, rng: np.random.Generator
+) -> np.ndarray:
     num_frames = len(path.x)
     frames = np.repeat(background[None], num_frames, axis=0)
     _draw_distractors(frames, rng)
     shake = rng.normal(0, 0.004, (2, num_frames))
     shaken = dataclasses.replace(path, x=path.x + shake[0], y=path.y + shake[1])
     _draw_object(frames, look, shaken)
-    return _as_filmed(frames, rng)
+    return _film(frames, rng)
 
 
 def _background(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Returns cloudy colours with still objects on them, shape (size, size, 3)."""
+    """Returns clouds of colour with still objects on them: (size, size, 3)."""
     clouds = np.full((size, size, 3), 1.0) * rng.uniform(60, 195, 3)
     for cells, contrast in ((3, 22.0), (6, 14.0), (13, 9.0)):
         grid = rng.normal(0, contrast, (cells, cells, 3))
@@ -111,7 +112,7 @@ def _background(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _cyclic_interpolation(cells: int, size: int) -> np.ndarray:
-    """Returns the matrix (size, cells) that spreads values on a ring linearly."""
+    """Returns the matrix (size, cells) that interpolates values on a ring linearly."""
     place = np.arange(size) * cells / size
     left = place.astype(int)
     weights = np.zeros((size, cells))
@@ -125,12 +126,11 @@ def random_look(rng: np.random.Generator, away_from: np.ndarray | None = None) -
 
     Args:
         rng: generator.
-        away_from: float array of shape (3,). Colour that both colours keep a distance from.
-            Defaults to `None`.
+        away_from: floats (3,), colour from which both colours keep a distance.
     """
     corners = np.sort(rng.uniform(0, 1, rng.integers(3, 8)))
     radii = rng.uniform(0.4, 1.0, len(corners))
-    radii[rng.integers(len(radii))] = 1.0  # `radius` means the same for every outline
+    radii[rng.integers(len(radii))] = 1.0  # so that `radius` means the same for every outline
     outline = np.interp(np.arange(128) / 128, corners, radii, period=1)
     angles = rng.uniform(0, 2 * np.pi) + np.array([0, rng.uniform(np.pi / 3, 2 * np.pi / 3)])
     waves = rng.uniform(1.5, 4.5, 2) * np.stack([np.cos(angles), np.sin(angles)])
@@ -151,7 +151,7 @@ def _random_colours(rng: np.random.Generator, away_from: np.ndarray | None) -> n
 
 
 def _draw_distractors(frames: np.ndarray, rng: np.random.Generator) -> None:
-    """Draws small objects that tremble about their places or flicker."""
+    """Draws small objects that shake around their positions or flicker."""
     num_frames = len(frames)
     for _ in range(rng.integers(1, 4)):
         look = random_look(rng)
@@ -166,7 +166,7 @@ def _draw_distractors(frames: np.ndarray, rng: np.random.Generator) -> None:
 def _draw_object(
     frames: np.ndarray, look: Look, path: Path, opacity: np.ndarray | float = 1.0
 ) -> None:
-    """Paints the object into the frames, across their edges where it reaches over them."""
+    """Paints the object into the frames, wrapping around their edges."""
     num_frames, size = frames.shape[:2]
     reach = int(np.ceil(path.radius.max() * size)) + 1
     box = np.arange(-reach, reach + 1)
@@ -180,7 +180,7 @@ def _draw_object(
 
     turns = (np.arctan2(v, u) * (len(look.outline) / (2 * np.pi))).astype(np.float32)
     edge = np.interp(turns, np.arange(len(look.outline)), look.outline, period=len(look.outline))
-    # Half a pixel of ramp on either side of the edge: movements below a pixel show.
+    # A ramp of half a pixel on either side of the edge shows movements below a pixel.
     inside = np.clip(0.5 + (edge.astype(np.float32) - np.hypot(u, v)) * scale, 0, 1)
     inside *= np.broadcast_to(np.float32(opacity), (num_frames,))[:, None, None]
 
@@ -204,8 +204,8 @@ def _box_along(centre: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndar
     return pixels, (pixels + 0.5 - centre[:, None]).astype(np.float32)
 
 
-def _as_filmed(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Adds a light that swells and fades, and the noise of a camera."""
+def _film(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Adds slowly varying light and camera noise."""
     num_frames = len(frames)
     swell = rng.uniform(0, 0.12) * np.sin(
         rng.uniform(0, 2 * np.pi) + rng.uniform(0.1, 0.6) * np.arange(num_frames)

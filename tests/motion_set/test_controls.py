@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_t3d.clips import ClipSpec, resize_frames
 from keras_t3d.data.video.reader import read_video
 from keras_t3d.models import T3DTiny
-from keras_t3d.motion_set.motion import MOTION_CLASSES, OPPOSITES, write_motion_set
+from keras_t3d.motion_set import MOTION_CLASSES, OPPOSITES, write_motion_set
 
 pytestmark = pytest.mark.slow
 

@@ -8,15 +8,14 @@ import pytest
 
 from keras_t3d.clips import ClipSpec
 from keras_t3d.motion_set import rendering
-from keras_t3d.motion_set.motion import (
+from keras_t3d.motion_set.generation import (
     MOTION_CLASSES,
     OPPOSITES,
-    encode_mp4,
     motion_clips,
     motion_path,
     render_motion,
-    write_motion_set,
 )
+from keras_t3d.motion_set.writing import encode_mp4, write_motion_set
 
 SIZE = 64
 

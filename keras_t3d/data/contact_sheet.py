@@ -1,0 +1,185 @@
+"""A contact sheet of shards: a PNG of some videos of each class."""
+
+from __future__ import annotations
+
+import io
+import os
+import pathlib
+import random
+import warnings
+
+import numpy as np
+
+from keras_t3d.atomic import written_beside
+from keras_t3d.data.inspection import NO_CLASS, class_name, shard_paths, stored_videos, summarize
+from keras_t3d.data.shards.record import StoredVideo
+from keras_t3d.data.shards.record_file import record_offsets
+from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.errors import InvalidArgumentError
+
+_TILE = 160  # longer side of a picture, in pixels
+_CAPTION = 28  # height of two lines
+_HEADING = 24
+_GAP = 8
+_ID_LETTERS = 26  # letters of 7-point DejaVu Sans Mono across a tile
+
+
+def contact_sheet(
+    shards: ShardSet,
+    sheet: str | os.PathLike[str],
+    seed: int = 0,
+    per_class: int = 6,
+    most_classes: int = 20,
+) -> int:
+    """Draws the middle frames of some videos as a PNG, one row per class (or one without labels).
+
+    Records are read in random order until each row is full, so a large set takes no longer than a
+    small one, except for rare classes. Without a manifest, which counts the videos of each class,
+    all records are read first.
+
+    Args:
+        shards: shards to show.
+        sheet: file to write, ending in `.png`.
+        seed: another seed shows other videos.
+        per_class: videos in a row.
+        most_classes: number of classes shown, the first that have videos; a line below gives
+            the number of the others.
+
+    Returns:
+        The number of classes with videos that are not on the sheet.
+
+    Raises:
+        InvalidArgumentError: if an argument is out of its range.
+        ValueError: if a record or a picture is damaged, or there are no videos.
+
+    Example:
+
+    ```python
+    contact_sheet(ShardSet.open("shards"), "sheet.png")
+    ```
+    """
+    path = pathlib.Path(sheet)
+    if path.suffix.lower() != ".png":
+        raise InvalidArgumentError(
+            f"`sheet` must end in .png, for example sheet.png. Received: {path}", argument="sheet"
+        )
+    if per_class < 1 or most_classes < 1:
+        raise InvalidArgumentError(
+            "`per_class` and `most_classes` must be at least 1. "
+            f"Received: per_class={per_class}, most_classes={most_classes}",
+            argument="per_class" if per_class < 1 else "most_classes",
+        )
+    counts = _videos_of_classes(shards)
+    present = [name for name, count in counts.items() if count]
+    if not present:
+        raise ValueError(f"The shards hold no videos to show. Received: {shards.folder}")
+    wanted = {name: min(counts[name], per_class) for name in present[:most_classes]}
+    rows = _middle_frames(shards, wanted, random.Random(seed))
+    with written_beside(path) as part:
+        _draw(rows, per_class, len(present) - len(wanted), part)
+    return len(present) - len(wanted)
+
+
+def _videos_of_classes(shards: ShardSet) -> dict[str, int]:
+    splits: list[dict[str, int]]
+    if not shards.class_names:
+        return {NO_CLASS: sum(shards.num_videos(split) for split in shards.splits)}
+    if shards.has_manifest:
+        splits = [split["per_class"] for split in shards.manifest["splits"].values()]
+    else:
+        splits = list(summarize(shards).videos.values())
+    return {name: sum(split[name] for split in splits) for name in shards.class_names}
+
+
+def _middle_frames(
+    shards: ShardSet, wanted: dict[str, int], chance: random.Random
+) -> dict[str, list[tuple[str, np.ndarray]]]:
+    """Returns ids and middle frames of some videos of each class, by class."""
+    rows: dict[str, list[tuple[str, np.ndarray]]] = {name: [] for name in wanted}
+    missing = sum(wanted.values())
+    paths = shard_paths(shards)
+    chance.shuffle(paths)
+    for _, path in paths:
+        offsets = record_offsets(path).tolist()
+        chance.shuffle(offsets)
+        for video in stored_videos(path, offsets):
+            if not missing:
+                return rows
+            name = class_name(shards, video, path)
+            if name in wanted and len(rows[name]) < wanted[name]:
+                rows[name].append((video.video_id, _middle_frame(video, path)))
+                missing -= 1
+    if missing:
+        raise ValueError(
+            "The records hold fewer videos of a class than manifest.json counts: convert the "
+            f"videos again, or restore the file. Received: {shards.folder}"
+        )
+    return rows
+
+
+def _middle_frame(video: StoredVideo, path: str) -> np.ndarray:
+    """Returns the middle frame, at most as large as a tile: uint8 (height, width, 3)."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(video.frames[len(video.frames) // 2])) as image:
+            picture = image.convert("RGB")
+    except OSError as error:
+        raise ValueError(
+            f"A frame must be a JPEG picture ({error}). Received: {video.video_id!r} in {path}"
+        ) from None
+    picture.thumbnail((_TILE, _TILE))
+    return np.asarray(picture)
+
+
+def _draw(
+    rows: dict[str, list[tuple[str, np.ndarray]]],
+    columns: int,
+    more_classes: int,
+    path: pathlib.Path,
+) -> None:
+    from matplotlib.figure import Figure  # not pyplot: no global state, no display
+
+    pictures = [picture for row in rows.values() for _, picture in row]
+    row_height = _HEADING + max(picture.shape[0] for picture in pictures) + _CAPTION
+    height = _GAP + len(rows) * row_height + (_HEADING if more_classes else 0)
+    width = _GAP + columns * (_TILE + _GAP)
+    sheet = np.full((height, width, 3), 255, np.uint8)
+    dpi = 100
+    figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi)
+
+    def write(text: str, left: int, baseline: int, size: int, family: str) -> None:
+        place = (left / width, 1 - baseline / height)
+        # parse_math: Matplotlib would read dollar signs in a label as formulas.
+        figure.text(*place, text, fontsize=size, family=family, parse_math=False, va="baseline")
+
+    top = 0
+    for name, row in rows.items():
+        write(_printable(name) or "no labels", _GAP, top + _HEADING - 6, 10, "DejaVu Sans")
+        for column, (video_id, picture) in enumerate(row):
+            left = _GAP + column * (_TILE + _GAP)
+            below = top + _HEADING + picture.shape[0]
+            sheet[top + _HEADING : below, left : left + picture.shape[1]] = picture
+            for line, text in enumerate(_caption(video_id)):
+                write(text, left, below + 11 * (line + 1), 7, "DejaVu Sans Mono")
+        top += row_height
+    if more_classes:
+        text = f"and {more_classes} more class{'es' if more_classes > 1 else ''}"
+        write(text, _GAP, top + _HEADING - 6, 10, "DejaVu Sans")
+    figure.figimage(sheet, origin="upper")
+    with warnings.catch_warnings():
+        # Scripts that the font lacks are visible as boxes.
+        warnings.filterwarnings("ignore", message="Glyph")
+        figure.savefig(path, dpi=dpi, metadata={"Software": None})
+
+
+def _caption(video_id: str) -> list[str]:
+    """Returns the id in at most two lines; a longer one is cut at its start."""
+    text = _printable(video_id)
+    if len(text) > 2 * _ID_LETTERS:
+        text = "…" + text[-(2 * _ID_LETTERS - 1) :]
+    return [text[start : start + _ID_LETTERS] for start in range(0, len(text), _ID_LETTERS)]
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
