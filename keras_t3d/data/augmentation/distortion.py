@@ -1,7 +1,7 @@
 """Random changes of a training clip's colours and shapes, the same in every frame.
 
-Colour jitter, RandAugment and random erasing, each drawn once a clip and a pure
-function of the seed: neither TensorFlow's global seed nor the Keras backend matters.
+Colour jitter, RandAugment and random erasing, each drawn once per clip as a pure function of
+the seed: neither TensorFlow's global seed nor the Keras backend matters.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from keras_t3d.data.augmentation.image_operations import (
     translate_y,
 )
 from keras_t3d.data.augmentation.options import Augmentation
+from keras_t3d.errors import InvalidArgumentError
 
-# The published list. Strength: the magnitude, with either sign. The strongest
-# settings are those of the paper for ImageNet.
+# The published list. Strength is the magnitude with a random sign; the strongest settings are the
+# paper's for ImageNet.
 RAND_AUGMENT_OPERATIONS: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
     "identity": lambda clip, strength: clip,
     "autocontrast": lambda clip, strength: autocontrast(clip),
@@ -55,21 +56,20 @@ _ERASED_STRETCH = 10 / 3  # largest ratio of a box's sides
 
 
 def distort(clip: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -> tf.Tensor:
-    """Changes the colours and shapes of a clip as the augmentation says.
+    """Changes the colours and shapes of a clip: colour jitter, then RandAugment, then erasing.
 
-    First colour jitter, then RandAugment, then erasing. What is off adds no
-    operation to the graph; where all is off, the clip itself comes back.
+    Changes that are off add no operation to the graph; if all are off, the clip is returned.
 
     Args:
-        clip: uint8 tensor of shape `(frames, height, width, 3)`.
-        augmentation: Augmentation.
-        seed: int64 tensor of shape (2,). The same seed gives the same bytes.
+        clip: uint8 `(frames, height, width, 3)`.
+        augmentation: changes to apply.
+        seed: int64 (2,); the same seed gives the same bytes.
 
     Returns:
         uint8 tensor of the clip's shape.
 
     Raises:
-        ValueError: if the clip is not uint8 or not of that shape.
+        InvalidArgumentError: if the clip is not uint8 or not of that shape.
 
     Example:
 
@@ -79,9 +79,10 @@ def distort(clip: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -> tf.
     ```
     """
     if clip.dtype != tf.uint8 or clip.shape.rank != 4 or clip.shape[-1] != 3:
-        raise ValueError(
+        raise InvalidArgumentError(
             "`clip` must be a uint8 tensor of shape (frames, height, width, 3), for example "
-            f"(16, 112, 112, 3). Received: {clip.dtype.name} of shape {clip.shape}"
+            f"(16, 112, 112, 3). Received: {clip.dtype.name} of shape {clip.shape}",
+            argument="clip",
         )
     fold_in = tf.random.experimental.stateless_fold_in
     if any(
@@ -101,9 +102,9 @@ def jitter_colors(clip: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) 
     """Changes brightness, contrast, saturation and hue, in a random order.
 
     Args:
-        clip: uint8 tensor of shape `(frames, height, width, 3)`.
-        augmentation: Augmentation, of which at least one of the four is not 0.
-        seed: int64 tensor of shape (2,).
+        clip: uint8 `(frames, height, width, 3)`.
+        augmentation: strengths of the four, at least one of them above 0.
+        seed: int64 (2,).
 
     Returns:
         uint8 tensor of the clip's shape.
@@ -140,10 +141,10 @@ def rand_augment(
     """Applies operations drawn from `RAND_AUGMENT_OPERATIONS`, each equally likely.
 
     Args:
-        clip: uint8 tensor of shape `(frames, height, width, 3)`.
-        num_operations: int. Operations one after the other; one may come twice.
-        magnitude: float in 0..1. Strength of all of them.
-        seed: int64 tensor of shape (2,).
+        clip: uint8 `(frames, height, width, 3)`.
+        num_operations: number of operations to apply; an operation may occur twice.
+        magnitude: their strength, in 0..1.
+        seed: int64 (2,).
 
     Returns:
         uint8 tensor of the clip's shape.
@@ -170,9 +171,9 @@ def erase(clip: tf.Tensor, probability: float, seed: tf.Tensor) -> tf.Tensor:
     """Replaces one box by noise, the same box and noise in every frame.
 
     Args:
-        clip: uint8 tensor of shape `(frames, height, width, 3)`.
-        probability: float in 0..1. Share of clips that lose a box.
-        seed: int64 tensor of shape (2,).
+        clip: uint8 `(frames, height, width, 3)`.
+        probability: share of clips in which a box is erased, in 0..1.
+        seed: int64 (2,).
 
     Returns:
         uint8 tensor of the clip's shape.

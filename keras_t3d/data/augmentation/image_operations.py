@@ -1,9 +1,9 @@
-"""What Pillow's operations do to one image, done to a clip: uint8 in, uint8 out.
+"""Pillow's image operations on clips: uint8 in, uint8 out.
 
-A clip is one picture here: whatever an operation measures (a mean, a histogram), it
-measures over all frames, so that every frame changes in the same way and nothing
-flickers. A clip of one frame comes out as Pillow gives it: to the byte where the operation
-looks values up, within a level where it blends them.
+A clip is treated as one image: statistics such as a mean or a histogram are taken over all
+frames, so that every frame changes in the same way and nothing flickers. A clip of one frame
+equals Pillow's result: to the byte for operations that look values up, within one level for
+those that blend.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ def adjust_brightness(clip: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 
 def adjust_contrast(clip: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Moves all values from or to the clip's mean grey; factor 0 is that grey."""
+    """Scales the distance from the clip's mean grey; factor 0 is that grey."""
     grey = tf.cast(_grey(clip), tf.int64)
-    # Summed in whole numbers, so that the order of additions does not matter.
+    # Summed as integers, so that the order of additions does not matter.
     count = tf.size(grey, tf.int64)
     mean = (2 * tf.reduce_sum(grey) + count) // (2 * count)
     return _blend(tf.cast(mean, tf.float32), clip, factor)
 
 
 def adjust_saturation(clip: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Moves each pixel from or to its own grey; factor 0 is a grey clip."""
+    """Scales the distance of each pixel from its own grey; factor 0 is a grey clip."""
     return _blend(_grey(clip)[..., None], clip, factor)
 
 
 def adjust_sharpness(clip: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Moves each pixel from or to the mean of its neighbours; factor 0 is a smooth clip."""
+    """Scales the distance of each pixel from its neighbours' mean; factor 0 is a smooth clip."""
     frames = tf.cast(clip, tf.float32)
     weights = tf.constant([[1.0, 1.0, 1.0], [1.0, 5.0, 1.0], [1.0, 1.0, 1.0]])
     kernel = tf.tile(weights[:, :, None, None], [1, 1, 3, 1])
     sums = tf.nn.depthwise_conv2d(frames, kernel, strides=[1, 1, 1, 1], padding="SAME")
     sharpened = _blend(tf.floor(sums / 13 + 0.5), clip, factor)
-    # The outermost pixels lack neighbours: as in Pillow, they stay.
+    # Pixels at the edge lack neighbours and stay unchanged, as in Pillow.
     inner = tf.maximum(tf.shape(clip)[1:3] - 2, 0)
     return paste(clip, sharpened, tf.concat([tf.ones_like(inner), inner], 0))
 
 
 def _grey(clip: tf.Tensor) -> tf.Tensor:
-    """Pillow's grey values; each number on the way is an integer that float32 holds."""
+    """Returns Pillow's grey values; every intermediate value is an integer exact in float32."""
     weighted = tf.tensordot(tf.cast(clip, tf.float32), tf.constant(_GREY), 1)
     return tf.floor((weighted + 32768) / 65536)
 
@@ -77,7 +77,7 @@ def autocontrast(clip: tf.Tensor) -> tf.Tensor:
 
 
 def equalize(clip: tf.Tensor) -> tf.Tensor:
-    """Spreads the values of each channel so that all are about equally frequent."""
+    """Equalizes the histogram of each channel."""
     tables = [_equalizing_table(clip[..., channel]) for channel in range(3)]
     return _look_up(clip, tf.stack(tables))
 
@@ -109,7 +109,7 @@ def solarize(clip: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.cast(clip, tf.float32) >= threshold, 255 - clip, clip)
 
 
-# Shifts: bilinear, about the centre; what comes in from outside is mid-grey.
+# Shifts: bilinear, about the centre; pixels from outside the frame are mid-grey.
 
 
 def rotate(clip: tf.Tensor, degrees: tf.Tensor) -> tf.Tensor:
@@ -142,14 +142,14 @@ def translate_y(clip: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
 
 
 def _read_from(clip: tf.Tensor, matrix: list[list[tf.Tensor]], shift: list[tf.Tensor]) -> tf.Tensor:
-    """The pixel at (x, y) from the centre is read at `matrix @ (x, y) + shift`."""
+    """Reads the pixel at (x, y) from the centre at `matrix @ (x, y) + shift`."""
     height, width = tf.unstack(tf.shape(clip)[1:3])
     centre = tf.cast(tf.stack([width, height]) - 1, tf.float32) / 2
     matrix = tf.convert_to_tensor(matrix)
     offset = centre + tf.convert_to_tensor(shift) - tf.linalg.matvec(matrix, centre)
     rows = tf.reshape(tf.concat([matrix, offset[:, None]], 1), [-1])
     read = tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.cast(clip, tf.float32),  # of uint8 it would cut off the fraction
+        images=tf.cast(clip, tf.float32),  # for uint8 it truncates
         transforms=tf.concat([rows, [0.0, 0.0]], 0)[None],
         output_shape=[height, width],
         fill_value=128.0,
@@ -166,9 +166,9 @@ def paste(clips: tf.Tensor, patches: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
     """Replaces a box of every frame by the same box of other frames.
 
     Args:
-        clips: tensor of shape `(..., height, width, channels)`.
-        patches: tensor of the same shape, from which the box is taken.
-        box: int tensor (top, left, height, width), inside the frame.
+        clips: tensor `(..., height, width, channels)`.
+        patches: tensor of the same shape from which the box is taken.
+        box: integers (top, left, height, width), inside the frame.
 
     Returns:
         Tensor like `clips`.

@@ -1,4 +1,4 @@
-"""Training clips mixed in pairs, with labels to match: mixup and CutMix."""
+"""Mixing of training clips and their labels in pairs: mixup and CutMix."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_t3d.data.augmentation.image_operations import paste
 from keras_t3d.data.augmentation.options import Augmentation
+from keras_t3d.errors import InvalidArgumentError
 
 
 def mix(
@@ -15,27 +16,27 @@ def mix(
     augmentation: Augmentation,
     seed: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mixes each clip of a batch with another one, as the augmentation says.
+    """Mixes each clip of a batch with another one by mixup or CutMix.
 
-    A clip's partner is half a batch away, so that clips of one video, which
-    `repeats` puts next to each other, are not mixed with each other. One share is
-    drawn a batch. With both `mixup` and `cutmix`, each batch gets one of them.
+    A clip's partner is half a batch away, so clips of one video, which `repeats` puts next to
+    each other, are not mixed with each other. One share is drawn per batch. With both `mixup`
+    and `cutmix`, each batch gets one of them.
 
     Args:
-        clips: uint8 tensor of shape `(batch, frames, height, width, channels)`.
-        labels: int64 tensor of shape `(batch,)`. Class ids.
-        num_classes: int. Number of classes.
-        augmentation: Augmentation.
-        seed: int64 tensor of shape (2,). The same seed gives the same bytes.
+        clips: uint8 `(batch, frames, height, width, channels)`.
+        labels: int64 `(batch,)`, class ids.
+        num_classes: number of classes.
+        augmentation: strengths of `mixup` and `cutmix`.
+        seed: int64 (2,); the same seed gives the same bytes.
 
     Returns:
         uint8 clips of the same shape, and float32 labels of shape
         `(batch, num_classes)` that add up to 1: one-hot where nothing is mixed.
 
     Raises:
-        ValueError: if `num_classes`, the clips or the labels are not as above, or one
-            clip, which has no partner, is to be mixed. A batch whose size is known only
-            when it comes stays as it is where it has one clip.
+        InvalidArgumentError: if `num_classes`, clips or labels are not as above, or a single
+            clip, which has no partner, is to be mixed. A batch of unknown size stays unchanged if
+            it has one clip.
         tf.errors.InvalidArgumentError: if a label is not in `0..num_classes - 1`.
 
     Example:
@@ -52,10 +53,10 @@ def mix(
     if not augmentation.mixup and not augmentation.cutmix:
         return clips, soft_labels
     if clips.shape[0] == 1:
-        raise ValueError(
-            "Augmentation: `mixup` and `cutmix` mix each clip with another one of its batch, so a "
-            "batch (of one worker, where several share it) must have at least 2 clips, for "
-            "example batch_size=8. Received: a batch of 1 clip"
+        raise InvalidArgumentError(
+            "Augmentation: `mixup` and `cutmix` need a batch of at least 2 clips, for example 8. "
+            "Received: a batch of 1 clip",
+            argument="clips",
         )
 
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
@@ -76,8 +77,8 @@ def mixup(clips: tf.Tensor, share: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Blends each clip with its partner.
 
     Args:
-        clips: uint8 tensor of shape `(batch, frames, height, width, channels)`.
-        share: float32 scalar in 0..1. Weight of the clip itself.
+        clips: uint8 `(batch, frames, height, width, channels)`.
+        share: float32 scalar in 0..1, weight of the clip itself.
 
     Returns:
         The mixed clips, rounded to uint8, and the share.
@@ -93,16 +94,16 @@ def mixup(clips: tf.Tensor, share: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def cutmix(clips: tf.Tensor, share: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Replaces one box of each clip, the same in all frames, by its partner's.
 
-    The box has the frame's shape and its centre anywhere in the frame; what
-    reaches over the edge is cut off.
+    The box has the frame's shape and its centre anywhere in the frame; parts outside the frame
+    are cut off.
 
     Args:
-        clips: uint8 tensor of shape `(batch, frames, height, width, channels)`.
-        share: float32 scalar in 0..1. Area that the clip keeps, before the cut.
-        seed: int64 tensor of shape (2,).
+        clips: uint8 `(batch, frames, height, width, channels)`.
+        share: float32 scalar in 0..1, area that the clip keeps before the box is cut off.
+        seed: int64 (2,).
 
     Returns:
-        The mixed clips, and the share of its own pixels that each one really kept.
+        The mixed clips, and the share of its own pixels that each clip kept.
 
     Reference:
         [CutMix](https://arxiv.org/abs/1905.04899), Yun et al., 2019.
@@ -121,14 +122,14 @@ def beta(alpha: float, seed: tf.Tensor) -> tf.Tensor:
     """Draws a number from Beta(alpha, alpha).
 
     Args:
-        alpha: float above 0. Small: near 0 or 1; 1: uniform; large: near 1/2.
-        seed: int64 tensor of shape (2,).
+        alpha: number above 0. Small: near 0 or 1; 1: uniform; large: near 1/2.
+        seed: int64 (2,).
 
     Returns:
         float32 scalar in 0..1.
     """
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
-    # G / (G + H) of two Gamma(alpha) numbers, by their logarithms: for a small alpha the
+    # G / (G + H) of two Gamma(alpha) numbers, from their logarithms: for a small alpha the
     # numbers themselves are 0 in float32. Gamma(alpha) is Gamma(alpha + 1) * U ** (1 / alpha).
     gammas = tf.random.stateless_gamma((2,), seeds[0], alpha + 1, dtype=tf.float64)
     uniform = 1 - tf.random.stateless_uniform((2,), seeds[1], dtype=tf.float64)  # never 0
@@ -142,18 +143,21 @@ def _partners(batch: tf.Tensor) -> tf.Tensor:
 
 def _check(clips: tf.Tensor, labels: tf.Tensor, num_classes: int) -> None:
     if not isinstance(num_classes, int) or isinstance(num_classes, bool) or num_classes < 1:
-        raise ValueError(
-            "`num_classes` must be a whole number of at least 1, for example 101. "
-            f"Received: {num_classes!r}"
+        raise InvalidArgumentError(
+            "`num_classes` must be an integer of at least 1, for example 101. "
+            f"Received: {num_classes!r}",
+            argument="num_classes",
         )
     if clips.dtype != tf.uint8 or clips.shape.rank != 5:
-        raise ValueError(
+        raise InvalidArgumentError(
             "`clips` must be a uint8 tensor of shape (batch, frames, height, width, channels), "
             f"for example (8, 16, 112, 112, 3). Received: {clips.dtype.name} of shape "
-            f"{clips.shape}"
+            f"{clips.shape}",
+            argument="clips",
         )
     if not labels.dtype.is_integer or labels.shape.rank != 1:
-        raise ValueError(
+        raise InvalidArgumentError(
             "`labels` must be class ids, int64 of shape (batch,), for example [3, 0, 7]. "
-            f"Received: {labels.dtype.name} of shape {labels.shape}"
+            f"Received: {labels.dtype.name} of shape {labels.shape}",
+            argument="labels",
         )

@@ -100,7 +100,7 @@ class TestDistort:
         ],
     )
     def test_other_clips_are_refused(self, wrong):
-        with pytest.raises(ValueError, match=r"`clip` must be a uint8 tensor.*Received: "):
+        with pytest.raises(ValueError, match=r"`clip`.*Received: "):
             distort(wrong, STRONG, seed(0))
 
 

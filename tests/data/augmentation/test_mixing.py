@@ -133,10 +133,10 @@ class TestMix:
     @pytest.mark.parametrize("mixing", [{"mixup": 0.8}, {"cutmix": 1.0}])
     def test_one_clip_has_no_partner(self, clips, mixing):
         alone = clips[:1], LABELS[:1], 5
-        with pytest.raises(ValueError, match=r"at least 2 clips.*Received: a batch of 1"):
+        with pytest.raises(ValueError, match=r"`mixup`.*Received: a batch of 1"):
             mix(*alone, Augmentation(**mixing), seed(0))
         dataset = tf.data.Dataset.from_tensor_slices((clips, LABELS))
-        with pytest.raises(ValueError, match="at least 2 clips"):
+        with pytest.raises(Exception, match="`mixup`"):  # of another type, from AutoGraph
             dataset.batch(1, drop_remainder=True).map(
                 lambda *batch: mix(*batch, 5, Augmentation(**mixing), seed(0))
             )
@@ -164,15 +164,15 @@ class TestMix:
 
     @pytest.mark.parametrize("wrong", [0, -3, 2.0, True, None])
     def test_num_classes_is_checked(self, clips, wrong):
-        with pytest.raises(ValueError, match=r"`num_classes` must be a whole number.*Received: "):
+        with pytest.raises(ValueError, match=r"`num_classes`.*Received: "):
             mix(clips, LABELS, wrong, Augmentation(), seed(0))
 
     def test_clips_and_labels_are_checked(self, clips):
         for wrong in (clips[0], tf.cast(clips, tf.float32)):
-            with pytest.raises(ValueError, match=r"`clips` must be a uint8 tensor.*Received: "):
+            with pytest.raises(ValueError, match=r"`clips`.*Received: "):
                 mix(wrong, LABELS, 5, Augmentation(), seed(0))
         for wrong in (tf.one_hot(LABELS, 5), LABELS[0], tf.cast(LABELS, tf.float32)):
-            with pytest.raises(ValueError, match=r"`labels` must be class ids.*Received: "):
+            with pytest.raises(ValueError, match=r"`labels`.*Received: "):
                 mix(clips, wrong, 5, Augmentation(), seed(0))
 
     @pytest.mark.parametrize("labels", [[0, 1, 2, 3], [0, -1, 2, 0]])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_t3d.data import Augmentation
+from keras_t3d.errors import InvalidArgumentError
 
 OFF = {
     "no_flip_classes": (),
@@ -42,31 +43,31 @@ def test_names_of_classes_become_a_tuple():
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "rule"),
+    ("field", "value"),
     [
-        ("brightness", -0.1, "a number of at least 0, for example 0.4"),
-        ("contrast", math.nan, "a number of at least 0"),
-        ("saturation", math.inf, "a number of at least 0"),
-        ("hue", 0.6, r"in 0\.\.0\.5, for example 0\.1"),
-        ("hue", -0.1, r"in 0\.\.0\.5"),
-        ("rand_augment", -1, "a whole number of at least 0, for example 2"),
-        ("rand_augment", 2.0, "a whole number of at least 0"),
-        ("rand_augment", True, "a whole number of at least 0"),
-        ("rand_augment_magnitude", 9, r"in 0\.\.1, for example 0\.3"),
-        ("erasing", 1.01, r"in 0\.\.1"),
-        ("erasing", "0.5", r"in 0\.\.1"),
-        ("mixup", -1, "a number of at least 0"),
-        ("mixup", None, "a number of at least 0"),
-        ("cutmix", math.inf, "a number of at least 0"),
-        ("cutmix", True, "a number of at least 0"),
-        ("repeats", 0, "a whole number of at least 1, for example 2"),
-        ("repeats", 1.5, "a whole number of at least 1"),
-        ("no_flip_classes", "left", "names of classes"),
-        ("no_flip_classes", (3,), "names of classes"),
-        ("no_flip_classes", ("left", ""), "names of classes"),
+        ("brightness", -0.1),
+        ("contrast", math.nan),
+        ("saturation", math.inf),
+        ("hue", 0.6),
+        ("hue", -0.1),
+        ("rand_augment", -1),
+        ("rand_augment", 2.0),
+        ("rand_augment", True),
+        ("rand_augment_magnitude", 9),
+        ("erasing", 1.01),
+        ("erasing", "0.5"),
+        ("mixup", -1),
+        ("mixup", None),
+        ("cutmix", math.inf),
+        ("cutmix", True),
+        ("repeats", 0),
+        ("repeats", 1.5),
+        ("no_flip_classes", "left"),
+        ("no_flip_classes", (3,)),
+        ("no_flip_classes", ("left", "")),
     ],
 )
-def test_wrong_values_are_refused_by_name(field, value, rule):
-    with pytest.raises(ValueError, match=rf"`{field}` must be {rule}.*Received: ") as error:
+def test_wrong_values_are_refused_by_name(field, value):
+    with pytest.raises(InvalidArgumentError, match=f"`{field}`") as error:
         Augmentation(**{field: value})
     assert str(error.value).endswith(f"Received: {value!r}")
