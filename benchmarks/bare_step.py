@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.optimization.learner import Learner
-from keras_t3d.training.clips import steps_per_epoch, training_clips
+from keras_t3d.training.clips import training_clips, training_reader
 from keras_t3d.training.config import TrainConfig
 from keras_t3d.training.devices import Devices
 from keras_t3d.training.network import new_network
@@ -45,7 +45,9 @@ def bare_step(config: TrainConfig, shards: ShardSet, devices: Devices) -> Callab
         network = new_network(config, shards.class_names)
         learner = Learner(network, config.optimizer.accumulation)
         learner.compile(
-            optimizer=new_optimizer(config, network, steps_per_epoch(config, shards)),
+            optimizer=new_optimizer(
+                config, network, training_reader(config, shards).steps_per_epoch
+            ),
             loss=new_loss(config, shards),
         )
     batch = next(iter(training_clips(config, shards, devices)))

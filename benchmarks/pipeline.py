@@ -107,7 +107,7 @@ def _measure(paths: list[str], shards: str, arguments: argparse.Namespace) -> di
 
 def _videos(folder: pathlib.Path | None, limit: int, scratch: pathlib.Path) -> list[str]:
     if folder is None:
-        from keras_t3d.motion_set.motion import write_motion_set
+        from keras_t3d.motion_set import write_motion_set
 
         folder = scratch / "motion"
         write_motion_set(folder, {"train": -(-limit // 8)}, num_frames=40, size=128, workers=2)
@@ -253,11 +253,19 @@ def _rate(batches: Iterator[Any], warm_up: int, count: int) -> float:
 
 
 def _shards_rate(shards: str, count: int) -> float:
-    from keras_t3d.data import Augmentation, load_clips
+    from keras_t3d.data import Augmentation, ReadOptions, load_clips
 
     augmentation = Augmentation(crop="corners", scales=SCALES)
-    options: dict[str, Any] = {"training": True, "repeat": True, "augmentation": augmentation}
-    return _rate(iter(load_clips(shards, "train", SPEC, BATCH, **options)), 20, count)
+    clips = load_clips(
+        shards,
+        "train",
+        SPEC,
+        BATCH,
+        training=True,
+        augmentation=augmentation,
+        options=ReadOptions(repeat=True),
+    )
+    return _rate(iter(clips), 20, count)
 
 
 def _libjpeg_rate(shards: str, count: int) -> float:

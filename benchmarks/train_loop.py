@@ -98,7 +98,7 @@ def _resize(options: argparse.Namespace) -> int:
 def _make_shards(folder: Path, options: argparse.Namespace, devices: int) -> Path:
     """Writes enough videos for the steps of an epoch."""
     from keras_t3d.data import convert
-    from keras_t3d.motion_set.motion import MOTION_CLASSES, write_motion_set
+    from keras_t3d.motion_set import MOTION_CLASSES, write_motion_set
 
     side = _resize(options) + _resize(options) % 2
     videos = options.steps * options.batch_size * devices
@@ -143,7 +143,7 @@ def _measure(
 
     from keras_t3d.data.shards.shard_set import ShardSet
     from keras_t3d.training import train
-    from keras_t3d.training.clips import steps_per_epoch
+    from keras_t3d.training.clips import training_reader
     from keras_t3d.training.devices import find_devices
 
     devices = find_devices()
@@ -151,7 +151,7 @@ def _measure(
         raise ValueError(f"--devices must be at most the {devices.count} of this machine")
     config = _config(shards, options, count)
     batch_size = config.data.batch_size
-    steps = steps_per_epoch(config, ShardSet.open(shards))
+    steps = training_reader(config, ShardSet.open(shards)).steps_per_epoch
     seconds = bare_step(config, ShardSet.open(shards), devices)
 
     def bare_rate() -> float:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from keras_t3d.cli import export_saved_model, export_tflite
 from keras_t3d.cores import usable_cores
-from keras_t3d.data.clips.views import load_views
+from keras_t3d.data.clips.reader import load_clips
 from keras_t3d.data.conversion.convert import convert
 from keras_t3d.deploy import litert
 from keras_t3d.deploy import saved_model as saved_model_room
@@ -24,7 +24,7 @@ from keras_t3d.deploy.comparison import check_difference
 from keras_t3d.evaluation.evaluate import evaluate
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.predict import predict_video
-from keras_t3d.motion_set.motion import write_motion_set
+from keras_t3d.motion_set.writing import write_motion_set
 from keras_t3d.training import train
 from keras_t3d.training.command_line import config_parser, parse_config
 from keras_t3d.training.config import TrainConfig
@@ -145,10 +145,10 @@ def _compare(artifacts: dict[str, pathlib.Path], shards: pathlib.Path) -> dict[s
     """Accuracy, agreement, size and latency of each artifact, on identical views."""
     predictors = {name: load_predictor(path) for name, path in artifacts.items()}
     spec = predictors["Keras"].clip_spec
-    views = list(load_views(shards, "test", spec, batch_size=1).as_numpy_iterator())
-    labels = np.concatenate([label for _, label, _ in views])
+    views = list(load_clips(shards, "test", spec, batch_size=1).as_numpy_iterator())
+    labels = np.concatenate([label for _, label in views])
     probabilities = {
-        name: np.concatenate([predictor.probabilities(clip) for clip, _, _ in views])
+        name: np.concatenate([predictor.probabilities(clip) for clip, _ in views])
         for name, predictor in predictors.items()
     }
     rows = {}

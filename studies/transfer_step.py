@@ -124,7 +124,7 @@ def pretraining_step(config: Any, devices: Any, cached: bool) -> Callable[[int],
     from bare_step import repeated_step
 
     from keras_t3d.data.shards.shard_set import ShardSet
-    from keras_t3d.training.clips import steps_per_epoch
+    from keras_t3d.training.clips import training_reader
     from keras_t3d.training.network import new_student
     from keras_t3d.training.objective import new_optimizer
     from keras_t3d.training.transfer_objective import new_transfer
@@ -135,7 +135,9 @@ def pretraining_step(config: Any, devices: Any, cached: bool) -> Callable[[int],
     with devices.scope():
         teacher = load_teacher(config.teacher.network, preprocessing=config.teacher.preprocessing)
         learner = new_transfer(config, teacher, new_student(config, teacher))
-        learner.compile(new_optimizer(config, learner.network, steps_per_epoch(config, shards)))
+        learner.compile(
+            new_optimizer(config, learner.network, training_reader(config, shards).steps_per_epoch)
+        )
     first = next(iter(training_clips(config, shards, devices)))
     batch = {
         name: np.asarray(value)

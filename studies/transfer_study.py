@@ -383,7 +383,7 @@ def _clear() -> None:
 def _print_estimates(runs: Sequence[_Run]) -> None:
     """Times some steps of each kind of run, without input, validation and files."""
     from keras_t3d.data.shards.shard_set import ShardSet
-    from keras_t3d.training.clips import steps_per_epoch
+    from keras_t3d.training.clips import training_reader
 
     if not runs:
         return
@@ -393,7 +393,7 @@ def _print_estimates(runs: Sequence[_Run]) -> None:
     for run in runs:
         if run.kind not in step:
             step[run.kind] = _seconds_of_step(run)
-        steps = steps_per_epoch(run.config, ShardSet.open(run.config.data.shards))
+        steps = training_reader(run.config, ShardSet.open(run.config.data.shards)).steps_per_epoch
         steps *= run.config.epochs
         minutes = step[run.kind] * steps / 60
         whole += minutes

@@ -16,10 +16,10 @@ from transfer_settings import PERCENTS, Folders, Size, make_finetuning
 from keras_t3d.atomic import write_text, written_beside
 from keras_t3d.clips import ClipSpec, take_view
 from keras_t3d.data.augmentation.options import Augmentation
-from keras_t3d.data.clips.clip_dataset import ClipDataset
+from keras_t3d.data.clips.reader import ClipReader
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.layers import ClipNormalization
-from keras_t3d.motion_set.motion import MOTION_CLASSES, motion_path
+from keras_t3d.motion_set.generation import MOTION_CLASSES, motion_path
 from keras_t3d.motion_set.rendering import Look, draw_look, random_look
 from keras_t3d.training.network import student_for
 from keras_t3d.transfer.inflation import inflate
@@ -127,7 +127,7 @@ def _train_on_frames(folders: Folders, size: Size) -> dict[str, Any]:
         min_area=size.pretraining["data.augmentation.min_area"],
         flip=size.pretraining["data.augmentation.flip"],
     )
-    stills = ClipDataset(
+    stills = ClipReader(
         folders.choosing,
         "train",
         spec,
@@ -135,14 +135,13 @@ def _train_on_frames(folders: Folders, size: Size) -> dict[str, Any]:
         training=True,
         seed=folders.seed,
         augmentation=windows,
-        workers=_READERS,
-    )
+    ).as_py_dataset(workers=_READERS)
     names = ShardSet.open(folders.choosing).class_names
     network, trained = _fitted(size, len(names), stills.steps_per_epoch, x=stills, shuffle=False)
     _save(network, folders.teacher)
 
     def top1(shards: Path, split: str) -> float:
-        middle_frames = ClipDataset(shards, split, spec, ours.batch_size)
+        middle_frames = ClipReader(shards, split, spec, ours.batch_size).as_py_dataset()
         return trained.evaluate(middle_frames, verbose=0, return_dict=True)["top1"]
 
     return {

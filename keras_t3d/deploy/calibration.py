@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from keras_t3d.clips import ClipSpec
-from keras_t3d.data.clips.pipeline import load_clips
-from keras_t3d.data.clips.unlabelled_clips import load_unlabelled_clips
+from keras_t3d.data.clips.reader import load_clips
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.shard_set import ShardSet
 
@@ -78,5 +77,5 @@ def _unlabelled(
     shards: ShardSet, split: str, spec: ClipSpec
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     with damage_named(shards):
-        for batch in load_unlabelled_clips(shards, split, spec, _BATCH).as_numpy_iterator():
+        for batch in load_clips(shards, split, spec, _BATCH, labelled=False).as_numpy_iterator():
             yield batch["clips"], None

@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 
-from keras_t3d.data.clips.views import load_numbered_views
+from keras_t3d.data.clips.reader import ClipReader
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.labels import check_labelled
 from keras_t3d.data.shards.shard_set import ShardSet
@@ -133,14 +133,8 @@ def score_videos(
     check_labelled(shards)
     check_class_names(predictor.class_names, shards)
     chosen = view_protocol(protocol, num_views, num_crops)
-    batches = load_numbered_views(
-        shards,
-        split,
-        predictor.clip_spec,
-        batch_size,
-        num_views=chosen.num_views,
-        num_crops=chosen.num_crops,
-    )
+    reader = ClipReader(shards, split, predictor.clip_spec, batch_size)
+    batches = reader.as_views(num_views=chosen.num_views, num_crops=chosen.num_crops)
     total = shards.num_videos(split)
     sums = np.zeros((total, len(predictor.class_names)), np.float64)
     views, top1, top5, labels = (np.zeros(total, np.int64) for _ in range(4))

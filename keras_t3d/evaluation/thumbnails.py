@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_t3d.data.clips.reading import shard_reader
+from keras_t3d.data.clips.tensorflow_records import shard_reader
 from keras_t3d.data.shards.damage import SplitRecords
 from keras_t3d.data.shards.record import stored_video
 

@@ -2,81 +2,88 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_t3d.data.clips import steps
+from keras_t3d.data.clips.clip import Transform
+from keras_t3d.data.clips.options import ReadOptions
+from keras_t3d.data.clips.reader import ClipReader
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.training.config import RunConfig, TrainConfig
 from keras_t3d.training.devices import Devices
 
 
-def steps_per_epoch(config: RunConfig, shards: ShardSet) -> int:
-    """Returns the full training batches of an epoch; ValueError if the split is too small."""
+def training_reader(
+    config: RunConfig,
+    shards: ShardSet,
+    *,
+    first_step: int = 0,
+    worker: tuple[int, int] = (0, 1),
+    transforms: Sequence[Transform] = (),
+) -> ClipReader:
+    """Returns the reader of training clips, with labels for a TrainConfig.
+
+    Args:
+        config: configuration of the run.
+        shards: shards to read.
+        first_step: number of steps since the first epoch that are done.
+        worker: (index, count) of this machine.
+        transforms: functions applied to each clip, see ClipReader.
+
+    Raises:
+        ValueError: if the shards do not fit the configuration.
+    """
     data = config.data
-    return steps.steps_per_epoch(
-        shards, data.train_split, data.batch_size, data.augmentation.repeats, data.on_damage
+    return ClipReader(
+        shards,
+        data.train_split,
+        config.clip,
+        data.batch_size,
+        training=True,
+        seed=config.seed,
+        augmentation=data.augmentation,
+        options=dataclasses.replace(
+            data.read_options(), repeat=True, first_step=first_step, worker=worker
+        ),
+        labelled=isinstance(config, TrainConfig),
+        transforms=transforms,
     )
 
 
 def training_clips(
     config: TrainConfig, shards: ShardSet, devices: Devices, first_step: int = 0
 ) -> Any:
-    """Returns endless batches for `fit`, from a step on.
+    """Returns endless training batches for `fit`, starting at a step.
 
     Args:
-        config: TrainConfig.
-        shards: ShardSet.
-        devices: Devices.
-        first_step: int. Steps since the first epoch that are done. Defaults to `0`.
+        config: configuration of the run.
+        shards: shards to read.
+        devices: devices that train.
+        first_step: number of steps since the first epoch that are done.
 
     Returns:
-        What `fit` takes: with TensorFlow a dataset, over the machines where there are
-        several; without it an iterator.
+        With TensorFlow a dataset, distributed if there are several machines; without it an
+        iterator.
 
     Raises:
         ValueError: if the shards do not fit the configuration.
     """
-    data, options = config.data, training_options(config, first_step)
+    reader = training_reader(config, shards, first_step=first_step, worker=devices.worker)
     if not has_tensorflow():
-        from keras_t3d.data.clips.clip_dataset import ClipDataset
-
-        clips = ClipDataset(shards, data.train_split, config.clip, data.batch_size, **options)
-        return clips.read_ahead()
-    from keras_t3d.data.clips.pipeline import load_clips
-
-    clips = load_clips(
-        shards, data.train_split, config.clip, data.batch_size, worker=devices.worker, **options
-    )
-    return over_machines(clips, devices)
-
-
-def training_options(config: RunConfig, first_step: int) -> dict[str, Any]:
-    """Returns what the readers of training clips are told, with labels and without."""
-    data = config.data
-    return {
-        "training": True,
-        "seed": config.seed,
-        "augmentation": data.augmentation,
-        "sampling": data.sampling,
-        "short": data.short,
-        "target_fps": data.target_fps,
-        "shuffle_buffer": data.shuffle_buffer,
-        "on_damage": data.on_damage,
-        "repeat": True,
-        "first_step": first_step,
-    }
+        return reader.as_py_dataset().read_ahead()
+    return over_machines(reader.as_tf_dataset(), devices)
 
 
 def validation_clips(config: TrainConfig, shards: ShardSet, devices: Devices) -> Any | None:
     """Returns the centre views of the validation split in full batches, or None without one.
 
-    The last batch is filled with clips of weight 0: every device has its share, and the
-    figures are exact.
+    The last batch is padded with clips of weight 0: every device has its share, and metrics
+    are exact.
     """
     split = config.data.validation_split
     if split is None:
@@ -84,25 +91,37 @@ def validation_clips(config: TrainConfig, shards: ShardSet, devices: Devices) ->
     if split not in shards.splits:
         print(f"No videos of the split {split!r}: best.keras will be the last epoch's model.")
         return None
+    reader = validation_reader(config, shards, split, devices)
     if not has_tensorflow():
-        return _validation_without_tensorflow(config, shards, split)
+        return reader.as_py_dataset(workers=READERS)
     import tensorflow as tf
 
-    from keras_t3d.data.clips.pipeline import load_clips
-
-    clips = load_clips(
-        shards,
-        split,
-        config.clip,
-        config.data.batch_size,
-        pad_last_batch=True,
-        worker=devices.worker,
-        on_damage=config.data.on_damage,
-    )
+    clips = reader.as_tf_dataset()
     if config.data.augmentation.mixes:
         classes = len(shards.class_names)
         clips = clips.map(lambda clip, label, weight: (clip, tf.one_hot(label, classes), weight))
     return over_machines(clips, devices)
+
+
+def validation_reader(
+    config: RunConfig,
+    shards: ShardSet,
+    split: str,
+    devices: Devices,
+    transforms: Sequence[Transform] = (),
+) -> ClipReader:
+    """Returns the reader of validation clips in full batches, with labels for a TrainConfig."""
+    return ClipReader(
+        shards,
+        split,
+        config.clip,
+        config.data.batch_size,
+        options=ReadOptions(
+            pad_last_batch=True, worker=devices.worker, on_damage=config.data.on_damage
+        ),
+        labelled=isinstance(config, TrainConfig),
+        transforms=transforms,
+    )
 
 
 def statistics_batches(
@@ -124,7 +143,7 @@ def sample_clips(config: TrainConfig, shards: ShardSet, count: int) -> tuple[np.
     return clips, [shards.class_names[index] for index in ids]
 
 
-READERS = 4  # threads of a ClipDataset; Pillow decodes outside Python's lock
+READERS = 4  # threads of the NumPy form; Pillow decodes outside Python's lock
 THIS_PROCESS = Devices((), None, (0, 1), 1)  # by itself, to look at some clips
 
 
@@ -148,17 +167,3 @@ def over_machines(clips: Any, devices: Devices) -> Any:
         return clips.rebatch(own_clips // each) if each > 1 else clips
 
     return devices.strategy.distribute_datasets_from_function(own)
-
-
-def _validation_without_tensorflow(config: TrainConfig, shards: ShardSet, split: str) -> Any:
-    from keras_t3d.data.clips.clip_dataset import ClipDataset
-
-    return ClipDataset(
-        shards,
-        split,
-        config.clip,
-        config.data.batch_size,
-        on_damage=config.data.on_damage,
-        workers=READERS,
-        pad_last_batch=True,
-    )

@@ -162,7 +162,12 @@ def _cached_features(
         for split in splits:
             with (progress_bar or _silent)("teacher", f"videos of {split}") as progress:
                 folder = write_frame_features(
-                    teacher, shards, split, config.clip, config.data.on_damage, progress
+                    teacher,
+                    shards,
+                    split,
+                    config.clip,
+                    skip_damaged=config.data.on_damage == "skip",
+                    progress=progress,
                 )
     print(
         f"The teacher's features lie in {folder}. They are of the centre view, unflipped: "

@@ -11,13 +11,12 @@ from typing import Any
 
 import keras
 
-from keras_t3d.data.clips.batch_videos import batch_videos
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.optimization.learner import Learner
 from keras_t3d.training import checkpoints, run_directory
 from keras_t3d.training.checkpoints import Checkpoint, Checkpoints, Place
-from keras_t3d.training.clips import steps_per_epoch
+from keras_t3d.training.clips import training_reader
 from keras_t3d.training.config import RunConfig
 from keras_t3d.training.devices import (
     Devices,
@@ -65,7 +64,7 @@ def find_start(config: RunConfig, run_dir: str | os.PathLike[str]) -> Start:
 
         tf.config.experimental.enable_op_determinism()
     shards = ShardSet.open(config.data.shards)
-    steps = steps_per_epoch(config, shards)
+    steps = training_reader(config, shards).steps_per_epoch
     check_batch_size(config.data.batch_size, config.optimizer.accumulation, devices)
     split = config.data.validation_split
     if config.optimizer.schedule == "plateau" and split not in shards.splits:
@@ -258,14 +257,4 @@ class Run:
         return [*callbacks, *self.callbacks(), saving]
 
     def _videos(self, step: int) -> list[str]:
-        data = self.config.data
-        return batch_videos(
-            self.start.shards,
-            data.train_split,
-            batch_size=data.batch_size,
-            step=step,
-            seed=self.config.seed,
-            shuffle_buffer=data.shuffle_buffer,
-            repeats=data.augmentation.repeats,
-            on_damage=data.on_damage,
-        )
+        return training_reader(self.config, self.start.shards).batch_videos(step)

@@ -13,7 +13,8 @@ from keras_t3d.training.clips import (
     THIS_PROCESS,
     has_tensorflow,
     over_machines,
-    training_options,
+    training_reader,
+    validation_reader,
 )
 from keras_t3d.training.devices import Devices
 from keras_t3d.training.pretrain_config import PretrainConfig
@@ -42,21 +43,14 @@ def training_clips(
     Raises:
         ValueError: if the shards do not fit the configuration.
     """
-    data = config.data
-    options = training_options(config, first_step) | {"frame_features": features}
-    if not has_tensorflow():
-        from keras_t3d.data.clips.unlabelled_clips import UnlabelledClipDataset
-
-        clips = UnlabelledClipDataset(
-            shards, data.train_split, config.clip, data.batch_size, **options
-        )
-        return ((batch,) for batch in clips.read_ahead())  # Keras takes no generator of dicts
-    from keras_t3d.data.clips.unlabelled_clips import load_unlabelled_clips
-
-    clips = load_unlabelled_clips(
-        shards, data.train_split, config.clip, data.batch_size, worker=devices.worker, **options
+    transforms = () if features is None else (features,)
+    reader = training_reader(
+        config, shards, first_step=first_step, worker=devices.worker, transforms=transforms
     )
-    return over_machines(clips, devices)
+    if not has_tensorflow():
+        # Keras takes no generator of dicts.
+        return ((batch,) for batch in reader.as_py_dataset().read_ahead())
+    return over_machines(reader.as_tf_dataset(), devices)
 
 
 def validation_clips(
@@ -72,24 +66,11 @@ def validation_clips(
     split = validation_split(config, shards)
     if split is None:
         return None
-    data = config.data
-    options: dict[str, Any] = {
-        "pad_last_batch": True,
-        "on_damage": data.on_damage,
-        "frame_features": features,
-    }
+    transforms = () if features is None else (features,)
+    reader = validation_reader(config, shards, split, devices, transforms)
     if not has_tensorflow():
-        from keras_t3d.data.clips.unlabelled_clips import UnlabelledClipDataset
-
-        return UnlabelledClipDataset(
-            shards, split, config.clip, data.batch_size, workers=READERS, **options
-        )
-    from keras_t3d.data.clips.unlabelled_clips import load_unlabelled_clips
-
-    clips = load_unlabelled_clips(
-        shards, split, config.clip, data.batch_size, worker=devices.worker, **options
-    )
-    return over_machines(clips, devices)
+        return reader.as_py_dataset(workers=READERS)
+    return over_machines(reader.as_tf_dataset(), devices)
 
 
 def validation_split(config: PretrainConfig, shards: ShardSet) -> str | None:

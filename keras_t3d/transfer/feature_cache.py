@@ -18,14 +18,14 @@ from PIL import Image
 
 from keras_t3d.atomic import write_text
 from keras_t3d.clips import ClipSpec, take_view
-from keras_t3d.data.clips.arguments import opened
 from keras_t3d.data.clips.frame_features import (
     DESCRIPTION,
     ShardFeatures,
     is_written,
     shard_features,
 )
-from keras_t3d.data.clips.source_videos import record_key
+from keras_t3d.data.clips.plan import open_shards
+from keras_t3d.data.clips.record_keys import record_key
 from keras_t3d.data.shards.damage import check_local, damaged_shard, split_records
 from keras_t3d.data.shards.record import stored_video
 from keras_t3d.data.shards.record_file import read_record, record_offsets
@@ -43,7 +43,8 @@ def write_frame_features(
     shards: str | os.PathLike[str] | ShardSet,
     split: str,
     spec: ClipSpec,
-    on_damage: str = "error",
+    *,
+    skip_damaged: bool = False,
     progress: Progress | None = None,
 ) -> pathlib.Path:
     """Computes a frozen teacher's features of every frame of a split, in the centre view.
@@ -60,7 +61,7 @@ def write_frame_features(
         shards: folder that `convert` wrote, or a ShardSet, on a local disk.
         split: `"train"`, `"val"` or `"test"`.
         spec: ClipSpec. Its `resize` and `crop` are the view.
-        on_damage: see `load_unlabelled_clips`. Defaults to `"error"`.
+        skip_damaged: whether to leave out damaged records, with a warning.
         progress: called with (records done, records in all). Defaults to `None`.
 
     Returns:
@@ -74,14 +75,14 @@ def write_frame_features(
 
     ```python
     folder = write_frame_features(teacher, "shards/ucf101", "train", spec)
-    clips = keras_t3d.data.load_unlabelled_clips(
-        "shards/ucf101", "train", spec, 32, training=True,
-        frame_features=keras_t3d.data.FrameFeatures.open(folder),
+    clips = keras_t3d.data.load_clips(
+        "shards/ucf101", "train", spec, 32, training=True, labelled=False,
+        transforms=[keras_t3d.data.FrameFeatures.open(folder)],
     )
     ```
     """
-    shards = opened(shards, split, spec)
-    records = split_records(shards, split, on_damage)
+    shards = open_shards(shards, split, spec)
+    records = split_records(shards, split, skip_damaged=skip_damaged)
     check_local(records.paths, "write_frame_features")
     said = {
         "teacher": teacher.fingerprint(),

@@ -38,7 +38,7 @@ class FeatureRegression(FrameClipLearner):
     ```python
     regression = FeatureRegression(keras_t3d.transfer.load_teacher("DenseNet121"), student)
     regression.compile("adam")
-    regression.fit(clips, epochs=10)  # of load_unlabelled_clips
+    regression.fit(clips, epochs=10)  # of load_clips with labelled=False
     ```
 
     Reference:

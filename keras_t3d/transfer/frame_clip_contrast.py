@@ -41,7 +41,7 @@ class FrameClipContrast(FrameClipLearner):
     ```python
     contrast = FrameClipContrast(keras_t3d.transfer.load_teacher("DenseNet121"), student)
     contrast.compile("adam")
-    contrast.fit(clips, epochs=10)  # of load_unlabelled_clips
+    contrast.fit(clips, epochs=10)  # of load_clips with labelled=False
     ```
 
     Reference:

@@ -15,7 +15,7 @@ from keras_t3d.transfer.frame_teacher import FrameTeacher
 class FrameClipLearner(Learner):
     """Trains a student on unlabelled clips by what a frozen teacher says of their frames.
 
-    Reads what `keras_t3d.data.load_unlabelled_clips` gives: a dict of `"clips"`, `"videos"`
+    Reads the dicts of `keras_t3d.data.load_clips` with `labelled=False`: `"clips"`, `"videos"`
     (the number of the source video of each; -1 counts nothing), and, where they are cached,
     `"frame_features"`, in whose place the teacher does not run. Clips of one video are never
     compared with each other; those of all devices are compared with one another, so training
@@ -148,7 +148,7 @@ def _check_inputs(inputs: Any) -> None:
     if not isinstance(inputs, dict) or not {"clips", "videos"} <= set(inputs):
         raise ValueError(
             "Training without labels reads dicts of 'clips' and 'videos', as keras_t3d.data."
-            "load_unlabelled_clips gives them; or make one: {'clips': clips, 'videos': "
+            "load_clips with `labelled` False gives them; or make one: {'clips': clips, 'videos': "
             "np.arange(len(clips), dtype='int32')}. Received: "
             + (f"the keys {sorted(inputs)}" if isinstance(inputs, dict) else f"{inputs!r}")
         )

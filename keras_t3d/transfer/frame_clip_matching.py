@@ -51,8 +51,8 @@ class FrameClipMatching(FrameClipLearner):
     ```python
     teacher = keras_t3d.transfer.load_teacher("DenseNet121")
     student = keras_t3d.models.T3D121(input_shape=(16, 112, 112, 3), include_top=False)
-    clips = keras_t3d.data.load_unlabelled_clips(
-        "shards", "train", student.clip_spec, batch_size=32, training=True
+    clips = keras_t3d.data.load_clips(
+        "shards", "train", student.clip_spec, batch_size=32, training=True, labelled=False
     )
     matching = FrameClipMatching(teacher, student)
     matching.compile(keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True))

@@ -6,7 +6,7 @@ import pytest
 from keras_t3d.clips import crop_positions, take_view, view_starts
 from keras_t3d.evaluation import VideoScores, score_videos
 from keras_t3d.inference import load_predictor
-from tests.data.clips.test_pipeline import records
+from tests.data.clips.test_tensorflow_form import records
 from tests.evaluation.written import NAMES, FirstFrame, write_shards
 
 

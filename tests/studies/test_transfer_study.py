@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from keras.src.applications.densenet import DenseNet
 
 from keras_t3d.clips import ClipSpec
-from keras_t3d.data import ClipDataset
+from keras_t3d.data import ClipReader
 from keras_t3d.data.augmentation.options import Augmentation
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.training.network import network_for
@@ -124,7 +124,8 @@ def test_an_epoch_of_few_labels_passes_over_them_as_often_as_there_is_room(out):
     assert labelled.class_names == ShardSet.open(shards / "final").class_names
     assert not labelled.damaged_shards()
     spec = ClipSpec(num_frames=1, frame_stride=1, resize=36, crop=32)
-    labels = np.concatenate([batch[1] for batch in ClipDataset(labelled, "train", spec, 8)])
+    clips = ClipReader(labelled, "train", spec, 8).as_py_dataset()
+    labels = np.concatenate([batch[1] for batch in clips])
     assert np.bincount(labels).tolist() == [8] * 8
     records = match.record_views(labelled.folder, "train", spec, Augmentation(), 0)
     found = [video_id for video_id, _ in records]

@@ -351,7 +351,7 @@ class TestInflation:
         ),
         (
             ["--config", "{config}", "--run-dir", "{run}", "--cache-features", "--clip.resize=128"],
-            "--short-side 128",
+            "128",
         ),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from keras_t3d.clips import ClipSpec, take_view
 from keras_t3d.data import load_clips
 from keras_t3d.data.clips.frame_features import FrameFeatures
-from keras_t3d.data.clips.source_videos import record_key
+from keras_t3d.data.clips.record_keys import record_key
 from keras_t3d.transfer import FrameTeacher, write_frame_features
 from tests.transfer.pairs import tiny_teacher
 
@@ -60,11 +60,9 @@ def test_every_frame_of_the_centre_view(own_shards, folder, spec):
 
 
 def test_they_stand_in_for_the_teacher_on_centre_views(own_shards, folder, spec):
-    from keras_t3d.data import load_unlabelled_clips
-
     teacher = tiny_teacher()
-    clips = load_unlabelled_clips(
-        own_shards, "test", spec, 8, frame_features=FrameFeatures.open(folder)
+    clips = load_clips(
+        own_shards, "test", spec, 8, labelled=False, transforms=[FrameFeatures.open(folder)]
     )
     batch = next(iter(clips))
     # Pillow's and TensorFlow's JPEG decoders differ by a level or so.
@@ -124,7 +122,7 @@ def test_a_damaged_record_is_named_and_can_be_left_out(own_shards, spec, tmp_pat
     with pytest.raises(ValueError, match=f"Damaged shard: .*{os.path.basename(path)}"):
         write_frame_features(tiny_teacher(), copy, "test", spec)
     with pytest.warns(UserWarning, match="1 of 8 records"):
-        folder = write_frame_features(tiny_teacher(), copy, "test", spec, on_damage="skip")
+        folder = write_frame_features(tiny_teacher(), copy, "test", spec, skip_damaged=True)
     keys = [k for p in folder.glob("*.json") for k in json.loads(p.read_text()).get("keys", [])]
     assert len(keys) == 7
     path.write_bytes(whole)  # restored, it is computed with the others

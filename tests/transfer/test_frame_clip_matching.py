@@ -154,7 +154,7 @@ def test_a_student_without_a_classifying_layer():
 
 def test_refuses_what_is_no_unlabelled_clip():
     matching = FrameClipMatching(tiny_teacher(), tiny_student(), **SMALL)
-    with pytest.raises(ValueError, match="load_unlabelled_clips"):
+    with pytest.raises(ValueError, match="load_clips"):
         matching(batch([0, 1])["clips"])
     with pytest.raises(ValueError, match=r"Received: \['loss'\]"):
         matching.compile("sgd", loss="mse")

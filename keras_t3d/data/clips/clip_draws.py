@@ -1,4 +1,4 @@
-"""What is drawn for training clips: one place for both readers, tf.data's and NumPy's."""
+"""Random draws for training clips, in one place for the tf.data and the NumPy form."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import numpy as np
 from keras_t3d.data.augmentation.options import Augmentation
 from keras_t3d.data.clips import order
 from keras_t3d.data.clips.windows import drawn_windows, is_mirrored
+from keras_t3d.errors import InvalidArgumentError
 
-Array = Any  # NumPy's, or TensorFlow's where a dataset carries them
+Array = Any  # NumPy array, or tensor inside a dataset
 
 
 class ClipDraws(NamedTuple):
-    """Random choices of clips, or of one clip; the leading axes are the clips'.
+    """Random draws for one clip, or for several along a leading axis.
 
     Attributes:
-        start: float64 (...). Picks the clip's first frame.
-        segments: float64 (..., num_frames). Pick a frame of each segment.
-        window: float64 (..., 4). See `drawn_windows`.
-        mirrored: bool (...).
-        distortion: int64 (..., 2). Seeds of colours and shapes.
+        start: float64 (...), picks the clip's first frame.
+        segments: float64 (..., num_frames), picks a frame of each segment.
+        window: float64 (..., 4), see `drawn_windows`.
+        mirrored: bool (...), whether the clip is mirrored.
+        distortion: int64 (..., 2), seeds of colours and shapes.
     """
 
     start: Array
@@ -34,14 +35,14 @@ class ClipDraws(NamedTuple):
 def draw_clips(
     seed: int, epoch: int, positions: np.ndarray, num_frames: int, augmentation: Augmentation
 ) -> ClipDraws:
-    """Draws for the clips at these places of an epoch.
+    """Returns the draws for the clips at these positions of an epoch.
 
     Args:
-        seed: int.
-        epoch: int, from 0.
-        positions: ints (n,). Places of clips in the epoch, `repeats` clips a video.
-        num_frames: int. Frames in a clip.
-        augmentation: Augmentation.
+        seed: seed of the reader.
+        epoch: index of the epoch, from 0.
+        positions: integers (n,), positions of clips in the epoch, `repeats` clips per video.
+        num_frames: frames in a clip.
+        augmentation: how windows and flips are drawn.
 
     Returns:
         ClipDraws with a leading axis of n.
@@ -60,12 +61,13 @@ def unmirrored_ids(augmentation: Augmentation, class_names: tuple[str, ...]) -> 
     """Returns the ids of `no_flip_classes`.
 
     Raises:
-        ValueError: if one of them is no class of the shards.
+        InvalidArgumentError: if the shards have no class of one of these names.
     """
     unknown = sorted(set(augmentation.no_flip_classes) - set(class_names))
     if unknown:
-        raise ValueError(
+        raise InvalidArgumentError(
             f"Augmentation: `no_flip_classes` must be names of the shards' classes, for example "
-            f"({class_names[0]!r},). Received: {unknown}, which are none of them"
+            f"({class_names[0]!r},). Received: {unknown}",
+            argument="no_flip_classes",
         )
     return [class_names.index(name) for name in augmentation.no_flip_classes]

@@ -1,12 +1,12 @@
-"""Features of single frames, which lie beside the shards that the frames come from.
+"""Features of single frames, stored beside the shards that the frames come from.
 
 ```
-FOLDER/teacher.json     what computed them, and of what
-FOLDER/train-00000.f16  float16, little endian, a row a frame, one record after the other
+FOLDER/teacher.json     the teacher, view and shards of the features
+FOLDER/train-00000.f16  float16, little endian, one row per frame, record after record
 FOLDER/train-00000.json {"shard": ..., "width": ..., "keys": [...], "frames": [...]}: its records
 ```
 
-The json file is written last: features that have one are whole.
+The JSON file is written last: features that have one are complete.
 """
 
 from __future__ import annotations
@@ -22,19 +22,24 @@ from typing import Any
 import numpy as np
 
 from keras_t3d.atomic import written_durably
+from keras_t3d.data.clips.clip import Clip
+from keras_t3d.errors import InvalidArgumentError
 
 DESCRIPTION = "teacher.json"
+FRAME_FEATURES = "frame_features"
 _TYPE = np.dtype("<f2")
 
 
 class FrameFeatures:
-    """Looks up the features of frames by record.
+    """Looks up the features of frames by record, and adds them to clips.
 
-    Made by `open`. Rows are read when they are asked for; nothing stays open.
+    Created by `open`. It is a transform for ClipReader: batches then hold `"frame_features"`,
+    float32 `(batch, width)`, the mean over each clip's own frames. Rows are read on demand; no
+    file stays open.
 
     Attributes:
-        folder: pathlib.Path.
-        width: int. Number of features.
+        folder: where the features are.
+        width: number of features.
     """
 
     def __init__(self, folder: pathlib.Path, splits: Sequence[str]) -> None:
@@ -42,9 +47,9 @@ class FrameFeatures:
         self.width = 0
         self._places: dict[str, tuple[pathlib.Path, int, int]] = {}  # file, first row, rows
         for index in sorted(path for split in splits for path in folder.glob(f"{split}-*.json")):
-            said = _read_index(index)
-            self.width, first = said["width"], 0
-            for key, frames in zip(said["keys"], said["frames"], strict=True):
+            records = _read_index(index)
+            self.width, first = records["width"], 0
+            for key, frames in zip(records["keys"], records["frames"], strict=True):
                 if key in self._places:
                     raise ValueError(_twice(key, folder))
                 self._places[key] = (index.with_suffix(".f16"), first, frames)
@@ -54,15 +59,15 @@ class FrameFeatures:
     def open(
         cls, folder: str | os.PathLike[str], splits: Sequence[str] = ("train", "val", "test")
     ) -> FrameFeatures:
-        """Opens what `keras_t3d.transfer.write_frame_features` wrote.
+        """Opens features that `keras_t3d.transfer.write_frame_features` wrote.
 
         Args:
-            folder: what it returned.
-            splits: which of the splits in it. Defaults to all.
+            folder: folder that it returned.
+            splits: splits to open.
 
         Raises:
-            ValueError: if the folder holds no features of these splits, they are damaged, or
-                two records have one key.
+            InvalidArgumentError: if the folder holds no features of these splits.
+            ValueError: if features are damaged, or two records have the same key.
 
         Example:
 
@@ -73,30 +78,53 @@ class FrameFeatures:
         folder = pathlib.Path(folder)
         features = cls(folder, splits)
         if not features.width:
-            raise ValueError(
-                "Expected a folder of frame features, as keras_t3d.transfer.write_frame_features "
-                f"makes it, with the splits {list(splits)}. Received: {folder}"
+            raise InvalidArgumentError(
+                "`folder` must hold frame features of the splits "
+                f"{list(splits)}, as keras_t3d.transfer.write_frame_features writes them. "
+                f"Received: {folder}",
+                argument="folder",
             )
         return features
+
+    def __call__(self, clip: Clip) -> Clip:
+        """Returns the clip with the mean features of its frames.
+
+        Args:
+            clip: clip of either form of ClipReader.
+
+        Raises:
+            ValueError: as `mean`; in the tf.data form its error when run.
+        """
+        if isinstance(clip.frames, np.ndarray):
+            mean = self.mean(clip.key, clip.frames)
+        else:
+            import tensorflow as tf
+
+            def lookup(key: bytes, frames: np.ndarray) -> np.ndarray:
+                return self.mean(key.decode("utf-8", "surrogateescape"), frames)
+
+            mean = tf.numpy_function(lookup, [clip.key, clip.frames], tf.float32)
+            mean = tf.ensure_shape(mean, (self.width,))
+        return clip._replace(features={**clip.features, FRAME_FEATURES: mean})
 
     def mean(self, key: str, frames: np.ndarray) -> np.ndarray:
         """Returns the mean of the features of some frames of a record.
 
         Args:
-            key: str. The record's, see `keras_t3d.data.clips.source_videos.record_key`.
-            frames: ints (frames,). Numbers of its frames; one may stand there more than once.
+            key: key of the record, see `keras_t3d.data.clips.record_keys.record_key`.
+            frames: integers (frames,), indices of its frames, possibly repeated.
 
         Returns:
             float32 (width,).
 
         Raises:
-            ValueError: if there is no such record, or no such frame.
+            ValueError: if there is no such record or frame.
         """
         path, first, count = self._places.get(key, (self.folder, 0, 0))
         lowest, highest = int(frames.min()), int(frames.max())
         if lowest < 0 or highest >= count:
             raise ValueError(
-                f"The frame features are of other shards: remove {self.folder} and make them "
+                f"The frame features belong to other shards: remove {self.folder} and compute them "
                 f"again. Received: frames up to {highest} of the record {key!r}, of which they "
                 f"hold {count}"
             )
@@ -110,19 +138,19 @@ class FrameFeatures:
 
 
 def is_written(folder: pathlib.Path, name: str, shard: str, records: int) -> bool:
-    """Whether the features of a shard are there, whole, and of as many records."""
+    """Whether the features of a shard exist, are complete, and have as many records."""
     index = folder / f"{name}.json"
     if not index.is_file():
         return False
     try:
-        said = _read_index(index)
+        stored = _read_index(index)
     except ValueError:
         return False
-    return said["shard"] == shard and len(said["keys"]) == records
+    return stored["shard"] == shard and len(stored["keys"]) == records
 
 
 class ShardFeatures:
-    """Takes the features of a shard's records, in their order; see `shard_features`."""
+    """Writes the features of a shard's records in order, see `shard_features`."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -131,19 +159,19 @@ class ShardFeatures:
         self.frames: list[int] = []
 
     def begin(self, key: str, frames: int) -> None:
-        """Announces a record and how many frames it has; their rows follow."""
+        """Starts a record with its number of frames; their rows follow."""
         self.keys.append(key)
         self.frames.append(frames)
 
     def add(self, rows: np.ndarray) -> None:
-        """Writes float32 rows `(frames, width)`, of the records in their order."""
-        with np.errstate(over="ignore"):  # refused below
+        """Appends float32 rows `(frames, width)`, in the order of the records."""
+        with np.errstate(over="ignore"):  # checked below
             stored = rows.astype(_TYPE)
         if not np.isfinite(stored).all():
             raise ValueError(
-                "Frame features are kept as float16, whose largest number is 65504: scale the "
-                "teacher's features down, or train without --cache-features. "
-                f"Received: features up to {np.abs(rows).max():g} beside {self.keys[-1]!r}"
+                "Frame features are stored as float16, whose largest number is 65504: scale the "
+                "teacher's features down, or train without `cache_features`. "
+                f"Received: features up to {np.abs(rows).max():g} in {self.keys[-1]!r}"
             )
         self.width = stored.shape[1]
         self._file.write(stored.tobytes())
@@ -151,15 +179,15 @@ class ShardFeatures:
 
 @contextlib.contextmanager
 def shard_features(folder: pathlib.Path, name: str, shard: str) -> Iterator[ShardFeatures]:
-    """Gives a ShardFeatures to write to; its files are there when the block is done.
+    """Opens a ShardFeatures to write to; its files appear when the block ends.
 
     Args:
-        folder: pathlib.Path.
-        name: str. Of the files: split and number.
-        shard: str. Name of the shard's file.
+        folder: where the features are written.
+        name: name of the files: split and number.
+        shard: name of the shard's file.
 
     Raises:
-        ValueError: if two records have one key, or a feature is too large.
+        ValueError: if two records have the same key, or a feature is too large.
     """
     with (
         written_durably(folder / f"{name}.f16") as part,
@@ -170,35 +198,35 @@ def shard_features(folder: pathlib.Path, name: str, shard: str) -> Iterator[Shar
         doubled = [key for key, count in collections.Counter(features.keys).items() if count > 1]
         if doubled:
             raise ValueError(_twice(doubled[0], shard))
-    said = {"shard": shard, "width": features.width}
-    said |= {"keys": features.keys, "frames": features.frames}
+    records = {"shard": shard, "width": features.width}
+    records |= {"keys": features.keys, "frames": features.frames}
     with written_durably(folder / f"{name}.json") as part:
-        part.write_text(json.dumps(said) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(records) + "\n", encoding="utf-8")
 
 
 def _read_index(path: pathlib.Path) -> dict[str, Any]:
     rows = path.with_suffix(".f16")
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        expected = sum(said["frames"]) * said["width"] * _TYPE.itemsize
-        whole = rows.stat().st_size == expected and len(said["keys"]) == len(said["frames"])
+        index = json.loads(path.read_text(encoding="utf-8"))
+        expected = sum(index["frames"]) * index["width"] * _TYPE.itemsize
+        complete = rows.stat().st_size == expected and len(index["keys"]) == len(index["frames"])
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ValueError(_damaged(path, str(error))) from None
-    if not whole:
+    if not complete:
         raise ValueError(_damaged(path, f"{rows.name} has another size"))
-    return said
+    return index
 
 
 def _damaged(path: pathlib.Path, why: str) -> str:
     return (
-        f"Frame features are damaged: remove {path} and make them again, with "
-        f"keras_t3d.transfer.write_frame_features or --cache-features. Received: {why}"
+        f"Frame features are damaged: remove {path} and compute them again, with "
+        f"keras_t3d.transfer.write_frame_features or `cache_features`. Received: {why}"
     )
 
 
 def _twice(key: str, where: object) -> str:
     return (
-        "Frame features are kept by a record's id, of which each must have its own; a record "
-        "without one goes by its first frame. Train without --cache-features, or convert the "
-        f"videos with `keras-t3d convert`. Received: {key!r} twice in {where}"
+        "Frame features are stored by record id, or by the first frame of records without one, "
+        "which must be unique. Train without `cache_features`, or convert the videos with "
+        f"`keras-t3d convert`. Received: {key!r} twice in {where}"
     )

@@ -1,9 +1,9 @@
 """The order of training: a pure function of (seed, epoch, position).
 
-Shards are shuffled and read in groups, one record of each in turn; records are then
-shuffled within windows. Random numbers come from Philox, a counter turned into bits:
-the numbers of one position depend on no other, so that any place of any epoch can be
-asked for at once. NumPy keeps the bits of Philox the same over its versions.
+Shards are shuffled and read in groups, one record of each in turn; records are then shuffled
+within windows. Random numbers come from Philox, a counter-based generator: the numbers of one
+position depend on no other, so any position of any epoch can be computed directly. NumPy
+guarantees the bits of Philox across versions.
 
 Reference:
     Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011.
@@ -19,32 +19,31 @@ from numpy.typing import ArrayLike
 
 OPEN_SHARDS = 16
 
-# What the numbers of one clip are for.
+# Columns of the numbers that are drawn for a clip.
 DRAWS = 8
 START = 0
 WINDOW = slice(1, 5)
 MIRROR = 5
 DISTORTION = slice(6, 8)
 
-# What a stream of numbers is for: one word of the counter, so that streams never meet.
+# Streams of numbers by purpose: one word of the counter, so that streams never overlap.
 _SHARDS, _RECORDS, _CLIPS, _SEGMENTS = range(4)
-_BLOCK = 4  # 64-bit numbers that Philox gives for one value of its counter
+_BLOCK = 4  # 64-bit numbers per value of Philox's counter
 
 
 def epoch_order(
     examples_per_shard: Sequence[int], seed: int, epoch: int, shuffle_buffer: int
 ) -> np.ndarray:
-    """Returns which record stands at each position of an epoch.
+    """Returns the record at each position of an epoch.
 
     Args:
-        examples_per_shard: ints. Records in each shard.
-        seed: int, 0 to 2**64 - 1.
-        epoch: int, from 0.
-        shuffle_buffer: int. Records that are shuffled among each other.
+        examples_per_shard: number of records in each shard.
+        seed: integer from 0 to 2**64 - 1.
+        epoch: index of the epoch, from 0.
+        shuffle_buffer: number of records that are shuffled together.
 
     Returns:
-        int64 array of shape (records, 2): shard and record in the shard. Every record
-        stands in it once.
+        int64 (records, 2): indices of the shard and of the record in it. Every record occurs once.
 
     Example:
 
@@ -69,8 +68,8 @@ def shard_order(num_shards: int, seed: int, epoch: int) -> np.ndarray:
 def reading_order(examples_per_shard: Sequence[int], seed: int, epoch: int) -> np.ndarray:
     """Returns the order in which records are read, before they are shuffled in windows.
 
-    Groups of 16 shards one after the other; within a group one record of each shard in
-    turn, until all are at their ends. See `epoch_order`.
+    Groups of 16 shards follow each other; within a group one record of each shard is read in
+    turn, until all shards end. See `epoch_order`.
     """
     examples = np.asarray(examples_per_shard, np.int64)
     shards = shard_order(len(examples), seed, epoch)
@@ -82,7 +81,7 @@ def reading_order(examples_per_shard: Sequence[int], seed: int, epoch: int) -> n
 
 
 def shuffled_window(seed: int, epoch: int, start: int, size: int) -> np.ndarray:
-    """Returns the order of the records read at places `start` to `start + size`: int64 (size,)."""
+    """Returns the order of the records read at `start` to `start + size`: int64 (size,)."""
     return np.argsort(_words(seed, epoch, _RECORDS, start, size), kind="stable")
 
 
@@ -90,13 +89,13 @@ def draws(seed: int, epoch: int, positions: ArrayLike) -> np.ndarray:
     """Returns the random numbers of clips.
 
     Args:
-        seed: int, 0 to 2**64 - 1.
-        epoch: int, from 0.
-        positions: ints (n,). Places of clips in the epoch.
+        seed: integer from 0 to 2**64 - 1.
+        epoch: index of the epoch, from 0.
+        positions: integers (n,), positions of clips in the epoch.
 
     Returns:
-        float64 array of shape (n, DRAWS) with values in [0, 1), to be read at
-        `START`, `WINDOW`, `MIRROR` and `DISTORTION`.
+        float64 (n, DRAWS) with values in [0, 1), columns `START`, `WINDOW`, `MIRROR` and
+        `DISTORTION`.
 
     Example:
 
@@ -111,13 +110,13 @@ def segment_draws(seed: int, epoch: int, positions: ArrayLike, num_segments: int
     """Returns the random numbers of clips that take one frame of each segment.
 
     Args:
-        seed: int, 0 to 2**64 - 1.
-        epoch: int, from 0.
-        positions: ints (n,). Places of clips in the epoch.
-        num_segments: int.
+        seed: integer from 0 to 2**64 - 1.
+        epoch: index of the epoch, from 0.
+        positions: integers (n,), positions of clips in the epoch.
+        num_segments: number of segments.
 
     Returns:
-        float64 array of shape (n, num_segments) with values in [0, 1).
+        float64 (n, num_segments) with values in [0, 1).
     """
     return _uniform(seed, epoch, _SEGMENTS, positions, num_segments)
 
@@ -126,7 +125,7 @@ def _uniform(seed: int, epoch: int, stream: int, positions: ArrayLike, size: int
     positions = np.asarray(positions, np.int64)
     row = -(-size // _BLOCK) * _BLOCK
     numbers = np.empty((len(positions), row), np.uint64)
-    # Neighbours come out of one generator: a call for each row would take most of the time.
+    # Consecutive positions share one generator: one per row would take most of the time.
     breaks = np.flatnonzero(np.diff(positions) != 1) + 1
     bounds = [0, *breaks.tolist(), len(positions)]
     for first, last in itertools.pairwise(bounds):
@@ -137,7 +136,7 @@ def _uniform(seed: int, epoch: int, stream: int, positions: ArrayLike, size: int
 
 
 def _words(seed: int, epoch: int, stream: int, first: int, count: int) -> np.ndarray:
-    """The 64-bit numbers of a stream from place `first` on."""
+    """Returns `count` 64-bit numbers of a stream, from position `first` on."""
     block, skipped = divmod(first, _BLOCK)
     counter = np.array([block, 0, 0, stream], np.uint64)
     philox = np.random.Philox(counter=counter, key=np.array([seed, epoch], np.uint64))

@@ -1,23 +1,103 @@
-"""Which frames of a video a clip takes: pure functions of its length and of random numbers.
+"""Frames of training clips: pure functions of a video's length and of random numbers.
 
-Functions that training uses stand in two forms that give the same indices: NumPy, and
-TensorFlow for graphs. Both compute in float64, one rounded operation at a time.
+Each function has a NumPy form and a TensorFlow form that return the same indices. Both compute
+in float64, one rounded operation at a time. A ClipSampler chooses among them by ReadOptions.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_t3d.clips import ClipSpec, Tensor, view_starts
+from keras_t3d.clips import ClipSpec, Tensor
+from keras_t3d.data.clips.clip_draws import ClipDraws
+from keras_t3d.data.clips.options import ClipSelection
 
-SAMPLINGS = ("random", "segments")
-SHORT = ("loop", "pad", "error")
+
+class ClipSampler(Protocol):
+    """Chooses the frames of a training clip; both forms return the same indices."""
+
+    def sample(self, num_video_frames: int, video_fps: float, draws: ClipDraws) -> np.ndarray:
+        """Returns frame indices in the video: int64 (num_frames,)."""
+
+    def sample_tensorflow(
+        self, num_video_frames: Tensor, video_fps: Tensor, draws: ClipDraws
+    ) -> Tensor:
+        """The TensorFlow form of `sample`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomSampler:
+    """Takes consecutive frames from a random start, see `random_clip`."""
+
+    clip_spec: ClipSpec
+    options: ClipSelection
+
+    def sample(self, num_video_frames: int, video_fps: float, draws: ClipDraws) -> np.ndarray:
+        """See ClipSampler."""
+        stride = fps_stride(video_fps, self.options.target_fps, self.clip_spec.frame_stride)
+        return random_clip(
+            num_video_frames,
+            self.clip_spec,
+            float(draws.start),
+            stride=stride,
+            short=self.options.short,
+        )
+
+    def sample_tensorflow(
+        self, num_video_frames: Tensor, video_fps: Tensor, draws: ClipDraws
+    ) -> Tensor:
+        """See ClipSampler."""
+        stride = fps_stride_tensorflow(
+            video_fps, self.options.target_fps, self.clip_spec.frame_stride
+        )
+        return random_clip_tensorflow(
+            num_video_frames,
+            self.clip_spec,
+            draws.start,
+            stride=stride,
+            short=self.options.short,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentSampler:
+    """Takes one random frame of each of `num_frames` equal segments, see `segment_clip`."""
+
+    clip_spec: ClipSpec
+    options: ClipSelection
+
+    def sample(self, num_video_frames: int, video_fps: float, draws: ClipDraws) -> np.ndarray:
+        """See ClipSampler."""
+        return segment_clip(
+            num_video_frames, self.clip_spec.num_frames, draws.segments, short=self.options.short
+        )
+
+    def sample_tensorflow(
+        self, num_video_frames: Tensor, video_fps: Tensor, draws: ClipDraws
+    ) -> Tensor:
+        """See ClipSampler."""
+        return segment_clip_tensorflow(
+            num_video_frames, self.clip_spec.num_frames, draws.segments, short=self.options.short
+        )
+
+
+def make_sampler(clip_spec: ClipSpec, options: ClipSelection) -> ClipSampler:
+    """Returns the sampler that `options.sampling` names."""
+    samplers: dict[str, Callable[[ClipSpec, ClipSelection], ClipSampler]] = {
+        "random": RandomSampler,
+        "segments": SegmentSampler,
+    }
+    return samplers[options.sampling](clip_spec, options)
 
 
 def random_clip(
     num_video_frames: int,
-    spec: ClipSpec,
+    clip_spec: ClipSpec,
     draw: float,
     *,
     stride: float | None = None,
@@ -28,19 +108,19 @@ def random_clip(
     Every legal start is equally likely, the last one too.
 
     Args:
-        num_video_frames: int, at least 1.
-        spec: ClipSpec.
-        draw: float in [0, 1). Picks the start.
-        stride: float. Distance between two frames of the clip, see `fps_stride`.
-            Defaults to `spec.frame_stride`.
-        short: what a video shorter than the clip gives: `"loop"` begins again,
-            `"pad"` repeats the last frame, `"error"` refuses it. Defaults to `"loop"`.
+        num_video_frames: at least 1.
+        clip_spec: length and stride of the clip.
+        draw: number in [0, 1) that picks the start.
+        stride: distance between two frames of the clip, see `fps_stride`; None is
+            `clip_spec.frame_stride`.
+        short: treatment of videos shorter than the clip: `"loop"` starts again, `"pad"` repeats
+            the last frame, `"error"` raises.
 
     Returns:
         int64 array of shape (num_frames,).
 
     Raises:
-        ValueError: if the video has no frames, or is too short under `"error"`.
+        ValueError: if the video has no frames, or is too short with `"error"`.
 
     Example:
 
@@ -48,15 +128,15 @@ def random_clip(
     random_clip(10, ClipSpec(num_frames=4, frame_stride=2), 0.99)  # [3, 5, 7, 9]
     ```
     """
-    offsets = _offsets(spec, stride)
+    offsets = clip_offsets(clip_spec, stride)
     last = max(num_video_frames - int(offsets[-1]) - 1, 0)
     start = min(int(draw * (last + 1)), last)
-    return _within(start + offsets, num_video_frames, short)
+    return within_video(start + offsets, num_video_frames, short)
 
 
 def random_clip_tensorflow(
     num_video_frames: Tensor,
-    spec: ClipSpec,
+    clip_spec: ClipSpec,
     draw: Tensor,
     *,
     stride: Tensor | None = None,
@@ -67,12 +147,12 @@ def random_clip_tensorflow(
 
     num_video_frames = tf.cast(num_video_frames, tf.int64)
     # Not tf.cast, which takes a Python float through float32.
-    stride = tf.convert_to_tensor(spec.frame_stride if stride is None else stride, tf.float64)
-    steps = stride * tf.range(spec.num_frames, dtype=tf.float64)
+    stride = tf.convert_to_tensor(clip_spec.frame_stride if stride is None else stride, tf.float64)
+    steps = stride * tf.range(clip_spec.num_frames, dtype=tf.float64)
     offsets = tf.cast(tf.floor(steps + 0.5), tf.int64)
     last = tf.maximum(num_video_frames - offsets[-1] - 1, 0)
     start = tf.cast(draw * tf.cast(last + 1, tf.float64), tf.int64)
-    return _within_tensorflow(tf.minimum(start, last) + offsets, num_video_frames, short)
+    return _within_video_tensorflow(tf.minimum(start, last) + offsets, num_video_frames, short)
 
 
 def segment_clip(
@@ -85,18 +165,18 @@ def segment_clip(
     """Returns one frame of each of `num_frames` equal segments of the video.
 
     Args:
-        num_video_frames: int, at least 1.
-        num_frames: int. Frames in the clip.
-        draws: floats in [0, 1) of shape (num_frames,), which pick a frame of each
-            segment, as in training. Defaults to the segments' middles.
-        short: `"error"` refuses a video of fewer frames than segments; otherwise
-            neighbouring segments take the same frame. Defaults to `"loop"`.
+        num_video_frames: at least 1.
+        num_frames: frames in the clip.
+        draws: numbers in [0, 1) of shape (num_frames,), which pick a frame of each segment, as in
+            training; None takes the segments' middles.
+        short: `"error"` raises for a video of fewer frames than segments; otherwise neighbouring
+            segments take the same frame.
 
     Returns:
         int64 array of shape (num_frames,).
 
     Raises:
-        ValueError: if the video has no frames, or is too short under `"error"`.
+        ValueError: if the video has no frames, or is too short with `"error"`.
 
     Example:
 
@@ -108,7 +188,7 @@ def segment_clip(
         Wang et al., "Temporal Segment Networks", ECCV 2016,
         https://arxiv.org/abs/1608.00859
     """
-    _within(np.arange(num_frames), num_video_frames, short)  # refuses what `short` refuses
+    within_video(np.arange(num_frames), num_video_frames, short)  # raises as `short` demands
     bounds = np.arange(num_frames + 1) * num_video_frames // num_frames
     first, sizes = bounds[:-1], np.maximum(np.diff(bounds), 1)
     if draws is None:
@@ -124,95 +204,15 @@ def segment_clip_tensorflow(
     import tensorflow as tf
 
     num_video_frames = tf.cast(num_video_frames, tf.int64)
-    # Holds the assertion of "error"; the indices themselves are not needed.
-    refusal = _within_tensorflow(tf.range(num_frames, dtype=tf.int64), num_video_frames, short)
+    # Holds the assertion of "error"; the indices themselves are not used.
+    refusal = _within_video_tensorflow(
+        tf.range(num_frames, dtype=tf.int64), num_video_frames, short
+    )
     with tf.control_dependencies([refusal]):
         bounds = tf.range(num_frames + 1, dtype=tf.int64) * num_video_frames // num_frames
     sizes = tf.maximum(bounds[1:] - bounds[:-1], 1)
     inside = tf.cast(draws * tf.cast(sizes, tf.float64), tf.int64)
     return bounds[:-1] + tf.minimum(inside, sizes - 1)
-
-
-def centre_clip(num_video_frames: int, spec: ClipSpec, *, short: str = "loop") -> np.ndarray:
-    """Returns the frames of the clip in the middle of the video: int64 (num_frames,).
-
-    Args:
-        num_video_frames: int, at least 1.
-        spec: ClipSpec.
-        short: see `random_clip`. Defaults to `"loop"`.
-
-    Raises:
-        ValueError: as `random_clip`.
-
-    Example:
-
-    ```python
-    centre_clip(10, ClipSpec(num_frames=4, frame_stride=2))  # [1, 3, 5, 7]
-    ```
-    """
-    return dense_views(num_video_frames, spec, 1, short=short)[0]
-
-
-def dense_views(
-    num_video_frames: int, spec: ClipSpec, num_views: int, *, short: str = "loop"
-) -> np.ndarray:
-    """Returns the frames of clips whose starts are spread over the whole video.
-
-    One view is the middle; two or more reach both ends.
-
-    Args:
-        num_video_frames: int, at least 1.
-        spec: ClipSpec.
-        num_views: int, at least 1.
-        short: see `random_clip`. Defaults to `"loop"`.
-
-    Returns:
-        int64 array of shape (num_views, num_frames).
-
-    Raises:
-        ValueError: as `random_clip`, or if `num_views` is less than 1.
-
-    Example:
-
-    ```python
-    dense_views(10, ClipSpec(num_frames=4, frame_stride=2), 2)  # [[0, 2, 4, 6], [3, 5, 7, 9]]
-    ```
-    """
-    starts = np.array(view_starts(num_video_frames, spec, num_views))
-    return _within(starts[:, None] + _offsets(spec, None), num_video_frames, short)
-
-
-def full_cover(num_video_frames: int, spec: ClipSpec, *, short: str = "loop") -> np.ndarray:
-    """Returns the frames of consecutive clips that cover every frame of the video.
-
-    With a stride of n, n clips that start one frame apart cover a stretch of
-    `num_frames * n` frames; the last stretch ends with the video and overlaps the one
-    before it.
-
-    Args:
-        num_video_frames: int, at least 1.
-        spec: ClipSpec.
-        short: what a video shorter than a stretch gives, see `random_clip`.
-            Defaults to `"loop"`.
-
-    Returns:
-        int64 array of shape (clips, num_frames).
-
-    Raises:
-        ValueError: as `random_clip`.
-
-    Example:
-
-    ```python
-    full_cover(5, ClipSpec(num_frames=2, frame_stride=1))  # [[0, 1], [2, 3], [3, 4]]
-    ```
-    """
-    stretch = spec.num_frames * spec.frame_stride
-    last = max(num_video_frames - stretch, 0)
-    begins = np.minimum(np.arange(0, max(num_video_frames, 1), stretch), last)
-    phases = np.arange(min(spec.frame_stride, max(num_video_frames, 1)))
-    starts = (begins[:, None] + phases).reshape(-1, 1)
-    return _within(starts + _offsets(spec, None), num_video_frames, short)
 
 
 def fps_stride(video_fps: float, target_fps: float | None, frame_stride: int) -> float:
@@ -222,13 +222,9 @@ def fps_stride(video_fps: float, target_fps: float | None, frame_stride: int) ->
     ... after its first. A video slower than `target_fps` gives some frames twice.
 
     Args:
-        video_fps: float. Frames per second of the video; 0.0 where unknown.
-        target_fps: float or None. Frames per second of the clip.
-        frame_stride: int. The distance where `target_fps` is None, or where the
-            video's own rate is unknown.
-
-    Returns:
-        float.
+        video_fps: frames per second of the video; 0.0 if unknown.
+        target_fps: frames per second of the clip.
+        frame_stride: the distance if `target_fps` is None or the video's rate is unknown.
 
     Example:
 
@@ -251,34 +247,15 @@ def fps_stride_tensorflow(video_fps: Tensor, target_fps: float | None, frame_str
     return tf.where(video_fps > 0, video_fps / target_fps, tf.cast(frame_stride, tf.float64))
 
 
-def check_sampling(sampling: str, short: str, target_fps: float | None) -> None:
-    """Raises a ValueError where a choice of `load_clips` is none of those there are."""
-    if sampling not in SAMPLINGS:
-        raise ValueError(f"`sampling` must be one of {SAMPLINGS}. Received: {sampling!r}")
-    if short not in SHORT:
-        raise ValueError(f"`short` must be one of {SHORT}. Received: {short!r}")
-    if target_fps is None:
-        return
-    if isinstance(target_fps, bool) or not isinstance(target_fps, (int, float)) or target_fps <= 0:
-        raise ValueError(
-            "`target_fps` must be a number of frames per second above 0, for example 12.5. "
-            f"Received: {target_fps!r}"
-        )
-    if sampling == "segments":
-        raise ValueError(
-            "`target_fps` has no meaning with sampling='segments', which spreads the frames over "
-            f"the whole video: leave it out. Received: target_fps={target_fps!r}"
-        )
-
-
-def _offsets(spec: ClipSpec, stride: float | None) -> np.ndarray:
-    """The clip's frames, counted from its first."""
-    steps = float(spec.frame_stride if stride is None else stride) * np.arange(spec.num_frames)
+def clip_offsets(clip_spec: ClipSpec, stride: float | None) -> np.ndarray:
+    """Returns the clip's frames, counted from its first; `stride` None is the clip_spec's."""
+    step = float(clip_spec.frame_stride if stride is None else stride)
+    steps = step * np.arange(clip_spec.num_frames)
     return np.floor(steps + 0.5).astype(np.int64)
 
 
-def _within(indices: np.ndarray, num_video_frames: int, short: str) -> np.ndarray:
-    """Brings indices past the video's end back into it, as `short` says."""
+def within_video(indices: np.ndarray, num_video_frames: int, short: str) -> np.ndarray:
+    """Returns indices with those past the video's end brought back into it, see `random_clip`."""
     if num_video_frames < 1:
         raise ValueError(
             f"A video needs at least 1 frame to give a clip. Received: {num_video_frames} frames"
@@ -293,10 +270,10 @@ def _within(indices: np.ndarray, num_video_frames: int, short: str) -> np.ndarra
     return np.minimum(indices, num_video_frames - 1)
 
 
-_TOO_SHORT = "A video is shorter than the clip, which short='error' refuses; 'loop' takes it"
+_TOO_SHORT = "A video is shorter than the clip: use `short` 'loop' or 'pad' in place of 'error'"
 
 
-def _within_tensorflow(indices: Tensor, num_video_frames: Tensor, short: str) -> Tensor:
+def _within_video_tensorflow(indices: Tensor, num_video_frames: Tensor, short: str) -> Tensor:
     import tensorflow as tf
 
     if short == "loop":

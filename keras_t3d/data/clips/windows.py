@@ -1,8 +1,7 @@
-"""The window of a frame that becomes a training clip, and whether the clip is mirrored.
+"""The window of a frame that a training clip shows, and whether the clip is mirrored.
 
-What is random is drawn in NumPy; placing a drawn window into a frame takes only sums,
-products, quotients and floors of float64, which NumPy and TensorFlow round alike, so
-both give the same pixels.
+Windows are drawn with NumPy. Placing them in a frame needs only sums, products, quotients and
+floors of float64, which NumPy and TensorFlow round alike, so both forms give the same integers.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ def drawn_windows(draws: np.ndarray, augmentation: Augmentation) -> np.ndarray:
     """Returns windows that are not yet placed in a frame.
 
     Args:
-        draws: float64 array of shape (..., 4), values in [0, 1).
-        augmentation: Augmentation.
+        draws: float64 (..., 4), values in [0, 1).
+        augmentation: how windows are drawn.
 
     Returns:
-        float64 array of shape (..., 4): height and width, in units of the largest
-        window of the crop's shape (with `crop="random"`: of the test view's), and
-        where it lies vertically and horizontally, 0 the start, 1 the end.
+        float64 (..., 4): height and width in units of the largest window of the crop's shape
+        (with `crop="random"`: of the test view's), and vertical and horizontal position, from 0
+        (start) to 1 (end).
     """
     size, place = np.ones_like(draws[..., :2]), draws[..., 2:]
     if augmentation.crop == "random_resized":
@@ -40,47 +39,47 @@ def drawn_windows(draws: np.ndarray, augmentation: Augmentation) -> np.ndarray:
 
 
 def place_window(
-    height: int, width: int, spec: ClipSpec, augmentation: Augmentation, window: np.ndarray
+    height: int, width: int, clip_spec: ClipSpec, augmentation: Augmentation, window: np.ndarray
 ) -> np.ndarray:
     """Places a window of `drawn_windows` in a frame.
 
     Args:
-        height: int. Height of the stored frames, in pixels.
-        width: int. Width of the stored frames, in pixels.
-        spec: ClipSpec.
-        augmentation: Augmentation.
-        window: float64 array of shape (4,).
+        height: height of the stored frames in pixels.
+        width: width of the stored frames in pixels.
+        clip_spec: size of the clip.
+        augmentation: how windows are drawn.
+        window: float64 (4,).
 
     Returns:
-        int64 array (top, left, height, width), inside the frame.
+        int64 (top, left, height, width), inside the frame.
 
     Example:
 
     ```python
     drawn = drawn_windows(np.array([0.3, 0.1, 0.0, 0.99]), augmentation)
-    top, left, height, width = place_window(128, 170, spec, augmentation, drawn)
+    top, left, height, width = place_window(128, 170, clip_spec, augmentation, drawn)
     ```
     """
     frame = np.array([height, width], np.float64)
-    shape = np.array(spec.crop_size, np.float64)
-    unit = min(frame) / spec.resize if augmentation.crop == "random" else min(frame / shape)
+    shape = np.array(clip_spec.crop_size, np.float64)
+    unit = min(frame) / clip_spec.resize if augmentation.crop == "random" else min(frame / shape)
     size = np.clip(np.floor(shape * unit * window[:2] + 0.5), 1, frame)
-    # Each place equally likely, the last one too.
+    # All positions are equally likely, including the last.
     places = frame - size + 1
     offset = np.minimum(np.floor(window[2:] * places), places - 1)
     return np.concatenate([offset, size]).astype(np.int64)
 
 
 def place_window_tensorflow(
-    height: Tensor, width: Tensor, spec: ClipSpec, augmentation: Augmentation, window: Tensor
+    height: Tensor, width: Tensor, clip_spec: ClipSpec, augmentation: Augmentation, window: Tensor
 ) -> Tensor:
-    """The TensorFlow form of `place_window`: int32, as the JPEG decoder wants it."""
+    """The TensorFlow form of `place_window`: int32, as the JPEG decoder needs."""
     import tensorflow as tf
 
     frame = tf.cast(tf.stack([height, width]), tf.float64)
-    shape = tf.constant(spec.crop_size, tf.float64)
+    shape = tf.constant(clip_spec.crop_size, tf.float64)
     if augmentation.crop == "random":
-        unit = tf.reduce_min(frame) / spec.resize
+        unit = tf.reduce_min(frame) / clip_spec.resize
     else:
         unit = tf.reduce_min(frame / shape)
     size = tf.clip_by_value(tf.floor(shape * unit * window[:2] + 0.5), 1, frame)
@@ -90,5 +89,5 @@ def place_window_tensorflow(
 
 
 def is_mirrored(draws: np.ndarray, augmentation: Augmentation) -> np.ndarray:
-    """Returns whether clips are mirrored, half of them: bool, the shape of `draws`."""
+    """Returns which clips are mirrored, half of them: bool, shaped like `draws`."""
     return (draws < 0.5) & augmentation.flip

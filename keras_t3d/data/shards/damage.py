@@ -18,7 +18,6 @@ from keras_t3d.data.shards.labels import LABEL_MISMATCH, label_mismatch
 from keras_t3d.data.shards.record_file import RecordError, read_record, record_length
 from keras_t3d.data.shards.shard_set import Shard, ShardSet
 
-ON_DAMAGE = ("error", "skip")
 _FRAMING = 16  # bytes of a record that are not its data
 
 
@@ -48,30 +47,24 @@ class SplitRecords:
         return sum(self.examples)
 
 
-def split_records(
-    shards: ShardSet, split: str, on_damage: str = "error", stacklevel: int = 3
-) -> SplitRecords:
+def split_records(shards: ShardSet, split: str, *, skip_damaged: bool = False) -> SplitRecords:
     """Returns the records of a split to read.
 
     Args:
         shards: ShardSet.
         split: `"train"`, `"val"` or `"test"`.
-        on_damage: `"error"`: all of them; damage is met when it is read. `"skip"`:
-            those whose checksums are right, for which every shard is read once now; a
-            warning says how many are left out, and where. Defaults to `"error"`.
-        stacklevel: int. Whose line the warning names, see `warnings.warn`. Defaults to
-            `3`, the caller's caller.
+        skip_damaged: whether to leave out records with wrong checksums, for which every shard is
+            read once now; a warning names them. Otherwise all records are returned, and damage
+            is found when a record is read.
 
     Raises:
-        ValueError: if `on_damage` is neither, or not one record is left; or to skip
-            what lies in an object store.
+        ValueError: if no record is left, or if damaged records are to be skipped in an object
+            store.
     """
-    if on_damage not in ON_DAMAGE:
-        raise ValueError(f"`on_damage` must be one of {ON_DAMAGE}. Received: {on_damage!r}")
     shards.check_split(split)
     holding = tuple(shard for shard in shards.shards if shard.split == split and shard.examples)
     whole = SplitRecords(holding, tuple(shard.examples for shard in holding))
-    if on_damage == "error":
+    if not skip_damaged:
         return whole
     check_local(whole.paths, "on_damage='skip'")
     offsets, missing, places = [], 0, []
@@ -91,9 +84,17 @@ def split_records(
     warnings.warn(
         f"{missing} of {whole.num_videos} records of the split {split!r} are damaged and left out: "
         f"{'; '.join(places)}",
-        stacklevel=stacklevel,
+        stacklevel=_callers_stacklevel(),
     )
     return SplitRecords(holding, left, tuple(offsets))
+
+
+def _callers_stacklevel() -> int:
+    """Returns the `stacklevel` with which a caller's warning names the line outside the package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("keras_t3d."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def check_local(paths: Iterable[str], reader: str) -> None:

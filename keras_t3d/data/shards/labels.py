@@ -26,7 +26,7 @@ def check_labelled(shards: ShardSet) -> None:
         )
         raise ValueError(
             "These shards have no labels: they are for pre-training (`keras-t3d pretrain`, "
-            f"load_unlabelled_clips). To train or evaluate a classifier {remedy}. "
+            f"`labelled` False). To train or evaluate a classifier {remedy}. "
             f"Received: {shards.folder}"
         )
 

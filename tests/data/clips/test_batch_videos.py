@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from keras_t3d import ClipSpec
-from keras_t3d.data import Augmentation, ShardSet, load_clips
-from keras_t3d.data.clips.batch_videos import batch_videos
+from keras_t3d.data import Augmentation, ShardSet
 from keras_t3d.data.clips.order import epoch_order
 from keras_t3d.data.shards.record import EncodedVideo, make_record
 from keras_t3d.data.shards.record_file import RecordWriter, record_offsets
 from tests.conftest import counting_frames
+from tests.data.clips.readers import load_clips, reader
 from tests.data.written_shards import jpeg, shard_set
 
 TINY = ClipSpec(num_frames=2, frame_stride=1, resize=16, crop=16)
@@ -20,6 +20,14 @@ TINY = ClipSpec(num_frames=2, frame_stride=1, resize=16, crop=16)
 def many(tmp_path_factory):
     """29 videos v0 to v28; the label of each is its number."""
     return shard_set(tmp_path_factory.mktemp("many"), [3, 0, 7, 1, 9, 2, 5, 2])
+
+
+def batch_videos(shards, split, *, batch_size, step, repeats=1, **arguments):
+    """The ids of a batch's videos, without reading the batch."""
+    augmentation = Augmentation(repeats=repeats)
+    return reader(
+        shards, split, TINY, batch_size, training=True, augmentation=augmentation, **arguments
+    ).batch_videos(step)
 
 
 def loaded(shards, steps, **options):

@@ -40,7 +40,7 @@ def test_only_the_splits_asked_for(folder):
 
 @pytest.mark.parametrize("frames", [[3], [-1], [0, 7]])
 def test_a_frame_that_is_not_there(folder, frames):
-    with pytest.raises(ValueError, match=r"of other shards: remove .* of which they hold 3"):
+    with pytest.raises(ValueError, match=r"other shards: remove .* of which they hold 3"):
         FrameFeatures.open(folder).mean("a", np.array(frames))
 
 
@@ -80,12 +80,12 @@ def test_refusals_leave_nothing(tmp_path):
         for _ in range(2):
             features.begin("a", 2)
             features.add(rows)
-    with pytest.raises(ValueError, match="features up to 100000 beside 'a'"):
+    with pytest.raises(ValueError, match=r"100000.*'a'"):
         write(tmp_path, "train-0", "s.tfrecord", {"a": rows + 1e5})
     assert list(tmp_path.iterdir()) == []
     for number in (0, 1):
         write(tmp_path, f"train-{number}", f"{number}.tfrecord", {"a": rows})
     with pytest.raises(ValueError, match="Received: 'a' twice in"):
         FrameFeatures.open(tmp_path)
-    with pytest.raises(ValueError, match="Expected a folder of frame features"):
+    with pytest.raises(ValueError, match="`folder`"):
         FrameFeatures.open(tmp_path, ["test"])

@@ -7,17 +7,14 @@ from hypothesis import strategies as st
 from keras_t3d import ClipSpec
 from keras_t3d.clips import clip_frames
 from keras_t3d.data.clips.sampling import (
-    centre_clip,
-    check_sampling,
-    dense_views,
     fps_stride,
     fps_stride_tensorflow,
-    full_cover,
     random_clip,
     random_clip_tensorflow,
     segment_clip,
     segment_clip_tensorflow,
 )
+from keras_t3d.data.clips.view_frames import centre_clip, dense_views, full_cover
 
 LENGTH = st.integers(1, 200)
 SPEC = st.builds(ClipSpec, num_frames=st.integers(1, 12), frame_stride=st.integers(1, 5))
@@ -168,18 +165,3 @@ class TestFpsStride:
         tensor = fps_stride_tensorflow(tf.constant(fps), target_fps, stride)
         assert tensor.dtype == tf.float64
         assert tensor.numpy() == fps_stride(fps, target_fps, stride)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        (("centre", "loop", None), "sampling"),
-        (("random", "cut", None), "short"),
-        (("random", "loop", 0), "target_fps"),
-        (("random", "loop", True), "target_fps"),
-        (("segments", "loop", 10.0), "no meaning"),
-    ],
-)
-def test_wrong_choices_are_refused(wrong, message):
-    with pytest.raises(ValueError, match=message):
-        check_sampling(*wrong)

@@ -4,9 +4,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keras_t3d import ClipSpec
-from keras_t3d.data import load_views
-from keras_t3d.data.clips.sampling import dense_views, full_cover
-from keras_t3d.data.clips.views import load_numbered_views
+from keras_t3d.data import ClipReader
+from keras_t3d.data.clips.view_frames import dense_views, full_cover
 from tests.conftest import frame_numbers
 from tests.data.written_shards import shard_set
 
@@ -31,7 +30,7 @@ def clips_of(views):
 @settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
 def test_the_frames_are_those_of_the_sampling(tmp_path_factory, length, spec, views, batch_size):
     shards = shard_set(tmp_path_factory.mktemp("s"), [1, 2], num_frames=length)
-    loaded = load_numbered_views(shards, "train", spec, batch_size, num_views=views)
+    loaded = ClipReader(shards, "train", spec, batch_size).as_views(num_views=views)
     clips, labels, ids, numbers = clips_of(loaded)
     expected = full_cover(length, spec) if views is None else dense_views(length, spec, views)
     assert [frame_numbers(clip) for clip in clips] == expected.tolist() * 3
@@ -43,7 +42,8 @@ def test_the_frames_are_those_of_the_sampling(tmp_path_factory, length, spec, vi
 def test_crops_of_a_covering_clip_lie_next_to_each_other(tmp_path):
     spec = ClipSpec(num_frames=4, frame_stride=1, resize=16, crop=16)
     shards = shard_set(tmp_path / "s", [2], num_frames=8, size=(16, 40))
-    clips, labels, _ = clips_of(load_views(shards, "train", spec, 4, num_views=None, num_crops=3))
+    reader = ClipReader(shards, "train", spec, 4)
+    clips, labels, *_ = clips_of(reader.as_views(num_views=None, num_crops=3))
     assert [frame_numbers(clip)[0] for clip in clips] == [0, 0, 0, 4, 4, 4] * 2
     assert labels.tolist() == [0] * 6 + [1] * 6
 
@@ -52,7 +52,7 @@ def test_two_runs_give_the_same_bytes(tmp_path):
     spec = ClipSpec(num_frames=4, frame_stride=2, resize=16, crop=12)
     shards = shard_set(tmp_path / "s", [3, 2], num_frames=9)
     first, second = (
-        clips_of(load_views(shards, "train", spec, 3, num_views=None, num_crops=5))
+        clips_of(ClipReader(shards, "train", spec, 3).as_views(num_views=None, num_crops=5))
         for _ in range(2)
     )
     for one, other in zip(first, second, strict=True):
@@ -64,4 +64,4 @@ def test_wrong_numbers_are_refused(tmp_path, wrong):
     spec = ClipSpec(num_frames=4, resize=16, crop=16)
     shards = shard_set(tmp_path / "s", [1])
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        load_views(shards, "train", spec, 1, **wrong)
+        ClipReader(shards, "train", spec, 1).as_views(**wrong)

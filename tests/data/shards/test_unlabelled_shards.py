@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from keras_t3d import ClipSpec, cli
-from keras_t3d.data import ShardSet, convert, load_clips, load_unlabelled_clips
-from keras_t3d.data.clips.source_videos import source_number
+from keras_t3d.data import ShardSet, convert, load_clips
+from keras_t3d.data.clips.record_keys import source_number
+from keras_t3d.data.contact_sheet import contact_sheet
 from keras_t3d.data.conversion.isolation import IsolatedDecoder
-from keras_t3d.data.inspection import contact_sheet, summarize
+from keras_t3d.data.inspection import summarize
 from keras_t3d.data.shards.messages import SequenceExample
 from keras_t3d.data.shards.record import stored_video
 from keras_t3d.data.shards.record_file import read_record, record_offsets
@@ -136,7 +137,7 @@ class TestShardSet:
     @pytest.mark.parametrize("training", [True, False])
     def test_clips_are_loaded(self, shards, spec, training):
         small = dataclasses.replace(spec, resize=32, crop=32)
-        clips = load_unlabelled_clips(shards, "train", small, 11, training=training)
+        clips = load_clips(shards, "train", small, 11, training=training, labelled=False)
         (batch,) = clips.as_numpy_iterator()
         assert batch["clips"].shape == (11, *small.input_shape)
         numbers = batch["videos"].tolist()
@@ -145,7 +146,7 @@ class TestShardSet:
 
 
 def test_evaluation_says_that_there_are_no_labels(shards):
-    with pytest.raises(ValueError, match=r"no labels.*load_unlabelled_clips.*Received: .*shards"):
+    with pytest.raises(ValueError, match=r"no labels.*`labelled`.*Received: .*shards"):
         score_videos(FirstFrame(), shards, "train")
 
 

@@ -4,24 +4,23 @@ import itertools
 import numpy as np
 import pytest
 
-from keras_t3d import ClipSpec
-from keras_t3d.data import (
-    Augmentation,
-    ClipDataset,
-    ShardSet,
-    UnlabelledClipDataset,
-    load_clips,
-    load_unlabelled_clips,
-    load_views,
-)
-from keras_t3d.data.clips.batch_videos import batch_videos
-from keras_t3d.data.clips.source_videos import record_key, source_number
+from keras_t3d import ClipSpec, data
+from keras_t3d.data import Augmentation, FrameFeatures, ShardSet
+from keras_t3d.data.clips.record_keys import record_key, source_number
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.record import EncodedVideo, make_record
 from keras_t3d.data.shards.record_file import RecordWriter, record_offsets
 from keras_t3d.data.shards.shard_set import Shard
+from keras_t3d.errors import InvalidArgumentError
 from tests import forked
 from tests.conftest import NEEDS_JAX, counting_frames, frame_numbers
+from tests.data.clips.readers import (
+    load_arrays,
+    load_clips,
+    load_unlabelled_arrays,
+    load_unlabelled_clips,
+    reader,
+)
 from tests.data.written_shards import jpeg, shard_set
 
 TINY = ClipSpec(num_frames=4, frame_stride=1, resize=16, crop=16)
@@ -54,10 +53,11 @@ def unlabelled(tmp_path_factory):
     return ShardSet(folder, (), 16, tuple(shards))
 
 
-class KeyAndFrames:
-    """Stands for FrameFeatures: its mean tells for which record and frames it was asked."""
+class KeyAndFrames(FrameFeatures):
+    """Its mean tells for which record and frames it was asked."""
 
-    width = 5
+    def __init__(self):
+        self.width = 5
 
     def mean(self, key, frames):
         assert isinstance(key, str)
@@ -74,7 +74,7 @@ def labelled(dataset, count=None):
     return [tuple(np.asarray(part) for part in batch) for batch in itertools.islice(dataset, count)]
 
 
-class TestLoadUnlabelledClips:
+class TestTensorflowForm:
     @pytest.mark.parametrize(
         "options",
         [
@@ -106,7 +106,7 @@ class TestLoadUnlabelledClips:
 
     @pytest.mark.parametrize("training", [True, False])
     def test_workers_share_each_batch(self, many, training):
-        options = {"training": training, "pad_last_batch": True, "frame_features": KeyAndFrames()}
+        options = {"training": training, "pad_last_batch": True, "transforms": [KeyAndFrames()]}
         whole, *parts = (
             batches(load_unlabelled_clips(many, "train", TINY, 6, worker=worker, **options))
             for worker in ((0, 1), (0, 2), (1, 2))
@@ -117,7 +117,7 @@ class TestLoadUnlabelledClips:
                 assert np.array_equal(np.concatenate([share[name] for share in shares]), values)
 
     def test_shapes_are_known_before_a_batch_is_read(self, many):
-        options = {"frame_features": KeyAndFrames()}
+        options = {"transforms": [KeyAndFrames()]}
         training = load_unlabelled_clips(many, "train", TINY, 4, training=True, **options)
         padded = load_unlabelled_clips(many, "train", TINY, 4, pad_last_batch=True, **options)
         for dataset, steps in ((training, 4), (padded, 5)):
@@ -141,12 +141,12 @@ class TestVideos:
     def test_labels_are_never_looked_at(self, many):
         other = dataclasses.replace(many, class_names=("class 1", "class 0"))
         with pytest.raises(ValueError, match="label is not on its line"):
-            ClipDataset(other, "train", TINY, 4)[0]
+            load_arrays(other, "train", TINY, 4)[0]
         (expected,) = batches(load_unlabelled_clips(many, "train", TINY, 19))
         for class_names in ((), ("class 1", "class 0")):
             shards = dataclasses.replace(many, class_names=class_names)
             (batch,) = batches(load_unlabelled_clips(shards, "train", TINY, 19))
-            own = UnlabelledClipDataset(shards, "train", TINY, 19)[0]
+            own = load_unlabelled_arrays(shards, "train", TINY, 19)[0]
             assert np.array_equal(batch["clips"], expected["clips"])
             assert batch["videos"].tolist() == own["videos"].tolist()
             assert batch["videos"].tolist() == expected["videos"].tolist()
@@ -154,11 +154,11 @@ class TestVideos:
 
 class TestFrameFeatures:
     @pytest.mark.parametrize("training", [True, False])
-    @pytest.mark.parametrize("reader", [load_unlabelled_clips, UnlabelledClipDataset])
-    def test_are_the_means_of_the_clips_own_frames(self, unlabelled, reader, training):
+    @pytest.mark.parametrize("load", [load_unlabelled_clips, load_unlabelled_arrays])
+    def test_are_the_means_of_the_clips_own_frames(self, unlabelled, load, training):
         features = KeyAndFrames()
-        dataset = reader(
-            unlabelled, "train", TINY, 6, training=training, seed=1, frame_features=features
+        dataset = load(
+            unlabelled, "train", TINY, 6, training=training, seed=1, transforms=[features]
         )
         first_frame = jpeg(counting_frames(1, 16, 20)[0])
         known = {}
@@ -184,10 +184,10 @@ class TestFrameFeatures:
                 raise ValueError(f"no features of {key}")
 
         with pytest.raises(ValueError, match="no features of v0"):
-            UnlabelledClipDataset(many, "train", TINY, 4, frame_features=Other())[0]
+            load_unlabelled_arrays(many, "train", TINY, 4, transforms=[Other()])[0]
         import tensorflow as tf
 
-        dataset = load_unlabelled_clips(many, "train", TINY, 4, frame_features=Other())
+        dataset = load_unlabelled_clips(many, "train", TINY, 4, transforms=[Other()])
         with (
             pytest.raises(tf.errors.InvalidArgumentError, match="no features of v0"),
             damage_named(many),
@@ -195,7 +195,7 @@ class TestFrameFeatures:
             batches(dataset)
 
 
-class TestUnlabelledClipDataset:
+class TestNumpyForm:
     @pytest.mark.parametrize(
         "options",
         [
@@ -207,9 +207,9 @@ class TestUnlabelledClipDataset:
         ids=str,
     )
     def test_is_load_unlabelled_clips_in_numpy(self, unlabelled, options):
-        options["frame_features"] = KeyAndFrames()
+        options["transforms"] = [KeyAndFrames()]
         expected = batches(load_unlabelled_clips(unlabelled, "train", TINY, 4, **options), 9)
-        dataset = UnlabelledClipDataset(unlabelled, "train", TINY, 4, **options)
+        dataset = load_unlabelled_arrays(unlabelled, "train", TINY, 4, **options)
         assert len(expected) >= 4
         for index, batch in enumerate(expected):
             own = dataset[index]
@@ -222,8 +222,8 @@ class TestUnlabelledClipDataset:
 
     def test_has_the_pixels_of_clip_dataset(self, many):
         options = {"training": True, "repeat": True, "seed": 3}
-        with_labels = ClipDataset(many, "train", TINY, 4, **options)
-        without = UnlabelledClipDataset(many, "train", TINY, 4, **options)
+        with_labels = load_arrays(many, "train", TINY, 4, **options)
+        without = load_unlabelled_arrays(many, "train", TINY, 4, **options)
         assert without.steps_per_epoch == with_labels.steps_per_epoch == 4
         for index in range(6):
             clips, labels = with_labels[index]
@@ -232,15 +232,15 @@ class TestUnlabelledClipDataset:
             assert without[index]["videos"].tolist() == numbers
 
     def test_is_read_ahead_in_order(self, many):
-        dataset = UnlabelledClipDataset(many, "train", TINY, 4, training=True, repeat=True)
+        dataset = load_unlabelled_arrays(many, "train", TINY, 4, training=True, repeat=True)
         ahead = batches(dataset.read_ahead(threads=3, batches=4), 9)
         for index, batch in enumerate(ahead):
             assert np.array_equal(batch["clips"], dataset[index]["clips"])
             assert batch["videos"].tolist() == dataset[index]["videos"].tolist()
 
     def test_each_epoch_is_the_next(self, many):
-        dataset = UnlabelledClipDataset(many, "train", TINY, 4, training=True)
-        endless = UnlabelledClipDataset(many, "train", TINY, 4, training=True, repeat=True)
+        dataset = load_unlabelled_arrays(many, "train", TINY, 4, training=True)
+        endless = load_unlabelled_arrays(many, "train", TINY, 4, training=True, repeat=True)
         for epoch in range(2):
             assert dataset.num_batches == 4
             for step in range(4):
@@ -260,68 +260,60 @@ class TestUnlabelledClipDataset:
 
         model = Noted()
         model.compile(run_eagerly=True)
-        dataset = UnlabelledClipDataset(many, "train", TINY, 4, training=True, repeat=True)
+        dataset = load_unlabelled_arrays(many, "train", TINY, 4, training=True, repeat=True)
         model.fit(dataset, steps_per_epoch=6, verbose=0, shuffle=False)
         assert seen == [dataset[index]["videos"].tolist() for index in range(6)]
 
     def test_videos_of_a_batch_are_named(self, many):
-        dataset = UnlabelledClipDataset(many, "train", TINY, 4, training=True, seed=5)
-        names = batch_videos(many, "train", batch_size=4, step=2, seed=5)
+        dataset = load_unlabelled_arrays(many, "train", TINY, 4, training=True, seed=5)
+        names = reader(many, "train", TINY, 4, training=True, seed=5).batch_videos(2)
         assert [source_number(name) for name in names] == dataset[2]["videos"].tolist()
 
 
-READERS = [load_unlabelled_clips, UnlabelledClipDataset]
+READERS = [load_unlabelled_clips, load_unlabelled_arrays]
 
 
 class TestErrors:
-    @pytest.mark.parametrize("reader", READERS)
+    @pytest.mark.parametrize("load", READERS)
     @pytest.mark.parametrize(
         ("augmentation", "message"),
         [
-            (Augmentation(mixup=0.2), "mix labels.*leave them at 0"),
-            (Augmentation(cutmix=1.0), "mix labels.*leave them at 0"),
-            (Augmentation(no_flip_classes=("class 1",)), "`no_flip_classes` needs labels"),
+            (Augmentation(mixup=0.2), "`mixup`"),
+            (Augmentation(cutmix=1.0), "`cutmix`"),
+            (Augmentation(no_flip_classes=("class 1",)), "`no_flip_classes`"),
         ],
     )
-    def test_what_needs_labels_is_refused(self, many, reader, augmentation, message):
+    def test_what_needs_labels_is_refused(self, many, load, augmentation, message):
         with pytest.raises(ValueError, match=message):
-            reader(many, "train", TINY, 4, training=True, augmentation=augmentation)
+            load(many, "train", TINY, 4, training=True, augmentation=augmentation)
 
-    @pytest.mark.parametrize("reader", READERS)
+    @pytest.mark.parametrize("load", READERS)
     @pytest.mark.parametrize(
         ("wrong", "message"),
         [
             ({"batch_size": 0}, "batch_size"),
-            ({"batch_size": 30}, "too few"),
+            ({"batch_size": 30}, "19 videos"),
             ({"worker": (1, 3)}, "worker"),
             ({"sampling": "all"}, "sampling"),
             ({"split": "test"}, "no videos of the split 'test'"),
-            ({"spec": ClipSpec()}, "--short-side"),
+            ({"clip_spec": ClipSpec()}, "short_side"),
             ({"on_damage": "ignore"}, "on_damage"),
-            ({"training": False, "worker": (0, 2)}, "(?i)without training"),
+            ({"training": False, "worker": (0, 2)}, "pad_last_batch"),
         ],
         ids=str,
     )
-    def test_wrong_arguments_are_refused(self, many, reader, wrong, message):
-        options = {"split": "train", "spec": TINY, "batch_size": 4, "training": True, **wrong}
+    def test_wrong_arguments_are_refused(self, many, load, wrong, message):
+        options = {"split": "train", "clip_spec": TINY, "batch_size": 4, "training": True, **wrong}
         with pytest.raises(ValueError, match=message):
-            reader(many, **options)
-
-    def test_errors_name_the_dataset(self, many):
-        with pytest.raises(ValueError, match=r"^UnlabelledClipDataset: hue need TensorFlow"):
-            UnlabelledClipDataset(
-                many, "train", TINY, 4, training=True, augmentation=Augmentation(hue=0.1)
-            )
-        with pytest.raises(ValueError, match=r"^UnlabelledClipDataset: .*read_ahead"):
-            UnlabelledClipDataset(many, "train", TINY, 4, training=True, repeat=True, workers=2)
+            load(many, **options)
 
     @pytest.mark.parametrize("training", [True, False])
     def test_readers_of_labels_say_where_there_are_none(self, unlabelled, training):
-        for reader in (load_clips, ClipDataset):
-            with pytest.raises(ValueError, match=r"no labels.*load_unlabelled_clips.*Received"):
-                reader(unlabelled, "train", TINY, 4, training=training)
-        with pytest.raises(ValueError, match=r"no labels.*load_unlabelled_clips.*Received"):
-            load_views(unlabelled, "train", TINY, 4)
+        for load in (load_clips, load_arrays):
+            with pytest.raises(ValueError, match=r"no labels.*`labelled`.*Received"):
+                load(unlabelled, "train", TINY, 4, training=training)
+        with pytest.raises(InvalidArgumentError, match="labelled"):
+            reader(unlabelled, "train", TINY, 4, labelled=False).as_views()
 
     def damaged(self, tmp_path):
         shards = shard_set(tmp_path / "damaged", [4, 4])
@@ -332,20 +324,27 @@ class TestErrors:
         return dataclasses.replace(shards, class_names=()), path.name
 
     @pytest.mark.parametrize("training", [True, False])
-    @pytest.mark.parametrize("reader", READERS)
-    def test_damage_is_named(self, tmp_path, reader, training):
+    @pytest.mark.parametrize("load", READERS)
+    def test_damage_is_named(self, tmp_path, load, training):
         shards, name = self.damaged(tmp_path)
         message = rf"Damaged shard: .*{name}.*record 1: .*on_damage='skip'"
         with pytest.raises(ValueError, match=message), damage_named(shards):
-            batches(reader(shards, "train", TINY, 2, training=training))
+            batches(load(shards, "train", TINY, 2, training=training))
 
-    @pytest.mark.parametrize("reader", READERS)
-    def test_damage_is_skipped(self, tmp_path, reader):
+    @pytest.mark.parametrize("form", ["as_tf_dataset", "as_py_dataset"])
+    def test_damage_is_skipped(self, tmp_path, form):
         shards, name = self.damaged(tmp_path)
         with pytest.warns(UserWarning, match=rf"1 of 8 records.*{name}") as caught:
-            dataset = reader(shards, "train", TINY, 7, on_damage="skip")
+            clips = data.ClipReader(
+                shards,
+                "train",
+                TINY,
+                7,
+                options=data.ReadOptions(on_damage="skip"),
+                labelled=False,
+            )
         assert caught[0].filename == __file__  # the line that asked for it
-        (batch,) = batches(dataset)
+        (batch,) = batches(getattr(clips, form)())
         left = [0, 2, 3, 4, 5, 6, 7]
         assert batch["videos"].tolist() == [source_number(f"v{number}") for number in left]
 
@@ -354,11 +353,12 @@ WITHOUT_TENSORFLOW = """
 import sys
 sys.modules["tensorflow"] = None
 import keras_t3d
-from keras_t3d.data import ShardSet, UnlabelledClipDataset
+from keras_t3d.data import ClipReader, ShardSet
 files = {"train": sys.argv[1:]}
 shards = ShardSet.of_files(files, class_names=[])
 spec = keras_t3d.ClipSpec(num_frames=4, frame_stride=1, resize=16, crop=16)
-for batch in UnlabelledClipDataset(shards, "train", spec, 4, training=True, seed=3):
+reader = ClipReader(shards, "train", spec, 4, training=True, seed=3, labelled=False)
+for batch in reader.as_py_dataset():
     print(*batch["videos"])
 """
 

@@ -1,7 +1,7 @@
-"""Which source video a record's clips come from.
+"""Keys of records, and numbers of the source videos that they are parts of.
 
-A record is a part of a video (`id#3`), a span of one (`id@1-2.5`), or a part of a span; a
-record of another writer may have no id at all.
+A record is a part of a video (`id#3`), a span of one (`id@1-2.5`), or a part of a span. Records
+of other writers may have no id.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _RECORD = re.compile(rf"(.+?)(?:@{_SECONDS}-(?:{_SECONDS})?)?(?:#(?:0|[1-9][0-9]
 
 
 def record_key(video_id: str, first_frame: bytes) -> str:
-    """Returns what names a record: its id, or a hash of its first frame where it has none.
+    """Returns the key of a record: its id, or a hash of its first frame if it has none.
 
     Args:
-        video_id: str. The record's id; empty where it has none.
-        first_frame: bytes. Its first frame, as JPEG.
+        video_id: id of the record; empty for none.
+        first_frame: its first frame as JPEG bytes.
 
     Returns:
-        The key. Records without ids that begin with the same bytes have the same one.
+        The key. Records without ids whose first frames are equal share a key.
 
     Example:
 
@@ -35,16 +35,16 @@ def record_key(video_id: str, first_frame: bytes) -> str:
 
 
 def source_number(key: str) -> int:
-    """Returns the number of a record's source video: the same for its parts and spans.
+    """Returns the number of a record's source video, the same for its parts and spans.
 
-    Two videos have the same number by a chance of 1 in 2**31. An id that only looks like a
-    part or a span, as another writer's `tape@1-2` may, is taken for one.
+    Two videos have the same number with a probability of 1 in 2**31. An id that only looks like
+    a part or a span, such as `tape@1-2` by another writer, is treated as one.
 
     Args:
-        key: str. What `record_key` gave.
+        key: key of the record, from `record_key`.
 
     Returns:
-        int, 0 to 2**31 - 1, the same on every machine.
+        Integer from 0 to 2**31 - 1, the same on every machine.
 
     Example:
 

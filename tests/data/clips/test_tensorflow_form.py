@@ -9,13 +9,13 @@ import tensorflow as tf
 
 from keras_t3d import ClipSpec
 from keras_t3d.clips import crop_positions, take_view, view_starts
-from keras_t3d.data import Augmentation, ShardSet, convert, load_clips, load_views
+from keras_t3d.data import Augmentation, ShardSet, convert
 from keras_t3d.data.clips.order import epoch_order
-from keras_t3d.data.clips.steps import steps_per_epoch
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.record_file import RecordWriter, record_offsets
 from keras_t3d.data.shards.record_tensors import parse_record
 from tests.conftest import counting_frames, frame_numbers, write_video
+from tests.data.clips.readers import load_clips, reader
 from tests.data.written_shards import jpeg, shard_set
 
 
@@ -61,8 +61,8 @@ class TestEvaluation:
         assert np.array_equal(batches[-1][0][3], batches[0][0][0])
 
     def test_views_cover_starts_and_crops(self, shards, spec):
-        views = load_views(shards, "test", spec, batch_size=7, num_views=3, num_crops=3)
-        clips, labels, ids = (
+        views = reader(shards, "test", spec, batch_size=7).as_views(num_views=3, num_crops=3)
+        clips, labels, ids, _ = (
             np.concatenate(parts) for parts in zip(*all_batches(views), strict=True)
         )
         index = 0
@@ -136,9 +136,9 @@ class TestTraining:
         assert np.bincount(all_batches(dataset)[0][1]).tolist() == [10, 10]
 
     def test_too_few_videos_for_a_batch(self, shards, spec):
-        with pytest.raises(ValueError, match="too few"):
+        with pytest.raises(ValueError, match="20 videos"):
             self.load(shards, spec, batch_size=21)
-        assert steps_per_epoch(shards, "train", 20) == 1
+        assert reader(shards, "train", spec, 20, training=True).steps_per_epoch == 1
 
     def test_fit_takes_it(self, shards, spec, model):
         import keras
@@ -188,14 +188,15 @@ class TestBadArguments:
             load_clips(shards, "train", spec, **{"batch_size": 4, "training": True, **wrong})
 
     @pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"num_views": 0}, {"num_crops": 2}])
-    def test_of_load_views(self, shards, spec, wrong):
+    def test_of_views(self, shards, spec, wrong):
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            load_views(shards, "test", spec, **{"batch_size": 4, **wrong})
+            batch_size = wrong.pop("batch_size", 4)
+            reader(shards, "test", spec, batch_size).as_views(**wrong)
 
 
 class TestBadShards:
     def test_frames_smaller_than_the_spec_are_refused(self, shards):
-        with pytest.raises(ValueError, match="--short-side 128"):
+        with pytest.raises(ValueError, match="short_side"):
             load_clips(shards, "test", ClipSpec(), 2)
 
     def test_a_damaged_shard_is_named(self, shards, spec, tmp_path):
@@ -350,7 +351,7 @@ class TestAugmentation:
         )
         batches = all_batches(dataset)
         labels = np.concatenate([batch[1] for batch in batches])
-        assert len(batches) == steps_per_epoch(many, "train", 6, repeats=3) == 14
+        assert len(batches) == 14
         expected = expected_labels(EXAMPLES, 0, 4)[:28]
         assert labels.tolist() == [label for label in expected for _ in range(3)]
         clips = np.concatenate([batch[0] for batch in batches])
@@ -560,7 +561,8 @@ class TestOtherWritersRecords:
         ((clips, labels),) = all_batches(load_clips(shards, "train", TINY, 2, training=True))
         assert labels.tolist() == [1, 1]
         assert clips.shape == (2, 4, 16, 16, 3)
-        ((views, labels, ids),) = all_batches(load_views(shards, "train", TINY, 4, num_views=2))
+        views = reader(shards, "train", TINY, 4).as_views(num_views=2)
+        ((views, labels, ids, _),) = all_batches(views)
         assert [frame_numbers(view) for view in views] == [[0, 1, 2, 3], [2, 3, 4, 5]] * 2
         assert ids.tolist() == [b""] * 4
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_t3d.data.clips.source_videos import record_key, source_number
+from keras_t3d.data.clips.record_keys import record_key, source_number
 from keras_t3d.data.sources.listing import span_id
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).map(lambda n: f"{n}.mp4")
