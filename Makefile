@@ -1,60 +1,58 @@
-# Both commands work on a fresh machine with Python 3.11 to 3.13 and make.
+# Every target works on a fresh machine with Python 3.11 to 3.13 and make.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What the tests are installed with; CI adds extras: see .ci/run.
+# Extras to install for the tests; CI adds more: see .ci/run.
 EXTRAS ?= dev
 comma := ,
 INSTALLED := $(VENV)/installed-$(subst $(comma),-,$(EXTRAS))
 
-# The oldest versions that setup.py allows, on the last TensorFlow that tensorflow-io loads with.
+# The oldest versions that pyproject.toml allows, on the last TensorFlow that tensorflow-io supports.
 OLDEST := .venv-oldest
 OLDEST_VERSIONS := keras==3.11.0
 
 .PHONY: demo test test-fast test-slow test-oldest test-processors check coverage results clean
 
-# The whole path on generated videos; its results lie in demo/.
+# Runs the whole path on generated videos; writes demo/.
 demo: $(VENV)/installed
 	rm -rf demo
 	$(BIN)/keras-t3d demo --out demo
 
-# A file's tests run one after the other, files side by side: in their order, as those that
-# xdist would put last, with few tests, are the long ones. TensorFlow takes a gigabyte or two in
-# each process.
+# Files run in parallel, the tests of a file in one process. They keep their order: xdist would run
+# files with few tests last, and those take longest. Each process needs 1 to 2 GB for TensorFlow.
 PROCESSES ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PROCESSES)
 
-# Under three minutes: leaves out tests that start processes, train, or export (pyproject.toml).
+# Takes under 3 minutes: excludes tests that start processes, train, or export (see pyproject.toml).
 FAST := not (process or fit or export or backend or slow or study)
 test-fast: $(INSTALLED)
 	$(BIN)/python -m pytest $(PROCESSES) -m '$(FAST)'
 
-# Minutes long: controls on the motion set, benchmarks and studies in quick mode, all networks at
-# full depth, further cases of what `make test` tries once.
+# Takes hours: controls on the motion set, benchmarks and studies in quick mode, all networks at full
+# depth, and further cases of tests that `make test` runs once.
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m 'slow or study'
 
-# The tests in a second environment: oldest TensorFlow and Keras, and object stores, which
-# moto plays. TESTS=tests/data runs a part of them.
+# Runs the tests with the oldest TensorFlow and Keras, and with object stores emulated by moto.
+# TESTS=tests/data runs a part of them.
 TESTS ?= tests
 test-oldest: $(OLDEST)/installed
 	$(OLDEST)/bin/python -m pytest $(PROCESSES) $(TESTS)
 
-# Layers, models, optimization and training as on other processors: about half an hour.
+# Runs layers, models, optimization and training as on other processors: about half an hour.
 test-processors: $(INSTALLED)
 	$(BIN)/python tests/processors/run.py
 
-# What CI checks besides the tests.
+# Checks format, lint, types and import directions.
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Prints the lines of the package that `make test` does not run; what runs in processes of their
-# own is not counted.
+# Prints the lines of the package that `make test` does not execute in its own processes.
 coverage: $(INSTALLED)
 	$(BIN)/python -m pytest $(PROCESSES) --cov --cov-report=term
 

@@ -1,8 +1,8 @@
 /* Hides instruction sets from a program, by LD_PRELOAD: Linux on Intel, x86-64.
  *
- * The kernel can be told to trap the CPUID instruction. Each trap is answered with what CPUID
- * says, without the bits of the sets that HIDE_INSTRUCTIONS names, as "amx fp16 bf16 vnni
- * avx512". So TensorFlow, oneDNN and everything else choose the kernels of a lesser processor.
+ * The library asks the kernel to trap the CPUID instruction. Its signal handler returns the values
+ * of CPUID without the bits of the sets that HIDE_INSTRUCTIONS names, such as "amx fp16 bf16 vnni
+ * avx512". TensorFlow, oneDNN and everything else then choose kernels for a lesser processor.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -3,10 +3,10 @@
     make test-processors
     python tests/processors/run.py --only "without oneDNN" tests/layers/test_convolution.py
 
-TensorFlow chooses its kernels by the processor's instruction sets. Where the machine allows it
-(Linux on Intel, with a C compiler), instruction sets are hidden from the whole process, which
-then runs as on a lesser processor. Elsewhere oneDNN is limited by ONEDNN_MAX_CPU_ISA, where
-TensorFlow tolerates that. With oneDNN off, TensorFlow runs as on a CPU without VNNI.
+TensorFlow chooses its kernels by the processor's instruction sets. If the machine allows it (Linux
+on Intel, with a C compiler), the script hides instruction sets from the whole process, which then
+runs as on a processor without them. Otherwise it limits oneDNN by ONEDNN_MAX_CPU_ISA, unless
+TensorFlow cannot run with that. With oneDNN off, TensorFlow runs as on a CPU without VNNI.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).parents[2]
 TESTS = ["tests/layers", "tests/models", "tests/optimization", "tests/training"]
 
-# name: instruction sets that are hidden, variables of the environment.
+# name: hidden instruction sets, environment variables.
 PROCESSORS: dict[str, tuple[str, dict[str, str]]] = {
     "the machine's own": ("", {}),
     "without oneDNN": ("", {"TF_ENABLE_ONEDNN_OPTS": "0"}),
@@ -40,8 +40,12 @@ PROCESSORS: dict[str, tuple[str, dict[str, str]]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", action="append", choices=PROCESSORS, help="this one (repeatable)")
-    parser.add_argument("tests", nargs="*", default=TESTS, help="for pytest; an option after --")
+    parser.add_argument(
+        "--only", action="append", choices=PROCESSORS, help="run as on this one (repeatable)"
+    )
+    parser.add_argument(
+        "tests", nargs="*", default=TESTS, help="files for pytest; options after --"
+    )
     arguments = parser.parse_args()
     flags = processor_flags()
     print("processor:", processor_name(), "with", " ".join(sorted(flags & NOTED)) or "none noted")
@@ -52,18 +56,20 @@ def main() -> int:
             print(f"\n== {name}", flush=True)
             environment = environment_of(name, flags, library)
             if environment is None:
-                print("not run: instruction sets cannot be hidden here, and TensorFlow asks for")
-                print("float16 products that oneDNN, told to use less than there is, does not have")
+                print(
+                    "skipped: this machine cannot hide instruction sets, and TensorFlow would call"
+                )
+                print("float16 kernels that a limited oneDNN does not have")
                 continue
-            command = [sys.executable, "-m", "pytest", "-p", "no:faulthandler", *in_parallel()]
-            command += arguments.tests
+            command = [sys.executable, "-m", "pytest", "-p", "no:faulthandler"]
+            command += [*in_parallel(arguments.tests), *arguments.tests]
             if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
                 failed.append(name)
     print("\nfailed:", ", ".join(failed) or "none")
     return 1 if failed else 0
 
 
-# Flags of /proc/cpuinfo that decide which kernels TensorFlow takes.
+# Flags of /proc/cpuinfo that decide which kernels TensorFlow chooses.
 NOTED = {
     *("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni"),
     *("amx_bf16", "amx_int8"),
@@ -88,7 +94,7 @@ def field_of_cpuinfo(field: str) -> str:
 def environment_of(
     name: str, flags: set[str], library: pathlib.Path | None
 ) -> dict[str, str] | None:
-    """Variables that make a processor of this machine; None where that cannot be."""
+    """Returns environment variables that emulate a processor, or None if this machine cannot."""
     hidden, variables = PROCESSORS[name]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **variables}
     if not hidden:
@@ -101,7 +107,7 @@ def environment_of(
 
 
 def hiding_library(folder: pathlib.Path) -> pathlib.Path | None:
-    """Builds what hides instructions; None where there is no compiler, or CPUID is not trapped."""
+    """Builds the library that hides instructions; None without a compiler or CPUID faulting."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None or "cpuid_fault" not in processor_flags():
         return None
@@ -111,7 +117,9 @@ def hiding_library(folder: pathlib.Path) -> pathlib.Path | None:
     return library
 
 
-def in_parallel() -> list[str]:
+def in_parallel(tests: list[str]) -> list[str]:
+    if len(tests) == 1 and (ROOT / tests[0]).is_file():
+        return []  # a second process would only import TensorFlow
     return "--numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder".split()
 
 
