@@ -123,7 +123,8 @@ def _export(
         network = keras_t3d.models.create(
             model, input_shape=spec.input_shape, num_classes=400, clip_spec=spec
         )
-    keras_t3d.deploy.export_saved_model(network, Path(folder) / "t3d", frozen=frozen)
+    options = keras_t3d.deploy.SavedModelOptions(frozen)
+    keras_t3d.deploy.export_saved_model(network, Path(folder) / "t3d", options=options)
     _export_bare(network, Path(folder) / "bare" / "1", frozen)
     return {}, int
 
@@ -133,7 +134,7 @@ def _export_bare(model: Any, folder: Path, frozen: bool) -> None:
     import tensorflow as tf
 
     from keras_t3d.deploy.folding import fold
-    from keras_t3d.deploy.weights import in_float32
+    from keras_t3d.deploy.network import in_float32
 
     network = in_float32(model)
     run = fold(network) if frozen else lambda clips: network(clips, training=False)

@@ -14,13 +14,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from keras_t3d.cli import export_saved_model, export_tflite
 from keras_t3d.cores import usable_cores
 from keras_t3d.data.clips.reader import load_clips
 from keras_t3d.data.conversion.convert import convert
-from keras_t3d.deploy import litert
-from keras_t3d.deploy import saved_model as saved_model_room
+from keras_t3d.deploy import saved_model, tflite
 from keras_t3d.deploy.comparison import check_difference
+from keras_t3d.deploy.options import TFLiteOptions
 from keras_t3d.evaluation.evaluate import evaluate
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.predict import predict_video
@@ -34,9 +33,9 @@ _VIDEOS_PER_CLASS_QUICK = {"train": 4, "test": 2}
 _VIEWS = 3
 _TOLERANCES = {
     "Keras": 0.0,
-    "SavedModel": saved_model_room.TOLERANCE,
-    "TFLite float32": litert.TOLERANCES["none"],
-    "TFLite float16": litert.TOLERANCES["float16"],
+    "SavedModel": saved_model.TOLERANCE,
+    "TFLite float32": tflite.TOLERANCES["none"],
+    "TFLite float16": tflite.TOLERANCES["float16"],
 }
 
 ProgressBar = Callable[[str, str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
@@ -98,9 +97,11 @@ def run_demo(
         "TFLite float16": folder / "t3d_tiny_float16.tflite",
     }
     with _stage(console, "5 of 6: export, and compare on the same views of the test videos"):
-        export_saved_model.main(best, str(serving))
-        export_tflite.main(best, str(artifacts["TFLite float32"]))
-        export_tflite.main(best, str(artifacts["TFLite float16"]), "float16")
+        saved_model.export_saved_model_file(best, serving)
+        tflite.export_tflite_file(best, artifacts["TFLite float32"])
+        tflite.export_tflite_file(
+            best, artifacts["TFLite float16"], options=TFLiteOptions("float16")
+        )
         rows = _compare(artifacts, shards)
     with _stage(console, "6 of 6: say what happens in one video"):
         video = sorted((videos / "test").rglob("*.mp4"))[0]

@@ -24,6 +24,7 @@ from keras_t3d.cli import (
     watch,
 )
 from keras_t3d.cli.command import HelpFormatter
+from keras_t3d.errors import KerasT3DError
 from keras_t3d.version import __version__
 
 
@@ -99,4 +100,7 @@ def _one_line(error: Exception) -> str:
 def _is_users(error: Exception) -> bool:
     """Whether the message is meant for users; a defect of ours keeps its traceback."""
     debugging = os.environ.get("KERAS_T3D_DEBUG", "0") not in ("", "0")
-    return isinstance(error, (ValueError, OSError, RuntimeError, ImportError)) and not debugging
+    return (
+        isinstance(error, (KerasT3DError, ValueError, OSError, RuntimeError, ImportError))
+        and not debugging
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_t3d.cli.command import add_command
 from keras_t3d.cli.tensorflow_import import import_tensorflow
+from keras_t3d.deploy.options import EXPORT_TARGETS, SavedModelOptions, TFLiteOptions
 
 _CALIBRATION = "compare on clips of these shards, not on generated ones"
 
@@ -61,25 +62,27 @@ def add(commands: Any) -> None:
 
 
 def _export_saved_model(arguments: argparse.Namespace) -> None:
-    import_tensorflow()
-    from keras_t3d.cli import export_saved_model
-
-    export_saved_model.main(
-        arguments.model, arguments.out, arguments.calibration, frozen=arguments.frozen
-    )
+    options = SavedModelOptions(arguments.frozen)
+    _export("saved-model", arguments, options)
 
 
 def _export_tflite(arguments: argparse.Namespace) -> None:
-    import_tensorflow()
-    from keras_t3d.cli import export_tflite
-
-    export_tflite.main(
-        arguments.model,
-        arguments.out,
+    options = TFLiteOptions(
         arguments.quantization,
-        arguments.calibration,
-        report_clips=arguments.report_clips,
-        float_layers=arguments.float_layers,
-        integer_output=arguments.integer_output,
-        licence=arguments.licence,
+        arguments.report_clips,
+        arguments.float_layers,
+        arguments.integer_output,
+        arguments.licence,
     )
+    _export("tflite", arguments, options)
+
+
+def _export(target: str, arguments: argparse.Namespace, options: Any) -> None:
+    import_tensorflow()
+    EXPORT_TARGETS[target].export(
+        arguments.model, arguments.out, arguments.calibration, options, _print
+    )
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)

@@ -1,7 +1,6 @@
-"""From a trained network to what runs elsewhere: a SavedModel to serve, a LiteRT file for a phone.
+"""Exports of trained models: SavedModel for TF Serving, LiteRT for phones; the serving client.
 
-The functions load when they are first used, so that importing this package
-imports no TensorFlow.
+Names load when first used, so importing this package imports no TensorFlow.
 """
 
 import lazy_loader

@@ -1,12 +1,23 @@
-from .litert import export_tflite
+from .errors import ExportError, QuantizationError, UnsupportedLayerError
+from .options import EXPORT_TARGETS, ExportTarget, SavedModelOptions, TFLiteOptions
 from .saved_model import export_saved_model
 from .serving_client import ServingClient, ServingError, connect, query
+from .tflite import export_tflite
+from .tflite_operations import list_ops
 
 __all__ = [
+    "EXPORT_TARGETS",
+    "ExportError",
+    "ExportTarget",
+    "QuantizationError",
+    "SavedModelOptions",
     "ServingClient",
     "ServingError",
+    "TFLiteOptions",
+    "UnsupportedLayerError",
     "connect",
     "export_saved_model",
     "export_tflite",
+    "list_ops",
     "query",
 ]

@@ -1,6 +1,6 @@
-"""Batch normalisation in inference: one factor and one summand a channel.
+"""Batch normalisation in inference: one scale and one offset per channel.
 
-A convolution before it takes both up, as its kernel's scale and its bias.
+Both are folded into a preceding convolution, as its kernel's scale and its bias.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from keras_t3d.deploy.weights import constant
+from keras_t3d.deploy.network import constant
 from keras_t3d.layers import ClipConv3D
 
-# From clips, kernel, bias or None, and strides (time, height, width), to clips.
+# (clips, kernel, bias or None, strides (time, height, width)) -> clips
 Convolve = Callable[[tf.Tensor, np.ndarray, np.ndarray | None, Sequence[int]], tf.Tensor]
 
 
 def scale_and_offset(norm: layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what the layer multiplies by and then adds, a value a channel, in float64."""
+    """Returns the layer's scale and offset per channel, in float64."""
     scale = 1.0 / np.sqrt(constant(norm.moving_variance).astype(np.float64) + norm.epsilon)
     if norm.scale:
         scale = scale * constant(norm.gamma)
@@ -31,16 +31,16 @@ def scale_and_offset(norm: layers.BatchNormalization) -> tuple[np.ndarray, np.nd
     return scale, offset
 
 
-class WaitingConvolution:
+class PendingConvolution:
     """A convolution that is computed when its result is read.
 
-    If a batch normalisation reads it, both become one convolution with a bias. All
-    else meets a tensor: TensorFlow turns this into one where it wants one.
+    A batch normalisation that reads it is folded into it. All other operations read a tensor,
+    into which TensorFlow converts this object.
 
     Args:
         layer: ClipConv3D, or a Conv3D without an activation.
-        clips: tensor that it convolves.
-        convolve: how.
+        clips: input of the convolution.
+        convolve: method of the convolution.
     """
 
     dtype = tf.float32
@@ -56,14 +56,14 @@ class WaitingConvolution:
 
     @functools.cached_property
     def tensor(self) -> tf.Tensor:
-        """The result."""
+        """Result of the convolution."""
         return self.convolve(self.clips, self.kernel, self.bias, self.strides)
 
     def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> tf.Tensor:
         return self.tensor
 
     def normalized_by(self, norm: layers.BatchNormalization) -> tf.Tensor:
-        """The result, batch-normalised."""
+        """Returns the batch-normalised result."""
         scale, offset = scale_and_offset(norm)
         if self.bias is not None:
             offset = offset + self.bias * scale
@@ -72,7 +72,7 @@ class WaitingConvolution:
 
 
 def computed(tensors: Any) -> Any:
-    """Returns the same nest of tensors, with none left waiting."""
+    """Returns the same nest of tensors, with all pending convolutions computed."""
     return tf.nest.map_structure(
-        lambda x: x.tensor if isinstance(x, WaitingConvolution) else x, tensors
+        lambda x: x.tensor if isinstance(x, PendingConvolution) else x, tensors
     )

@@ -1,8 +1,9 @@
-"""Clips of the user's own shards for an export to work on."""
+"""Reads clips of shards to calibrate an export and to measure it."""
 
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,67 +16,68 @@ from keras_t3d.data.shards.shard_set import ShardSet
 _BATCH = 16
 
 
-def first_clips(folder: str, spec: ClipSpec, most: int = _BATCH) -> np.ndarray:
-    """Returns the first clips of the first split that has any, uint8 `(n, *spec.input_shape)`.
+def first_clips(directory: str | os.PathLike[str], clip_spec: ClipSpec, limit: int) -> np.ndarray:
+    """Returns the first clips of the first split that has any.
 
     Args:
-        folder: of shards, with labels or without.
-        spec: ClipSpec of the model.
-        most: int. How many clips at most. Defaults to 16.
+        directory: shards, with or without labels.
+        clip_spec: ClipSpec of the model.
+        limit: maximum number of clips.
+
+    Returns:
+        uint8 array of shape (n, *clip_spec.input_shape).
     """
-    shards = ShardSet.open(folder)
-    batches = _unlabelled(shards, shards.splits[0], spec)
-    clips = [clips for clips, _ in itertools.islice(batches, -(-most // _BATCH))]
-    return np.concatenate(clips)[:most]
+    shards = ShardSet.open(os.fspath(directory))
+    batches = _unlabelled(shards, shards.splits[0], clip_spec)
+    clips = [clips for clips, _ in itertools.islice(batches, -(-limit // _BATCH))]
+    return np.concatenate(clips)[:limit]
 
 
 def held_out_clips(
-    folder: str, spec: ClipSpec, class_names: tuple[str, ...], most: int
+    directory: str | os.PathLike[str],
+    clip_spec: ClipSpec,
+    class_names: tuple[str, ...],
+    limit: int,
 ) -> tuple[str, bool, Iterator[tuple[np.ndarray, np.ndarray | None]]]:
-    """Returns a split that the network was not trained on, if there is one, and its clips.
+    """Returns clips of a split on which the model was not trained, if there is one.
 
     Args:
-        folder: of shards.
-        spec: ClipSpec of the model.
-        class_names: of the model. Labels of shards with other classes say nothing: clips come
-            without.
-        most: int. How many clips at most.
+        directory: shards, with or without labels.
+        clip_spec: ClipSpec of the model.
+        class_names: classes of the model. Labels of other classes are ignored.
+        limit: maximum number of clips, at least 1.
 
     Returns:
-        `"test"`, `"val"`, or what else there is; whether its labels are of these classes; and an
-        iterator of batches of clips and their labels, or None.
-
-    Raises:
-        ValueError: if `most` is less than 1.
+        The split's name, `"test"`, `"val"` or the first one; whether its labels are of these
+        classes; and an iterator of batches of clips and their labels, or None.
     """
-    if most < 1:
-        raise ValueError(f"A report needs at least 1 clip, for example 200. Received: {most}")
-    shards = ShardSet.open(folder)
+    shards = ShardSet.open(os.fspath(directory))
     split = next((name for name in ("test", "val") if name in shards.splits), shards.splits[0])
-    labelled = tuple(shards.class_names or ()) == tuple(class_names)
-    read = _labelled if labelled else _unlabelled
+    is_labelled = tuple(shards.class_names or ()) == tuple(class_names)
+    read = _labelled if is_labelled else _unlabelled
 
     def batches() -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        left = most
-        for clips, labels in read(shards, split, spec):
+        left = limit
+        for clips, labels in read(shards, split, clip_spec):
             yield clips[:left], None if labels is None else labels[:left]
             left -= len(clips)
             if left <= 0:
                 return
 
-    return split, labelled, batches()
+    return split, is_labelled, batches()
 
 
 def _labelled(
-    shards: ShardSet, split: str, spec: ClipSpec
+    shards: ShardSet, split: str, clip_spec: ClipSpec
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     with damage_named(shards):
-        yield from load_clips(shards, split, spec, _BATCH).as_numpy_iterator()
+        yield from load_clips(shards, split, clip_spec, _BATCH).as_numpy_iterator()
 
 
 def _unlabelled(
-    shards: ShardSet, split: str, spec: ClipSpec
+    shards: ShardSet, split: str, clip_spec: ClipSpec
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    batches = load_clips(shards, split, clip_spec, _BATCH, labelled=False)
     with damage_named(shards):
-        for batch in load_clips(shards, split, spec, _BATCH, labelled=False).as_numpy_iterator():
+        for batch in batches.as_numpy_iterator():
             yield batch["clips"], None

@@ -1,48 +1,71 @@
-"""Compares what was exported with the Keras model, on the same clips."""
+"""Compares exported artifacts with the Keras model, on the same clips."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_t3d.clips import ClipSpec
-from keras_t3d.models import VideoClassifier
-from keras_t3d.motion_set.generation import motion_clips
+from keras_t3d.deploy.errors import ExportError
+from keras_t3d.errors import InvalidArgumentError
 
-NUM_CLIPS = 8  # enough to show a wrong graph; more of the same shows nothing new
-
-
-def check_classifier(model: Any) -> VideoClassifier:
-    """Returns the model if it is one that knows its clips and class names, or says what it is."""
-    if not isinstance(model, VideoClassifier):
-        raise ValueError(
-            "An export needs a network of this package, which knows its clips and class names: "
-            "a `keras_t3d.models.VideoClassifier`, for example "
-            "keras_t3d.models.create('t3d_121', input_shape=(16, 112, 112, 3), num_classes=101), "
-            f"or what `keras.saving.load_model` reads from its file. Received: {type(model)}"
-        )
-    model.check_classifies()
-    return model
+NUM_CLIPS = 8  # enough to detect a wrong graph
+_WAVES = 3
 
 
-def comparison_clips(spec: ClipSpec, calibration: Any = None, most: int = NUM_CLIPS) -> np.ndarray:
-    """Returns the clips to compare on: the first of the calibration clips, else made ones.
+@dataclasses.dataclass(frozen=True)
+class ExportReport:
+    """Result of an export.
+
+    Attributes:
+        path: the file or directory written.
+        num_bytes: its size.
+        largest_difference: largest absolute difference of a probability from the Keras model's,
+            over the clips compared.
+        num_clips: number of clips compared.
+    """
+
+    path: Path
+    num_bytes: int
+    largest_difference: float
+    num_clips: int
+
+    @property
+    def storage(self) -> str:
+        """How the weights are stored."""
+        raise NotImplementedError
+
+    def lines(self) -> list[str]:
+        """Returns the lines to print."""
+        return [
+            f"Wrote {self.path}  ({self.num_bytes / 1e6:.1f} MB, {self.storage})",
+            f"Probabilities of {self.num_clips} clips differ from the Keras model's by "
+            f"{self.largest_difference:.1e} at most",
+        ]
+
+
+def comparison_clips(
+    clip_spec: ClipSpec, calibration: Any = None, limit: int = NUM_CLIPS
+) -> np.ndarray:
+    """Returns the clips to compare on: the first of the calibration clips, or generated ones.
 
     Args:
-        spec: ClipSpec of the model.
+        clip_spec: ClipSpec of the model.
         calibration: uint8 array of shape (clips, T, H, W, 3), or an iterable of such
-            batches or of (batch, labels) pairs, as `keras_t3d.data.load_clips` gives;
-            None renders clips of the motion set. Defaults to `None`.
-        most: int. How many clips at most. Defaults to 8.
+            batches or of (batch, labels) pairs, as `keras_t3d.data.load_clips` yields.
+            None generates clips.
+        limit: maximum number of clips.
 
     Returns:
-        uint8 array of shape (up to `most`, T, H, W, 3).
+        uint8 array of shape (up to `limit`, T, H, W, 3).
 
     Raises:
-        ValueError: if the calibration holds no clips, or clips of another shape or type.
+        InvalidArgumentError: if the calibration has no clips, or clips of another shape or type.
 
     Example:
 
@@ -51,75 +74,103 @@ def comparison_clips(spec: ClipSpec, calibration: Any = None, most: int = NUM_CL
     ```
     """
     if calibration is None:
-        return motion_clips(most, spec, 0)[0]
+        return _moving_gratings(clip_spec, limit)
     parts: list[np.ndarray] = []
-    for clips, _ in clip_batches(spec, calibration, "calibration"):
-        parts.append(clips[: most - sum(map(len, parts))])
-        if sum(map(len, parts)) == most:
+    for clips, _ in clip_batches(clip_spec, calibration, "calibration"):
+        parts.append(clips[: limit - sum(map(len, parts))])
+        if sum(map(len, parts)) == limit:
             break
     return np.concatenate(parts)
 
 
+def _moving_gratings(clip_spec: ClipSpec, count: int) -> np.ndarray:
+    """Sums of waves that move over the frame, each in a direction, speed and colour of its own."""
+    frames, height, width, _ = clip_spec.input_shape
+    t, y, x = np.ogrid[0 : 1 : frames * 1j, 0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    rng = np.random.default_rng(0)
+    clips = np.empty((count, *clip_spec.input_shape), np.uint8)
+    for clip in clips:
+        waves = [
+            np.cos(2 * np.pi * (a * t + b * y + c * x + d))[..., None] * rng.uniform(-1, 1, 3)
+            for a, b, c, d in rng.uniform(-6, 6, (_WAVES, 4))
+        ]
+        clip[:] = 127.5 * (1 + sum(waves) / _WAVES)
+    return clips
+
+
 def clip_batches(
-    spec: ClipSpec, batches: Any, name: str
+    clip_spec: ClipSpec, batches: Any, argument: str
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """Yields batches of clips with their labels, or None where there are none.
 
     Args:
-        spec: ClipSpec of the model.
+        clip_spec: ClipSpec of the model.
         batches: uint8 array of shape (clips, T, H, W, 3), a pair of it and labels, or an iterable
-            of such batches or pairs, as `keras_t3d.data.load_clips` gives.
-        name: str. The argument that they are.
+            of such batches or pairs, as `keras_t3d.data.load_clips` yields.
+        argument: name of the argument, for error messages.
 
     Raises:
-        ValueError: if there are no clips, or they are of another shape or type.
+        InvalidArgumentError: if there are no clips, or clips of another shape or type.
     """
     is_pair = isinstance(batches, tuple) and len(batches) == 2
     found = False
     for batch in [batches] if is_pair or hasattr(batches, "dtype") else batches:
         clips, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
         clips = np.asarray(clips)
-        if clips.dtype != np.uint8 or clips.shape[1:] != spec.input_shape:
-            raise ValueError(
-                f"`{name}` must hold uint8 clips of shape (clips, {spec.input_shape}), the "
-                "clips that the model reads, as an array or as an iterable of batches. "
-                f"Received: {clips.dtype} of shape {clips.shape}"
+        if clips.dtype != np.uint8 or clips.shape[1:] != clip_spec.input_shape:
+            raise InvalidArgumentError(
+                f"`{argument}` must hold uint8 clips of shape (clips, {clip_spec.input_shape}), "
+                "the model's input, as an array or as an iterable of batches. "
+                f"Received: {clips.dtype} of shape {clips.shape}",
+                argument=argument,
             )
         if len(clips):
             found = True
             yield clips, None if labels is None else np.asarray(labels)
     if not found:
-        raise ValueError(f"`{name}` must hold at least one clip. Received: none")
+        raise InvalidArgumentError(
+            f"`{argument}` must hold at least one clip. Received: none", argument=argument
+        )
+
+
+def keras_probabilities(model: Callable[..., Any], clips: np.ndarray) -> np.ndarray:
+    """Returns a classifier's probabilities, float64 of shape (clips, classes).
+
+    Args:
+        model: `keras.Model` from clips to logits.
+        clips: uint8 array of shape (clips, T, H, W, 3).
+    """
+    logits = [
+        keras.ops.convert_to_numpy(model(clips[n : n + 1], training=False)).astype(np.float64)
+        for n in range(len(clips))
+    ]
+    exponentials = np.exp([row[0] - row.max() for row in logits])
+    return exponentials / exponentials.sum(1, keepdims=True)
 
 
 def largest_difference(
     model: keras.Model, clips: np.ndarray, probabilities: Callable[[np.ndarray], np.ndarray]
 ) -> float:
-    """Returns by how much an artifact's probabilities differ from the Keras model's, at most.
+    """Returns the largest absolute difference of an artifact's probabilities from the model's.
 
     Args:
         model: `keras.Model` from clips to logits.
         clips: uint8 array of shape (clips, T, H, W, 3).
-        probabilities: the artifact: a function from one clip, shape (1, T, H, W, 3),
+        probabilities: the artifact, a function from one clip, shape (1, T, H, W, 3),
             to its probabilities, shape (1, classes).
 
     Returns:
-        float. NaN if either gives NaN.
+        The difference, NaN if any probability is NaN.
     """
-    differences = []
-    for index in range(len(clips)):
-        clip = clips[index : index + 1]
-        logits = keras.ops.convert_to_numpy(model(clip, training=False)).astype(np.float64)
-        exponentials = np.exp(logits - logits.max())
-        expected = exponentials / exponentials.sum()
-        differences.append(np.abs(probabilities(clip) - expected).max())
-    return float(np.max(differences))
+    expected = keras_probabilities(model, clips)
+    found = np.concatenate([probabilities(clip[None]) for clip in clips])
+    return float(np.abs(found - expected).max())
 
 
 def check_difference(difference: float, tolerance: float) -> None:
-    """Raises RuntimeError if an artifact differs from its model by more than it may."""
+    """Raises ExportError if an artifact differs from its model by more than the tolerance."""
     if not difference <= tolerance:  # so that NaN fails too
-        raise RuntimeError(
-            f"The exported network gives other probabilities than the Keras model: they differ by "
-            f"up to {difference:.2e}, and {tolerance:.0e} is allowed."
+        raise ExportError(
+            "The exported model's probabilities differ from the Keras model's by up to "
+            f"{difference:.2e}; at most {tolerance:.0e} is allowed."
         )

@@ -1,9 +1,9 @@
-"""A 3D convolution of one clip as 2-D ones: two ways, for floats and for whole numbers.
+"""A 3D convolution of one clip by 2D convolutions, for floats and for integers.
 
 Clips are (frames, height, width, channels), kernels (depth, height, width, channels / groups,
 filters). Groups follow from the kernel, as in `tf.nn.conv2d`. Padding is `"valid"`, Keras's
-`"same"`, or `"even"`, as PyTorch pads. A tap of the kernel that meets zero padding only is left
-out, and its weights with it: a depth of 3 over one frame is its middle slice.
+`"same"`, or `"even"`, as PyTorch pads. A tap of the kernel that reads zero padding only is omitted
+with its weights: a depth of 3 over one frame is its middle slice.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import tensorflow as tf
 
 from keras_t3d.layers.temporal_windows import TemporalWindows
 
-_MOST_JOINED = 5
+_MAX_CONCATENATED = 5
 
 
 class Convolve(Protocol):
-    """How a 3D convolution is computed."""
+    """A method of 3D convolution."""
 
     def __call__(
         self,
@@ -41,7 +41,7 @@ def add_taps(
     padding: str,
     dilations: Sequence[int] = (1, 1, 1),
 ) -> tf.Tensor:
-    """Adds up one 2-D convolution a temporal tap, each only where its tap meets real frames.
+    """Adds one 2D convolution per temporal tap, each only where the tap reads frames of the clip.
 
     ```
     kernel of depth 3, 4 frames      input   0 1 2 3
@@ -50,16 +50,16 @@ def add_taps(
                                      tap 2   1 2 3      -> frames 0..2
     ```
 
-    For floats. On all shapes that were timed, 16x112x112x3 to 1x3x3x128, this was as fast as or
-    faster than `join_frames`, and than one convolution that makes all taps' outputs at once; over
-    few frames or with deep kernels, up to twice as fast: nothing is multiplied by padding, and
-    the weights of a tap fit the cache. So it was for groups.
+    For floats. In measurements from 16x112x112x3 to 1x3x3x128, with and without groups, this was
+    never slower than `join_frames` or one convolution for all taps, and up to twice as fast with
+    few frames or deep kernels: it does not multiply by padding, and the weights of one tap fit
+    the cache.
     """
     windows = TemporalWindows(x.shape[0], len(kernel), strides[0], padding, dilations[0])
     taps = windows.by_reach()
     if not taps:
         return join_frames(x, kernel, bias, strides, padding, dilations)
-    # The tap that makes most frames comes first. Most often it makes all: it takes the bias then.
+    # The tap with most outputs comes first. If it has all, as usual, the bias is added to it.
     early_bias = bias is not None and not any(windows.missing(taps[0]))
     x, padding_2d = _padded_in_space(x, kernel, strides, padding)
     y = None
@@ -83,14 +83,13 @@ def join_frames(
     padding: str,
     dilations: Sequence[int] = (1, 1, 1),
 ) -> tf.Tensor:
-    """One 2-D convolution over the frames that a window reads, joined on channels.
+    """Applies one 2D convolution to the frames of each window, concatenated on channels.
 
-    For whole numbers: sums stay in the convolution's 32 bits, where `add_taps` would round
-    every tap's output to 8. With groups, frames are joined group by group: channels come in the
-    order group, frame, channel.
+    For integers: sums stay in the convolution's 32 bits, whereas `add_taps` would round every
+    tap's output to 8. With groups, the order of channels is group, frame, channel.
     """
     windows = TemporalWindows(x.shape[0], len(kernel), strides[0], padding, dilations[0])
-    taps = sorted(windows.by_reach()) or [0]  # of a window that is wider than the clip: zeros
+    taps = sorted(windows.by_reach()) or [0]  # zeros, for a window wider than the clip
     x, padding_2d = _padded_in_space(x, kernel, strides, padding)
     per_group = kernel.shape[-2]
     groups = x.shape[-1] // per_group
@@ -110,7 +109,7 @@ def join_frames(
 
 
 def take_frames(x: tf.Tensor, frames: Sequence[int]) -> tf.Tensor:
-    """These frames, by what LiteRT does fast: slices without strides, else it gathers."""
+    """Returns these frames, by slices without strides if possible: LiteRT's fast operation."""
     first, count = frames[0], len(frames)
     step = frames[1] - first if count > 1 else 1
     if step < 1 or list(frames) != list(range(first, first + count * step, step)):
@@ -120,7 +119,7 @@ def take_frames(x: tf.Tensor, frames: Sequence[int]) -> tf.Tensor:
     group = first - first % step
     if step == 1 or group + count * step > x.shape[0]:
         return x[first : first + count] if step == 1 else tf.gather(x, np.asarray(frames, np.int32))
-    # Every n-th frame is one of those that lie on top of each other.
+    # Stack groups of n frames vertically: every n-th frame is a slice of each stack.
     _, height, width, channels = x.shape
     stacked = x[group : group + count * step]
     stacked = tf.reshape(stacked, (count, step * height, width, channels))
@@ -128,9 +127,9 @@ def take_frames(x: tf.Tensor, frames: Sequence[int]) -> tf.Tensor:
 
 
 def concatenate(tensors: Sequence[tf.Tensor], axis: int) -> tf.Tensor:
-    """Joins tensors, not more than five at once: LiteRT's fast kernels take no more."""
-    while len(tensors) > _MOST_JOINED:
-        parts = -(-len(tensors) // _MOST_JOINED)
+    """Concatenates tensors, at most five at once, the limit of LiteRT's fast kernels."""
+    while len(tensors) > _MAX_CONCATENATED:
+        parts = -(-len(tensors) // _MAX_CONCATENATED)
         each = -(-len(tensors) // parts)
         groups = (tensors[n : n + each] for n in range(0, len(tensors), each))
         tensors = [tf.concat(group, axis) if len(group) > 1 else group[0] for group in groups]
@@ -138,7 +137,7 @@ def concatenate(tensors: Sequence[tf.Tensor], axis: int) -> tf.Tensor:
 
 
 def frames_or_zeros(x: tf.Tensor, windows: TemporalWindows, tap: int) -> tf.Tensor:
-    """What a tap reads in every window: frames, and zeros before and after the clip."""
+    """Returns a tap's input in every window: frames, and zeros before and after the clip."""
     if not windows.outputs(tap):
         return tf.zeros((windows.count, *x.shape[1:]))
     frames = take_frames(x, windows.inputs(tap))
@@ -149,7 +148,7 @@ def frames_or_zeros(x: tf.Tensor, windows: TemporalWindows, tap: int) -> tf.Tens
 def _padded_in_space(
     x: tf.Tensor, kernel: np.ndarray, strides: Sequence[int], padding: str
 ) -> tuple[tf.Tensor, str]:
-    """Pads evenly where TensorFlow does not; returns that and how to pad on."""
+    """Pads evenly where TensorFlow would not; returns the result and TensorFlow's padding."""
     sizes = kernel.shape[1:3]
     if padding != "even" or max(strides[1:]) == 1:
         return x, "VALID" if padding == "valid" else "SAME"

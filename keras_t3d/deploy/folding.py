@@ -1,12 +1,11 @@
-"""Folds a network for inference: weights are constants, and batch normalisations vanish.
+"""Folds a model for inference: weights become constants, batch normalisations are folded.
 
-TensorFlow computes a 3D convolution, its bias, the addition of a residual and a ReLU in one
-step if the kernel is a constant. So a batch normalisation that reads a ClipConv3D is folded
-into its kernel and bias; one that reads anything else, as DenseNet's do, stays, with
-constants.
+TensorFlow fuses a 3D convolution, its bias, the addition of a residual and a ReLU if the kernel is
+a constant. So a batch normalisation that reads a ClipConv3D is folded into its kernel and bias; any
+other one, as in DenseNet, stays, with constants.
 
-One small function a class of layer, in the table `_RULES` at the end; models and composite
-layers are computed by their layers, any other layer is called.
+Each layer class with a rule has one small function, in the table `_RULES` at the end. Models and
+composite layers are computed from their layers; any other layer is called.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_t3d.deploy.batch_normalization import WaitingConvolution, computed
-from keras_t3d.deploy.rules import find_rule, is_functional
-from keras_t3d.deploy.weights import constant, in_float32
+from keras_t3d.deploy.batch_normalization import PendingConvolution, computed
+from keras_t3d.deploy.layer_rules import find_rule, is_functional
+from keras_t3d.deploy.network import constant, in_float32
 from keras_t3d.layers import ClipBatchNormalization, ClipConv3D
 from keras_t3d.layers.operations import convolve, normalize_by
 
 
 def fold(model: keras.Model) -> Callable[[tf.Tensor], Any]:
-    """Returns a function that computes in inference what the model computes, in less time.
+    """Returns a faster function that computes the model in inference.
 
     Weights become constants, and everything is computed in float32, whatever the
     model's dtype policy.
@@ -54,7 +53,7 @@ def fold(model: keras.Model) -> Callable[[tf.Tensor], Any]:
 def _apply(layer: Any, *inputs: Any, **options: Any) -> Any:
     """Runs one layer by its rule."""
     rule = find_rule(layer, _RULES, _apply)
-    # In a functional model, the layers have been told one by one.
+    # A functional model passes `training` to each of its layers.
     in_training = options.get("training") and not is_functional(layer)
     if rule is None or in_training:
         return _call(layer, computed(inputs), computed(options))
@@ -62,7 +61,7 @@ def _apply(layer: Any, *inputs: Any, **options: Any) -> Any:
 
 
 def _call(layer: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
-    """Runs any other layer, or operation of Keras, with its weights as constants."""
+    """Calls a layer or Keras operation without a rule, with its weights as constants."""
     if not isinstance(layer, keras.Layer):
         return layer(*inputs, **options)
     with tf.init_scope():
@@ -78,17 +77,17 @@ def _call(layer: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
 # Convolution and batch normalisation.
 
 
-def _clip_conv3d(layer: ClipConv3D, clips: tf.Tensor) -> WaitingConvolution:
-    return WaitingConvolution(layer, clips, _convolve)
+def _clip_conv3d(layer: ClipConv3D, clips: tf.Tensor) -> PendingConvolution:
+    return PendingConvolution(layer, clips, _convolve)
 
 
 def _convolve(
     clips: tf.Tensor, kernel: np.ndarray, bias: np.ndarray | None, strides: Sequence[int]
 ) -> tf.Tensor:
-    """TensorFlow's 3D convolution if a bias follows, for the two are one step.
+    """Uses TensorFlow's 3D convolution if a bias follows, as the two are fused.
 
-    Alone it is slower than 2-D convolutions, and it has no groups; and a kernel that
-    is deeper than the clip would multiply by zeros.
+    Without a bias it is slower than 2D convolutions. It has no groups, and with a kernel deeper
+    than the clip it multiplies by zeros.
     """
     grouped = kernel.shape[-2] != clips.shape[-1]
     idle_taps = strides[0] == 1 and kernel.shape[0] // 2 >= clips.shape[1]
@@ -97,7 +96,7 @@ def _convolve(
     if grouped or idle_taps:
         return tf.nn.bias_add(convolve(clips, tf.constant(kernel), strides), bias)
     sizes = kernel.shape[:3]
-    padding = "SAME"  # even, where nothing strides
+    padding = "SAME"  # even without strides
     if max(strides) > 1:
         evenly = [((size - 1) // 2, size // 2) for size in sizes]
         clips = tf.pad(clips, [(0, 0), *evenly, (0, 0)]) if max(sizes) > 1 else clips
@@ -106,10 +105,10 @@ def _convolve(
 
 
 def _clip_batch_normalization(
-    layer: ClipBatchNormalization, clips: tf.Tensor | WaitingConvolution
+    layer: ClipBatchNormalization, clips: tf.Tensor | PendingConvolution
 ) -> tf.Tensor:
     relu = layer.activation == "relu"
-    if isinstance(clips, WaitingConvolution):
+    if isinstance(clips, PendingConvolution):
         y = clips.normalized_by(layer)
         return tf.nn.relu(y) if relu else y
     mean, variance, gamma, beta = (

@@ -1,8 +1,8 @@
-"""Networks to LiteRT files that compute in whole numbers of 8 bits.
+"""Converts models to LiteRT files that compute in 8-bit integers.
 
-TensorFlow's converter watches the float network on some clips, for the range of every tensor.
-From that, files can be made in a moment: with layers left in floats, or with both computed side
-by side, which tells by how much each layer errs.
+TensorFlow's converter runs the float model on calibration clips and records the range of every
+tensor. From that, files are made quickly: with some layers in floats, or with each layer computed
+both ways, which measures its error.
 """
 
 from __future__ import annotations
@@ -21,30 +21,31 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_t3d.deploy.convolution_2d import join_frames
-from keras_t3d.deploy.lite_conversion import converted
-from keras_t3d.deploy.lite_metadata import packed
+from keras_t3d.deploy.errors import ExportError
+from keras_t3d.deploy.tflite_conversion import run_converter
+from keras_t3d.deploy.tflite_metadata import pack
+from keras_t3d.deploy.tflite_operations import Operation, read_operations
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models import VideoClassifier
 
-# What does the work of a fused operation, whose name is a list.
-_WORKING = ("Conv2D", "depthwise", "MatMul")
-_LEAST_RANGE = 1e-20
-_TRIED = "tensorflow 2.16 to 2.21"
+_SMALLEST_RANGE = 1e-20
+_TESTED = "tensorflow 2.16 to 2.21"
 _DENSE = schema.BuiltinOperator.FULLY_CONNECTED
 _SMALL_STEPS = {"ADD", "RESHAPE"}  # between a dense layer and its softmax
-_FEW_WEIGHTS = 1024  # which the converter too leaves as they are
-_VERSION_OF_ROWS = 12  # of FULLY_CONNECTED: floats by whole numbers with a scale a row
-# All that they read has one scale, which the converter does not give to what comes from floats.
-_OF_ONE_SCALE = {"CONCATENATION", "MAXIMUM", "MINIMUM", "PACK"}
+_SMALL_KERNEL = 1024  # weights; the converter does not quantize fewer either
+_PER_ROW_VERSION = 12  # of FULLY_CONNECTED: floats by integers with one scale per row
+# All inputs must have one scale, which the converter does not give to tensors from float layers.
+_ONE_SCALE = {"CONCATENATION", "MAXIMUM", "MINIMUM", "PACK"}
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerError:
-    """By how much an operation errs in whole numbers, given what it reads.
+    """Error of an operation in integers, given the same inputs as in floats.
 
     Attributes:
-        layer: str. The Keras layer, within those that it is part of: `"stem/conv"`.
-        operation: str. LiteRT's name of what it does.
-        error: float. Root of the mean squared error over that of the values themselves.
+        layer: path of the Keras layer: `"stem/conv"`.
+        operation: LiteRT's name of the operation.
+        error: root mean squared error relative to the root mean square of the values.
     """
 
     layer: str
@@ -52,31 +53,16 @@ class LayerError:
     error: float
 
 
-@dataclasses.dataclass(frozen=True)
-class _Operation:
-    """One of the float network: what it does, for which layer, from which tensors to which.
-
-    A still one reads or makes what is constant on all clips, as after a ReLU that never lets
-    anything through: there is no range to divide, and LiteRT fails on it.
-    """
-
-    kind: str
-    layer: str
-    tensor: str
-    inputs: tuple[str, ...]
-    is_still: bool
-
-
 class IntegerConversion:
-    """A network whose ranges are known, to be written in whole numbers.
+    """A model with calibrated ranges, to be converted to integers.
 
     Args:
-        model: VideoClassifier.
-        clips: uint8 array of shape (clips, T, H, W, 3), what it usually sees: whatever is
-            outside of the ranges seen here will be cut off.
+        model: the model.
+        clips: typical inputs, uint8 array of shape (clips, T, H, W, 3). Values outside of the
+            ranges seen here will be clipped.
 
     Raises:
-        ValueError: if the network gives all clips the same answer.
+        ExportError: if the model's output does not depend on the clip.
     """
 
     def __init__(self, model: VideoClassifier, clips: np.ndarray) -> None:
@@ -89,48 +75,49 @@ class IntegerConversion:
             converter._experimental_calibrate_only = True
 
         with _without_warnings():
-            self._calibrated = converted(model, join_frames, tf.float32, prepare)
-        self._operations = list(self._list_operations())
-        if not any(own.kind == "SOFTMAX" for own in self._operations):
-            raise ValueError(
-                "quantization='int8' needs a network whose answer depends on the clip: this one "
-                "gives all clips the same, and nothing is left to compute. Look for a layer that "
-                "reads padding only, such as a dilated convolution over one frame. Received: "
-                f"{model.name}"
+            self._calibrated = run_converter(model, join_frames, tf.float32, prepare)
+        self._operations = list(read_operations(self._calibrated))
+        if not any(operation.kind == "SOFTMAX" for operation in self._operations):
+            raise ExportError(
+                "`quantization` 'int8' needs a model whose output depends on the clip, and this "
+                "one's is constant. Look for a layer that reads padding only, such as a dilated "
+                f"convolution over one frame. Received: {model.name}"
             )
 
     @property
     def layers(self) -> list[str]:
-        """The layers that can be left in floats, in the order of computing."""
-        return list(dict.fromkeys(own.layer for own in self._operations if own.layer))
+        """Layers that can be kept in floats, in the order of computation."""
+        return list(dict.fromkeys(each.layer for each in self._operations if each.layer))
 
     def convert(self, float_layers: Sequence[str] = (), integer_output: bool = False) -> bytes:
-        """Returns a file: uint8 clips, exactly as they are, to probabilities.
+        """Returns the content of a file from uint8 clips to probabilities.
 
         Args:
-            float_layers: layers that compute in floats: `"stem"` is all within it. Defaults to
-                none.
-            integer_output: bool. Whether the classifying layer too computes in whole numbers
-                and probabilities are int8, of 1/256 each. Defaults to `False`.
+            float_layers: layers to keep in floats; `"stem"` includes all layers within it.
+            integer_output: whether the classification layer too computes in integers and
+                probabilities are int8, in steps of 1/256.
 
         Raises:
-            ValueError: if there is no such layer.
+            InvalidArgumentError: if the model has no such layer.
         """
         content = self._quantized(float_layers, integer_output)
         output = tf.int8 if integer_output else tf.float32
         content = bytes(_converter_parts()[1](content, tf.uint8, output))
         head = self._head()
-        wanted_in_floats = self._tensors_of(float_layers).intersection(own.tensor for own in head)
-        if integer_output or wanted_in_floats or head[-1].kind != "FULLY_CONNECTED":
+        head_tensors = {operation.tensor for operation in head}
+        is_kept_in_floats = not head_tensors.isdisjoint(self._tensors_of(float_layers))
+        if integer_output or is_kept_in_floats or head[-1].kind != "FULLY_CONNECTED":
             return content
         return _with_small_head(content)
 
     def layer_errors(self, clips: np.ndarray, float_layers: Sequence[str] = ()) -> list[LayerError]:
-        """Runs every operation both ways, on what the one before it made; the worst come first.
+        """Returns the errors of all layers, the largest first.
+
+        Every operation is computed both ways on the same inputs.
 
         Args:
             clips: uint8 array of shape (clips, T, H, W, 3).
-            float_layers: see `convert`. Defaults to none.
+            float_layers: see `convert`.
         """
         content = self._quantized(float_layers, enable_numeric_verify=True)
         options = tf.lite.experimental.QuantizationDebugOptions(
@@ -147,10 +134,10 @@ class IntegerConversion:
                 )
                 debugger.run()
         worst: dict[str, LayerError] = {}
-        for name, figures in debugger.layer_statistics.items():
+        for name, statistics in debugger.layer_statistics.items():
             found = self._operation_of(name.removeprefix("NumericVerify/").rpartition(":")[0])
-            if found is not None and figures["error"] > 0:
-                error = LayerError(found.layer, found.kind, float(figures["error"]))
+            if found is not None and statistics["error"] > 0:
+                error = LayerError(found.layer, found.kind, float(statistics["error"]))
                 worst[found.layer] = max(worst.get(found.layer, error), error, key=_size)
         return sorted(worst.values(), key=_size, reverse=True)
 
@@ -159,14 +146,14 @@ class IntegerConversion:
     ) -> bytes:
         in_floats = self._tensors_of(float_layers)
         if not integer_output:
-            in_floats.update(own.tensor for own in self._head())
+            in_floats.update(operation.tensor for operation in self._head())
         quantize = _converter_parts()[0]
         return quantize(self._calibrated, denylisted_nodes=in_floats, **options)
 
-    def _head(self) -> list[_Operation]:
-        """Softmax and the dense layer before it: 256 steps are few for a probability."""
-        by_tensor = {own.tensor: own for own in self._operations}
-        softmax = [own for own in self._operations if own.kind == "SOFTMAX"][-1]
+    def _head(self) -> list[Operation]:
+        """Returns the softmax and the dense layer before it: int8 is too coarse for a probability."""
+        by_tensor = {operation.tensor: operation for operation in self._operations}
+        softmax = [each for each in self._operations if each.kind == "SOFTMAX"][-1]
         head, before = [softmax], by_tensor.get(softmax.inputs[0])
         while before is not None and before.kind in _SMALL_STEPS:
             head.append(before)
@@ -176,45 +163,31 @@ class IntegerConversion:
         return [*head, before]
 
     def _tensors_of(self, float_layers: Sequence[str]) -> set[str]:
-        """Names of what these layers make, by which the converter knows operations."""
-        found = {own.tensor for own in self._operations if own.is_still}
-        for wanted in float_layers:
-            own = {
+        """Returns the output names of these layers, by which the converter identifies operations."""
+        found = {each.tensor for each in self._operations if each.is_constant}
+        for name in float_layers:
+            tensors = {
                 operation.tensor
                 for operation in self._operations
-                if operation.layer == wanted or operation.layer.startswith(f"{wanted}/")
+                if operation.layer == name or operation.layer.startswith(f"{name}/")
             }
-            if not own:
-                near = difflib.get_close_matches(wanted, self.layers, n=1)
+            if not tensors:
+                near = difflib.get_close_matches(name, self.layers, n=1)
                 hint = f" Did you mean {near[0]}?" if near else ""
-                raise ValueError(
-                    "`float_layers` must name layers of the network, for example "
-                    f"{self.layers[:3]}.{hint} Received: {wanted!r}"
+                raise InvalidArgumentError(
+                    "`float_layers` must name layers of the model, for example "
+                    f"{self.layers[:3]}.{hint} Received: {name!r}",
+                    argument="float_layers",
                 )
-            found |= own
-        for operation in self._operations:  # in the order of computing
-            if operation.kind in _OF_ONE_SCALE and found.intersection(operation.inputs):
+            found |= tensors
+        for operation in self._operations:  # in the order of computation
+            if operation.kind in _ONE_SCALE and found.intersection(operation.inputs):
                 found.add(operation.tensor)
         return found
 
-    def _list_operations(self) -> Iterator[_Operation]:
-        model = schema.Model.GetRootAs(self._calibrated)
-        names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
-        graph = model.Subgraphs(0)
-        for index in range(graph.OperatorsLength()):
-            operation = graph.Operators(index)
-            code = model.OperatorCodes(operation.OpcodeIndex())
-            kind = names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-            made = graph.Tensors(operation.Outputs(0))
-            places = [operation.Inputs(n) for n in range(operation.InputsLength())]
-            read = [graph.Tensors(place) for place in places if place >= 0]
-            tensor, *inputs = (own.Name().decode() for own in (made, *read))
-            is_still = any(_is_still(own) for own in (made, *read))
-            yield _Operation(kind, _layer_of(tensor), tensor, tuple(inputs), is_still)
-
-    def _operation_of(self, tensor: str) -> _Operation | None:
-        """That which makes a tensor of the quantized file, whose names have digits appended."""
-        by_tensor = {own.tensor: own for own in self._operations}
+    def _operation_of(self, tensor: str) -> Operation | None:
+        """Finds the operation of a tensor in the quantized file, which appends digits to names."""
+        by_tensor = {operation.tensor: operation for operation in self._operations}
         while tensor not in by_tensor and tensor[-1:].isdigit():
             tensor = tensor[:-1]
         return by_tensor.get(tensor)
@@ -222,39 +195,24 @@ class IntegerConversion:
 
 @contextlib.contextmanager
 def _without_warnings() -> Iterator[None]:
-    """TensorFlow's converter calls a runtime that TensorFlow warns of."""
+    """TensorFlow's converter calls a runtime that TensorFlow has deprecated."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def _converter_parts() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """What TensorFlow's converter does between calibration and a file; it has no public name."""
+    """Returns the converter's steps after calibration, which have no public name."""
     try:
         from tensorflow.lite.python.convert import mlir_quantize
         from tensorflow.lite.python.util import modify_model_io_type
     except ImportError as error:
-        raise RuntimeError(
-            "quantization='int8' needs parts of TensorFlow's converter that this version does not "
-            f"have: install a version that was tried, {_TRIED}; or use 'dynamic'. Received: "
-            f"tensorflow {tf.__version__} ({error})"
+        raise ExportError(
+            "`quantization` 'int8' needs parts of TensorFlow's converter that this version does "
+            f"not have: install a tested version, {_TESTED}, or use 'dynamic'. "
+            f"Received: tensorflow {tf.__version__} ({error})"
         ) from error
     return mlir_quantize, modify_model_io_type
-
-
-def _is_still(tensor: schema.Tensor) -> bool:
-    """Whether the values that calibration saw are one."""
-    seen = tensor.Quantization()
-    if seen is None or not seen.MinLength():
-        return False  # a constant
-    return seen.Max(0) - seen.Min(0) < _LEAST_RANGE
-
-
-def _layer_of(tensor: str) -> str:
-    parts = [part for part in tensor.split(";") if part]
-    working = [part for part in parts if part.rpartition("/")[2].startswith(_WORKING)]
-    path = (working or parts)[0].rpartition("/")[0]
-    return path.partition("/")[2]  # without the model
 
 
 def _size(error: LayerError) -> float:
@@ -262,9 +220,9 @@ def _size(error: LayerError) -> float:
 
 
 def _with_small_head(content: bytes) -> bytes:
-    """Rounds the weights of the last dense layer, which computes in floats, to 8 bits.
+    """Stores the weights of the last dense layer, which computes in floats, in 8 bits.
 
-    As the converter does for "dynamic": each row has a scale of its own.
+    As the converter does for "dynamic", with one scale per row.
     """
     file = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
     (graph,) = file.subgraphs
@@ -280,12 +238,12 @@ def _with_small_head(content: bytes) -> bytes:
     if weights.type != schema.TensorType.FLOAT32 or buffer.data is None:
         return content
     rows = np.frombuffer(bytes(buffer.data), np.float32).reshape(weights.shape)
-    if rows.size < _FEW_WEIGHTS:
+    if rows.size < _SMALL_KERNEL:
         return content
-    scales = np.maximum(np.abs(rows).max(1), _LEAST_RANGE) / 127
-    whole = np.round(rows / scales[:, None]).astype(np.int8)
+    scales = np.maximum(np.abs(rows).max(1), _SMALLEST_RANGE) / 127
+    integers = np.round(rows / scales[:, None]).astype(np.int8)
     new = schema.BufferT()
-    new.data = np.frombuffer(whole.tobytes(), np.uint8)
+    new.data = np.frombuffer(integers.tobytes(), np.uint8)
     weights.type, weights.buffer = schema.TensorType.INT8, len(file.buffers)
     file.buffers.append(new)
     weights.quantization = schema.QuantizationParametersT()
@@ -293,9 +251,9 @@ def _with_small_head(content: bytes) -> bytes:
     weights.quantization.zeroPoint = np.zeros(len(scales), np.int64)
     weights.quantization.quantizedDimension = 0
     code = file.operatorCodes[dense[-1].opcodeIndex]
-    code.version = max(code.version, _VERSION_OF_ROWS)
+    code.version = max(code.version, _PER_ROW_VERSION)
     buffer.data = None
-    return packed(file)
+    return pack(file)
 
 
 def _kind(code: Any) -> int:
@@ -303,9 +261,9 @@ def _kind(code: Any) -> int:
 
 
 def _full_range(clips: np.ndarray) -> Iterator[np.ndarray]:
-    """Clips of batch 1 in floats; the first has a black and a white pixel.
+    """Yields float clips of batch 1; the first has a black and a white pixel.
 
-    So a whole number is a pixel's value, and nothing is rounded.
+    So the input's range is 0..255, and pixel values are not rounded.
     """
     for number, clip in enumerate(clips):
         values = clip[None].astype(np.float32)
@@ -315,11 +273,11 @@ def _full_range(clips: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _relative_error(
-    expected: np.ndarray, whole: np.ndarray, scale: float, zero_point: int
+    expected: np.ndarray, integers: np.ndarray, scale: float, zero_point: int
 ) -> float:
-    """What is cut off here is what a ReLU further on cuts off: the ranges are these clips' own."""
-    ends = np.iinfo(whole.dtype)
+    """Clips `expected` to the integer range, as a later ReLU does with the same values."""
+    ends = np.iinfo(integers.dtype)
     low, high = ((end - zero_point) * scale for end in (ends.min, ends.max))
     expected = np.clip(expected, low, high)
-    found = (whole.astype(np.float32) - zero_point) * scale
+    found = (integers.astype(np.float32) - zero_point) * scale
     return float(np.sqrt(np.mean((found - expected) ** 2) / max(np.mean(expected**2), 1e-12)))

@@ -1,4 +1,4 @@
-"""What a smaller LiteRT file costs: how often, and where, it answers otherwise."""
+"""Measures the effect of quantization: agreement, accuracy, size, speed and layer errors."""
 
 from __future__ import annotations
 
@@ -6,39 +6,41 @@ import dataclasses
 import math
 import statistics
 import time
+from collections.abc import Iterable
 from typing import Any
 
-import keras
 import numpy as np
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_t3d.cores import usable_cores
+from keras_t3d.deploy.comparison import keras_probabilities
 from keras_t3d.deploy.integer_conversion import LayerError
+from keras_t3d.inference.lite_runner import LiteRunner
 
-_MARGIN = 0.1  # of the best probability over the next: the network knows what it says
+_MARGIN = 0.1  # of the largest probability over the next, from which a prediction is confident
 _TIMED_RUNS = 11
 _LEAST = 1e-30
 
 
 @dataclasses.dataclass(frozen=True)
 class QuantizationReport:
-    """A quantized file beside the network in floats, on the same clips.
+    """A quantized file compared with the float model on the same clips.
 
     Attributes:
-        num_clips: int.
-        agreement: float. Share of clips with the same best class.
-        confident_agreement: float or None. The same of clips whose best class is 0.1 ahead of
-            the next in floats; None without any.
-        num_confident: int. How many those are.
-        correlation: float. Of the logits, see `logit_correlation`.
-        largest_difference: float. Largest absolute difference of a probability.
-        float_top1, top1: float or None. Accuracy of either; None without labels.
-        top1_interval: (float, float) or None. 95 % interval of the change of accuracy, over which
-            clips happen to be compared.
-        float_bytes, num_bytes: int. Sizes of the float32 file and of this one.
-        float_milliseconds, milliseconds: float. Median time of one clip here, in turns.
-        threads: int. That both ran on.
-        layer_errors: tuple of LayerError, the worst first; empty for weights alone.
+        num_clips: number of clips.
+        agreement: share of clips with the same top class.
+        confident_agreement: the same over confident clips, whose largest float probability is
+            0.1 above the next; None without any.
+        num_confident: number of confident clips.
+        correlation: of the logits, see `logit_correlation`.
+        largest_difference: largest absolute difference of a probability.
+        float_top1, top1: accuracy of the float and the quantized model; None without labels.
+        top1_interval: 95 % confidence interval of the change of accuracy; None without labels.
+        float_bytes, num_bytes: sizes of the float32 and the quantized file.
+        float_milliseconds, milliseconds: median time per clip of each, measured in turns.
+        threads: number of threads of the time measurement.
+        layer_errors: errors of the layers, the largest first; empty for "dynamic".
     """
 
     num_clips: int
@@ -58,38 +60,69 @@ class QuantizationReport:
     layer_errors: tuple[LayerError, ...] = ()
 
     def lines(self, worst: int = 5) -> list[str]:
-        """What to print.
+        """Returns the lines to print.
 
         Args:
-            worst: int. How many layers. Defaults to 5.
+            worst: number of layers to list.
         """
-        said = [
+        lines = [
             f"size {self.num_bytes / 1e6:.2f} MB, {self.num_bytes / self.float_bytes:.2f} of "
-            f"float32's; {self.milliseconds:.1f} ms a clip, float32 {self.float_milliseconds:.1f} "
-            f"({self.threads} threads)",
-            f"same top class as in floats: {self.agreement:.1%} of {self.num_clips} clips"
+            f"float32's; {self.milliseconds:.1f} ms per clip, float32 "
+            f"{self.float_milliseconds:.1f} ({self.threads} threads)",
+            f"same top class as the float model: {self.agreement:.1%} of {self.num_clips} clips"
             + (
                 ""
                 if self.confident_agreement is None
-                else f"; {self.confident_agreement:.1%} of the {self.num_confident} where it is "
-                f"{_MARGIN} ahead"
+                else f"; {self.confident_agreement:.1%} of the {self.num_confident} confident ones "
+                f"(margin {_MARGIN})"
             )
-            + f"; correlation of logits {self.correlation:.4f}",
+            + f"; correlation of the logits {self.correlation:.4f}",
         ]
         if self.top1 is not None and self.float_top1 is not None and self.top1_interval:
             low, high = self.top1_interval
-            said.append(
-                f"top-1 {self.top1:.1%}, in floats {self.float_top1:.1%}; change "
+            lines.append(
+                f"top-1 {self.top1:.1%}, float model {self.float_top1:.1%}; change "
                 f"{100 * (self.top1 - self.float_top1):+.1f} points (95 %: {100 * low:+.1f} to "
                 f"{100 * high:+.1f})"
             )
         if self.layer_errors:
-            said.append("largest errors of a layer, of its values' size:")
-            said += [
+            lines.append("largest layer errors, relative to the layer's values:")
+            lines += [
                 f"  {error.error:7.2%}  {error.layer} ({error.operation})"
                 for error in self.layer_errors[:worst]
             ]
-        return said
+        return lines
+
+
+def measure(
+    float_model: Any,
+    batches: Iterable[tuple[np.ndarray, np.ndarray | None]],
+    contents: tuple[bytes, bytes],
+    layer_errors: tuple[LayerError, ...] = (),
+) -> QuantizationReport:
+    """Runs the float model and the quantized file on the same clips.
+
+    Args:
+        float_model: Keras model from clips to logits, in float32.
+        batches: uint8 clips of the model's input shape, with labels or None.
+        contents: the float32 file and the quantized one.
+        layer_errors: errors of the layers, the largest first.
+    """
+    run = LiteRunner(contents[1])
+    compiled = tf.function(
+        lambda clips: float_model(clips, training=False),
+        input_signature=[tf.TensorSpec((1, *float_model.input_shape[1:]), tf.uint8)],
+    )
+    expected, found = [], []
+    labels: list[np.ndarray] = []
+    for clips, batch_labels in batches:
+        expected.append(keras_probabilities(lambda clip, **_: compiled(clip), clips))
+        found.append(np.concatenate([run(clip[None]) for clip in clips]))
+        labels += [] if batch_labels is None else [batch_labels]
+    known = np.concatenate(labels) if len(labels) == len(expected) else None
+    return compare(
+        np.concatenate(expected), np.concatenate(found), known, contents, layer_errors, run.step
+    )
 
 
 def compare(
@@ -100,22 +133,21 @@ def compare(
     layer_errors: tuple[LayerError, ...] = (),
     step: float = 0.0,
 ) -> QuantizationReport:
-    """Makes the report.
+    """Compares the probabilities of the float model and of the quantized file.
 
     Args:
-        expected, found: float arrays of shape (clips, classes), probabilities in floats and of
-            the quantized file.
+        expected, found: probabilities of the float model and of the quantized file, float arrays
+            of shape (clips, classes).
         labels: int array of shape (clips,), or None.
         contents: the float32 file and the quantized one.
-        layer_errors: see QuantizationReport.
-        step: float. Between two probabilities that the quantized file can tell apart. Defaults to
-            0.
+        layer_errors: errors of the layers, the largest first.
+        step: quantization step of the quantized file's probabilities; 0 for floats.
     """
     best = expected.argmax(1) == found.argmax(1)
     ordered = np.sort(expected, axis=1)
     confident = ordered[:, -1] - ordered[:, -2] > _MARGIN if expected.shape[1] > 1 else best
     threads = usable_cores()
-    float_time, own_time = _times(contents, threads)
+    float_time, quantized_time = _times(contents, threads)
     accuracies: dict[str, Any] = dict.fromkeys(("float_top1", "top1", "top1_interval"))
     if labels is not None:
         float_right, right = (values.argmax(1) == labels for values in (expected, found))
@@ -134,7 +166,7 @@ def compare(
         float_bytes=len(contents[0]),
         num_bytes=len(contents[1]),
         float_milliseconds=float_time,
-        milliseconds=own_time,
+        milliseconds=quantized_time,
         threads=threads,
         layer_errors=layer_errors,
         **accuracies,
@@ -142,13 +174,13 @@ def compare(
 
 
 def change_interval(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
-    """Returns the 95 % interval of a change of accuracy, measured on the same clips.
+    """Returns the 95 % confidence interval of a change of accuracy on the same clips.
 
-    Half a clip more is counted for each way in which the two can go together. So no change on
-    thirty clips is not taken for none at all.
+    Half a clip is added to each of the four outcomes of a pair, so that the interval is not
+    empty where no clip changes.
 
     Args:
-        before, after: bool arrays of shape (clips,), whether the answer is right.
+        before, after: whether each prediction is correct, bool arrays of shape (clips,).
 
     Example:
 
@@ -168,36 +200,21 @@ def change_interval(before: np.ndarray, after: np.ndarray) -> tuple[float, float
 
 
 def logit_correlation(expected: np.ndarray, found: np.ndarray, least: float = 0.0) -> float:
-    """Returns the correlation of two networks' logits, over all clips and classes together.
+    """Returns the correlation of two models' logits, over all clips and classes together.
 
-    Probabilities will do: their logarithms are the logits but for one constant a clip, and each
-    clip's mean is taken off.
+    Probabilities suffice: their logarithms are the logits up to a constant per clip, and each
+    clip's mean is subtracted.
 
     Args:
-        expected, found: float arrays of shape (clips, classes), probabilities.
-        least: float. Smaller ones are taken as this. Defaults to 0.
+        expected, found: probabilities, float arrays of shape (clips, classes).
+        least: smaller probabilities are raised to this.
     """
     least = max(least, _LEAST)
     logits = [np.log(np.maximum(values, least)) for values in (expected, found)]
-    own, other = (values - values.mean(axis=1, keepdims=True) for values in logits)
-    if not own.any() or not other.any():  # nothing to correlate, as with one class
-        return float(np.allclose(own, other))
-    return float((own * other).sum() / math.sqrt((own**2).sum() * (other**2).sum()))
-
-
-def keras_probabilities(model: keras.Model, clips: np.ndarray) -> np.ndarray:
-    """Returns a classifier's probabilities, float64 of shape (clips, classes).
-
-    Args:
-        model: `keras.Model` from clips to logits.
-        clips: uint8 array of shape (clips, T, H, W, 3).
-    """
-    logits = [
-        keras.ops.convert_to_numpy(model(clips[n : n + 1], training=False)).astype(np.float64)
-        for n in range(len(clips))
-    ]
-    exponentials = np.exp([row[0] - row.max() for row in logits])
-    return exponentials / exponentials.sum(1, keepdims=True)
+    first, second = (values - values.mean(axis=1, keepdims=True) for values in logits)
+    if not first.any() or not second.any():  # nothing to correlate, as with one class
+        return float(np.allclose(first, second))
+    return float((first * second).sum() / math.sqrt((first**2).sum() * (second**2).sum()))
 
 
 def _times(contents: tuple[bytes, bytes], threads: int) -> list[float]:
@@ -208,8 +225,8 @@ def _times(contents: tuple[bytes, bytes], threads: int) -> list[float]:
         runs.append(interpreter)
     times: list[list[float]] = [[] for _ in runs]
     for _ in range(_TIMED_RUNS):
-        for interpreter, own in zip(runs, times, strict=True):
+        for interpreter, durations in zip(runs, times, strict=True):
             start = time.perf_counter()
             interpreter.invoke()
-            own.append(1000 * (time.perf_counter() - start))
-    return [statistics.median(own[1:]) for own in times]
+            durations.append(1000 * (time.perf_counter() - start))
+    return [statistics.median(durations[1:]) for durations in times]

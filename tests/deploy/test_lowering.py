@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from keras import layers
 
 from keras_t3d.deploy.convolution_2d import add_taps, join_frames
+from keras_t3d.deploy.errors import UnsupportedLayerError
 from keras_t3d.deploy.lowering import lower
 from keras_t3d.layers import (
     ClipConv3D,
@@ -222,23 +223,23 @@ class Doubled(layers.Conv3D):
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (layers.Conv3DTranspose(2, 3, name="up"), "'up'.*no 2-D form.*add a rule.*Conv3DTranspose"),
-        (Doubled(2, 3, name="twice"), "'twice'.*no 2-D form.*Doubled"),
-        (DoubledComposite(2, name="both"), "'both'.*no 2-D form.*DoubledComposite"),
-        (layers.BatchNormalization(axis=1, name="bn"), "'bn'.*normalises axis 1.*axis=-1"),
-        (layers.ReLU(max_value=2, name="two"), "'two'.*max_value=2.*plain ReLU"),
-        (layers.Activation("gelu", name="gelu"), "'gelu'.*use one of .*relu"),
-        (layers.Dense(2, name="dense"), "'dense'.*applied to a clip.*kernel_size=1"),
+        (layers.Conv3DTranspose(2, 3, name="up"), "'up'.*Conv3DTranspose"),
+        (Doubled(2, 3, name="twice"), "'twice'.*Doubled"),
+        (DoubledComposite(2, name="both"), "'both'.*DoubledComposite"),
+        (layers.BatchNormalization(axis=1, name="bn"), "'bn'.*axis=-1"),
+        (layers.ReLU(max_value=2, name="two"), "'two'.*max_value=2"),
+        (layers.Activation("gelu", name="gelu"), "'gelu'.*relu"),
+        (layers.Dense(2, name="dense"), "'dense'.*kernel_size=1"),
     ],
 )
 def test_what_has_no_rule_is_named(layer, message):
     model = functional((6, 6, 6, 3), layer)
-    with pytest.raises(ValueError, match=f"(?s){message}"):
+    with pytest.raises(UnsupportedLayerError, match=f"(?s){message}"):
         lower(model)(clip_for(model))
 
 
 def test_training_behaviour_is_refused():
     inputs = keras.Input((4, 6, 6, 3))
     model = keras.Model(inputs, layers.Dropout(0.5, name="always")(inputs, training=True))
-    with pytest.raises(ValueError, match=r"'always'.*training.*inference"):
+    with pytest.raises(UnsupportedLayerError, match=r"'always'.*training"):
         lower(model)(clip_for(model))

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from keras import layers
 
 from keras_t3d import models
+from keras_t3d.deploy.comparison import keras_probabilities
+from keras_t3d.deploy.errors import ExportError
 from keras_t3d.deploy.integer_conversion import IntegerConversion
-from keras_t3d.deploy.lite_conversion import convert
-from keras_t3d.deploy.quantization_report import keras_probabilities, logit_correlation
+from keras_t3d.deploy.quantization_report import logit_correlation
+from keras_t3d.deploy.tflite_conversion import convert
 from keras_t3d.inference.lite_runner import LiteRunner
 from keras_t3d.layers import (
     ClipBatchNormalization,
@@ -144,7 +146,7 @@ def test_a_network_that_reads_padding_only_is_refused_by_name():
     x = layers.Conv3D(4, (2, 3, 3), padding="same", dilation_rate=2)(inputs)
     x = layers.GlobalAveragePooling3D(name="embedding")(x)
     model = models.VideoClassifier(inputs, layers.Dense(5, name="logits")(x), name="blind")
-    with pytest.raises(ValueError, match=r"gives all clips the same.*Received: blind"):
+    with pytest.raises(ExportError, match=r"`quantization`.*Received: blind"):
         IntegerConversion(model, clips_for(model, 2))
 
 

@@ -16,7 +16,14 @@ from keras_t3d.clips import take_view
 from keras_t3d.data import load_clips
 from keras_t3d.data.shards.record import stored_video
 from keras_t3d.data.shards.record_file import read_record, record_offsets
-from keras_t3d.deploy import export_saved_model, saved_model
+from keras_t3d.deploy import (
+    ExportError,
+    SavedModelOptions,
+    export_saved_model,
+    saved_model,
+    signatures,
+)
+from keras_t3d.errors import InvalidArgumentError
 from tests.deploy.networks import NAMES, clips_for, randomize, small_network
 
 pytestmark = pytest.mark.export
@@ -121,7 +128,7 @@ def test_serve_jpeg_of_a_record_is_evaluations_centre_view(served, model, shards
     assert len(records) == len(clips) == 8
     for video in records:
         frames = tf.constant([video.frames])
-        in_graph = saved_model._centre_views_of_encoded(frames, model.clip_spec)
+        in_graph = signatures.centre_views_of_encoded(frames, model.clip_spec)
         np.testing.assert_array_equal(in_graph, clips[video.video_id])
     from_jpeg = served.signatures["serve_jpeg"](frames=frames)
     from_view = served.signatures["views"](clips=clips[video.video_id])
@@ -202,7 +209,7 @@ def test_a_failure_while_writing_leaves_nothing(model, clips, tmp_path, monkeypa
         (folder / "saved_model.pb").write_text("half of a gr")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(saved_model, "_write", write_half)
+    monkeypatch.setattr(saved_model, "write_graph", write_half)
     (tmp_path / "old" / "1").mkdir(parents=True)
     for name in ("old", "new"):
         with pytest.raises(OSError, match="no space"):
@@ -212,11 +219,11 @@ def test_a_failure_while_writing_leaves_nothing(model, clips, tmp_path, monkeypa
 
 def test_other_answers_are_not_written(model, clips, tmp_path, monkeypatch):
     wrong = randomize(small_network(), seed=7)
-    write = saved_model._write
+    write = saved_model.write_graph
     monkeypatch.setattr(
-        saved_model, "_write", lambda _, *where_and_how: write(wrong, *where_and_how)
+        saved_model, "write_graph", lambda _, *where_and_how: write(wrong, *where_and_how)
     )
-    with pytest.raises(RuntimeError, match=r"differ by up to .* 1e-05 is allowed"):
+    with pytest.raises(ExportError, match="1e-05"):
         export_saved_model(model, tmp_path / "t3d", clips)
     assert not list(tmp_path.iterdir())
 
@@ -259,12 +266,12 @@ def test_a_number_taken_at_the_last_moment(tmp_path, monkeypatch):
     seen = [0]
     look = saved_model._last_version
     monkeypatch.setattr(saved_model, "_last_version", lambda d: seen.pop() if seen else look(d))
-    published = saved_model._published(tmp_path / "new", tmp_path / "versions")
+    published = saved_model._publish(tmp_path / "new", tmp_path / "versions")
     assert published == tmp_path / "versions" / "2"
     assert published.is_dir()
     assert not (tmp_path / "new").exists()
     with pytest.raises(FileNotFoundError):  # nothing else is tried again
-        saved_model._published(tmp_path / "new", tmp_path / "versions")
+        saved_model._publish(tmp_path / "new", tmp_path / "versions")
 
 
 def test_the_first_error_is_told_where_another_export_has_begun(
@@ -274,7 +281,7 @@ def test_the_first_error_is_told_where_another_export_has_begun(
         (tmp_path / "t3d" / "1").mkdir()
         raise MemoryError("no memory")
 
-    monkeypatch.setattr(saved_model, "_write", fail)
+    monkeypatch.setattr(saved_model, "write_graph", fail)
     with pytest.raises(MemoryError, match="no memory"):
         export_saved_model(model, tmp_path / "t3d", clips)
     assert [entry.name for entry in (tmp_path / "t3d").iterdir()] == ["1"]
@@ -313,9 +320,9 @@ def test_weights_that_are_not_frozen_are_variables(model, clips, tmp_path, capsy
 
 
 def test_weights_that_no_graph_holds_are_not_frozen(model, clips, tmp_path, monkeypatch):
-    monkeypatch.setattr(saved_model, "_MOST_FOLDED", 4 * model.count_params() - 1)
-    with pytest.raises(ValueError, match=r"--no-frozen.*Received: frozen=True"):
-        export_saved_model(model, tmp_path / "t3d", clips, frozen=True)
+    monkeypatch.setattr(saved_model, "_FOLDED_LIMIT", 4 * model.count_params() - 1)
+    with pytest.raises(InvalidArgumentError, match=r"`frozen`.*Received: True"):
+        export_saved_model(model, tmp_path / "t3d", clips, options=SavedModelOptions(frozen=True))
     assert not list(tmp_path.iterdir())
 
 
@@ -326,7 +333,7 @@ def _stored_values(folder):
 
 def test_under_another_backend(model, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(ValueError, match=r"KERAS_BACKEND=tensorflow.*Received: the jax backend"):
+    with pytest.raises(ExportError, match=r"KERAS_BACKEND=tensorflow.*jax"):
         export_saved_model(model, tmp_path / "t3d")
     assert not list(tmp_path.iterdir())
 
@@ -372,13 +379,13 @@ class Bias(keras.layers.Layer):
 
 def test_wrong_arguments(model, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match=r"must be a folder.*Received: a file"):
+    with pytest.raises(InvalidArgumentError, match=r"`directory`.*Received: .*file"):
         export_saved_model(model, tmp_path / "file")
-    with pytest.raises(ValueError, match=r"VideoClassifier.*Received: .*Sequential"):
+    with pytest.raises(InvalidArgumentError, match=r"`model`.*Received: .*Sequential"):
         export_saved_model(keras.Sequential(), tmp_path / "out")
     inputs = keras.Input((4, 16, 16, 3))
     x = keras.layers.GlobalAveragePooling3D()(inputs)
     unnamed = models.VideoClassifier(inputs, keras.layers.Dense(2)(x))
-    with pytest.raises(ValueError, match=r"(?s)name that layer 'embedding'.*Received"):
+    with pytest.raises(InvalidArgumentError, match=r"(?s)`model`.*'embedding'.*Received"):
         export_saved_model(unnamed, tmp_path / "out", clips_for(unnamed, 1))
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]

@@ -1,7 +1,7 @@
-"""TFLite's metadata: what a file says of itself to tools that read model files.
+"""TFLite metadata: the description of a file for tools that read model files.
 
-The tables are those of `metadata_schema.fbs` of TensorFlow Lite Support, which has no writer for
-current Pythons; fields go by their place there.
+The tables follow `metadata_schema.fbs` of TensorFlow Lite Support, which has no writer for
+current Python versions; fields are addressed by their position there.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _AXIS_LABELS = 2  # an AssociatedFileType
 
 
 def with_metadata(content: bytes, model: VideoClassifier, licence: str | None = None) -> bytes:
-    """Returns a LiteRT file with metadata that tell its tensors, associated files and licence.
+    """Returns a LiteRT file with metadata: its tensors, associated files and licence.
 
     Args:
-        content: bytes of a `.tflite` file with one input and one output.
-        model: VideoClassifier that it was made from.
-        licence: str. Text of the network's licence. Defaults to `None`.
+        content: a `.tflite` file with one input and one output.
+        model: the model that it was made from.
+        licence: text of the model's licence.
     """
     file = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
     buffer = schema.BufferT()
@@ -36,15 +36,11 @@ def with_metadata(content: bytes, model: VideoClassifier, licence: str | None = 
     entry.name, entry.buffer = NAME, len(file.buffers)
     file.buffers.append(buffer)
     file.metadata = [*(file.metadata or []), entry]
-    return packed(file)
+    return pack(file)
 
 
-def packed(file: schema.ModelT) -> bytes:
-    """Returns the content of a `.tflite` file.
-
-    Args:
-        file: its object.
-    """
+def pack(file: schema.ModelT) -> bytes:
+    """Serialises a `.tflite` file."""
     builder = flatbuffers.Builder()
     builder.Finish(file.Pack(builder), file_identifier=_FILE_IDENTIFIER)
     return bytes(builder.Output())
@@ -52,13 +48,13 @@ def packed(file: schema.ModelT) -> bytes:
 
 def _metadata(model: VideoClassifier, licence: str | None) -> bytes:
     builder = flatbuffers.Builder()
-    spec = model.clip_spec
+    clip_spec = model.clip_spec
     clip = _Table(builder)
     clip.text(0, "clip")
     clip.text(
         1,
-        f"RGB frames, uint8, {spec.num_frames} of them {spec.frame_stride} apart, short side "
-        f"resized to {spec.resize}, cropped to {spec.crop}; see {CLIP_SPEC}.",
+        f"RGB frames, uint8, {clip_spec.num_frames} of them {clip_spec.frame_stride} apart, "
+        f"short side resized to {clip_spec.resize}, cropped to {clip_spec.crop}; see {CLIP_SPEC}.",
     )
     probabilities = _Table(builder)
     probabilities.text(0, "probabilities")
@@ -95,7 +91,7 @@ def _vector(builder: flatbuffers.Builder, offsets: Sequence[int]) -> int:
 
 
 class _Table:
-    """A table's fields, written when all are there: what they refer to must lie before it."""
+    """Fields of a table, written at the end: the values that they refer to must precede it."""
 
     def __init__(self, builder: flatbuffers.Builder) -> None:
         self._builder = builder

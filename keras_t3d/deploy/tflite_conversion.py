@@ -1,4 +1,4 @@
-"""Networks to LiteRT files that compute in floats; `integer_conversion.py` has whole numbers."""
+"""Converts models to LiteRT files that compute in floats; see `integer_conversion` for int8."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from keras_t3d.models import VideoClassifier
 
 
 def convert(model: VideoClassifier, quantization: str) -> bytes:
-    """Returns a LiteRT file that computes in floats.
+    """Returns the content of a LiteRT file that computes in floats.
 
     Args:
-        model: VideoClassifier.
-        quantization: how weights are stored: `"none"` (float32), `"float16"`, or `"dynamic"`
-            (8 bits; what a layer reads is rounded to 8 bits too, by its range at hand).
+        model: the model.
+        quantization: storage of the weights: `"none"` (float32), `"float16"`, or `"dynamic"`
+            (8 bits; each layer's input is quantized to 8 bits at run time, by its range).
     """
-    # Whole numbers are multiplied in "dynamic": one rounded sum, not one a tap.
+    # "dynamic" multiplies integers: one rounded sum, not one for each temporal tap.
     convolve = join_frames if quantization == "dynamic" else add_taps
 
     def prepare(converter: Any) -> None:
@@ -30,23 +30,23 @@ def convert(model: VideoClassifier, quantization: str) -> bytes:
         if quantization == "float16":
             converter.target_spec.supported_types = [tf.float16]
 
-    return converted(model, convolve, tf.uint8, prepare)
+    return run_converter(model, convolve, tf.uint8, prepare)
 
 
-def converted(
+def run_converter(
     model: VideoClassifier, convolve: Convolve, dtype: Any, prepare: Callable[[Any], None]
 ) -> bytes:
-    """Returns what TensorFlow's converter makes of the network's signature.
+    """Returns TensorFlow's conversion of the model's signature.
 
     Args:
-        model: VideoClassifier.
+        model: the model.
         convolve: see `lower`.
-        dtype: of the clip.
+        dtype: type of the input clip.
         prepare: sets the attributes of a `tf.lite.TFLiteConverter`.
     """
     # The lowered function holds constants, no variables: there is nothing to freeze.
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [_classifying(model, convolve, dtype).get_concrete_function()], tf.Module()
+        [_signature(model, convolve, dtype).get_concrete_function()], tf.Module()
     )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     prepare(converter)
@@ -57,7 +57,7 @@ def converted(
     return content
 
 
-def _classifying(model: VideoClassifier, convolve: Convolve, dtype: Any) -> Any:
+def _signature(model: VideoClassifier, convolve: Convolve, dtype: Any) -> Any:
     logits_of = lower(model, convolve)
     shape = model.clip_spec.input_shape
 

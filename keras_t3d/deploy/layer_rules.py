@@ -1,6 +1,6 @@
-"""Finds what computes a layer: lowering and folding have a table of rules each.
+"""Finds the function that computes a layer, in the rule tables of lowering and folding.
 
-Models and composite layers need no line in it: they are computed by computing their layers.
+Models and composite layers need no rule: they are computed from their layers.
 """
 
 from __future__ import annotations
@@ -20,23 +20,25 @@ def find_rule(
     layer: Any,
     rules: Mapping[type[Any], Callable[..., Any]],
     apply: Callable[..., Any],
-    joining: Callable[[], Callable[[Sequence[Any]], Sequence[Any]]] | None = None,
+    make_join: Callable[[], Callable[[Sequence[Any]], Sequence[Any]]] | None = None,
 ) -> Callable[..., Any] | None:
     """Returns a function from a layer's inputs to its output, or None if there is no rule.
 
-    The exact class counts, and for a composite that it has no `call` of its own, as a
-    subclass may compute otherwise.
+    Subclasses do not match, nor composite layers with a `call` of their own, as they may compute
+    something else.
 
     Args:
         layer: Keras layer or operation.
-        rules: by class of layer, functions `rule(layer, *inputs)`.
-        apply: `apply(layer, *inputs)` computes one of the layers that the layer is made of.
-        joining: gives for a composite a function that may join what a part of it concatenates
-            anyway. Defaults to none.
+        rules: functions `rule(layer, *inputs)` by class of layer.
+        apply: `apply(layer, *inputs)` computes a layer of a model or composite layer.
+        make_join: returns, for one composite layer, a function that may concatenate the inputs
+            that a part of it would concatenate.
     """
     rule = rules.get(type(layer))
     if rule is not None:
-        if isinstance(layer, keras.layers.BatchNormalization):  # a convolution may wait for it
+        if isinstance(
+            layer, keras.layers.BatchNormalization
+        ):  # may fold into a pending convolution
             return functools.partial(rule, layer)
         return lambda *inputs: rule(layer, *computed(inputs))
     if is_functional(layer):
@@ -48,7 +50,7 @@ def find_rule(
             lambda x, inner: apply(inner, x), layer.layers, computed(x)
         )
     if isinstance(layer, CompositeLayer) and type(layer).call is CompositeLayer.call:
-        join = joining() if joining is not None else tuple
+        join = make_join() if make_join is not None else tuple
 
         def run(part: Any, layers: Sequence[Any], inputs: Sequence[Any]) -> Any:
             return part(apply, *(join(inputs) if isinstance(part, InTurn) else inputs))

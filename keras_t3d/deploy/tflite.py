@@ -1,0 +1,286 @@
+"""Exports a model as a LiteRT (TFLite) file that runs without TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_t3d.artifact_files import artifact_texts
+from keras_t3d.atomic import write_text, written_beside
+from keras_t3d.deploy.calibration import first_clips, held_out_clips
+from keras_t3d.deploy.comparison import (
+    ExportReport,
+    check_difference,
+    clip_batches,
+    comparison_clips,
+    largest_difference,
+)
+from keras_t3d.deploy.errors import QuantizationError
+from keras_t3d.deploy.integer_conversion import IntegerConversion, LayerError
+from keras_t3d.deploy.network import check_exportable, in_float32
+from keras_t3d.deploy.options import Quantization, TFLiteOptions
+from keras_t3d.deploy.quantization_report import QuantizationReport, measure
+from keras_t3d.deploy.tflite_conversion import convert
+from keras_t3d.deploy.tflite_metadata import with_metadata
+from keras_t3d.deploy.tflite_operations import check_builtins_only
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.inference.lite_runner import LiteRunner
+from keras_t3d.inference.load import load_keras_model
+from keras_t3d.models import VideoClassifier
+from keras_t3d.version import __version__
+
+# Largest allowed difference of a probability from the Keras model's, by quantization.
+TOLERANCES = {"none": 1e-4, "float16": 2e-2}
+# Smallest allowed correlation of 8-bit logits with the float model's.
+LEAST_CORRELATION = 0.9
+CALIBRATION_CLIPS = 64
+_LAYER_ERROR_CLIPS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class TFLiteReport(ExportReport):
+    """Result of `export_tflite`.
+
+    Attributes:
+        path: the file.
+        num_bytes: its size.
+        largest_difference: largest absolute difference of a probability from the Keras model's,
+            over the clips compared.
+        num_clips: number of clips compared.
+        quantization: storage of the weights.
+        quantized: the effect of 8 bits; None for float32 and float16.
+    """
+
+    quantization: str
+    quantized: QuantizationReport | None = None
+
+    @property
+    def storage(self) -> str:
+        return f"quantization {self.quantization}"
+
+
+def export_tflite(
+    model: VideoClassifier,
+    path: str | os.PathLike[str],
+    quantization: Quantization | None = None,
+    calibration: Any = None,
+    *,
+    evaluation: Any = None,
+    options: TFLiteOptions | None = None,
+) -> TFLiteReport:
+    """Writes the model as a `.tflite` file of LiteRT builtins, and compares it with Keras.
+
+    The file has one signature: `clip`, uint8 pixels of shape (1, T, H, W, 3), to
+    `probabilities`, float32 of shape (1, classes). A zip at its end holds `labels.txt` (one
+    class per line) and `clip_spec.json`; its metadata name them.
+
+    Args:
+        model: the model, under Keras's TensorFlow backend.
+        path: the file to write; an existing one is replaced.
+        quantization: shorthand for `options.quantization`: `"none"` (float32); `"float16"`, half
+            the size; `"dynamic"`, weights of 8 bits, a quarter of the size; or `"int8"`, weights
+            and activations of 8 bits, a quarter of the size and several times faster.
+        calibration: typical clips, a uint8 array of shape (clips, T, H, W, 3) or an iterable of
+            such batches, or of pairs with labels. `"int8"` needs them and takes its ranges from
+            the first 64; floats are compared on the first 8. None generates clips.
+        evaluation: other clips, in the same form, on which to measure the effect of 8 bits, and
+            of labelled ones the accuracy. None measures on those of `calibration`.
+        options: TFLiteOptions.
+
+    Returns:
+        A TFLiteReport.
+
+    Raises:
+        InvalidArgumentError: if an argument is out of its range.
+        UnsupportedLayerError: if LiteRT cannot run a layer.
+        QuantizationError: if the logits correlate with the Keras model's by less than
+            `LEAST_CORRELATION`; it has the report.
+        ExportError: if a probability differs from the Keras model's by more than `TOLERANCES`
+            allows.
+
+        Nothing is written if an error is raised.
+
+    Example:
+
+    ```python
+    report = export_tflite(model, "t3d.tflite", "int8", calibration=clips)
+    print(*report.quantized.lines(), sep="\\n")
+    interpreter = ai_edge_litert.interpreter.Interpreter("t3d.tflite")
+    probabilities = interpreter.get_signature_runner()(clip=clips[:1])["probabilities"]
+    ```
+    """
+    check_exportable(model)
+    options = _options(quantization, options)
+    _check_calibration(options, calibration)
+    path = _checked_path(path)
+    licence = None if options.licence is None else Path(options.licence).read_text("utf-8")
+    float_model = in_float32(model)
+    report: QuantizationReport | None = None
+    if options.quantization in TOLERANCES:
+        clips = comparison_clips(model.clip_spec, calibration)
+        content = convert(model, options.quantization)
+        check_builtins_only(content)
+        difference = largest_difference(float_model, clips, LiteRunner(content))
+        check_difference(difference, TOLERANCES[options.quantization])
+        num_clips = len(clips)
+    else:
+        clips = comparison_clips(model.clip_spec, calibration, CALIBRATION_CLIPS)
+        errors: list[LayerError] = []
+        if options.quantization == "int8":
+            conversion = IntegerConversion(model, clips)
+            content = conversion.convert(options.float_layers, options.integer_output)
+            errors = conversion.layer_errors(clips[:_LAYER_ERROR_CLIPS], options.float_layers)
+        else:
+            content = convert(model, options.quantization)
+        check_builtins_only(content)
+        measured = clips if evaluation is None else evaluation
+        contents = (convert(model, "none"), content)
+        batches = clip_batches(model.clip_spec, measured, "evaluation")
+        report = measure(float_model, batches, contents, tuple(errors))
+        _check_correlation(report, options.quantization)
+        difference, num_clips = report.largest_difference, report.num_clips
+
+    with written_beside(path) as part:
+        part.write_bytes(with_metadata(content, model, licence))
+        _append_associated_files(part, model)
+    num_bytes = path.stat().st_size
+    return TFLiteReport(path, num_bytes, difference, num_clips, options.quantization, report)
+
+
+def export_tflite_file(
+    model: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    calibration: str | os.PathLike[str] | None = None,
+    options: TFLiteOptions | None = None,
+    notify: Callable[[str], None] = print,
+) -> TFLiteReport:
+    """Exports a `.keras` file by `export_tflite`; see `ExportTarget.export`.
+
+    With 8 bits, the report is also written as JSON beside the file, even if the quantized model
+    is rejected.
+    """
+    options = options or TFLiteOptions()
+    network = load_keras_model(model)
+    clips = evaluation = None
+    facts: dict[str, Any] = {
+        "model": os.fspath(model),
+        "quantization": options.quantization,
+        "float_layers": list(options.float_layers),
+        "integer_output": options.integer_output,
+        "clips": "generated",
+    }
+    if calibration is not None:
+        clips = first_clips(calibration, network.clip_spec, CALIBRATION_CLIPS)
+        if options.quantization not in TOLERANCES:
+            split, is_labelled, evaluation = held_out_clips(
+                calibration, network.clip_spec, network.class_names, options.report_clips
+            )
+            num_ranges = len(clips) if options.quantization == "int8" else 0
+            facts |= {
+                "clips": os.fspath(calibration),
+                "split": split,
+                "clips_of_ranges": num_ranges,
+            }
+            _describe_evaluation(split, is_labelled, num_ranges, notify)
+    report_path = Path(path).with_suffix(".report.json")
+    try:
+        report = export_tflite(
+            network, path, calibration=clips, evaluation=evaluation, options=options
+        )
+    except QuantizationError as error:
+        _write_report(error.report, {**facts, "refused": str(error)}, report_path, notify)
+        raise
+    for line in report.lines():
+        notify(line)
+    if report.quantized is None:
+        report_path.unlink(missing_ok=True)  # of an earlier file
+    else:
+        checksum = hashlib.sha256(report.path.read_bytes()).hexdigest()
+        _write_report(report.quantized, {**facts, "sha256": checksum}, report_path, notify)
+    return report
+
+
+def _options(quantization: Quantization | None, options: TFLiteOptions | None) -> TFLiteOptions:
+    if options is None:
+        return TFLiteOptions(quantization or "none")
+    if quantization not in (None, options.quantization):
+        raise InvalidArgumentError(
+            "`quantization` must be left out where `options` is given, for example "
+            f"options=TFLiteOptions({quantization!r}). Received: {quantization!r} and {options}",
+            argument="quantization",
+        )
+    return options
+
+
+def _check_calibration(options: TFLiteOptions, calibration: Any) -> None:
+    if options.quantization == "int8" and calibration is None:
+        raise InvalidArgumentError(
+            "`calibration` must be given with `quantization` 'int8', which takes its ranges from "
+            "typical clips, for example those of "
+            "keras_t3d.data.load_clips('shards', 'train', model.clip_spec, 16). Received: None",
+            argument="calibration",
+        )
+
+
+def _checked_path(path: str | os.PathLike[str]) -> Path:
+    path = Path(path)
+    if path.is_dir() or path.suffix != ".tflite":
+        raise InvalidArgumentError(
+            "`path` must name a file that ends in .tflite, for example t3d.tflite. Received: "
+            f"{path}{', a directory' if path.is_dir() else ''}",
+            argument="path",
+        )
+    return path
+
+
+def _check_correlation(report: QuantizationReport, quantization: str) -> None:
+    if not report.correlation >= LEAST_CORRELATION:  # so that NaN fails too
+        worst = [error.layer for error in report.layer_errors[:3]]
+        advice = f"set `float_layers` to {' '.join(worst)}, or use " if worst else "use "
+        raise QuantizationError(
+            f"The logits of `quantization` {quantization!r} correlate with the float model's by "
+            f"{report.correlation:.3f}; at least {LEAST_CORRELATION} is required. To improve it, "
+            f"{advice}calibration clips like those that the model was trained on.",
+            report,
+        )
+
+
+def _append_associated_files(path: Path, model: VideoClassifier) -> None:
+    """Adds the zip that TFLite readers know as associated files; the flatbuffer ignores it."""
+    fixed = (1980, 1, 1, 0, 0, 0)  # the bytes of a file do not depend on the time
+    with zipfile.ZipFile(path, "a") as associated:
+        for name, text in artifact_texts(model.class_names, model.clip_spec).items():
+            associated.writestr(zipfile.ZipInfo(name, fixed), text)
+
+
+def _describe_evaluation(
+    split: str, is_labelled: bool, num_ranges: int, notify: Callable[[str], None]
+) -> None:
+    ranges = f"Taking ranges of {num_ranges} clips, comparing" if num_ranges else "Comparing"
+    notify(f"{ranges} on clips of {split}")
+    if split not in ("test", "val"):
+        notify(f"The shards have no test or val split: {split} is optimistic, as training data")
+    if not is_labelled:
+        notify("The shards have no labels of the model's classes: accuracy is not measured")
+
+
+def _write_report(
+    report: QuantizationReport, facts: dict[str, Any], path: Path, notify: Callable[[str], None]
+) -> None:
+    if facts["clips"] == "generated":
+        notify("Compared on generated clips; with calibration shards, on yours")
+    for line in report.lines():
+        notify(line)
+    versions = {"keras_t3d": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
+    values = {**facts, **versions, **dataclasses.asdict(report)}
+    write_text(path, json.dumps(values, indent=2) + "\n")
+    notify(f"Wrote {path}")
