@@ -151,7 +151,7 @@ class IntegerConversion:
         return quantize(self._calibrated, denylisted_nodes=in_floats, **options)
 
     def _head(self) -> list[Operation]:
-        """Returns the softmax and the dense layer before it: int8 is too coarse for a probability."""
+        """Returns the softmax and the dense layer before it, for which int8 is too coarse."""
         by_tensor = {operation.tensor: operation for operation in self._operations}
         softmax = [each for each in self._operations if each.kind == "SOFTMAX"][-1]
         head, before = [softmax], by_tensor.get(softmax.inputs[0])
@@ -163,7 +163,7 @@ class IntegerConversion:
         return [*head, before]
 
     def _tensors_of(self, float_layers: Sequence[str]) -> set[str]:
-        """Returns the output names of these layers, by which the converter identifies operations."""
+        """Returns the output names of these layers, which identify operations to the converter."""
         found = {each.tensor for each in self._operations if each.is_constant}
         for name in float_layers:
             tensors = {
