@@ -116,12 +116,14 @@ def _measure_convolution(options: argparse.Namespace) -> dict[str, Any]:
 def _write_lite(job: twins.Job) -> tuple[dict[str, Any], turns.Step]:
     """Writes both files; returns their sizes."""
     from keras_t3d.deploy import export_tflite
+    from keras_t3d.deploy.options import Quantization
 
     model = twins.keras_model(job, "float32")
     noise = np.random.default_rng(1).integers(0, 256, (_CLIPS - 1, *job.input_shape), np.uint8)
     clips = np.concatenate([twins.clips(job), noise])
     sizes = {}
-    for name, quantization in (("float32", "none"), ("int8", "int8")):
+    files: dict[str, Quantization] = {"float32": "none", "int8": "int8"}
+    for name, quantization in files.items():
         path = job.folder / f"{name}.tflite"
         sizes[name] = export_tflite(model, path, quantization, clips).num_bytes
     return sizes, int
