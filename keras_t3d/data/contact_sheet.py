@@ -13,7 +13,7 @@ import numpy as np
 from keras_t3d.atomic import written_beside
 from keras_t3d.data.inspection import NO_CLASS, class_name, shard_paths, stored_videos, summarize
 from keras_t3d.data.shards.record import StoredVideo
-from keras_t3d.data.shards.record_file import record_offsets
+from keras_t3d.data.shards.record_file import RecordError, record_offsets
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.errors import InvalidArgumentError
 
@@ -72,7 +72,9 @@ def contact_sheet(
     counts = _videos_of_classes(shards)
     present = [name for name, count in counts.items() if count]
     if not present:
-        raise ValueError(f"The shards hold no videos to show. Received: {shards.folder}")
+        raise InvalidArgumentError(
+            f"`shards` must hold videos. Received: {shards.folder}", argument="shards"
+        )
     wanted = {name: min(counts[name], per_class) for name in present[:most_classes]}
     rows = _middle_frames(shards, wanted, random.Random(seed))
     with written_beside(path) as part:
@@ -110,7 +112,7 @@ def _middle_frames(
                 rows[name].append((video.video_id, _middle_frame(video, path)))
                 missing -= 1
     if missing:
-        raise ValueError(
+        raise RecordError(
             "The records hold fewer videos of a class than manifest.json counts: convert the "
             f"videos again, or restore the file. Received: {shards.folder}"
         )
@@ -125,7 +127,7 @@ def _middle_frame(video: StoredVideo, path: str) -> np.ndarray:
         with Image.open(io.BytesIO(video.frames[len(video.frames) // 2])) as image:
             picture = image.convert("RGB")
     except OSError as error:
-        raise ValueError(
+        raise RecordError(
             f"A frame must be a JPEG picture ({error}). Received: {video.video_id!r} in {path}"
         ) from None
     picture.thumbnail((_TILE, _TILE))

@@ -12,7 +12,7 @@ import numpy as np
 from keras_t3d.data.shards.damage import check_local
 from keras_t3d.data.shards.labels import check_label
 from keras_t3d.data.shards.record import StoredVideo, stored_video
-from keras_t3d.data.shards.record_file import read_record, record_offsets
+from keras_t3d.data.shards.record_file import RecordError, read_record, record_offsets
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.data.sources.listing import SPLITS
 from keras_t3d.progress import Progress
@@ -116,7 +116,7 @@ def stored_videos(path: str, offsets: Sequence[int] | np.ndarray) -> Iterator[St
             try:
                 yield stored_video(data)
             except ValueError as error:
-                raise ValueError(f"{error} Received: byte {offset} of {path}") from None
+                raise RecordError(f"{error} Received: byte {offset} of {path}") from None
 
 
 def class_name(shards: ShardSet, video: StoredVideo, path: str) -> str:

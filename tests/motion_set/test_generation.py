@@ -250,7 +250,7 @@ def test_nothing_is_left_of_a_set_that_failed(tmp_path):
 def test_an_empty_folder_may_be_written_to_and_a_full_one_not(tmp_path):
     write_motion_set(tmp_path, {"test": 1}, num_frames=2)
     assert (tmp_path / "test" / "grow").is_dir()
-    with pytest.raises(ValueError, match=r"empty one.*Received"):
+    with pytest.raises(ValueError, match=r"`directory`.*Received"):
         write_motion_set(tmp_path, {"test": 1}, num_frames=2)
 
 

@@ -23,11 +23,15 @@ import numpy as np
 
 from keras_t3d.atomic import written_durably
 from keras_t3d.data.clips.clip import Clip
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, KerasT3DError
 
 DESCRIPTION = "teacher.json"
 FRAME_FEATURES = "frame_features"
 _TYPE = np.dtype("<f2")
+
+
+class FrameFeaturesError(KerasT3DError, ValueError):
+    """Stored frame features are damaged, of other shards, or cannot be stored."""
 
 
 class FrameFeatures:
@@ -51,7 +55,7 @@ class FrameFeatures:
             self.width, first = records["width"], 0
             for key, frames in zip(records["keys"], records["frames"], strict=True):
                 if key in self._places:
-                    raise ValueError(_twice(key, folder))
+                    raise FrameFeaturesError(_twice(key, folder))
                 self._places[key] = (index.with_suffix(".f16"), first, frames)
                 first += frames
 
@@ -67,7 +71,7 @@ class FrameFeatures:
 
         Raises:
             InvalidArgumentError: if the folder holds no features of these splits.
-            ValueError: if features are damaged, or two records have the same key.
+            FrameFeaturesError: if features are damaged, or two records have the same key.
 
         Example:
 
@@ -93,7 +97,7 @@ class FrameFeatures:
             clip: clip of either form of ClipReader.
 
         Raises:
-            ValueError: as `mean`; in the tf.data form its error when run.
+            FrameFeaturesError: as `mean`; in the tf.data form its error when run.
         """
         if isinstance(clip.frames, np.ndarray):
             mean = self.mean(clip.key, clip.frames)
@@ -118,12 +122,12 @@ class FrameFeatures:
             float32 (width,).
 
         Raises:
-            ValueError: if there is no such record or frame.
+            FrameFeaturesError: if there is no such record or frame.
         """
         path, first, count = self._places.get(key, (self.folder, 0, 0))
         lowest, highest = int(frames.min()), int(frames.max())
         if lowest < 0 or highest >= count:
-            raise ValueError(
+            raise FrameFeaturesError(
                 f"The frame features belong to other shards: remove {self.folder} and compute them "
                 f"again. Received: frames up to {highest} of the record {key!r}, of which they "
                 f"hold {count}"
@@ -168,7 +172,7 @@ class ShardFeatures:
         with np.errstate(over="ignore"):  # checked below
             stored = rows.astype(_TYPE)
         if not np.isfinite(stored).all():
-            raise ValueError(
+            raise FrameFeaturesError(
                 "Frame features are stored as float16, whose largest number is 65504: scale the "
                 "teacher's features down, or train without `cache_features`. "
                 f"Received: features up to {np.abs(rows).max():g} in {self.keys[-1]!r}"
@@ -187,7 +191,7 @@ def shard_features(folder: pathlib.Path, name: str, shard: str) -> Iterator[Shar
         shard: name of the shard's file.
 
     Raises:
-        ValueError: if two records have the same key, or a feature is too large.
+        FrameFeaturesError: if two records have the same key, or a feature is too large.
     """
     with (
         written_durably(folder / f"{name}.f16") as part,
@@ -197,7 +201,7 @@ def shard_features(folder: pathlib.Path, name: str, shard: str) -> Iterator[Shar
         yield features
         doubled = [key for key, count in collections.Counter(features.keys).items() if count > 1]
         if doubled:
-            raise ValueError(_twice(doubled[0], shard))
+            raise FrameFeaturesError(_twice(doubled[0], shard))
     records = {"shard": shard, "width": features.width}
     records |= {"keys": features.keys, "frames": features.frames}
     with written_durably(folder / f"{name}.json") as part:
@@ -211,9 +215,9 @@ def _read_index(path: pathlib.Path) -> dict[str, Any]:
         expected = sum(index["frames"]) * index["width"] * _TYPE.itemsize
         complete = rows.stat().st_size == expected and len(index["keys"]) == len(index["frames"])
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise ValueError(_damaged(path, str(error))) from None
+        raise FrameFeaturesError(_damaged(path, str(error))) from None
     if not complete:
-        raise ValueError(_damaged(path, f"{rows.name} has another size"))
+        raise FrameFeaturesError(_damaged(path, f"{rows.name} has another size"))
     return index
 
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from keras_t3d.clips import ClipSpec, Tensor
 from keras_t3d.data.clips.clip_draws import ClipDraws
 from keras_t3d.data.clips.options import ClipSelection
+from keras_t3d.errors import InvalidArgumentError
 
 
 class ClipSampler(Protocol):
@@ -120,7 +121,7 @@ def random_clip(
         int64 array of shape (num_frames,).
 
     Raises:
-        ValueError: if the video has no frames, or is too short with `"error"`.
+        InvalidArgumentError: if the video has no frames, or is too short with `"error"`.
 
     Example:
 
@@ -176,7 +177,7 @@ def segment_clip(
         int64 array of shape (num_frames,).
 
     Raises:
-        ValueError: if the video has no frames, or is too short with `"error"`.
+        InvalidArgumentError: if the video has no frames, or is too short with `"error"`.
 
     Example:
 
@@ -215,16 +216,16 @@ def segment_clip_tensorflow(
     return bounds[:-1] + tf.minimum(inside, sizes - 1)
 
 
-def fps_stride(video_fps: float, target_fps: float | None, frame_stride: int) -> float:
+def fps_stride(video_fps: float, clip_fps: float | None, frame_stride: int) -> float:
     """Returns the distance between two frames of a clip, in frames of the video.
 
-    The clip's frames are those nearest to the times 0, 1 / target_fps, 2 / target_fps,
-    ... after its first. A video slower than `target_fps` gives some frames twice.
+    The clip's frames are those nearest to the times 0, 1 / clip_fps, 2 / clip_fps,
+    ... after its first. A video slower than `clip_fps` gives some frames twice.
 
     Args:
         video_fps: frames per second of the video; 0.0 if unknown.
-        target_fps: frames per second of the clip.
-        frame_stride: the distance if `target_fps` is None or the video's rate is unknown.
+        clip_fps: frames per second of the clip.
+        frame_stride: the distance if `clip_fps` is None or the video's rate is unknown.
 
     Example:
 
@@ -232,19 +233,19 @@ def fps_stride(video_fps: float, target_fps: float | None, frame_stride: int) ->
     fps_stride(25.0, 10.0, frame_stride=2)  # 2.5
     ```
     """
-    if target_fps is None or not video_fps > 0:
+    if clip_fps is None or not video_fps > 0:
         return float(frame_stride)
-    return video_fps / target_fps
+    return video_fps / clip_fps
 
 
-def fps_stride_tensorflow(video_fps: Tensor, target_fps: float | None, frame_stride: int) -> Tensor:
+def fps_stride_tensorflow(video_fps: Tensor, clip_fps: float | None, frame_stride: int) -> Tensor:
     """The TensorFlow form of `fps_stride`: a float64 scalar."""
     import tensorflow as tf
 
-    if target_fps is None:
+    if clip_fps is None:
         return tf.constant(frame_stride, tf.float64)
     video_fps = tf.cast(video_fps, tf.float64)
-    return tf.where(video_fps > 0, video_fps / target_fps, tf.cast(frame_stride, tf.float64))
+    return tf.where(video_fps > 0, video_fps / clip_fps, tf.cast(frame_stride, tf.float64))
 
 
 def clip_offsets(clip_spec: ClipSpec, stride: float | None) -> np.ndarray:
@@ -257,15 +258,17 @@ def clip_offsets(clip_spec: ClipSpec, stride: float | None) -> np.ndarray:
 def within_video(indices: np.ndarray, num_video_frames: int, short: str) -> np.ndarray:
     """Returns indices with those past the video's end brought back into it, see `random_clip`."""
     if num_video_frames < 1:
-        raise ValueError(
-            f"A video needs at least 1 frame to give a clip. Received: {num_video_frames} frames"
+        raise InvalidArgumentError(
+            f"`num_video_frames` must be at least 1. Received: {num_video_frames} frames",
+            argument="num_video_frames",
         )
     if short == "loop":
         return indices % num_video_frames
     if short == "error" and indices.max() >= num_video_frames:
-        raise ValueError(
+        raise InvalidArgumentError(
             f"{_TOO_SHORT}. Received: a video of {num_video_frames} frames for a clip that "
-            f"needs {indices.max() - indices.min() + 1}"
+            f"needs {indices.max() - indices.min() + 1}",
+            argument="short",
         )
     return np.minimum(indices, num_video_frames - 1)
 

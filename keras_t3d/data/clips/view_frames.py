@@ -17,7 +17,7 @@ def centre_clip(num_video_frames: int, clip_spec: ClipSpec, *, short: str = "loo
         short: treatment of short videos, see `keras_t3d.data.clips.sampling.random_clip`.
 
     Raises:
-        ValueError: as `random_clip`.
+        InvalidArgumentError: as `random_clip`.
 
     Example:
 
@@ -45,7 +45,7 @@ def dense_views(
         int64 array of shape (num_views, num_frames).
 
     Raises:
-        ValueError: as `random_clip`, or if `num_views` is less than 1.
+        InvalidArgumentError: as `random_clip`, or if `num_views` is less than 1.
 
     Example:
 
@@ -73,7 +73,7 @@ def full_cover(num_video_frames: int, clip_spec: ClipSpec, *, short: str = "loop
         int64 array of shape (clips, num_frames).
 
     Raises:
-        ValueError: as `random_clip`.
+        InvalidArgumentError: as `random_clip`.
 
     Example:
 

@@ -79,7 +79,9 @@ def test_both_forms_pass_the_same_metadata(many):
                 seen[load].append([np.asarray(part).tolist() for part in parts])
                 return clip
             noted = tf.py_function(
-                lambda *parts: seen[load].append([np.asarray(part.numpy()).tolist() for part in parts]),
+                lambda *parts: seen[load].append(
+                    [np.asarray(part.numpy()).tolist() for part in parts]
+                ),
                 parts,
                 [],
             )
