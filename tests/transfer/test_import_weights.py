@@ -25,6 +25,8 @@ from keras_t3d.transfer.tensor_names import (  # noqa: E402
 )
 from keras_t3d.transfer.torch_weights import NORMALIZATIONS  # noqa: E402
 
+pytestmark = pytest.mark.backend
+
 sys.path.append(str(pathlib.Path(__file__).parents[2] / "benchmarks"))
 hara_networks, torchvision_networks, torch_parts = map(
     importlib.import_module, ("hara_networks", "torchvision_networks", "torch_parts")
