@@ -141,28 +141,34 @@ def _measure(
 
 
 def _predict(predictor: Any, reader: Any, hop: float | None, tell: Tell) -> None:
-    from keras_t3d.inference import Timeline, WindowScores, window_file, window_record
-    from keras_t3d.inference.window_report import report_windows
+    from keras_t3d.inference import (
+        Timeline,
+        WindowOptions,
+        WindowPrediction,
+        summarize_windows,
+        window_file,
+        window_record,
+    )
 
     names = predictor.class_names
     timeline, path = Timeline(names), f"{reader.path}.csv"
     with window_file(path) as write:
 
-        def each(scores: WindowScores) -> None:
-            write(window_record(reader.path, scores, names, top=5))
-            timeline.add(scores)
-            tell(scores.end)
+        def each(window: WindowPrediction) -> None:
+            write(window_record(reader.path, window, names, top=5))
+            timeline.add(window)
+            tell(window.end)
 
-        report_windows(predictor, reader, each, hop_seconds=hop)
+        summarize_windows(predictor, reader, each, options=WindowOptions(hop=hop))
     os.unlink(path)
 
 
 def _watch(predictor: Any, reader: Any, hop: float | None, tell: Tell) -> None:
-    from keras_t3d.inference import watch, watch_frames
+    from keras_t3d.inference import WindowOptions, watch, watch_frames
 
     path = f"{reader.path}.mp4"
-    frames = watch_frames(predictor, reader, hop_seconds=hop)
-    watch(frames, out=path, tell=lambda frame: tell(frame.end))
+    frames = watch_frames(predictor, reader, options=WindowOptions(hop=hop))
+    watch(frames, out=path, on_prediction=lambda frame: tell(frame.end))
     os.unlink(path)
 
 

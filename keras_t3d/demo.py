@@ -20,7 +20,7 @@ from keras_t3d.data.conversion.convert import convert
 from keras_t3d.deploy import saved_model, tflite
 from keras_t3d.deploy.comparison import check_difference
 from keras_t3d.deploy.options import TFLiteOptions
-from keras_t3d.evaluation.evaluate import evaluate
+from keras_t3d.evaluation import EvaluationOptions, evaluate
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.predict import predict_video
 from keras_t3d.motion_set.writing import write_motion_set
@@ -86,9 +86,8 @@ def run_demo(
     with _stage(console, f"4 of 6: evaluate, {_VIEWS} views of each test video"):
         best = str(run / "best.keras")
         with progress_bar("evaluating", "videos") as progress:
-            metrics = evaluate(
-                best, str(shards), "test", str(report), num_views=_VIEWS, progress=progress
-            )
+            options = EvaluationOptions(views=_VIEWS)
+            metrics = evaluate(best, shards, "test", report, options, progress=progress)
         console.print(f"top-1 {metrics['top1']:.3f}, top-5 {metrics['top5']:.3f}")
     artifacts = {
         "Keras": run / "best.keras",

@@ -265,7 +265,7 @@ def _train_and_score(run: _Run) -> dict[str, Any]:
     import keras
 
     from keras_t3d.atomic import write_text
-    from keras_t3d.evaluation.evaluate import evaluate
+    from keras_t3d.evaluation import EvaluationOptions, evaluate
     from keras_t3d.training import run_directory, train
 
     config, trained = run.config, run.folder / "run"
@@ -281,9 +281,7 @@ def _train_and_score(run: _Run) -> dict[str, Any]:
             config.data.shards,
             run.split,
             str(run.score.parent),
-            num_views=_VIEWS,
-            num_crops=_CROPS,
-            batch_size=config.data.batch_size,
+            EvaluationOptions(views=_VIEWS, crops=_CROPS, batch_size=config.data.batch_size),
         )
         keras.utils.clear_session()
         gc.collect()

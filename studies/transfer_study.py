@@ -324,7 +324,7 @@ def _init(folders: Folders, start: str) -> Path | None:
 def _scored(run: _Run) -> dict[str, Any]:
     """Trains or resumes, and scores; a scored run is only read."""
     from keras_t3d.atomic import write_text
-    from keras_t3d.evaluation.evaluate import evaluate
+    from keras_t3d.evaluation import EvaluationOptions, evaluate
     from keras_t3d.training import run_directory, train
 
     run_directory.check(run.folder, run.config)  # the score of other settings is not this one's
@@ -339,8 +339,7 @@ def _scored(run: _Run) -> dict[str, Any]:
             run.folders.final,
             "test",
             str(run.score.parent),
-            num_views=_VIEWS,
-            batch_size=run.config.data.batch_size,
+            EvaluationOptions(views=_VIEWS, batch_size=run.config.data.batch_size),
         )
         _clear()
     print(f"{run.title}: top-1 {100 * metrics['top1']:.1f} %", flush=True)

@@ -36,19 +36,19 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     import_tensorflow()
-    from keras_t3d.evaluation.evaluate import evaluate
+    from keras_t3d.evaluation import EvaluationOptions, evaluate
     from keras_t3d.evaluation.report import FILES
 
+    options = EvaluationOptions(
+        arguments.protocol, arguments.views, arguments.crops, arguments.batch_size
+    )
     with progress_bar("evaluating", "videos") as progress:
         metrics = evaluate(
             arguments.model,
             arguments.shards,
             arguments.split,
             arguments.out,
-            protocol=arguments.protocol,
-            num_views=arguments.views,
-            num_crops=arguments.crops,
-            batch_size=arguments.batch_size,
+            options,
             progress=progress,
         )
     low, high = metrics["intervals"]["top1"]

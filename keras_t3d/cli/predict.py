@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from keras_t3d.inference.top_classes import check_top
+    from keras_t3d.inference.predictor import check_top
 
     check_top(arguments.top)
     videos = _videos(arguments.videos)

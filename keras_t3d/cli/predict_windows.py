@@ -18,35 +18,33 @@ from keras_t3d.cli.progress import progress_bar
 from keras_t3d.cli.unreadable import check_readable, told_if_unreadable
 
 if TYPE_CHECKING:
+    from keras_t3d.inference.options import WindowOptions
     from keras_t3d.inference.predictor import Predictor
-    from keras_t3d.inference.smoothing import Smoothing
-    from keras_t3d.inference.stream import WindowScores
     from keras_t3d.inference.timeline import Timeline
-    from keras_t3d.inference.window_report import WindowReport
+    from keras_t3d.inference.window_prediction import WindowPrediction
+    from keras_t3d.inference.window_summary import WindowSummary
 
 
 def predict_windows(arguments: argparse.Namespace, videos: list[str]) -> None:
-    from keras_t3d.inference.smoothing import parse_smoothing
-    from keras_t3d.inference.stop_signals import stopped_by_signals
+    from keras_t3d.inference.signals import catch_stop_signals
     from keras_t3d.inference.timeline import Timeline
     from keras_t3d.inference.window_records import window_file
 
-    _check(arguments, videos)
-    smoothing = None if arguments.smoothing is None else parse_smoothing(arguments.smoothing)
+    options = _options(arguments, videos)
     predictor = loading.predictor(arguments.model)
     timeline = Timeline(predictor.class_names) if arguments.timeline is not None else None
     writes = arguments.out is not None or timeline is not None
     say = print_while_read if writes else functools.partial(print, flush=True)
     unreadable, reports = 0, []
     failure: Exception | None = None
-    with stopped_by_signals() as stopped:
+    with catch_stop_signals() as stopped:
         with contextlib.ExitStack() as stack:
             write = stack.enter_context(window_file(arguments.out)) if arguments.out else None
             outputs = _Outputs(write, timeline, say)
             try:
                 for video in videos:
                     with told_if_unreadable(video, videos) as failures:
-                        report = _report(video, predictor, smoothing, outputs, stopped, arguments)
+                        report = _report(video, predictor, options, outputs, stopped, arguments)
                         reports.append(report)
                     unreadable += len(failures)
                     if stopped():
@@ -62,7 +60,7 @@ def predict_windows(arguments: argparse.Namespace, videos: list[str]) -> None:
             timeline.save(arguments.timeline, arguments.top, title=os.path.basename(videos[0]))
         for written in filter(None, (arguments.out, arguments.timeline)):
             say_beside(f"Wrote {written}", say, arguments)
-    unscored = sum(report.unscored for report in reports)
+    unscored = sum(report.gap_seconds for report in reports)
     if unscored:
         print(
             f"keras-t3d: {unscored:.1f} seconds between windows were not scored: --hop "
@@ -75,26 +73,32 @@ def predict_windows(arguments: argparse.Namespace, videos: list[str]) -> None:
     check_readable(unreadable, videos)
 
 
-def _check(arguments: argparse.Namespace, videos: list[str]) -> None:
-    from keras_t3d.inference.hops import check_hop_seconds
-    from keras_t3d.inference.timeline import check_timeline_file
-    from keras_t3d.inference.window_records import check_window_file
+def _options(arguments: argparse.Namespace, videos: list[str]) -> WindowOptions:
+    from keras_t3d.inference.options import WindowOptions
+    from keras_t3d.inference.smoothing import parse_smoothing
+    from keras_t3d.inference.timeline import check_timeline_path
+    from keras_t3d.inference.window_records import check_window_path
 
     if arguments.views is not None:
         raise ValueError(
             "--views is for one answer a video; windows cover it by themselves, --hop S apart. "
             f"Received: --views {arguments.views} with windows"
         )
-    check_hop_seconds(arguments.hop)
+    options = WindowOptions(
+        hop=arguments.hop,
+        smoothing=None if arguments.smoothing is None else parse_smoothing(arguments.smoothing),
+        batch_size=1 if arguments.batch_size is None else arguments.batch_size,
+    )
     if arguments.out is not None:
-        check_window_file(arguments.out)
+        check_window_path(arguments.out)
     if arguments.timeline is not None:
-        check_timeline_file(arguments.timeline)
+        check_timeline_path(arguments.timeline)
         if len(videos) > 1:
             raise ValueError(
                 "--timeline draws one video: name one, or use --out windows.csv for all. "
                 f"Received: {len(videos)} videos"
             )
+    return options
 
 
 @dataclasses.dataclass
@@ -110,14 +114,13 @@ class _Outputs:
 def _report(
     video: str,
     predictor: Predictor,
-    smoothing: Smoothing | None,
+    options: WindowOptions,
     outputs: _Outputs,
     stopped: Callable[[], bool],
     arguments: argparse.Namespace,
-) -> WindowReport:
+) -> WindowSummary:
     from keras_t3d.data.video.reader import VideoReader
-    from keras_t3d.inference import window_record
-    from keras_t3d.inference.window_report import report_windows
+    from keras_t3d.inference import summarize_windows, window_record
 
     shown = arguments.windows and outputs.write is None
     with contextlib.ExitStack() as stack:
@@ -128,33 +131,26 @@ def _report(
         if shown and not arguments.json:
             outputs.say(video)
 
-        def tell(scores: WindowScores) -> None:
-            record = window_record(video, scores, predictor.class_names, arguments.top)
+        def tell(window: WindowPrediction) -> None:
+            record = window_record(video, window, predictor.class_names, arguments.top)
             if outputs.write is not None:
                 outputs.write(record)
             elif shown:
                 outputs.say(_window_line(record, arguments.json))
             if outputs.timeline is not None:
-                outputs.timeline.add(scores)
+                outputs.timeline.add(window)
             outputs.windows += 1
             if progress is not None:
-                progress(round(scores.end), max(seconds, round(scores.end)))
+                progress(round(window.end), max(seconds, round(window.end)))
 
-        report = report_windows(
-            predictor,
-            reader,
-            tell,
-            top=arguments.top,
-            hop_seconds=arguments.hop,
-            smoothing=smoothing,
-            batch_size=1 if arguments.batch_size is None else arguments.batch_size,
-            stopped=stopped,
+        report = summarize_windows(
+            predictor, reader, tell, top=arguments.top, options=options, should_stop=stopped
         )
-    if report.windows:
-        note = f": mean of {report.windows} window{'s' * (report.windows > 1)}"
+    if report.num_windows:
+        note = f": mean of {report.num_windows} window{'s' * (report.num_windows > 1)}"
         print_classes(video, report.classes, arguments, note, outputs.say)
     if report.stopped:
-        print(f"\nkeras-t3d: scored up to second {report.until:.2f}: {video}", file=sys.stderr)
+        print(f"\nkeras-t3d: scored up to second {report.end:.2f}: {video}", file=sys.stderr)
     if reader.damage:
         print(
             f"keras-t3d: damaged, scored as far as it decodes ({reader.damage}): {video}",

@@ -40,8 +40,8 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from keras_t3d.inference.predictor import check_top
     from keras_t3d.inference.smoothing import parse_smoothing
-    from keras_t3d.inference.top_classes import check_top
 
     video, camera, out = arguments.video, arguments.camera, arguments.out
     if (video is None) == (camera is None):
@@ -61,22 +61,20 @@ def run(arguments: argparse.Namespace) -> None:
         if screen is not None:
             stack.enter_context(screen)
         from keras_t3d.data.video.reader import VideoReader
-        from keras_t3d.inference import Camera, watch, watch_frames
-        from keras_t3d.inference.hops import check_hop_seconds
-        from keras_t3d.inference.stop_signals import stopped_by_signals
+        from keras_t3d.inference import Camera, WindowOptions, watch, watch_frames
+        from keras_t3d.inference.signals import catch_stop_signals
 
-        check_hop_seconds(arguments.hop)
+        options = WindowOptions(hop=arguments.hop, smoothing=smoothing)
         _check_files(arguments)
         source: VideoReader | Camera = Camera(camera) if live else VideoReader(video)
         stack.enter_context(source)
         predictor = loading.predictor(arguments.model)
-        stopped = stack.enter_context(stopped_by_signals())
+        stopped = stack.enter_context(catch_stop_signals())
         frames = watch_frames(
             predictor,
             source,
             top=arguments.top,
-            hop_seconds=arguments.hop,
-            smoothing=smoothing,
+            options=options,
             live=live,
         )
         say = print_while_read if writes or screen else functools.partial(print, flush=True)
@@ -88,12 +86,16 @@ def run(arguments: argparse.Namespace) -> None:
 
         before, count = _file_number(out), None
         try:
-            count = watch(frames, out=out, screen=screen, tell=tell, stopped=stopped)
+            count = watch(frames, out=out, screen=screen, on_prediction=tell, should_stop=stopped)
         finally:
             if sys.stdout.isatty():
                 say("")  # ends the running line
             if out is not None and _file_number(out) != before:  # when something failed, too
-                sound = ", without the sound" if getattr(source, "has_sound", False) else ""
+                sound = (
+                    ", without the sound"
+                    if isinstance(source, VideoReader) and source.header.has_sound
+                    else ""
+                )
                 length = ", as far as it goes" if count is None else f": {count} frames"
                 say(f"Wrote {out}{length}{sound}")
             damage = getattr(source, "damage", None)
@@ -109,19 +111,19 @@ def _file_number(path: str | None) -> int | None:
 
 
 def _check_files(arguments: argparse.Namespace) -> None:
-    from keras_t3d.inference.annotated_video import check_annotated_file
-    from keras_t3d.inference.timeline import check_timeline_file
-    from keras_t3d.inference.window_records import check_window_file
+    from keras_t3d.inference.timeline import check_timeline_path
+    from keras_t3d.inference.video_writer import check_video_path
+    from keras_t3d.inference.window_records import check_window_path
 
     video, out = arguments.video, arguments.out
     if out is not None:
-        check_annotated_file(out)
+        check_video_path(out)
         if video is not None and os.path.exists(out) and os.path.samefile(video, out):
             raise ValueError(f"--out would replace the video itself. Received: --out {out}")
     if arguments.scores is not None:
-        check_window_file(arguments.scores)
+        check_window_path(arguments.scores)
     if arguments.timeline is not None:
-        check_timeline_file(arguments.timeline)
+        check_timeline_path(arguments.timeline)
 
 
 @contextmanager
@@ -139,12 +141,12 @@ def _kept_scores(
 
         def keep(frame: WatchedFrame) -> None:
             nonlocal count
-            if frame.scores is None:
+            if frame.prediction is None:
                 return
             if write is not None:
-                write(window_record(title, frame.scores, names, arguments.top))
+                write(window_record(title, frame.prediction, names, arguments.top))
             if timeline_file:
-                timeline.add(frame.scores)
+                timeline.add(frame.prediction)
             count += 1
 
         try:
@@ -180,10 +182,10 @@ def _screen(title: str, live: bool, needed: bool) -> Screen | None:
 
 def _tell_running(frame: WatchedFrame, say: Callable[..., None]) -> None:
     """One line that is written over on a terminal, a line each elsewhere."""
-    from keras_t3d.inference.timeline import clock
+    from keras_t3d.inference.timeline import format_time
 
     classes = ", ".join(f"{name} {probability:.0%}" for name, probability in frame.classes)
-    line = f"{clock(frame.start)}  {classes}"
+    line = f"{format_time(frame.start)}  {classes}"
     if sys.stdout.isatty():
         width = shutil.get_terminal_size().columns - 1
         say(f"\r\x1b[2K{line[:width]}", end="")

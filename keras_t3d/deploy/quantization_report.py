@@ -16,7 +16,7 @@ from ai_edge_litert.interpreter import Interpreter
 from keras_t3d.cores import usable_cores
 from keras_t3d.deploy.comparison import keras_probabilities
 from keras_t3d.deploy.integer_conversion import LayerError
-from keras_t3d.inference.lite_runner import LiteRunner
+from keras_t3d.inference.litert_predictor import LiteRTRunner
 
 _MARGIN = 0.1  # of the largest probability over the next, from which a prediction is confident
 _TIMED_RUNS = 11
@@ -108,7 +108,7 @@ def measure(
         contents: the float32 file and the quantized one.
         layer_errors: errors of the layers, the largest first.
     """
-    run = LiteRunner(contents[1])
+    run = LiteRTRunner(contents[1])
     compiled = tf.function(
         lambda clips: float_model(clips, training=False),
         input_signature=[tf.TensorSpec((1, *float_model.input_shape[1:]), tf.uint8)],

@@ -33,7 +33,7 @@ from keras_t3d.deploy.tflite_conversion import convert
 from keras_t3d.deploy.tflite_metadata import with_metadata
 from keras_t3d.deploy.tflite_operations import check_builtins_only
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.inference.lite_runner import LiteRunner
+from keras_t3d.inference.litert_predictor import LiteRTRunner
 from keras_t3d.inference.load import load_keras_model
 from keras_t3d.models import VideoClassifier
 from keras_t3d.version import __version__
@@ -129,7 +129,7 @@ def export_tflite(
         clips = comparison_clips(model.clip_spec, calibration)
         content = convert(model, options.quantization)
         check_builtins_only(content)
-        difference = largest_difference(float_model, clips, LiteRunner(content))
+        difference = largest_difference(float_model, clips, LiteRTRunner(content))
         check_difference(difference, TOLERANCES[options.quantization])
         num_clips = len(clips)
     else:

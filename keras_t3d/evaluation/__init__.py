@@ -1,4 +1,12 @@
-"""Scores of whole videos, their metrics and the report of them."""
+"""Scores the videos of a split, computes metrics and writes a report.
+
+```
+score_videos: views of each video -> VideoScores
+compute_metrics: accuracy, calibration, confusion, confidence intervals
+write_report: HTML, JSON and CSV
+evaluate: all three
+```
+"""
 
 import lazy_loader
 

@@ -1,5 +1,14 @@
+from .evaluation import evaluate
 from .metrics import compute_metrics
+from .options import EvaluationOptions
 from .report import write_report
 from .scores import VideoScores, score_videos
 
-__all__ = ["VideoScores", "compute_metrics", "score_videos", "write_report"]
+__all__ = [
+    "EvaluationOptions",
+    "VideoScores",
+    "compute_metrics",
+    "evaluate",
+    "score_videos",
+    "write_report",
+]

@@ -1,4 +1,4 @@
-"""Which predictions are right: the rank of the true class, and the mean over classes."""
+"""Accuracy of predictions: the rank of the true class, and the mean over classes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import numpy as np
 
 
 def label_ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns how many classes stand before the true one: 0 where it is the best.
+    """Returns the rank of the true class in each prediction: 0 if it is the most probable.
 
-    A class stands before another where its probability is higher, or as high and its id
-    smaller, as `argmax` decides.
+    Of equally probable classes, the one with the smaller id ranks first, as for `argmax`.
 
     Args:
         probabilities: float array (predictions, classes).
@@ -25,8 +24,8 @@ def label_ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     ```
     """
     own = probabilities[np.arange(len(labels)), labels][:, None]
-    before = np.arange(probabilities.shape[1]) < labels[:, None]
-    return ((probabilities > own) | ((probabilities == own) & before)).sum(axis=1)
+    has_smaller_id = np.arange(probabilities.shape[1]) < labels[:, None]
+    return ((probabilities > own) | ((probabilities == own) & has_smaller_id)).sum(axis=1)
 
 
 def mean_class_accuracy(
@@ -36,11 +35,11 @@ def mean_class_accuracy(
 
     Args:
         labels: int64 array (videos,). True class ids.
-        correct: bool or int64 array (videos,). Right predictions of each video.
-        predictions: int64 array (videos,). All predictions of each. Defaults to one.
+        correct: bool or int64 array (videos,). Number of correct predictions of each video.
+        predictions: int64 array (videos,). Number of predictions of each video; None counts one.
 
     Returns:
-        float, 0..1.
+        Mean accuracy, 0..1.
 
     Example:
 
@@ -48,7 +47,7 @@ def mean_class_accuracy(
     mean_class_accuracy(np.array([0, 0, 1]), np.array([True, False, True]))  # 0.75
     ```
     """
-    right = np.bincount(labels, weights=correct)
-    every = np.bincount(labels, weights=predictions)
-    present = every > 0
-    return float((right[present] / every[present]).mean())
+    correct_by_class = np.bincount(labels, weights=correct)
+    total_by_class = np.bincount(labels, weights=predictions)
+    present = total_by_class > 0
+    return float((correct_by_class[present] / total_by_class[present]).mean())

@@ -1,4 +1,4 @@
-"""Whether a model is right as often as it says."""
+"""Calibration: whether predicted probabilities match accuracy."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 BINS = 15
 
 
-def calibration(confidences: np.ndarray, correct: np.ndarray) -> dict[str, Any]:
+def compute_calibration(confidences: np.ndarray, correct: np.ndarray) -> dict[str, Any]:
     """Computes the expected calibration error, and the bins of a reliability diagram.
 
-    Predictions are sorted by confidence, the probability of the class they name, into 15
-    bins of equal width: bin b holds confidences above (b - 1)/15 and up to b/15. Over the
-    bins that hold predictions,
+    Predictions are grouped by confidence, the probability of the predicted class, into 15 bins
+    of equal width: bin b holds confidences above (b - 1)/15 and up to b/15. Over the bins that
+    are not empty,
 
     ```
     ECE = sum of  n_b / n * |accuracy_b - mean confidence_b|
@@ -22,23 +22,25 @@ def calibration(confidences: np.ndarray, correct: np.ndarray) -> dict[str, Any]:
 
     Args:
         confidences: float array (predictions,), 0..1.
-        correct: bool array (predictions,). Whether the prediction is right.
+        correct: bool array (predictions,). Whether the prediction is correct.
 
     Returns:
-        Dict of `ece`, 0..1, and `bins`: one dict each of `above`, `up_to`, `videos`,
-        `confidence` and `accuracy` (means; None where the bin is empty).
+        Dict of `ece`, 0..1, and `bins`, a list of dicts of `above`, `up_to`, `videos`,
+        `confidence` and `accuracy` (means; None if the bin is empty).
 
     Example:
 
     ```python
-    calibration(np.array([0.9, 0.9]), np.array([True, False]))["ece"]  # 0.4
+    compute_calibration(np.array([0.9, 0.9]), np.array([True, False]))["ece"]  # 0.4
     ```
 
     Reference:
         Guo et al., "On Calibration of Modern Neural Networks", ICML 2017,
         https://arxiv.org/abs/1706.04599
     """
-    confidences = np.clip(np.asarray(confidences, np.float64), 0, 1)  # a mean may round above 1
+    confidences = np.clip(
+        np.asarray(confidences, np.float64), 0, 1
+    )  # a mean can exceed 1 by rounding
     edges = np.linspace(0, 1, BINS + 1)
     in_bin = np.digitize(confidences, edges[1:-1], right=True)
     ece = 0.0

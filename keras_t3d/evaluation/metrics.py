@@ -1,4 +1,4 @@
-"""Metrics of video scores."""
+"""Metrics of an evaluation."""
 
 from __future__ import annotations
 
@@ -9,36 +9,38 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
 from keras_t3d.evaluation.accuracy import label_ranks, mean_class_accuracy
-from keras_t3d.evaluation.calibration import calibration
-from keras_t3d.evaluation.intervals import bootstrap_intervals
+from keras_t3d.evaluation.calibration import compute_calibration
+from keras_t3d.evaluation.confidence_intervals import bootstrap_intervals
 from keras_t3d.evaluation.scores import VideoScores
 
-_MOST_PAIRS = 20
+_MAX_PAIRS = 20
 
 
 def compute_metrics(scores: VideoScores) -> dict[str, Any]:
-    """Computes the figures of an evaluation; docs/evaluation.md says what each means.
+    """Computes all metrics of an evaluation; docs/evaluation.md defines them.
 
     Args:
-        scores: VideoScores.
+        scores: scores of the videos.
 
     Returns:
-        Dict of plain values, none of them NaN:
+        Dict of JSON values without NaN:
 
-        - `videos`, `top1`, `top5` (left out below 6 classes), `mean_class_accuracy` and
+        - `videos`, `top1`, `top5` (omitted below 6 classes), `mean_class_accuracy` and
           `macro_f1` (both over the classes that have videos), of whole videos.
         - `intervals`, see `bootstrap_intervals`.
-        - `clip_level`: `clips`, `top1`, `top5` and `mean_class_accuracy`, each view being
-          one prediction; None where the scores tell nothing of views.
-        - `calibration`, see `keras_t3d.evaluation.calibration.calibration`.
-        - `most_confused`: the 20 pairs of `true` and `predicted` class that most `videos`
-          have.
-        - `per_class`: by class name, see `class_table`.
+        - `clip_level`: `clips`, `top1`, `top5` and `mean_class_accuracy` of single views; None
+          if the scores have no view counts.
+        - `calibration`, see `compute_calibration`.
+        - `most_confused`: the 20 most frequent pairs of `true` and `predicted` class, with their
+          number of `videos`.
+        - `per_class`: by class name, see `class_metrics`.
 
     Example:
 
     ```python
-    compute_metrics(scores)["top1"]  # 0.95
+    probabilities = np.array([[0.2, 0.8], [0.9, 0.1]], np.float32)
+    scores = VideoScores(("a", "b"), np.array([1, 1]), probabilities, ("golf", "pour"))
+    compute_metrics(scores)["top1"]  # 0.5
     ```
     """
     labels, num_classes = scores.labels, len(scores.class_names)
@@ -55,41 +57,43 @@ def compute_metrics(scores: VideoScores) -> dict[str, Any]:
             f1_score(labels, predicted, labels=present, average="macro", zero_division=0.0)
         ),
         "intervals": bootstrap_intervals(ranks, labels, num_classes),
-        "clip_level": clip_level(scores),
-        "calibration": calibration(scores.probabilities.max(axis=1), ranks == 0),
+        "clip_level": clip_metrics(scores),
+        "calibration": compute_calibration(scores.probabilities.max(axis=1), ranks == 0),
         "most_confused": [
             {
                 "true": scores.class_names[true],
                 "predicted": scores.class_names[other],
                 "videos": videos,
             }
-            for true, other, videos in most_confused(confusion(scores))[:_MOST_PAIRS]
+            for true, other, videos in most_confused(confusion_counts(scores))[:_MAX_PAIRS]
         ],
-        "per_class": class_table(scores),
+        "per_class": class_metrics(scores),
     }
 
 
-def clip_level(scores: VideoScores) -> dict[str, Any] | None:
-    """Returns the accuracy of single views, or None where they are not known."""
+def clip_metrics(scores: VideoScores) -> dict[str, Any] | None:
+    """Returns the accuracy of single views, or None if they are not known."""
     counts = scores.view_counts
     if counts is None:
         return None
     views = int(counts.views.sum())
-    level: dict[str, Any] = {"clips": views, "top1": float(counts.top1.sum() / views)}
+    metrics: dict[str, Any] = {"clips": views, "top1": float(counts.top1.sum() / views)}
     if len(scores.class_names) > 5:
-        level["top5"] = float(counts.top5.sum() / views)
-    level["mean_class_accuracy"] = mean_class_accuracy(scores.labels, counts.top1, counts.views)
-    return level
+        metrics["top5"] = float(counts.top5.sum() / views)
+    metrics["mean_class_accuracy"] = mean_class_accuracy(scores.labels, counts.top1, counts.views)
+    return metrics
 
 
-def class_table(scores: VideoScores) -> dict[str, dict[str, Any]]:
-    """Returns a dict by class name of dicts of `videos`, `accuracy`, `precision` and more.
+def class_metrics(scores: VideoScores) -> dict[str, dict[str, Any]]:
+    """Returns the metrics of each class.
 
-    `accuracy`, `recall` (the same figure), `f1` and `confused_with` (the class that most of
-    its other videos are taken for) are None for a class without videos, `precision` for one
-    that is never predicted.
+    Returns:
+        Dict by class name of dicts of `videos`, `accuracy`, `precision`, `recall` (equal to
+        `accuracy`), `f1`, `confused_with`, the class most often predicted instead, and
+        `confused_videos`, how often. `accuracy`, `recall`, `f1` and `confused_with` are None for
+        a class without videos, `precision` for a class that is never predicted.
     """
-    counts = confusion(scores)
+    counts = confusion_counts(scores)
     predicted = scores.probabilities.argmax(axis=1)
     precisions, recalls, f1s, _ = precision_recall_fscore_support(
         scores.labels,
@@ -116,10 +120,10 @@ def class_table(scores: VideoScores) -> dict[str, dict[str, Any]]:
 
 
 def most_confused(counts: np.ndarray) -> list[tuple[int, int, int]]:
-    """Returns (true class, predicted class, videos) of all confusions, the most videos first.
+    """Returns (true class, predicted class, videos) of all confusions, most frequent first.
 
     Args:
-        counts: int64 array (true classes, predicted classes), see `confusion`.
+        counts: int64 array (true classes, predicted classes), see `confusion_counts`.
     """
     errors = counts.copy()
     np.fill_diagonal(errors, 0)
@@ -129,11 +133,11 @@ def most_confused(counts: np.ndarray) -> list[tuple[int, int, int]]:
     return sorted(pairs, key=lambda pair: -pair[2])  # stable: then by class id
 
 
-def confusion(scores: VideoScores) -> np.ndarray:
-    """Returns counts, int64 of shape (true classes, predicted classes)."""
+def confusion_counts(scores: VideoScores) -> np.ndarray:
+    """Returns the confusion matrix, int64 array (true classes, predicted classes)."""
     predicted = scores.probabilities.argmax(axis=1)
     with warnings.catch_warnings():
-        # All labels are passed; of one class it asks for them all the same.
+        # It warns about a single class although all labels are passed.
         warnings.filterwarnings("ignore", message="A single label was found")
         return confusion_matrix(
             scores.labels, predicted, labels=np.arange(len(scores.class_names))

@@ -1,4 +1,4 @@
-"""The files of an evaluation."""
+"""Writes the files of an evaluation."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 
 from keras_t3d.atomic import written_beside
 from keras_t3d.data.shards.damage import SplitRecords
-from keras_t3d.evaluation.charts import confusion_png
-from keras_t3d.evaluation.metrics import compute_metrics, confusion
-from keras_t3d.evaluation.page import page, shown_videos
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.evaluation.charts import draw_confusion_matrix
+from keras_t3d.evaluation.csv_tables import confusion_csv, per_class_csv, predictions_csv
+from keras_t3d.evaluation.html_report import render_html, shown_videos
+from keras_t3d.evaluation.metrics import compute_metrics, confusion_counts
 from keras_t3d.evaluation.scores import VideoScores
-from keras_t3d.evaluation.tables import confusion_csv, per_class_csv, predictions_csv
-from keras_t3d.evaluation.thumbnails import middle_frames
+from keras_t3d.evaluation.thumbnails import make_thumbnails
 
 FILES = (
     "metrics.json",
@@ -22,7 +23,7 @@ FILES = (
     "per_class.csv",
     "confusion.csv",
     "confusion.png",
-    "index.html",  # last: where it is, all are
+    "index.html",  # written last: if it exists, all others do
 )
 
 
@@ -32,41 +33,43 @@ def write_report(
     protocol: dict[str, Any],
     records: SplitRecords | None = None,
 ) -> dict[str, Any]:
-    """Writes the files of `FILES`; `index.html`, for people, is written last.
+    """Writes an HTML report, metrics as JSON and tables as CSV; `index.html` is written last.
 
     Args:
-        scores: VideoScores.
-        out: new or empty folder to write to.
-        protocol: dict of plain values. How the scores came about (model, split,
-            views, crops, ...); stands in `metrics.json` and on the page, so that a
-            figure is never without it.
-        records: SplitRecords that were scored, which the page's pictures are read from.
-            Defaults to `None`: no pictures.
+        scores: scores of the videos.
+        out: new or empty folder.
+        protocol: how the videos were scored (model, split, views, crops, ...), as JSON values.
+            It is part of `metrics.json` and of the HTML report.
+        records: records that were scored, from which thumbnails are read; None for a report
+            without thumbnails.
 
     Returns:
-        What `metrics.json` holds.
+        The content of `metrics.json`.
 
     Raises:
-        ValueError: if `out` is a file, or a folder that holds files.
+        InvalidArgumentError: if `out` is a file, or a folder that contains files.
 
     Example:
 
     ```python
+    probabilities = np.array([[0.2, 0.8], [0.9, 0.1]], np.float32)
+    scores = VideoScores(("a", "b"), np.array([1, 1]), probabilities, ("golf", "pour"))
     write_report(scores, "report", {"model": "best.keras", "split": "test"})
     ```
     """
     folder = pathlib.Path(out)
     check_report_folder(folder)
     metrics = {"protocol": protocol, **compute_metrics(scores)}
-    matrix = confusion_png(confusion(scores), scores.class_names)
+    counts = confusion_counts(scores)
+    matrix = draw_confusion_matrix(counts, scores.class_names)
     texts = {
         "metrics.json": json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         "predictions.csv": predictions_csv(scores),
         "per_class.csv": per_class_csv(metrics["per_class"]),
-        "confusion.csv": confusion_csv(confusion(scores), scores.class_names),
-        "index.html": page(metrics, scores, matrix, _pictures(scores, records)),
+        "confusion.csv": confusion_csv(counts, scores.class_names),
+        "index.html": render_html(metrics, scores, matrix, _thumbnails(scores, records)),
     }
-    # A file's name need not be UTF-8; what is not is written as \udcff and the like.
+    # File names need not be UTF-8; other bytes are written as \udcff and the like.
     files = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
     files["confusion.png"] = matrix
     for name in FILES:
@@ -75,23 +78,23 @@ def write_report(
     return metrics
 
 
-def _pictures(scores: VideoScores, records: SplitRecords | None) -> dict[int, bytes]:
-    """The middle frames of the videos that the page shows, by the video's number."""
+def _thumbnails(scores: VideoScores, records: SplitRecords | None) -> dict[int, bytes]:
+    """Returns the thumbnails of the videos that the report shows, by the index of the video."""
     if records is None or scores.middle_records is None:
         return {}
     record_of = {video: int(scores.middle_records[video]) for video in shown_videos(scores)}
-    frames = middle_frames(records, record_of.values())
-    return {video: frames[number] for video, number in record_of.items() if number in frames}
+    thumbnails = make_thumbnails(records, record_of.values())
+    return {video: thumbnails[i] for video, i in record_of.items() if i in thumbnails}
 
 
 def check_report_folder(out: str | os.PathLike[str]) -> None:
-    """Raises a ValueError where a folder is no place for a new report."""
+    """Raises an InvalidArgumentError unless `out` is a new or empty folder."""
     folder = pathlib.Path(out)
-    cut_short = ".part-"  # what a killed evaluation may leave
+    partial = ".part-"  # prefix of files that a killed evaluation may leave
     if folder.exists() and (
-        not folder.is_dir() or any(not path.name.startswith(cut_short) for path in folder.iterdir())
+        not folder.is_dir() or any(not path.name.startswith(partial) for path in folder.iterdir())
     ):
-        raise ValueError(
-            "--out must be a new or empty folder for the report, for example runs/a/report. "
-            f"Received: {folder}"
+        raise InvalidArgumentError(
+            f"`out` must be a new or empty folder, for example runs/a/report. Received: {folder}",
+            argument="out",
         )

@@ -1,9 +1,10 @@
-"""Scores of whole videos: the mean over their views."""
+"""Scores whole videos: the mean over their views."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -11,21 +12,22 @@ from keras_t3d.data.clips.reader import ClipReader
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.labels import check_labelled
 from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.evaluation.accuracy import label_ranks
-from keras_t3d.evaluation.parts import records_by_video
-from keras_t3d.evaluation.protocols import view_protocol
+from keras_t3d.evaluation.options import EvaluationOptions
+from keras_t3d.evaluation.video_records import group_records_by_video
 from keras_t3d.inference.predictor import Predictor
 from keras_t3d.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
 class ViewCounts:
-    """What the model said of each view alone, counted by video.
+    """How many single views of each video are predicted correctly.
 
     Attributes:
-        views: int64 array (videos,). Views that were scored.
-        top1: int64 array (videos,). Views whose best class is the true one.
-        top5: int64 array (videos,). Views with the true class among the best five.
+        views: int64 array (videos,). Views scored.
+        top1: int64 array (videos,). Views whose most probable class is the true one.
+        top5: int64 array (videos,). Views with the true class among the five most probable.
     """
 
     views: np.ndarray
@@ -35,20 +37,26 @@ class ViewCounts:
 
 @dataclasses.dataclass(frozen=True)
 class VideoScores:
-    """What a model said of each video of a split.
+    """The class probabilities of each video of a split.
 
     Attributes:
-        video_ids: str, one a video, in the order of the shards.
+        video_ids: one id per video, in the order of the shards.
         labels: int64 array (videos,). True class ids.
         probabilities: float32 array (videos, classes). Means over the views.
-        class_names: str, one a class.
-        view_counts: ViewCounts. Defaults to `None`: not known.
-        middle_records: int64 array (videos,). Number of the record that holds each video's
-            middle, counted over the shards of the split. Defaults to `None`: not known.
+        class_names: one name per class.
+        view_counts: results of single views; None if not known.
+        middle_records: int64 array (videos,). Index in the split of the record that holds the
+            middle of each video; None if not known.
 
     Raises:
-        ValueError: if sizes do not fit each other, there is no video, a label is no class
-            id, or a probability is no number.
+        InvalidArgumentError: if shapes do not match, there is no video, a label is no class id,
+            or a probability is not finite.
+
+    Example:
+
+    ```python
+    VideoScores(("a",), np.array([1]), np.array([[0.2, 0.8]], np.float32), ("golf", "pour"))
+    ```
     """
 
     video_ids: tuple[str, ...]
@@ -65,24 +73,24 @@ class VideoScores:
             or self.labels.shape != (videos,)
             or self.probabilities.shape != (videos, classes)
         ):
-            raise ValueError(
-                "Scores need at least one video, a label for each, and a probability for each "
-                f"video and class. Received: {videos} videos, {classes} classes, labels of shape "
-                f"{self.labels.shape}, probabilities of shape {self.probabilities.shape}"
+            raise InvalidArgumentError(
+                "`labels` must have the shape (videos,) and `probabilities` (videos, classes), "
+                f"with at least one video. Received: {videos} videos, {classes} classes, labels "
+                f"of shape {self.labels.shape}, probabilities of shape {self.probabilities.shape}"
             )
         if self.labels.min() < 0 or self.labels.max() >= classes:
             wrong = int(np.argmax((self.labels < 0) | (self.labels >= classes)))
-            raise ValueError(
-                f"To be evaluated, every video needs the id of its class, 0 to {classes - 1}. "
-                f"Received: {self.labels[wrong]} for {self.video_ids[wrong]!r}"
+            raise InvalidArgumentError(
+                f"`labels` must be class ids, 0 to {classes - 1}. "
+                f"Received: {self.labels[wrong]} for {self.video_ids[wrong]!r}",
+                argument="labels",
             )
         if not np.isfinite(self.probabilities).all():
-            raise ValueError(_NOT_FINITE)
+            raise InvalidArgumentError(_NOT_FINITE, argument="probabilities")
 
 
 _NOT_FINITE = (
-    "The model gives probabilities that are no numbers (NaN): its training diverged. Train "
-    "again with a lower learning rate."
+    "The model predicts NaN: its training diverged. Train it again with a lower learning rate."
 )
 
 
@@ -90,111 +98,124 @@ def score_videos(
     predictor: Predictor,
     shards: str | os.PathLike[str] | ShardSet,
     split: str,
+    options: EvaluationOptions | None = None,
     *,
-    protocol: str = "views",
-    num_views: int | None = None,
-    num_crops: int | None = None,
-    batch_size: int = 8,
     progress: Progress | None = None,
 ) -> VideoScores:
-    """Scores every video of a split, averaging the probabilities of its views.
+    """Scores every video of a split: the mean of the probabilities of its views.
 
-    The parts of a video that conversion cut are one video again: the mean is over all views
-    of all parts, wherever they lie. Memory does not grow with the number of views.
+    Records that conversion cut from one video are scored as one video: the mean is over all
+    views of all its records, whichever shards they are in. Memory does not grow with the number
+    of views.
 
     Args:
-        predictor: Predictor, see `keras_t3d.inference.load_predictor`.
+        predictor: see `keras_t3d.inference.load_predictor`.
         shards: folder that `convert` wrote, or a ShardSet.
         split: `"train"`, `"val"` or `"test"`.
-        protocol: str. `"views"`, `"t3d"` or `"stc"`, see
-            `keras_t3d.evaluation.protocols.view_protocol`. Defaults to `"views"`.
-        num_views: int. For `"views"`: clips a record, spread over the whole of it.
-            Defaults to `None`: 1.
-        num_crops: int. For `"views"`: 1, 3 or 5 crops of each clip. Defaults to `None`: 1.
-        batch_size: int. Views scored at once. Defaults to `8`.
-        progress: called with (records done, records in all). Defaults to `None`.
+        options: which views are scored; None for the defaults.
+        progress: called with (records done, records in all).
 
     Returns:
         VideoScores.
 
     Raises:
-        ValueError: if the shards have no labels or other classes than the model, a record
-            has no label or is damaged, parts of a video differ in their label, the protocol
-            is unknown or sets itself what is given, or the model gives no numbers.
+        InvalidArgumentError: if the shards have no labels or other classes than the model,
+            records of one video differ in their label, or the model predicts NaN.
+        ValueError: if a record has no label or is damaged.
 
     Example:
 
     ```python
-    scores = score_videos(load_predictor("best.keras"), "shards", "test", num_views=3)
+    predictor = keras_t3d.inference.load_predictor("best.keras")
+    scores = score_videos(predictor, "shards", "test", EvaluationOptions(views=3))
     (scores.probabilities.argmax(-1) == scores.labels).mean()
     ```
     """
+    options = options or EvaluationOptions()
     shards = shards if isinstance(shards, ShardSet) else ShardSet.open(shards)
     check_labelled(shards)
-    check_class_names(predictor.class_names, shards)
-    chosen = view_protocol(protocol, num_views, num_crops)
-    reader = ClipReader(shards, split, predictor.clip_spec, batch_size)
-    batches = reader.as_views(num_views=chosen.num_views, num_crops=chosen.num_crops)
-    total = shards.num_videos(split)
-    sums = np.zeros((total, len(predictor.class_names)), np.float64)
-    views, top1, top5, labels = (np.zeros(total, np.int64) for _ in range(4))
-    ids = [b""] * total
+    _check_class_names(predictor.class_names, shards)
+    reader = ClipReader(shards, split, predictor.clip_spec, options.batch_size)
+    batches = reader.as_views(num_views=options.num_clips, num_crops=options.num_crops)
+    sums = _RecordSums(shards.num_videos(split), predictor.class_names)
     with damage_named(shards):
-        for clips, view_labels, view_ids, numbers in batches.as_numpy_iterator():
-            probabilities = predictor.probabilities(clips)
-            wrong = ~np.isfinite(probabilities).all(axis=1)
-            if wrong.any():
-                video = _text(view_ids[wrong.argmax()])
-                raise ValueError(f"{_NOT_FINITE} Received: NaN for a view of {video!r}")
-            ranks = label_ranks(probabilities, view_labels)
-            np.add.at(sums, numbers, probabilities)
-            np.add.at(views, numbers, 1)
-            np.add.at(top1, numbers, ranks == 0)
-            np.add.at(top5, numbers, ranks < 5)
-            labels[numbers] = view_labels
-            for number, name in zip(numbers, view_ids, strict=True):
-                ids[number] = name
+        for clips, labels, ids, indices in batches.as_numpy_iterator():
+            sums.add(predictor.probabilities(clips), labels, ids, indices)
             if progress is not None:
-                progress(int(numbers[-1]), total)  # its last record may have more views
+                # The last record of a batch may have more views in the next one.
+                progress(int(indices[-1]), sums.num_records)
     if progress is not None:
-        progress(total, total)
-    videos = records_by_video([_text(name) for name in ids])
-    _check_one_label(videos, labels, predictor.class_names)
-    return VideoScores(
-        video_ids=tuple(videos),
-        labels=np.array([labels[records[0]] for records in videos.values()], np.int64),
-        probabilities=np.stack(
-            [sums[records].sum(axis=0) / views[records].sum() for records in videos.values()]
-        ).astype(np.float32),
-        class_names=tuple(predictor.class_names),
-        view_counts=ViewCounts(
-            *(
-                np.array([counts[records].sum() for records in videos.values()], np.int64)
-                for counts in (views, top1, top5)
+        progress(sums.num_records, sums.num_records)
+    return sums.by_video()
+
+
+class _RecordSums:
+    """Sums over the views of each record."""
+
+    def __init__(self, num_records: int, class_names: tuple[str, ...]) -> None:
+        self.num_records = num_records
+        self._class_names = tuple(class_names)
+        self._probabilities = np.zeros((num_records, len(class_names)), np.float64)
+        self._views, self._top1, self._top5, self._labels = (
+            np.zeros(num_records, np.int64) for _ in range(4)
+        )
+        self._ids = [""] * num_records
+
+    def add(
+        self,
+        probabilities: np.ndarray,
+        labels: np.ndarray,
+        ids: Iterable[bytes],
+        indices: np.ndarray,
+    ) -> None:
+        """Adds a batch of views; `indices` are those of their records in the split."""
+        names = [name.decode("utf-8", "surrogateescape") for name in ids]
+        is_wrong = ~np.isfinite(probabilities).all(axis=1)
+        if is_wrong.any():
+            video = names[is_wrong.argmax()]
+            raise InvalidArgumentError(f"{_NOT_FINITE} Received: NaN for a view of {video!r}")
+        ranks = label_ranks(probabilities, labels)
+        np.add.at(self._probabilities, indices, probabilities)
+        np.add.at(self._views, indices, 1)
+        np.add.at(self._top1, indices, ranks == 0)
+        np.add.at(self._top5, indices, ranks < 5)
+        self._labels[indices] = labels
+        for index, name in zip(indices, names, strict=True):
+            self._ids[index] = name
+
+    def by_video(self) -> VideoScores:
+        """Returns the scores of all videos, from the sums over their records."""
+        videos = group_records_by_video(self._ids)
+        for video, records in videos.items():
+            self._check_one_label(video, records)
+        groups = list(videos.values())
+
+        def totals(counts: np.ndarray) -> np.ndarray:
+            return np.array([counts[records].sum() for records in groups], np.int64)
+
+        views = totals(self._views)
+        sums = np.stack([self._probabilities[records].sum(axis=0) for records in groups])
+        return VideoScores(
+            video_ids=tuple(videos),
+            labels=np.array([self._labels[records[0]] for records in groups], np.int64),
+            probabilities=(sums / views[:, None]).astype(np.float32),
+            class_names=self._class_names,
+            view_counts=ViewCounts(views, totals(self._top1), totals(self._top5)),
+            middle_records=np.array([records[len(records) // 2] for records in groups]),
+        )
+
+    def _check_one_label(self, video: str, records: list[int]) -> None:
+        labels = self._labels[records]
+        if (labels != labels[0]).any():
+            names = sorted({self._class_names[label] for label in labels})
+            raise InvalidArgumentError(
+                "Records with the same id are one video and must have the same label: give each "
+                f"video its own id, or none. Received: {names} for {video!r}"
             )
-        ),
-        middle_records=np.array([records[len(records) // 2] for records in videos.values()]),
-    )
 
 
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
-
-
-def _check_one_label(
-    videos: dict[str, list[int]], labels: np.ndarray, class_names: tuple[str, ...]
-) -> None:
-    for video, records in videos.items():
-        if (labels[records] != labels[records[0]]).any():
-            names = sorted({class_names[label] for label in labels[records]})
-            raise ValueError(
-                "Records of one id are parts of one video and must have one label. Give each "
-                f"video an id of its own, or none. Received: {names} for {video!r}"
-            )
-
-
-def check_class_names(class_names: tuple[str, ...], shards: ShardSet) -> None:
-    """Refuses shards whose classes are not the model's, name by name."""
+def _check_class_names(class_names: tuple[str, ...], shards: ShardSet) -> None:
+    """Raises an InvalidArgumentError unless the shards have these classes, in this order."""
     if tuple(class_names) == shards.class_names:
         return
     missing = [name for name in shards.class_names if name not in class_names]
@@ -204,8 +225,8 @@ def check_class_names(class_names: tuple[str, ...], shards: ShardSet) -> None:
         if missing or unknown
         else "the same names in another order"
     )
-    raise ValueError(
-        f"The classes of the model and of {shards.folder}/labels.txt differ: {detail}. Use shards "
-        "converted with the model's classes, or train on these. "
+    raise InvalidArgumentError(
+        f"The classes of the model and of {shards.folder}/labels.txt differ: {detail}. Convert "
+        "shards with the model's classes, or train a model on these shards. "
         f"Received: {len(class_names)} and {len(shards.class_names)} classes"
     )

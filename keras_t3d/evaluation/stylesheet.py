@@ -1,4 +1,4 @@
-"""How a report's page looks."""
+"""CSS of the HTML report."""
 
 STYLESHEET = """
 :root {

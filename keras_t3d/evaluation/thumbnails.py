@@ -1,4 +1,4 @@
-"""Small pictures of videos, read from their shards."""
+"""Thumbnails of videos, read from their shards."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from keras_t3d.data.shards.record import stored_video
 _LONG_SIDE = 192  # pixels
 
 
-def middle_frames(records: SplitRecords, numbers: Iterable[int]) -> dict[int, bytes]:
+def make_thumbnails(records: SplitRecords, indices: Iterable[int]) -> dict[int, bytes]:
     """Makes a thumbnail of the middle frame of some records; only these are decoded.
 
     Args:
-        records: SplitRecords, see `keras_t3d.data.shards.damage.split_records`.
-        numbers: int. Places of records in the split, counted over its shards.
+        records: see `keras_t3d.data.shards.damage.split_records`.
+        indices: indices of records in the split, counted over its shards.
 
     Returns:
-        Dict from number to JPEG file, its longer side at most 192 pixels. A record whose
-        middle frame is no picture is left out.
+        Dict from index to the content of a JPEG file, its long side at most 192 pixels. A record
+        whose middle frame does not decode is left out.
 
     Example:
 
     ```python
-    middle_frames(split_records(shards, "test"), [0, 17])
+    make_thumbnails(split_records(keras_t3d.data.ShardSet.open("shards"), "test"), [0, 17])
     ```
     """
     read = shard_reader(records)
-    after = np.cumsum(records.examples)  # the number after each shard's last record
-    pictures = {}
-    for number in sorted(set(numbers)):
-        shard = int(np.searchsorted(after, number, side="right"))
-        place = number - int(after[shard]) + records.examples[shard]
-        for serialized in read(tf.constant(shard, tf.int64)).skip(place).take(1):
+    ends = np.cumsum(records.examples)  # index after the last record of each shard
+    thumbnails = {}
+    for index in sorted(set(indices)):
+        shard = int(np.searchsorted(ends, index, side="right"))
+        offset = index - int(ends[shard]) + records.examples[shard]
+        for serialized in read(tf.constant(shard, tf.int64)).skip(offset).take(1):
             frames = stored_video(serialized.numpy()).frames
-            picture = _thumbnail(frames[len(frames) // 2])
-            if picture is not None:
-                pictures[number] = picture
-    return pictures
+            thumbnail = _thumbnail(frames[len(frames) // 2])
+            if thumbnail is not None:
+                thumbnails[index] = thumbnail
+    return thumbnails
 
 
 def _thumbnail(frame: bytes) -> bytes | None:
@@ -52,7 +52,7 @@ def _thumbnail(frame: bytes) -> bytes | None:
     try:
         with Image.open(io.BytesIO(frame)) as image:
             small = image.convert("RGB")
-    except OSError:  # the views that were scored need not have held this frame
+    except OSError:  # a damaged frame, which no scored view needs to hold
         return None
     small.thumbnail((_LONG_SIDE, _LONG_SIDE))
     small.save(buffer, "JPEG", quality=80)

@@ -1,12 +1,12 @@
-"""From a video file to class names and probabilities, with any of three predictors.
+"""Predicts the classes of videos with Keras models, SavedModels and LiteRT files.
 
 ```
-predict_video: views over the whole video -> one answer
-stream_video:  a window slides over it    -> an answer for every window, with its times
-watch_frames:  the same, written over each picture
+predict_video: views over the whole video -> one prediction
+stream_video:  a window slides over it    -> a prediction per window, with its times
+watch_frames:  the same, drawn over each frame
 ```
 
-Names load when first used: a LiteRT model needs no TensorFlow.
+Names are imported on first use; predicting with a `.tflite` file does not import TensorFlow.
 """
 
 import lazy_loader

@@ -1,24 +1,35 @@
 from .camera import Camera
 from .load import load_predictor
+from .options import WindowOptions
 from .predict import predict_video
 from .predictor import Predictor
+from .screen import Screen, ScreenError
 from .smoothing import Exponential, MeanOfLast
-from .stream import WindowScores, stream_video
+from .stream import stream_video
 from .timeline import Timeline
+from .video_writer import RecordingError
 from .watching import WatchedFrame, watch, watch_frames
+from .window_prediction import WindowPrediction
 from .window_records import window_file, window_record
+from .window_summary import WindowSummary, summarize_windows
 
 __all__ = [
     "Camera",
     "Exponential",
     "MeanOfLast",
     "Predictor",
+    "RecordingError",
+    "Screen",
+    "ScreenError",
     "Timeline",
     "WatchedFrame",
-    "WindowScores",
+    "WindowOptions",
+    "WindowPrediction",
+    "WindowSummary",
     "load_predictor",
     "predict_video",
     "stream_video",
+    "summarize_windows",
     "watch",
     "watch_frames",
     "window_file",

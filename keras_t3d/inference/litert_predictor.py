@@ -6,21 +6,63 @@ import os
 import zipfile
 
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 
 from keras_t3d.artifact_files import read_artifact
-from keras_t3d.inference.lite_runner import LiteRunner
-from keras_t3d.inference.predictor import checked_clips
+from keras_t3d.cores import usable_cores
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.inference.predictor import validate_clips
+
+
+class LiteRTRunner:
+    """Runs a `.tflite` file of this package on one clip at a time.
+
+    Probabilities are returned as floats, also where the file's output is quantized.
+
+    Args:
+        file: path of the file (str), or its content (bytes).
+        threads: number of threads; None uses as many as the process has cores.
+
+    Raises:
+        ValueError: if LiteRT cannot read the file.
+    """
+
+    def __init__(self, file: str | bytes, threads: int | None = None) -> None:
+        argument = "model_path" if isinstance(file, str) else "model_content"
+        interpreter = Interpreter(**{argument: file}, num_threads=threads or usable_cores())
+        self._run = interpreter.get_signature_runner()
+        (details,) = self._run.get_output_details().values()
+        self._scale, self._zero_point = details["quantization"]
+        self._is_float = details["dtype"] == np.float32
+
+    @property
+    def step(self) -> float:
+        """The smallest difference between two probabilities; 0 for a float output."""
+        return 0.0 if self._is_float else self._scale
+
+    def __call__(self, clip: np.ndarray) -> np.ndarray:
+        """Maps a clip, uint8 (1, T, H, W, 3), to probabilities, float32 (1, classes)."""
+        output = self._run(clip=clip)["probabilities"]
+        if self._is_float:
+            return output
+        return (output.astype(np.float32) - self._zero_point) * np.float32(self._scale)
 
 
 class LiteRTPredictor:
-    """A Predictor over a `.tflite` file that `export_tflite` wrote.
+    """A Predictor for a `.tflite` file that `export_tflite` wrote.
 
     Args:
         path: path of the file.
-        threads: int. Defaults to the cores that the process may use.
+        threads: number of threads; None uses as many as the process has cores.
 
     Raises:
-        ValueError: if the file is none of ours.
+        InvalidArgumentError: if the file is not a `.tflite` file of this package.
+
+    Example:
+
+    ```python
+    LiteRTPredictor("t3d.tflite", threads=2).class_names
+    ```
     """
 
     def __init__(self, path: str | os.PathLike[str], threads: int | None = None) -> None:
@@ -29,15 +71,17 @@ class LiteRTPredictor:
             with zipfile.ZipFile(path) as files:
                 self.class_names, self.clip_spec = read_artifact(files.read)
         except (KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(
-                "Expected a .tflite file with its labels and ClipSpec inside, as `keras-t3d export "
-                f"tflite MODEL OUT.tflite` writes ({error}). Received: {path}"
+            raise InvalidArgumentError(
+                "Expected a .tflite file that contains its labels and ClipSpec, as "
+                f"keras_t3d.deploy.export_tflite writes it ({error}). Received: {path}"
             ) from None
         try:
-            self._run = LiteRunner(path, threads)
+            self._run = LiteRTRunner(path, threads)
         except ValueError as error:
-            raise ValueError(f"LiteRT cannot read the file ({error}). Received: {path}") from None
+            raise InvalidArgumentError(
+                f"LiteRT cannot read the file ({error}). Received: {path}"
+            ) from None
 
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
-        clips = checked_clips(clips, self.clip_spec)
+        clips = validate_clips(clips, self.clip_spec)
         return np.concatenate([self._run(clip[None]) for clip in clips])

@@ -1,4 +1,4 @@
-"""Finds the predictor for whatever the user has."""
+"""Loads models from memory or disk."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pathlib
 import zipfile
 from typing import Any
 
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference.predictor import Predictor
 
 
@@ -14,20 +15,20 @@ def load_predictor(model: Any) -> Predictor:
     """Returns a predictor for a model in memory or on disk.
 
     Args:
-        model: a VideoClassifier, a Predictor, or a path: a `.keras` file, the
-            folder of a SavedModel or a `.tflite` file.
+        model: VideoClassifier, Predictor, or path of a `.keras` file, a SavedModel folder or a
+            `.tflite` file.
 
     Returns:
         A Predictor.
 
     Raises:
-        ValueError: if the path holds no model of this package.
+        InvalidArgumentError: if it is no model of this package.
 
     Example:
 
     ```python
-    predictor = load_predictor("runs/a/best.keras")
-    predictor.probabilities(clips)  # (n, classes)
+    predictor = keras_t3d.inference.load_predictor("best.keras")
+    predictor.class_names
     ```
     """
     if hasattr(model, "probabilities"):
@@ -37,14 +38,15 @@ def load_predictor(model: Any) -> Predictor:
         from keras_t3d.models.video_classifier import VideoClassifier
 
         if not isinstance(model, VideoClassifier):
-            raise ValueError(
-                "Expected a VideoClassifier, a Predictor or the path of a model, for example "
-                f"'runs/a/best.keras'. Received: {type(model).__name__}"
+            raise InvalidArgumentError(
+                "`model` must be a VideoClassifier, a Predictor or the path of a model, for "
+                f"example 'runs/a/best.keras'. Received: {type(model).__name__}",
+                argument="model",
             )
         return KerasPredictor(model)
     path = pathlib.Path(model)
     if not path.exists():
-        raise ValueError(f"No such model: {path}")
+        raise InvalidArgumentError(f"No such model: {path}", argument="model")
     if path.is_dir():
         from keras_t3d.inference.saved_model_predictor import SavedModelPredictor
 
@@ -61,11 +63,21 @@ def load_predictor(model: Any) -> Predictor:
 def load_keras_model(path: str | os.PathLike[str]) -> Any:
     """Loads a `.keras` file of this package.
 
+    Args:
+        path: path of the file.
+
     Returns:
         The VideoClassifier.
 
     Raises:
-        ValueError: if the file does not exist, is none, or holds another model.
+        InvalidArgumentError: if there is no such file, or it holds no VideoClassifier.
+
+    Example:
+
+    ```python
+    model = load_keras_model("best.keras")
+    model.clip_spec
+    ```
     """
     import keras
 
@@ -74,21 +86,21 @@ def load_keras_model(path: str | os.PathLike[str]) -> Any:
     path = os.fspath(path)
     expected = "Expected a .keras file that this package saved, for example runs/a/best.keras."
     if not os.path.isfile(path):
-        raise ValueError(f"No such file. {expected} Received: {path}")
-    with open(path, "rb"):  # that it may not be read is not that it is no model
+        raise InvalidArgumentError(f"No such file. {expected} Received: {path}")
+    with open(path, "rb"):  # raises a PermissionError, where zipfile would just return False
         pass
     if not path.endswith(".keras") or not zipfile.is_zipfile(path):
-        raise ValueError(f"Not a model file. {expected} Received: {path}")
+        raise InvalidArgumentError(f"Not a model file. {expected} Received: {path}")
     try:
         model = keras.saving.load_model(path)
     except (ValueError, TypeError, KeyError, OSError) as error:
         first_line = str(error).strip().splitlines()[0][:200]
-        raise ValueError(
-            f"Keras cannot load it ({first_line}). {expected} Received: {path}"
+        raise InvalidArgumentError(
+            f"Keras cannot load the file ({first_line}). {expected} Received: {path}"
         ) from None
     if not isinstance(model, VideoClassifier):
-        raise ValueError(
-            f"The file holds a {type(model).__name__}, which knows no clips or classes. {expected} "
-            f"Received: {path}"
+        raise InvalidArgumentError(
+            f"The file holds a {type(model).__name__}, without ClipSpec and class names. "
+            f"{expected} Received: {path}"
         )
     return model

@@ -1,4 +1,4 @@
-"""From a video file to class names and probabilities."""
+"""Predicts the class of a whole video."""
 
 from __future__ import annotations
 
@@ -17,74 +17,79 @@ from keras_t3d.clips import (
 )
 from keras_t3d.data.video.reader import VideoReader, warn_of_damage
 from keras_t3d.inference.load import load_predictor
-from keras_t3d.inference.top_classes import check_top, top_classes
+from keras_t3d.inference.predictor import check_top, top_classes
 
 
 def predict_video(
     model: Any, path: str | os.PathLike[str], top: int = 5, num_views: int | None = None
 ) -> list[tuple[str, float]]:
-    """Says what happens in a video.
+    """Predicts the classes of a video.
 
-    Several views spread over the whole video are scored, and their
-    probabilities averaged. What happens when, `stream_video` says.
+    Several views spread over the whole video are predicted, and their probabilities averaged.
+    `stream_video` predicts the classes over time.
 
     Args:
-        model: a VideoClassifier, a Predictor, or the path of a `.keras` file, a
-            SavedModel folder or a `.tflite` file. For many videos, load it once
-            with `load_predictor`.
+        model: VideoClassifier, Predictor, or path of a `.keras` file, a SavedModel folder or a
+            `.tflite` file. For many videos, load it once with `load_predictor`.
         path: path of the video.
-        top: int. How many classes to return. Defaults to `5`.
-        num_views: int. Views to score; None takes as many as cover the video
-            without gaps, at most 10. Defaults to `None`.
+        top: how many classes to return.
+        num_views: number of views; None takes as many as cover the video without gaps, at most
+            10.
 
     Returns:
-        (class name, probability), most probable first.
+        (class name, probability) pairs, most probable first.
 
     Raises:
-        ValueError: if the model or the video cannot be read.
+        InvalidArgumentError: if an argument is out of its range or the model cannot be loaded.
+        VideoError: if the video cannot be read.
 
     Warns:
-        DamagedVideoWarning: if a part of the video does not decode; the rest is scored.
+        DamagedVideoWarning: if parts of the video do not decode; they are left out.
 
     Example:
 
     ```python
-    predict_video(model, "clip.mp4", top=2)  # [("golf", 0.93), ("pour", 0.04)]
+    keras_t3d.inference.predict_video("best.keras", "clip.mp4", top=2)
+    # [("golf", 0.93), ("pour", 0.04)]
     ```
     """
     check_top(top)
     predictor = load_predictor(model)
-    views = _views(path, predictor.clip_spec, num_views)
+    views = _read_views(path, predictor.clip_spec, num_views)
     # One view at a time: a clip of the larger networks needs hundreds of megabytes.
-    scores = np.mean([predictor.probabilities(view[None])[0] for view in views], axis=0)
-    return top_classes(scores, predictor.class_names, top)
+    mean = np.mean([predictor.probabilities(view[None])[0] for view in views], axis=0)
+    return top_classes(mean, predictor.class_names, top)
 
 
-def _views(path: str | os.PathLike[str], spec: ClipSpec, num_views: int | None) -> list[np.ndarray]:
-    """Decodes once where the header is right about the length, otherwise twice.
+def _read_views(
+    path: str | os.PathLike[str], clip_spec: ClipSpec, num_views: int | None
+) -> list[np.ndarray]:
+    """Returns the views of a video, holding no other frames.
 
-    Only the frames of the views are ever held.
+    The video is decoded once if its header states the right number of frames, otherwise twice.
     """
     with VideoReader(path) as reader:
-        promised = reader.header.num_frames
-        clips = _clips(promised, spec, num_views) if promised else []
-        frames = _resized_frames(reader, clips, spec)
+        stated = reader.header.num_frames
+        clips = _clip_indices(stated, clip_spec, num_views) if stated else []
+        frames = _read_frames(reader, clips, clip_spec)
         num_frames = reader.num_decoded
-    if num_frames != promised:
-        clips = _clips(num_frames, spec, num_views)
+    if num_frames != stated:
+        clips = _clip_indices(num_frames, clip_spec, num_views)
         with VideoReader(path) as reader:
-            frames = _resized_frames(reader, clips, spec)
+            frames = _read_frames(reader, clips, clip_spec)
     warn_of_damage(reader)
-    still = dataclasses.replace(spec, frame_stride=1)  # the frames are chosen already
-    return [take_view(np.stack([frames[index] for index in clip]), still) for clip in clips]
+    consecutive = dataclasses.replace(clip_spec, frame_stride=1)  # frames are selected already
+    return [take_view(np.stack([frames[i] for i in clip]), consecutive) for clip in clips]
 
 
-def _clips(num_frames: int, spec: ClipSpec, num_views: int | None) -> list[np.ndarray]:
-    return [clip_frames(num_frames, spec, s) for s in view_starts(num_frames, spec, num_views)]
+def _clip_indices(num_frames: int, clip_spec: ClipSpec, num_views: int | None) -> list[np.ndarray]:
+    starts = view_starts(num_frames, clip_spec, num_views)
+    return [clip_frames(num_frames, clip_spec, start) for start in starts]
 
 
-def _resized_frames(
-    reader: VideoReader, clips: list[np.ndarray], spec: ClipSpec
+def _read_frames(
+    reader: VideoReader, clips: list[np.ndarray], clip_spec: ClipSpec
 ) -> dict[int, np.ndarray]:
-    wanted = {int(index) for clip in clips for index in clip}
-    return {index: resize_short_side(frame, spec.resize) for index, frame in reader.pick(wanted)}
+    """Returns the frames of these clips by index, resized."""
+    indices = {int(index) for clip in clips for index in clip}
+    return {i: resize_short_side(frame, clip_spec.resize) for i, frame in reader.pick(indices)}

@@ -1,20 +1,22 @@
-"""What a predictor is, whatever runs underneath."""
+"""The interface of all predictors, and what is common to their inputs and outputs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
 from keras_t3d.clips import ClipSpec
+from keras_t3d.errors import InvalidArgumentError
 
 
 class Predictor(Protocol):
-    """Gives class probabilities for ready clips.
+    """Predicts class probabilities of clips; implemented for Keras, SavedModel and LiteRT.
 
     Attributes:
-        clip_spec: ClipSpec. The clips it reads.
-        class_names: str. One a class.
+        clip_spec: the clips that the model reads.
+        class_names: one name per class.
     """
 
     clip_spec: ClipSpec
@@ -25,13 +27,51 @@ class Predictor(Protocol):
         ...
 
 
-def checked_clips(clips: np.ndarray, spec: ClipSpec) -> np.ndarray:
-    """Refuses what is no batch of ready clips, so that all predictors take the same."""
+def validate_clips(clips: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:
+    """Checks a batch of clips, so that all predictors accept the same.
+
+    Args:
+        clips: array, or what NumPy converts to one.
+        clip_spec: the clips that the model reads.
+
+    Returns:
+        The clips as an array.
+
+    Raises:
+        InvalidArgumentError: if it is not a uint8 batch of at least one clip of this shape.
+    """
     clips = np.asarray(clips)
-    if clips.dtype != np.uint8 or clips.shape[1:] != spec.input_shape or not len(clips):
-        raise ValueError(
-            f"Expected at least one uint8 clip of shape {spec.input_shape}, as "
-            "keras_t3d.clips.take_view gives, in an array of shape (n, frames, height, width, 3). "
-            f"Received: {clips.dtype} of shape {clips.shape}"
+    if clips.dtype != np.uint8 or clips.shape[1:] != clip_spec.input_shape or not len(clips):
+        shape = ", ".join(map(str, clip_spec.input_shape))
+        raise InvalidArgumentError(
+            f"`clips` must be a uint8 array of shape (n, {shape}) "
+            "with n >= 1, for example keras_t3d.clips.take_view(frames, clip_spec)[None]. "
+            f"Received: {clips.dtype} of shape {clips.shape}",
+            argument="clips",
         )
     return clips
+
+
+def check_top(top: int) -> None:
+    """Raises an InvalidArgumentError if `top` is below 1."""
+    if top < 1:
+        raise InvalidArgumentError(
+            f"`top` must be at least 1, for example 5. Received: {top}", argument="top"
+        )
+
+
+def top_classes(
+    probabilities: np.ndarray, class_names: Sequence[str], top: int
+) -> list[tuple[str, float]]:
+    """Returns the most probable classes.
+
+    Args:
+        probabilities: float array (classes,).
+        class_names: one name per class.
+        top: how many classes to return.
+
+    Returns:
+        (class name, probability) pairs, most probable first; ties in the order of the classes.
+    """
+    best = np.argsort(-probabilities, kind="stable")[:top]
+    return [(class_names[index], float(probabilities[index])) for index in best]

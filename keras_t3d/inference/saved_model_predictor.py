@@ -1,4 +1,4 @@
-"""Predicts with an exported SavedModel, by its signatures alone."""
+"""Predicts with an exported SavedModel, through its signatures only."""
 
 from __future__ import annotations
 
@@ -9,33 +9,42 @@ import numpy as np
 import tensorflow as tf
 
 from keras_t3d.artifact_files import newest_version, read_artifact
-from keras_t3d.inference.predictor import checked_clips
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.inference.predictor import validate_clips
 
 
 class SavedModelPredictor:
-    """A Predictor over a SavedModel that `export_saved_model` wrote.
+    """A Predictor for a SavedModel that `export_saved_model` wrote.
 
     Args:
-        folder: a version's folder, such as `serving/t3d/1`, or the folder of
-            versions, of which the newest is taken.
+        folder: folder of one version, such as `serving/t3d/1`, or the folder of all versions,
+            of which the newest is loaded.
 
     Raises:
-        ValueError: if the folder holds no such SavedModel.
+        InvalidArgumentError: if the folder holds no SavedModel of this package.
+
+    Example:
+
+    ```python
+    SavedModelPredictor("serving/t3d").class_names
+    ```
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         version = newest_version(pathlib.Path(folder))
         extra = version / "assets.extra"
         try:
-            self.class_names, self.clip_spec = read_artifact(lambda n: (extra / n).read_bytes())
+            self.class_names, self.clip_spec = read_artifact(
+                lambda name: (extra / name).read_bytes()
+            )
         except (FileNotFoundError, ValueError) as error:
-            raise ValueError(
-                "The SavedModel does not say what clips it reads: export it with `keras-t3d export "
-                f"saved-model MODEL OUT`. Received: {version} ({error})"
+            raise InvalidArgumentError(
+                "The SavedModel has no ClipSpec: export it with "
+                f"keras_t3d.deploy.export_saved_model. Received: {version} ({error})"
             ) from None
         self._loaded = tf.saved_model.load(str(version))  # keeps the variables alive
         self._views = self._loaded.signatures["views"]
 
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
-        clips = checked_clips(clips, self.clip_spec)
+        clips = validate_clips(clips, self.clip_spec)
         return self._views(clips=tf.constant(clips))["probabilities"].numpy()

@@ -1,26 +1,28 @@
-"""A window that slides over frames as they are decoded, and holds no others."""
+"""Windows that slide over the frames of a video as they are decoded."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+from typing import Protocol
 
 import numpy as np
 
 from keras_t3d.clips import ClipSpec, clip_frames, crop_positions, resize_short_side, take_view
-from keras_t3d.data.video.frames import TimedFrame
-from keras_t3d.inference.hops import Hop
+from keras_t3d.data.video.frames import SAME_TIME, TimedFrame
+from keras_t3d.inference.options import WindowOptions
 
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """The views of one stretch of a video.
+    """The frames of one clip of a video, as the model reads them.
 
     Attributes:
-        first_frame: int. Number of its first frame, from 0.
-        start: float. Seconds at which its first frame appears.
-        end: float. Seconds at which its last frame gives way; where the video loops, the
-            video's last.
-        clips: uint8 array of shape (crops, *clip_spec.input_shape).
+        first_frame: index of its first frame.
+        start: seconds at which its first frame appears.
+        end: seconds at which the frame after its last one appears; the end of the video where
+            the window loops.
+        clips: uint8 array (crops, *clip_spec.input_shape).
     """
 
     first_frame: int
@@ -29,101 +31,167 @@ class Window:
     clips: np.ndarray
 
 
-class SlidingWindow:
-    """Takes the frames of a video one by one and gives windows of `spec.span` frames.
+class WindowStarts(Protocol):
+    """Decides, frame by frame, where windows start.
 
-    A frame is resized once, however many windows it is in, and held as long as a window may
-    need it: those of one window, in the model's size, however long the video. Between windows
-    that lie apart, too, as the video may end there.
+    Attributes:
+        frame_step: every window starts at a multiple of this many frames.
+    """
+
+    frame_step: int
+
+    def is_start(self, index: int, time: float) -> bool:
+        """Whether a window starts at this frame; called with multiples of `frame_step`, in order.
+
+        Args:
+            index: index of the frame.
+            time: seconds at which the frame appears.
+        """
+        ...
+
+
+class FrameHop:
+    """Starts a window every `hop` frames.
 
     Args:
-        spec: ClipSpec.
-        hop: Hop. Not to be used for another video.
-        num_crops: int. 1, 3 or 5, see `keras_t3d.clips.crop_positions`. Defaults to `1`.
+        hop: number of frames.
+        clip_spec: the clips that the model reads.
+    """
+
+    def __init__(self, hop: int, clip_spec: ClipSpec) -> None:
+        self.hop = hop
+        # Apart from the first window, frames that are no multiple of this are never converted.
+        self.frame_step = math.gcd(hop, clip_spec.frame_stride)
+
+    def is_start(self, index: int, time: float) -> bool:
+        return index % self.hop == 0
+
+
+class TimeHop:
+    """Starts a window at the first frame shown at or after each multiple of `hop` seconds.
+
+    Args:
+        hop: seconds.
+        clip_spec: the clips that the model reads.
+    """
+
+    def __init__(self, hop: float, clip_spec: ClipSpec) -> None:
+        self.hop = hop
+        self.frame_step = clip_spec.frame_stride
+        self._next = 0.0
+
+    def is_start(self, index: int, time: float) -> bool:
+        if time < self._next - SAME_TIME and index > 0:
+            return False
+        reached = time + SAME_TIME
+        self._next = reached - math.fmod(reached, self.hop) + self.hop
+        return True
+
+
+def window_starts(clip_spec: ClipSpec, options: WindowOptions) -> WindowStarts:
+    """Returns where the windows of one video start."""
+    if options.hop is not None:
+        return TimeHop(options.hop, clip_spec)
+    half = max(clip_spec.num_frames // 2, 1) * clip_spec.frame_stride
+    return FrameHop(options.hop_frames or half, clip_spec)
+
+
+class SlidingWindow:
+    """Accepts the frames of one video in order, and returns windows of `clip_spec.span` frames.
+
+    A frame is resized once, however many windows it is in. Only the frames of one window are
+    held, in the model's size, however long the video is. They are also held between windows that
+    do not overlap, because the video may end there.
+
+    Args:
+        clip_spec: the clips that the model reads.
+        options: WindowOptions, of which the hop and `num_crops` are used.
 
     Example:
 
     ```python
-    sliding = SlidingWindow(spec, FrameHop(16, spec))
-    with VideoReader("clip.mp4") as video:
-        windows = [sliding.push(frame) for frame in video.timed()]  # None, ..., Window, ...
-    last = sliding.rest()
+    clip_spec = keras_t3d.ClipSpec(num_frames=16, frame_stride=2, resize=128, crop=112)
+    sliding_window = SlidingWindow(clip_spec, WindowOptions(hop=0.5))
+    with keras_t3d.data.VideoReader("clip.mp4") as video:
+        windows = [sliding_window.push(frame) for frame in video.timed()]  # None, ..., Window
+    last = sliding_window.finish()
     ```
     """
 
-    def __init__(self, spec: ClipSpec, hop: Hop, num_crops: int = 1) -> None:
-        crop_positions(num_crops, 1, 1)  # refuses what is none
-        self.spec = spec
-        self.num_crops = num_crops
-        self._still = dataclasses.replace(spec, num_frames=1)  # of one frame at a time
-        self._hop = hop
-        self._held: dict[int, _HeldFrame] = {}
-        self._begun: list[int] = []  # first frames of windows that are not full yet
+    def __init__(self, clip_spec: ClipSpec, options: WindowOptions | None = None) -> None:
+        options = options or WindowOptions()
+        self.clip_spec = clip_spec
+        self._num_crops = options.num_crops
+        self._frame_spec = dataclasses.replace(clip_spec, num_frames=1)
+        self._starts = window_starts(clip_spec, options)
+        self._frames: dict[int, _Frame] = {}
+        self._open: list[int] = []  # first frames of windows that are not complete yet
         self._count = 0
-        self._last_given = -1
+        self._last_window = -1
 
     @property
     def num_held(self) -> int:
-        """How many frames are held now."""
-        return len(self._held)
+        """Number of frames held."""
+        return len(self._frames)
 
     def push(self, frame: TimedFrame) -> Window | None:
-        """Takes the next frame; returns the window that it completes, if any."""
+        """Adds the next frame; returns the window that it completes, if any."""
         index, self._count = self._count, self._count + 1
-        on_grid = index % self._hop.grid == 0
-        if on_grid and self._hop.begins(index, frame.start):
-            self._begun.append(index)
-        self._forget()
-        # A video that ends before its first window is full loops: it needs every frame.
-        if on_grid or index < self.spec.span:
-            self._held[index] = _held(frame, self._still, self.num_crops)
-        if self._begun and index == self._begun[0] + self.spec.span - 1:
-            return self._window(self._begun.pop(0))
+        is_candidate = index % self._starts.frame_step == 0
+        if is_candidate and self._starts.is_start(index, frame.start):
+            self._open.append(index)
+        self._drop_frames()
+        # A video that ends before its first window is complete loops, and needs every frame.
+        if is_candidate or index < self.clip_spec.span:
+            self._frames[index] = _resize_and_crop(frame, self._frame_spec, self._num_crops)
+        if self._open and index == self._open[0] + self.clip_spec.span - 1:
+            return self._window(self._open.pop(0))
         return None
 
-    def rest(self) -> Window | None:
+    def finish(self) -> Window | None:
         """Returns the window that ends with the video, or None if the last one did.
 
-        It begins on the grid of the others, so that up to `frame_stride` - 1 frames at the very
-        end may be left out. A video shorter than a window loops, as everywhere.
+        It starts at a multiple of the same number of frames as the others, so that up to
+        `frame_stride` - 1 frames at the very end may be left out. A video shorter than a window
+        loops.
         """
-        first = max(self._earliest(), 0)
-        if self._count == 0 or first <= self._last_given:
+        first = max(self._first_of_last_window(), 0)
+        if self._count == 0 or first <= self._last_window:
             return None
         return self._window(first)
 
-    def _earliest(self) -> int:
-        """First frame of the last window, should the video end here."""
-        grid = self._hop.grid
-        return (self._count - self.spec.span) // grid * grid
+    def _first_of_last_window(self) -> int:
+        """First frame of the last window if the video ended here."""
+        step = self._starts.frame_step
+        return (self._count - self.clip_spec.span) // step * step
 
-    def _forget(self) -> None:
-        earliest, grid = self._earliest(), self._hop.grid
-        if earliest < 0:
+    def _drop_frames(self) -> None:
+        first, step = self._first_of_last_window(), self._starts.frame_step
+        if first < 0:
             return
-        self._held = {i: f for i, f in self._held.items() if i >= earliest and i % grid == 0}
+        self._frames = {i: f for i, f in self._frames.items() if i >= first and i % step == 0}
 
     def _window(self, first: int) -> Window:
-        self._last_given = first
-        chosen = [int(index) for index in clip_frames(self._count, self.spec, first)]
-        frames = [self._held[index] for index in chosen]
-        clips = np.stack([frame.views for frame in frames], axis=1)
-        loops = self._count < self.spec.span
-        end = self._held[self._count - 1].end if loops else frames[-1].end
+        self._last_window = first
+        indices = clip_frames(self._count, self.clip_spec, first)
+        frames = [self._frames[int(index)] for index in indices]
+        clips = np.stack([frame.crops for frame in frames], axis=1)
+        loops = self._count < self.clip_spec.span
+        end = self._frames[self._count - 1].end if loops else frames[-1].end
         return Window(first, frames[0].start, end, clips)
 
 
 @dataclasses.dataclass(frozen=True)
-class _HeldFrame:
+class _Frame:
     start: float
     end: float
-    views: np.ndarray  # uint8 (crops, height, width, 3)
+    crops: np.ndarray  # uint8 (crops, height, width, 3)
 
 
-def _held(frame: TimedFrame, spec: ClipSpec, num_crops: int) -> _HeldFrame:
+def _resize_and_crop(frame: TimedFrame, clip_spec: ClipSpec, num_crops: int) -> _Frame:
     pixels = frame.pixels
     if num_crops > 1:
-        pixels = resize_short_side(pixels, spec.resize)  # once for all crops
+        pixels = resize_short_side(pixels, clip_spec.resize)  # once for all crops
     positions = crop_positions(num_crops, *pixels.shape[:2])
-    views = [take_view(pixels[None], spec, position=position)[0] for position in positions]
-    return _HeldFrame(frame.start, frame.end, np.stack(views))
+    crops = [take_view(pixels[None], clip_spec, position=position)[0] for position in positions]
+    return _Frame(frame.start, frame.end, np.stack(crops))

@@ -1,48 +1,52 @@
-"""Scores that flicker less: each window's joined with those before."""
+"""Averages the probabilities of successive windows, so that classes flicker less."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
+import numbers
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from keras_t3d.inference.stream import WindowScores
+from keras_t3d.errors import InvalidArgumentError
 
 
 class Smoothing(Protocol):
-    """A rule that joins the probabilities of a window with those of the windows before."""
+    """A rule that averages the probabilities of a window and of the windows before it."""
 
     def start(self) -> Callable[[np.ndarray], np.ndarray]:
-        """Begins a video: returns what maps each window's probabilities, in order."""
+        """Returns a function that maps each window's probabilities, in order, for one video."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class MeanOfLast:
-    """The mean over the last windows, this one included; fewer at the beginning.
+    """The mean over the last windows, including the current one; fewer at the start.
 
     Args:
-        windows: int, at least 1.
+        windows: number of windows, at least 1.
+
+    Raises:
+        InvalidArgumentError: if `windows` is not an integer of at least 1.
 
     Example:
 
     ```python
-    stream_video(model, "film.mp4", smoothing=MeanOfLast(5))
+    WindowOptions(smoothing=MeanOfLast(5))
     ```
     """
 
     windows: int
 
     def __post_init__(self) -> None:
-        if int(self.windows) != self.windows or self.windows < 1:
-            raise ValueError(
-                "`windows` must be a whole number of at least 1, for example MeanOfLast(5). "
-                f"Received: {self.windows}"
+        if not isinstance(self.windows, numbers.Integral) or self.windows < 1:
+            raise InvalidArgumentError(
+                "`windows` must be an integer of at least 1, for example MeanOfLast(5). "
+                f"Received: {self.windows}",
+                argument="windows",
             )
 
     def start(self) -> Callable[[np.ndarray], np.ndarray]:
@@ -50,24 +54,27 @@ class MeanOfLast:
             maxlen=min(int(self.windows), sys.maxsize)
         )
 
-        def smoothed(probabilities: np.ndarray) -> np.ndarray:
+        def smooth(probabilities: np.ndarray) -> np.ndarray:
             last.append(probabilities)
             return np.asarray(np.mean(last, axis=0, dtype=np.float32))
 
-        return smoothed
+        return smooth
 
 
 @dataclasses.dataclass(frozen=True)
 class Exponential:
-    """An exponential average: `weight` of this window, the rest of the average before.
+    """An exponential moving average.
 
     Args:
-        weight: float, above 0 and at most 1.
+        weight: weight of the current window, above 0 and at most 1.
+
+    Raises:
+        InvalidArgumentError: if `weight` is out of its range.
 
     Example:
 
     ```python
-    stream_video(model, "film.mp4", smoothing=Exponential(0.3))
+    WindowOptions(smoothing=Exponential(0.3))
     ```
     """
 
@@ -75,40 +82,41 @@ class Exponential:
 
     def __post_init__(self) -> None:
         if not 0 < self.weight <= 1:
-            raise ValueError(
+            raise InvalidArgumentError(
                 "`weight` must be above 0 and at most 1, for example Exponential(0.3). "
-                f"Received: {self.weight}"
+                f"Received: {self.weight}",
+                argument="weight",
             )
 
     def start(self) -> Callable[[np.ndarray], np.ndarray]:
         average: np.ndarray | None = None
 
-        def smoothed(probabilities: np.ndarray) -> np.ndarray:
+        def smooth(probabilities: np.ndarray) -> np.ndarray:
             nonlocal average
             before = probabilities if average is None else average
             average = before + np.float32(self.weight) * (probabilities - before)
             return average
 
-        return smoothed
-
-
-def smoothed_scores(smoothing: Smoothing | None) -> Callable[[WindowScores], WindowScores]:
-    """Begins a video: returns what maps each window's scores, in order; None changes nothing."""
-    if smoothing is None:
-        return lambda scores: scores
-    smooth = smoothing.start()
-
-    def smoothed(scores: WindowScores) -> WindowScores:
-        return dataclasses.replace(scores, probabilities=smooth(scores.probabilities))
-
-    return smoothed
+        return smooth
 
 
 def parse_smoothing(text: str) -> Smoothing:
-    """Reads `mean:5` or `exponential:0.3`, as the command line has it.
+    """Parses `mean:5` or `exponential:0.3`.
+
+    Args:
+        text: name of the rule, a colon and its number.
+
+    Returns:
+        MeanOfLast or Exponential.
 
     Raises:
-        ValueError: if it is neither.
+        InvalidArgumentError: if the text is neither.
+
+    Example:
+
+    ```python
+    parse_smoothing("mean:5")  # MeanOfLast(windows=5)
+    ```
     """
     name, _, number = text.partition(":")
     try:
@@ -118,7 +126,9 @@ def parse_smoothing(text: str) -> Smoothing:
             return Exponential(float(number))
     except ValueError:
         pass
-    raise ValueError(
-        "Expected mean:N, over the last N windows, or exponential:W, with the weight of the "
-        f"newest window (0 < W <= 1), for example mean:5 or exponential:0.3. Received: {text!r}"
+    raise InvalidArgumentError(
+        "`smoothing` must be mean:N, over the last N windows, or exponential:W, with weight W of "
+        "the newest window (0 < W <= 1), for example mean:5 or exponential:0.3. "
+        f"Received: {text!r}",
+        argument="smoothing",
     )

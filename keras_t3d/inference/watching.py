@@ -1,4 +1,4 @@
-"""A video or a camera with its running classes over the picture."""
+"""Draws the classes over the frames of a video or camera while it plays."""
 
 from __future__ import annotations
 
@@ -11,44 +11,46 @@ from typing import Any, Protocol
 import numpy as np
 
 from keras_t3d.data.video.frames import TimedFrame
-from keras_t3d.inference.annotated_video import RecordingError, annotated_video
-from keras_t3d.inference.caption import captioned
-from keras_t3d.inference.hops import new_hop
 from keras_t3d.inference.load import load_predictor
-from keras_t3d.inference.running_scores import EveryWindow, NextWhenIdle, RunningScores
+from keras_t3d.inference.options import WindowOptions
+from keras_t3d.inference.overlay import draw_classes, to_square_pixels
+from keras_t3d.inference.predictor import check_top, top_classes
 from keras_t3d.inference.screen import Screen
 from keras_t3d.inference.sliding_window import SlidingWindow
-from keras_t3d.inference.smoothing import Smoothing
-from keras_t3d.inference.square_pixels import square_pixels
-from keras_t3d.inference.stream import WindowScores
-from keras_t3d.inference.top_classes import check_top, top_classes
+from keras_t3d.inference.video_writer import RecordingError, open_video_writer
+from keras_t3d.inference.window_prediction import WindowPrediction
+from keras_t3d.inference.window_predictors import (
+    BackgroundWindowPredictor,
+    BlockingWindowPredictor,
+    WindowPredictor,
+)
 
 
 class FrameSource(Protocol):
-    """What can be watched: a VideoReader, a Camera, or the like."""
+    """A source of frames: a VideoReader, a Camera, or any class with this method."""
 
     def timed(self) -> Iterator[TimedFrame]:
-        """Gives the frames with their times, in order."""
+        """Yields frames with their times, in order."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class WatchedFrame:
-    """A frame with what is known of the video when it is shown.
+    """A frame with the classes predicted so far drawn over it.
 
     Attributes:
-        start: float. Seconds at which it appears.
-        end: float. Seconds at which it gives way.
-        pixels: uint8 array of shape (height, width, 3), RGB, the classes written into it;
-            those of an anamorphic video made square.
-        scores: WindowScores of the newest window, or None where none is known yet.
+        start: seconds at which it appears.
+        end: seconds at which the next frame replaces it.
+        pixels: uint8 array (height, width, 3), RGB, with the classes drawn; stretched to square
+            pixels if the video is anamorphic.
+        prediction: prediction of the latest window; None before the first.
         classes: (class name, probability) pairs, most probable first.
     """
 
     start: float
     end: float
     pixels: np.ndarray
-    scores: WindowScores | None
+    prediction: WindowPrediction | None
     classes: tuple[tuple[str, float], ...]
 
 
@@ -57,64 +59,66 @@ def watch_frames(
     source: FrameSource,
     *,
     top: int = 3,
-    hop_seconds: float | None = None,
-    smoothing: Smoothing | None = None,
+    options: WindowOptions | None = None,
     live: bool = False,
 ) -> Iterator[WatchedFrame]:
-    """Gives every frame of a video with the running top classes written over it.
+    """Yields every frame of a video with the current top classes drawn over it.
 
-    What stands on a frame was scored on the window that ends there or before, so nothing
-    stands there until the first window is full. The windows are those of `stream_video`: the
-    last ends with the video, and a video shorter than a window loops, once it is over.
+    The classes of a frame are those of the latest window that ends there or before; there are
+    none until the first window is complete. The windows are those of `stream_video`: the last one
+    ends with the video, and a video shorter than a window loops.
 
     Args:
         model: as for `predict_video`.
-        source: VideoReader, Camera, or what has their `timed()`.
-        top: int. How many classes to name. Defaults to `3`.
-        hop_seconds: float. Seconds from the beginning of a window to that of the next.
-            Defaults to `None`: half a window.
-        smoothing: MeanOfLast, Exponential or None, as for `stream_video`.
-        live: bool. Whether frames come when they come: then windows are scored in the
-            background, those left out that the model cannot keep up with, and no window is
-            made for the end. Defaults to `False`.
+        source: VideoReader, Camera, or any object with their method `timed`.
+        top: how many classes to draw.
+        options: see WindowOptions; None for the defaults. One window is predicted at a time,
+            whatever the batch size.
+        live: whether the source does not wait, as a camera. Windows are then predicted in the
+            background, windows that the model cannot keep up with are dropped, and no window is
+            made for the end.
 
     Returns:
         Iterator of WatchedFrames.
 
     Raises:
-        ValueError: as `stream_video`.
+        InvalidArgumentError: if `top` is out of its range or the model cannot be loaded.
+        VideoError: while iterating, if the source cannot be read.
 
     Example:
 
     ```python
-    with VideoReader("film.mp4") as film:
+    with keras_t3d.data.VideoReader("film.mp4") as film:
         for frame in watch_frames("t3d.tflite", film):
             print(frame.start, frame.classes)
     ```
     """
     check_top(top)
+    options = options or WindowOptions()
     predictor = load_predictor(model)
-    spec = predictor.clip_spec
-    sliding = SlidingWindow(spec, new_hop(spec, None, hop_seconds))
+    names = predictor.class_names
+    sliding_window = SlidingWindow(predictor.clip_spec, options)
 
-    def watched() -> Iterator[WatchedFrame]:
-        running: RunningScores = (NextWhenIdle if live else EveryWindow)(predictor, smoothing)
+    def annotate() -> Iterator[WatchedFrame]:
+        predictor_class = BackgroundWindowPredictor if live else BlockingWindowPredictor
+        windows: WindowPredictor = predictor_class(predictor, options.smoothing)
         frames = source.timed()
-        # Which one is the last is known when the next is there: a camera does not wait for it.
-        marked = ((frame, False) for frame in frames) if live else _last_marked(frames)
-        with contextlib.closing(running):
+        # Marking the last frame needs the next one, and a camera's must be shown at once.
+        marked = ((frame, False) for frame in frames) if live else _mark_last(frames)
+        with contextlib.closing(windows):
             for frame, is_last in marked:
-                window = sliding.push(frame) or (sliding.rest() if is_last else None)
+                window = sliding_window.push(frame) or (
+                    sliding_window.finish() if is_last else None
+                )
                 if window is not None:
-                    running.offer(window)
-                scores = running.newest()
-                names = predictor.class_names
-                known = top_classes(scores.probabilities, names, top) if scores else ()
-                picture = square_pixels(frame.pixels, frame.pixel_aspect)
-                pixels = captioned(picture, tuple(known))
-                yield WatchedFrame(frame.start, frame.end, pixels, scores, tuple(known))
+                    windows.submit(window)
+                latest = windows.latest()
+                classes = tuple(top_classes(latest.probabilities, names, top) if latest else ())
+                picture = to_square_pixels(frame.pixels, frame.pixel_aspect)
+                pixels = draw_classes(picture, classes)
+                yield WatchedFrame(frame.start, frame.end, pixels, latest, classes)
 
-    return watched()
+    return annotate()
 
 
 def watch(
@@ -122,52 +126,52 @@ def watch(
     *,
     out: str | os.PathLike[str] | None = None,
     screen: Screen | None = None,
-    tell: Callable[[WatchedFrame], None] = lambda frame: None,
-    stopped: Callable[[], bool] = lambda: False,
+    on_prediction: Callable[[WatchedFrame], None] = lambda frame: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Shows frames, writes them to an mp4 file, and tells what is seen.
+    """Shows frames, writes them to an mp4 file, and reports new predictions.
 
-    The file is there and playable however the frames end: with the video, by the user,
-    because a camera is pulled out, the model fails or the disk is full.
+    The file is complete and playable however the frames end: with the video, by the user, with
+    an error of the camera or the model, or on a full disk.
 
     Args:
-        frames: what `watch_frames` gives; closed at the end.
-        out: path of the mp4 file; None writes none. Defaults to `None`.
-        screen: Screen or None. Defaults to `None`.
-        tell: called with the frames that bring new scores.
-        stopped: asked after every frame whether to end.
+        frames: frames of `watch_frames`, which are closed at the end.
+        out: path of the mp4 file; None writes none.
+        screen: Screen to show the frames on; None shows none.
+        on_prediction: called with each frame that has a new prediction.
+        should_stop: called after every frame; True ends it.
 
     Returns:
-        How many frames there were.
+        Number of frames.
 
     Raises:
-        ValueError: if `out` is no path of an mp4 file, or what `frames` raises.
-        OSError: if `out` cannot be written, or what `tell` raises.
+        InvalidArgumentError: if `out` is not the path of an mp4 file.
+        RecordingError: if `out` cannot be written.
 
     Example:
 
     ```python
-    with VideoReader("film.mp4") as film:
+    with keras_t3d.data.VideoReader("film.mp4") as film:
         watch(watch_frames("t3d.tflite", film), out="annotated.mp4")
     ```
     """
-    count, told, failure = 0, None, None
+    count, latest, failure = 0, None, None
     with contextlib.ExitStack() as stack:
-        # After the file is whole: what fails in the background is heard of here.
+        # Runs after the file is complete, and raises an error of the background thread.
         stack.callback(getattr(frames, "close", lambda: None))
-        file = stack.enter_context(annotated_video(out)) if out is not None else None
+        writer = stack.enter_context(open_video_writer(out)) if out is not None else None
         try:
             for frame in frames:
-                if frame.scores is not told:
-                    told = frame.scores
-                    tell(frame)
-                if file is not None:
-                    file.write(frame.pixels, frame.start, frame.end)
+                if frame.prediction is not latest:
+                    latest = frame.prediction
+                    on_prediction(frame)
+                if writer is not None:
+                    writer.write(frame.pixels, frame.start, frame.end)
                 count += 1
-                if (screen and not screen.show(frame.pixels, frame.start)) or stopped():
+                if (screen and not screen.show(frame.pixels, frame.start)) or should_stop():
                     break
         except RecordingError:
-            raise  # `annotated_video` keeps what it can
+            raise  # `open_video_writer` keeps the playable part
         except Exception as error:
             if count == 0:
                 raise
@@ -177,19 +181,19 @@ def watch(
     return count
 
 
-def _last_marked(frames: Iterator[TimedFrame]) -> Iterator[tuple[TimedFrame, bool]]:
-    """Gives each frame, and whether it is the last."""
-    before: TimedFrame | None = None
+def _mark_last(frames: Iterator[TimedFrame]) -> Iterator[tuple[TimedFrame, bool]]:
+    """Yields each frame, and whether it is the last; then raises the error that ended them."""
+    previous: TimedFrame | None = None
     failure: Exception | None = None
     while True:
         try:
             frame = next(frames, None)
         except Exception as error:
             frame, failure = None, error
-        if before is not None:
-            yield before, frame is None
+        if previous is not None:
+            yield previous, frame is None
         if frame is None:
             break
-        before = frame
+        previous = frame
     if failure:
         raise failure

@@ -1,4 +1,4 @@
-"""The scores of windows as a JSON or csv file, written as they come."""
+"""Writes the predictions of windows to a JSON or CSV file, one by one."""
 
 from __future__ import annotations
 
@@ -11,24 +11,36 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
 from keras_t3d.atomic import written_beside
-from keras_t3d.inference.stream import WindowScores
-from keras_t3d.inference.top_classes import top_classes
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.inference.predictor import top_classes
+from keras_t3d.inference.window_prediction import WindowPrediction
 
 SUFFIXES = (".json", ".csv")
 _COLUMNS = ("video", "start", "end", "class", "probability")
 
-Write = Callable[[dict[str, Any]], None]
+WriteRecord = Callable[[dict[str, Any]], None]
 
 
 def window_record(
-    video: str, scores: WindowScores, class_names: Sequence[str], top: int
+    video: str, window: WindowPrediction, class_names: Sequence[str], top: int
 ) -> dict[str, Any]:
-    """Returns what is told of a window: video, times in seconds, its most probable classes."""
+    """Returns the prediction of a window as JSON values.
+
+    Args:
+        video: name of the video.
+        window: the prediction.
+        class_names: one name per class.
+        top: how many classes to include.
+
+    Returns:
+        Dict of `video`, `start` and `end` in seconds, and `classes`, a list of dicts of `class`
+        and `probability`, most probable first.
+    """
     return {
         "video": video,
-        "start": round(scores.start, 6),
-        "end": round(scores.end, 6),
-        "classes": class_records(top_classes(scores.probabilities, class_names, top)),
+        "start": round(window.start, 6),
+        "end": round(window.end, 6),
+        "classes": class_records(top_classes(window.probabilities, class_names, top)),
     }
 
 
@@ -38,31 +50,34 @@ def class_records(classes: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def window_file(path: str | os.PathLike[str]) -> Iterator[Write]:
-    """Opens a file for the records of windows; gives the function that adds one.
+def window_file(path: str | os.PathLike[str]) -> Iterator[WriteRecord]:
+    """Opens a file for the records of windows.
 
-    Each record is written as it comes, so a file of any length needs no memory. The file is
-    whole or absent: it is written beside, then renamed.
+    Records are written at once, so that memory does not grow with the file. The file appears
+    when the block ends without an exception.
 
     Args:
-        path: a `.json` file: an array with an object a window, as `window_record` returns;
-            or a `.csv` file: a row a window and class, under the header
-            `video,start,end,class,probability`.
+        path: a `.json` file, an array of what `window_record` returns; or a `.csv` file, one row
+            per window and class, with the header `video,start,end,class,probability`.
+
+    Yields:
+        Function that writes what `window_record` returns.
 
     Raises:
-        ValueError: if the path ends otherwise.
+        InvalidArgumentError: if the path has another suffix.
 
     Example:
 
     ```python
+    predictor = load_predictor("t3d.tflite")
     with window_file("windows.csv") as write:
-        for scores in stream_video(predictor, "film.mp4"):
-            write(window_record("film.mp4", scores, predictor.class_names, top=5))
+        for window in stream_video(predictor, "film.mp4"):
+            write(window_record("film.mp4", window, predictor.class_names, top=5))
     ```
     """
-    suffix = check_window_file(path)
+    suffix = check_window_path(path)
     open_rows = _csv_rows if suffix == ".csv" else _json_array
-    # A file name need not be UTF-8; what is not is written as \\udcff and the like.
+    # File names need not be UTF-8; other bytes are written as \\udcff and the like.
     with (
         written_beside(path) as part,
         part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
@@ -71,19 +86,19 @@ def window_file(path: str | os.PathLike[str]) -> Iterator[Write]:
         yield write
 
 
-def check_window_file(path: str | os.PathLike[str]) -> str:
-    """Returns the suffix of a file for windows; refuses one of another kind, or a folder."""
+def check_window_path(path: str | os.PathLike[str]) -> str:
+    """Returns the suffix of a path; raises an InvalidArgumentError unless it is in SUFFIXES."""
     suffix = pathlib.Path(path).suffix.lower()
     if suffix not in SUFFIXES or os.path.isdir(path):
-        raise ValueError(
-            "Expected a file that ends in .json or .csv, for example windows.csv. "
+        raise InvalidArgumentError(
+            "Windows are written to a file that ends in .json or .csv, for example windows.csv. "
             f"Received: {os.fspath(path)}"
         )
     return suffix
 
 
 @contextlib.contextmanager
-def _csv_rows(file: TextIO) -> Iterator[Write]:
+def _csv_rows(file: TextIO) -> Iterator[WriteRecord]:
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(_COLUMNS)
 
@@ -96,13 +111,13 @@ def _csv_rows(file: TextIO) -> Iterator[Write]:
 
 
 @contextlib.contextmanager
-def _json_array(file: TextIO) -> Iterator[Write]:
-    between = "[\n"
+def _json_array(file: TextIO) -> Iterator[WriteRecord]:
+    separator = "[\n"
 
     def write(record: dict[str, Any]) -> None:
-        nonlocal between
-        file.write(between + json.dumps(record, ensure_ascii=False))
-        between = ",\n"
+        nonlocal separator
+        file.write(separator + json.dumps(record, ensure_ascii=False))
+        separator = ",\n"
 
     yield write
-    file.write("[]\n" if between == "[\n" else "\n]\n")
+    file.write("[]\n" if separator == "[\n" else "\n]\n")

@@ -18,7 +18,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from keras_t3d.evaluation.charts import confusion_png
+from keras_t3d.evaluation.charts import draw_confusion_matrix
 
 
 class TensorBoardLog(keras.callbacks.Callback):
@@ -70,7 +70,9 @@ class TensorBoardLog(keras.callbacks.Callback):
         if self._confusion is not None:
             counts, names = self._confusion()
             whole = np.rint(keras.ops.convert_to_numpy(counts)).astype(np.int64)
-            figures["validation"].append(_image("confusion_matrix", confusion_png(whole, names)))
+            figures["validation"].append(
+                _image("confusion_matrix", draw_confusion_matrix(whole, names))
+            )
         for run, values in figures.items():
             if values:
                 self._add(run, epoch, values)

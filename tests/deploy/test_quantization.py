@@ -36,8 +36,7 @@ from keras_t3d.deploy.quantization_report import (
 from keras_t3d.deploy.tflite_conversion import convert
 from keras_t3d.deploy.tflite_operations import check_builtins_only, list_ops
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.inference.lite_runner import LiteRunner
-from keras_t3d.inference.litert_predictor import LiteRTPredictor
+from keras_t3d.inference.litert_predictor import LiteRTPredictor, LiteRTRunner
 from keras_t3d.layers import SpatioTemporalChannelCorrelation
 from tests.conftest import counting_frames, write_video
 from tests.deploy.networks import clips_for, randomize, small_network, types_of
@@ -91,7 +90,7 @@ class TestFile:
         assert not [name for name in list_ops(exported.path) if name.startswith("CUSTOM")]
 
     def test_it_answers_as_in_floats(self, exported, model, calibration):
-        run = LiteRunner(exported.path.read_bytes())
+        run = LiteRTRunner(exported.path.read_bytes())
         found = np.concatenate([run(clip[None]) for clip in calibration])
         expected = keras_probabilities(model, calibration)
         np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
@@ -138,7 +137,7 @@ class TestFile:
         assert found["quantization"] == (1 / 256, -128)
         assert types_of(content, "FULLY_CONNECTED") == [INT8]
         expected = keras_probabilities(model, calibration)
-        answers = np.concatenate([LiteRunner(content)(clip[None]) for clip in calibration])
+        answers = np.concatenate([LiteRTRunner(content)(clip[None]) for clip in calibration])
         np.testing.assert_allclose(answers, expected, atol=0.1)
         predicted = LiteRTPredictor(report.path).probabilities(calibration)
         np.testing.assert_array_equal(predicted, answers)
@@ -204,17 +203,17 @@ class TestFloatLayers:
         content = conversion.convert(["transition1/depth3_conv"])
         after = types_of(content, "CONV_2D")
         assert [a for a, b in zip(after, before, strict=True) if a != b] == [FLOAT32]
-        LiteRunner(content)(calibration[:1])
+        LiteRTRunner(content)(calibration[:1])
 
     @pytest.mark.parametrize("layer", ["stem", "block1", "transition1", "transition1/depth6_conv"])
     def test_what_reads_a_float_layer_still_runs(self, conversion, model, calibration, layer):
         """A concatenation of floats and whole numbers is what no runtime has."""
-        run = LiteRunner(conversion.convert([layer]))
+        run = LiteRTRunner(conversion.convert([layer]))
         found = np.concatenate([run(clip[None]) for clip in calibration])
         assert logit_correlation(keras_probabilities(model, calibration), found) > 0.999
 
     def test_everything_in_floats_is_the_network(self, conversion, model, calibration):
-        run = LiteRunner(conversion.convert(conversion.layers))
+        run = LiteRTRunner(conversion.convert(conversion.layers))
         found = np.concatenate([run(clip[None]) for clip in calibration])
         np.testing.assert_allclose(found, keras_probabilities(model, calibration), atol=0.02)
 
@@ -247,7 +246,7 @@ def test_every_family_in_floats_and_in_whole_numbers(name, tmp_path):
         (convert(model, "none"), 0.999999),
         (IntegerConversion(model, clips).convert(), 0.99),
     ):
-        run = LiteRunner(content)
+        run = LiteRTRunner(content)
         found = np.concatenate([run(clip[None]) for clip in clips])
         assert logit_correlation(expected, found) > least
         check_builtins_only(content)

@@ -13,7 +13,7 @@ from keras_t3d.deploy.errors import ExportError
 from keras_t3d.deploy.integer_conversion import IntegerConversion
 from keras_t3d.deploy.quantization_report import logit_correlation
 from keras_t3d.deploy.tflite_conversion import convert
-from keras_t3d.inference.lite_runner import LiteRunner
+from keras_t3d.inference.litert_predictor import LiteRTRunner
 from keras_t3d.layers import (
     ClipBatchNormalization,
     ClipConv3D,
@@ -134,7 +134,7 @@ def assert_answers_the_same(model):
         (convert(model, "none"), 1e-4, 0.999999),
         (IntegerConversion(model, clips).convert(), 0.2, 0.98),
     ):
-        run = LiteRunner(content)
+        run = LiteRTRunner(content)
         found = np.concatenate([run(clip[None]) for clip in clips])
         np.testing.assert_allclose(found, expected, atol=tolerance)
         assert logit_correlation(expected, found) > least

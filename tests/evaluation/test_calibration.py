@@ -3,13 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_t3d.evaluation.calibration import calibration
+from keras_t3d.evaluation.calibration import compute_calibration
 
 
 def test_error_by_hand():
     # Bin (9/15, 10/15]: two of confidence 0.62 and 0.66, one right. Bin (14/15, 1]: both right.
     confidences = np.array([0.62, 0.66, 0.95, 0.99])
-    figures = calibration(confidences, np.array([True, False, True, True]))
+    figures = compute_calibration(confidences, np.array([True, False, True, True]))
     assert figures["ece"] == pytest.approx(2 / 4 * abs(0.5 - 0.64) + 2 / 4 * abs(1 - 0.97))
     filled = {i: entry for i, entry in enumerate(figures["bins"]) if entry["videos"]}
     assert list(filled) == [9, 14]
@@ -20,13 +20,13 @@ def test_error_by_hand():
 
 
 def test_an_edge_belongs_to_the_bin_below():
-    figures = calibration(np.array([0.2, 0.0, 1.0, 1.0000001]), np.ones(4, bool))
+    figures = compute_calibration(np.array([0.2, 0.0, 1.0, 1.0000001]), np.ones(4, bool))
     assert [entry["videos"] for entry in figures["bins"]] == [1, 0, 1, *[0] * 11, 2]
     assert figures["bins"][14]["confidence"] == 1.0
 
 
 def test_empty_bins_have_no_figures():
-    figures = calibration(np.array([0.5]), np.array([True]))
+    figures = compute_calibration(np.array([0.5]), np.array([True]))
     assert len(figures["bins"]) == 15
     assert figures["bins"][0]["confidence"] is None
     assert figures["bins"][0]["accuracy"] is None
@@ -35,7 +35,7 @@ def test_empty_bins_have_no_figures():
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1))
 def test_invariants(pairs):
     confidences, correct = (np.array(values) for values in zip(*pairs, strict=True))
-    figures = calibration(confidences, correct)
+    figures = compute_calibration(confidences, correct)
     assert 0 <= figures["ece"] <= 1
     assert sum(entry["videos"] for entry in figures["bins"]) == len(pairs)
     for entry in figures["bins"]:
@@ -49,4 +49,6 @@ def test_invariants(pairs):
 @given(st.lists(st.booleans(), min_size=1))
 def test_a_model_that_is_sure_errs_by_its_errors(correct):
     correct = np.array(correct)
-    assert calibration(np.ones(len(correct)), correct)["ece"] == pytest.approx(1 - correct.mean())
+    assert compute_calibration(np.ones(len(correct)), correct)["ece"] == pytest.approx(
+        1 - correct.mean()
+    )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from keras_t3d.evaluation import VideoScores, compute_metrics
-from keras_t3d.evaluation.metrics import confusion, most_confused
+from keras_t3d.evaluation.metrics import confusion_counts, most_confused
 from keras_t3d.evaluation.scores import ViewCounts
 from tests.evaluation.written import by_hand
 
@@ -46,7 +46,7 @@ def test_classes_by_hand():
 
 
 def test_confusion_counts_true_by_predicted():
-    counts = confusion(by_hand())
+    counts = confusion_counts(by_hand())
     assert counts.sum() == 4
     assert counts[0].tolist() == [1, 0, 0, 0, 0, 1]
     assert counts[1, 0] == counts[3, 2] == 1
@@ -122,7 +122,7 @@ def test_invariants(videos, classes, seed):
     assert sum(entry["videos"] for entry in per_class) == videos
     if "top5" in metrics:
         assert metrics["top1"] <= metrics["top5"] <= 1
-    # Another order of the videos is the same evaluation, but for the draws of the bootstrap.
+    # The order of the videos changes nothing but the bootstrap samples.
     order = random.permutation(videos)
     other = compute_metrics(
         VideoScores(tuple(ids[i] for i in order), labels[order], probabilities[order], names)

@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 
 from keras_t3d.data.shards.damage import split_records
-from keras_t3d.evaluation import VideoScores, compute_metrics, score_videos, write_report
-from keras_t3d.evaluation import report as report_room
+from keras_t3d.evaluation import (
+    EvaluationOptions,
+    VideoScores,
+    compute_metrics,
+    score_videos,
+    write_report,
+)
+from keras_t3d.evaluation import report as report_module
 from keras_t3d.evaluation.report import FILES
 from tests.evaluation.written import FirstFrame, by_hand, write_shards
 
@@ -18,7 +24,7 @@ _VOID = {"meta", "img", "source", "br"}
 
 
 class Page(html.parser.HTMLParser):
-    """Reads a page, and refuses one whose tags do not close each other."""
+    """Parses a page, and fails if its tags do not match."""
 
     def __init__(self, text):
         super().__init__()
@@ -49,10 +55,10 @@ class Page(html.parser.HTMLParser):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """A report with pictures; class u is never recognised."""
+    """A report with thumbnails; class u is never predicted."""
     folder = tmp_path_factory.mktemp("report")
     shards = write_shards(folder, [[("a", 0, 5), ("b<i>", 1, 2)], [("c", 1, 9)]])
-    scores = score_videos(FirstFrame(), shards, "test", protocol="t3d")
+    scores = score_videos(FirstFrame(), shards, "test", EvaluationOptions("t3d"))
     protocol = {"model": "best.keras", "split": "test", "views": None}
     write_report(scores, folder / "out", protocol, split_records(shards, "test"))
     return folder / "out"
@@ -63,7 +69,7 @@ def read_csv(path):
         return list(csv.DictReader(file))
 
 
-def test_metrics_are_what_was_computed(tmp_path):
+def test_metrics_are_written(tmp_path):
     metrics = write_report(by_hand(), tmp_path / "out", {"model": "m", "views": 3})
     assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == metrics
     assert metrics == {"protocol": {"model": "m", "views": 3}, **compute_metrics(by_hand())}
@@ -90,7 +96,7 @@ def test_tables(tmp_path):
 
 
 class TestPage:
-    def test_says_the_figures(self, written):
+    def test_shows_the_metrics(self, written):
         page = Page((written / "index.html").read_text(encoding="utf-8"))
         metrics = json.loads((written / "metrics.json").read_text())
         assert "3 videos of the split “test”, 2 classes" in page.text
@@ -103,7 +109,7 @@ class TestPage:
         assert "1000 bootstrap resamples" in page.text
         assert "None" not in page.text
 
-    def test_shows_the_confused_and_the_worst(self, written):
+    def test_shows_confused_and_worst_videos(self, written):
         page = Page((written / "index.html").read_text(encoding="utf-8"))
         assert "u → v 1 video" in page.text
         # a gives u the mean of 0, 2 and 3 hundredths.
@@ -112,7 +118,7 @@ class TestPage:
         assert alts.count("Middle frame of a") == 2
         assert alts.count("Middle frame of b<i>") + alts.count("Middle frame of c") == 3
 
-    def test_needs_nothing_else(self, written):
+    def test_is_self_contained(self, written):
         text = (written / "index.html").read_text(encoding="utf-8")
         page = Page(text)
         tags = {tag for tag, _ in page.seen}
@@ -133,7 +139,7 @@ class TestPage:
         targets = {attributes["id"] for _, attributes in page.seen if "id" in attributes}
         assert targets == {link["href"][1:] for link in page.attributes("a")}
 
-    def test_reads_well_anywhere(self, written):
+    def test_supports_all_screens_and_colours(self, written):
         text = (written / "index.html").read_text(encoding="utf-8")
         page = Page(text)
         assert page.attributes("html") == [{"lang": "en"}]
@@ -142,7 +148,7 @@ class TestPage:
         assert "prefers-color-scheme: dark" in text
         assert all(attributes["alt"] for attributes in page.attributes("img"))
 
-    def test_names_are_text(self, tmp_path):
+    def test_names_are_escaped(self, tmp_path):
         names = ("<script>alert(1)</script>", "a\"&'", "$x ${y} {z} %s", "走る")
         scores = VideoScores(
             ("</li><b>\udcff", "v"),
@@ -157,7 +163,7 @@ class TestPage:
         for text in (*names, "</li><b>\\udcff", 'notes ["<x>"]', "Evaluation of <b>"):
             assert text in page.text
 
-    def test_classes_stand_in_order_the_worst_first(self, tmp_path):
+    def test_classes_are_in_order_of_accuracy(self, tmp_path):
         write_report(by_hand(), tmp_path, {})
         text = (tmp_path / "index.html").read_text(encoding="utf-8")
         assert re.findall(r'<th scope="row">(.)</th>', text) == list("vxuwyz")
@@ -167,11 +173,11 @@ class TestPage:
         scores = VideoScores(("a",), np.array([0]), np.ones((1, 1), np.float32), ("u",))
         write_report(scores, tmp_path, {})
         page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
-        assert "No video was taken for another class." in page.text
+        assert "All videos are classified correctly." in page.text
         assert "no picture" in page.text
 
 
-def test_without_pictures_where_records_are_not_known(tmp_path):
+def test_no_thumbnails_without_known_records(tmp_path):
     shards = write_shards(tmp_path, [[("a", 0, 5), ("b", 1, 2)]])
     scores = score_videos(FirstFrame(), shards, "test")
     bare = dataclasses.replace(scores, middle_records=None)
@@ -185,23 +191,23 @@ def test_the_page_is_written_last(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return written_beside(path)
 
-    written_beside = report_room.written_beside
-    monkeypatch.setattr(report_room, "written_beside", killed)
+    written_beside = report_module.written_beside
+    monkeypatch.setattr(report_module, "written_beside", killed)
     with pytest.raises(KeyboardInterrupt):
         write_report(by_hand(), tmp_path / "out", {})
     assert {path.name for path in (tmp_path / "out").iterdir()} == {*FILES} - {"index.html"}
 
 
-def test_a_folder_that_holds_files_is_refused(tmp_path):
+def test_a_folder_with_files_is_rejected(tmp_path):
     (tmp_path / "index.html").write_text("mine")
-    with pytest.raises(ValueError, match="new or empty folder"):
+    with pytest.raises(ValueError, match="`out`"):
         write_report(by_hand(), tmp_path, {})
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
-    with pytest.raises(ValueError, match="new or empty folder"):
+    with pytest.raises(ValueError, match="`out`"):
         write_report(by_hand(), tmp_path / "index.html", {})
 
 
-def test_what_a_kill_left_is_in_nobodys_way(tmp_path):
+def test_partial_files_of_a_killed_evaluation_are_allowed(tmp_path):
     (tmp_path / ".part-1-index.html").write_text("half")
     write_report(by_hand(), tmp_path, {})
     assert (tmp_path / "index.html").is_file()

@@ -6,7 +6,7 @@ from PIL import Image
 from keras_t3d.data.shards.damage import split_records
 from keras_t3d.data.shards.record import EncodedVideo, make_record
 from keras_t3d.data.shards.record_file import RecordWriter
-from keras_t3d.evaluation.thumbnails import middle_frames
+from keras_t3d.evaluation.thumbnails import make_thumbnails
 from tests.data.written_shards import jpeg, shard_set
 from tests.evaluation.written import write_shards
 
@@ -15,7 +15,7 @@ def test_the_middle_frame_of_the_records_that_are_asked_for(tmp_path):
     shards = write_shards(
         tmp_path, [[("a", 0, 1), ("b", 0, 5)], [("c", 1, 20)], [("d", 0, 9), ("e", 0, 30)]]
     )
-    pictures = middle_frames(split_records(shards, "test"), [4, 1, 2, 1])
+    pictures = make_thumbnails(split_records(shards, "test"), [4, 1, 2, 1])
     assert list(pictures) == [1, 2, 4]
     middles = []
     for picture in pictures.values():
@@ -27,7 +27,7 @@ def test_the_middle_frame_of_the_records_that_are_asked_for(tmp_path):
 
 def test_large_frames_are_shrunk(tmp_path):
     shards = shard_set(tmp_path / "s", [1], num_frames=1, size=(240, 480))
-    (picture,) = middle_frames(split_records(shards, "train"), [0]).values()
+    (picture,) = make_thumbnails(split_records(shards, "train"), [0]).values()
     with Image.open(io.BytesIO(picture)) as image:
         assert image.size == (192, 96)
 
@@ -39,4 +39,4 @@ def test_a_frame_that_is_no_picture_is_left_out(tmp_path):
         for middle in (b"no picture", good):
             video = EncodedVideo((good, middle, good), 16, 20, 25.0)
             writer.write(make_record(video, "v", "class 0", 0))
-    assert list(middle_frames(split_records(shards, "train"), [0, 1])) == [1]
+    assert list(make_thumbnails(split_records(shards, "train"), [0, 1])) == [1]

@@ -1,4 +1,4 @@
-"""Shards whose frames tell their number, a predictor that reads it, and scores by hand."""
+"""Shards with numbered frames, a predictor that reads the numbers, and scores for tests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def write_shards(
 
 
 class FirstFrame:
-    """Gives class u a hundredth of the first frame's number, class v the rest."""
+    """Predicts class u with a hundredth of the first frame's number, class v with the rest."""
 
     clip_spec, class_names = SPEC, NAMES
 
@@ -51,7 +51,7 @@ class FirstFrame:
 
 
 def by_hand() -> VideoScores:
-    """Four videos of six classes: one right, three wrong, one of them far off."""
+    """Four videos of six classes: one classified correctly, three not."""
     probabilities = np.array(
         [
             [0.5, 0.3, 0.1, 0.05, 0.03, 0.02],

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from keras_t3d.inference import load_predictor, stream_video
+from keras_t3d.inference import WindowOptions, load_predictor, stream_video
 from tests.conftest import write_video
 
 pytestmark = pytest.mark.export
@@ -26,18 +26,18 @@ def expected(model, video):
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_a_keras_file(model_path, video, expected, batch_size):
-    windows = stream_video(model_path, video, batch_size=batch_size)
+    windows = stream_video(model_path, video, WindowOptions(batch_size=batch_size))
     np.testing.assert_allclose([w.probabilities for w in windows], expected, atol=1e-5)
 
 
 def test_a_saved_model_and_its_folder_of_versions(saved_model_path, video, expected):
     for path in (saved_model_path, saved_model_path / "1"):
-        windows = stream_video(path, video, batch_size=2)
+        windows = stream_video(path, video, WindowOptions(batch_size=2))
         np.testing.assert_allclose([w.probabilities for w in windows], expected, atol=1e-5)
 
 
 def test_a_tflite_file(lite_path, video, expected):
-    windows = stream_video(load_predictor(lite_path), video, batch_size=2)
+    windows = stream_video(load_predictor(lite_path), video, WindowOptions(batch_size=2))
     np.testing.assert_allclose([w.probabilities for w in windows], expected, atol=1e-4)
 
 

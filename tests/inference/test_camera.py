@@ -9,7 +9,7 @@ import pytest
 
 from keras_t3d.data import VideoError
 from keras_t3d.inference import Camera, watch_frames
-from keras_t3d.inference import camera as camera_room
+from keras_t3d.inference import camera as camera_module
 from tests.conftest import counting_frames, frame_numbers, write_video
 
 
@@ -26,8 +26,8 @@ def plays(monkeypatch):
             }.get(system)
             return wrapped(opened(str(file)))
 
-        monkeypatch.setattr(camera_room.av, "open", device)
-        monkeypatch.setattr(camera_room.platform, "system", lambda: system)
+        monkeypatch.setattr(camera_module.av, "open", device)
+        monkeypatch.setattr(camera_module.platform, "system", lambda: system)
 
     return play
 
@@ -78,8 +78,8 @@ def test_other_systems_are_refused(tmp_path, plays):
 
 
 def test_a_camera_that_is_not_there_says_so(monkeypatch):
-    monkeypatch.setattr(camera_room.platform, "system", lambda: "Linux")
-    with pytest.raises(VideoError, match=r"/dev/video97.*--camera 0"):
+    monkeypatch.setattr(camera_module.platform, "system", lambda: "Linux")
+    with pytest.raises(VideoError, match=r"/dev/video97"):
         Camera(97)
 
 
@@ -97,22 +97,22 @@ def test_a_picture_that_is_not_there_yet_is_waited_for(tmp_path, plays):
     assert not any(errors.values())
 
 
-@pytest.mark.parametrize(("count", "said"), [(0, "gives no picture"), (4, "The camera stopped")])
+@pytest.mark.parametrize(("count", "said"), [(0, "No frame"), (4, "stopped")])
 def test_a_camera_without_pictures_is_given_up(tmp_path, plays, monkeypatch, count, said):
-    monkeypatch.setattr(camera_room, "_PATIENCE", 0.05)
+    monkeypatch.setattr(camera_module, "_FRAME_TIMEOUT", 0.05)
     file = write_webcam(tmp_path / "camera.avi", 9)
     errors = {count: [not_yet() for _ in range(1000)]}
     plays(file, "Darwin", lambda container: Failing(container, errors))
     frames = []
-    with Camera(3) as camera, pytest.raises(VideoError, match=f"{said}.*waited 0.05 seconds"):
+    with Camera(3) as camera, pytest.raises(VideoError, match=f"{said}.*0.05 s"):
         frames.extend(camera.timed())  # grows until it fails
     assert len(frames) == count
     assert len(errors[count]) > 900  # it did not look without a pause
 
 
 def test_a_driver_that_hangs_is_given_up(tmp_path, plays, monkeypatch):
-    monkeypatch.setattr(camera_room, "_PATIENCE", 0.05)
-    monkeypatch.setattr(camera_room, "_FAREWELL", 0.05)
+    monkeypatch.setattr(camera_module, "_FRAME_TIMEOUT", 0.05)
+    monkeypatch.setattr(camera_module, "_CLOSE_TIMEOUT", 0.05)
     hangs = threading.Event()
 
     class Hanging:
@@ -131,7 +131,7 @@ def test_a_driver_that_hangs_is_given_up(tmp_path, plays, monkeypatch):
 
     plays(write_webcam(tmp_path / "camera.avi", 9), wrapped=Hanging)
     frames = []
-    with Camera(3) as camera, pytest.raises(VideoError, match=r"waited 0\.05 seconds"):
+    with Camera(3) as camera, pytest.raises(VideoError, match=r"0\.05 s"):
         frames.extend(camera.timed())
     assert len(frames) == 3
     hangs.set()
@@ -150,7 +150,7 @@ def test_a_camera_that_is_pulled_out_gives_its_last_picture(tmp_path, plays):
     errors = {6: [av.error.OSError(19, "No such device")]}
     plays(file, wrapped=lambda container: Failing(container, errors))
     frames = []
-    with Camera(3) as camera, pytest.raises(VideoError, match=r"stopped \(No such device\)"):
+    with Camera(3) as camera, pytest.raises(VideoError, match=r"No such device"):
         frames.extend(frame.pixels for frame in camera.timed())
     assert frame_numbers(np.stack(frames)) == list(range(6))
 

@@ -21,7 +21,7 @@ def video(tmp_path_factory):
 
 def test_probabilities_are_the_mean_over_views_of_the_whole_video(model, video):
     frames, spec = read_video(video).frames, model.clip_spec
-    # 40 frames, clips that reach over 15: three views cover the video.
+    # 40 frames, clips that span 15: three views cover the video.
     starts = view_starts(40, spec, 3)
     assert (starts[0], starts[-1] + spec.span) == (0, 40)
     views = np.stack([take_view(frames, spec, start) for start in starts])
@@ -47,7 +47,7 @@ def test_a_video_is_decoded_once_unless_its_header_is_wrong(model, tmp_path, mon
     passes = []
     whole = VideoReader._decoded
 
-    def noted(reader):
+    def counted(reader):
         passes.append(reader.path)
         return whole(reader)
 
@@ -55,10 +55,10 @@ def test_a_video_is_decoded_once_unless_its_header_is_wrong(model, tmp_path, mon
     right = write_video(tmp_path / "right.avi", frames, codec="mpeg4")
     cut = tmp_path / "cut.avi"
     cut.write_bytes(right.read_bytes()[: right.stat().st_size // 2])
-    silent = write_video(tmp_path / "silent.mkv", frames)  # says no number of frames
+    silent = write_video(tmp_path / "silent.mkv", frames)  # its header states no number of frames
     phone = trimmed(write_video(tmp_path / "whole.mp4", frames), tmp_path / "trimmed.mp4", 0.4)
     decoded = {path: read_video(path).frames for path in (right, cut, silent, phone)}
-    monkeypatch.setattr(VideoReader, "_decoded", noted)
+    monkeypatch.setattr(VideoReader, "_decoded", counted)
     for path, number in ((right, 1), (cut, 2), (silent, 1), (phone, 1)):
         passes.clear()
         (best, probability), *_ = predict_video(model, path, num_views=2)
@@ -91,49 +91,49 @@ def test_uint8_batches_of_any_size(model):
         np.zeros((8, 32, 32, 3), np.uint8),
     ],
 )
-def test_what_is_no_batch_of_clips_is_refused(model, clips):
-    with pytest.raises(ValueError, match="at least one uint8 clip"):
+def test_other_arrays_than_clips_are_rejected(model, clips):
+    with pytest.raises(ValueError, match="`clips`"):
         load_predictor(model).probabilities(clips)
 
 
-def test_what_is_no_model_is_refused():
-    with pytest.raises(ValueError, match="Expected a VideoClassifier"):
+def test_none_is_no_model():
+    with pytest.raises(ValueError, match=r"`model`.*NoneType"):
         load_predictor(None)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
-        ("none.keras", None, "No such model"),
-        ("text.keras", b"no model", "Not a model file"),
-        ("model.h5", b"no model", "Not a model file"),
+        ("none.keras", None, r"none\.keras"),
+        ("text.keras", b"no model", r"text\.keras"),
+        ("model.h5", b"no model", r"model\.h5"),
         ("text.tflite", b"no model", "tflite"),
         ("folder", "folder", "saved_model.pb"),
     ],
 )
-def test_files_that_are_no_models_say_so(tmp_path, name, content, said):
+def test_other_files_are_rejected(tmp_path, name, content, message):
     path = tmp_path / name
     if content == "folder":
         path.mkdir()
     elif content is not None:
         path.write_bytes(content)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         load_predictor(path)
 
 
-def test_another_keras_model_is_refused(tmp_path):
+def test_another_keras_model_is_rejected(tmp_path):
     import keras
 
     other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     other.save(tmp_path / "other.keras")
-    with pytest.raises(ValueError, match="knows no clips"):
+    with pytest.raises(ValueError, match="Sequential"):
         load_predictor(tmp_path / "other.keras")
 
 
-def test_a_damaged_keras_file_is_refused(model_path, tmp_path):
+def test_a_damaged_keras_file_is_rejected(model_path, tmp_path):
     import zipfile
 
     with zipfile.ZipFile(tmp_path / "cut.keras", "w") as damaged:
         damaged.writestr("config.json", "{}")
-    with pytest.raises(ValueError, match="Keras cannot load it"):
+    with pytest.raises(ValueError, match=r"cut\.keras"):
         load_predictor(tmp_path / "cut.keras")

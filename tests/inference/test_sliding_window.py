@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from keras_t3d.clips import ClipSpec, take_view
 from keras_t3d.data.video.frames import TimedFrame
-from keras_t3d.inference.hops import FrameHop, SecondsHop, new_hop
-from keras_t3d.inference.sliding_window import SlidingWindow
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.inference import WindowOptions
+from keras_t3d.inference.sliding_window import SlidingWindow, TimeHop, window_starts
 
 
 def numbered(count, converted, times=None):
@@ -35,7 +36,7 @@ def slide(frames, sliding):
         most_held = max(most_held, sliding.num_held)
         if window:
             windows.append(window)
-    last = sliding.rest()
+    last = sliding.finish()
     return windows + ([last] if last else []), most_held
 
 
@@ -51,7 +52,9 @@ def test_windows_are_views_of_the_video(count, num_frames, stride, hop, num_crop
     spec = ClipSpec(num_frames=num_frames, frame_stride=stride, resize=4, crop=(4, 3))
     converted = []
     frames = numbered(count, converted)
-    windows, most_held = slide(frames, SlidingWindow(spec, FrameHop(hop, spec), num_crops))
+    windows, most_held = slide(
+        frames, SlidingWindow(spec, WindowOptions(hop_frames=hop, num_crops=num_crops))
+    )
     grid = np.gcd(hop, stride)
     starts = [start for start in range(0, count, hop) if start + spec.span <= count]
     last = max(count - spec.span, 0) // grid * grid
@@ -76,14 +79,14 @@ def test_windows_are_views_of_the_video(count, num_frames, stride, hop, num_crop
 def test_frames_between_those_of_a_clip_are_passed_over():
     spec = ClipSpec(num_frames=4, frame_stride=3, resize=4, crop=4)
     converted = []
-    slide(numbered(100, converted), SlidingWindow(spec, FrameHop(6, spec)))
+    slide(numbered(100, converted), SlidingWindow(spec, WindowOptions(hop_frames=6)))
     # The first window's, should the video end before it is full; then every third.
     assert sorted(converted) == [*range(10), *range(12, 100, 3)]
 
 
 def test_windows_may_lie_apart_and_the_last_ends_with_the_video():
     spec = ClipSpec(num_frames=4, frame_stride=1, resize=4, crop=4)
-    windows, most_held = slide(numbered(100, []), SlidingWindow(spec, FrameHop(40, spec)))
+    windows, most_held = slide(numbered(100, []), SlidingWindow(spec, WindowOptions(hop_frames=40)))
     assert [window.first_frame for window in windows] == [0, 40, 80, 96]
     assert most_held == 4
 
@@ -92,7 +95,7 @@ def test_windows_may_lie_apart_and_the_last_ends_with_the_video():
 def test_frames_are_held_in_the_models_size(hop):
     """Between windows that lie apart, too: no frame outlives its turn."""
     spec = ClipSpec(num_frames=4, frame_stride=1, resize=4, crop=4)
-    sliding = SlidingWindow(spec, FrameHop(hop, spec))
+    sliding = SlidingWindow(spec, WindowOptions(hop_frames=hop))
     large = []
     for index in range(60):
         pixels = np.full((50, 60, 3), index, np.uint8)
@@ -106,7 +109,7 @@ def test_hops_in_seconds_follow_the_clock_not_the_frames():
     spec = ClipSpec(num_frames=2, frame_stride=2, resize=4, crop=4)
     # Ten frames a second, then a pause of a second, then two frames a second.
     times = [*np.arange(10) / 10, *(2 + np.arange(11) / 2)]
-    windows, _ = slide(numbered(20, [], times), SlidingWindow(spec, SecondsHop(0.5, spec)))
+    windows, _ = slide(numbered(20, [], times), SlidingWindow(spec, WindowOptions(hop=0.5)))
     # At 0 s; at 0.6, the first even frame after 0.5; at 2.0, 3.0..., every even frame.
     assert [window.first_frame for window in windows] == [0, 6, 10, 12, 14, 16]
     assert [window.start for window in windows] == pytest.approx([0, 0.6, 2, 3, 4, 5])
@@ -116,8 +119,8 @@ def test_hops_in_seconds_follow_the_clock_not_the_frames():
 
 @pytest.mark.parametrize(("seconds", "begins"), [(5e-324, 20), (1e-320, 20), (1e308, 1)])
 def test_the_shortest_and_longest_of_hops(seconds, begins):
-    hop = new_hop(ClipSpec(num_frames=2, frame_stride=1, resize=4, crop=4), None, seconds)
-    assert sum(hop.begins(index, index / 10) for index in range(20)) == begins
+    hop = TimeHop(seconds, ClipSpec(num_frames=2, frame_stride=1, resize=4, crop=4))
+    assert sum(hop.is_start(index, index / 10) for index in range(20)) == begins
 
 
 @settings(deadline=None)
@@ -125,8 +128,8 @@ def test_the_shortest_and_longest_of_hops(seconds, begins):
 def test_hops_in_seconds_begin_once_in_each(lengths, hundredths):
     times, seconds = np.cumsum([0, *lengths]) / 100, hundredths / 100
     spec = ClipSpec(num_frames=1, frame_stride=1, resize=4, crop=4)
-    hop = SecondsHop(seconds, spec)
-    begun = [time for index, time in enumerate(times) if hop.begins(index, time)]
+    hop = TimeHop(seconds, spec)
+    begun = [time for index, time in enumerate(times) if hop.is_start(index, time)]
     slots = [int((time + 1e-4) // seconds) for time in begun]
     assert len(slots) == len(set(slots))  # at most one window a slot
     assert set(slots) == {int((time + 1e-4) // seconds) for time in times}  # and one in each
@@ -134,24 +137,27 @@ def test_hops_in_seconds_begin_once_in_each(lengths, hundredths):
 
 def test_nothing_gives_no_window():
     spec = ClipSpec(num_frames=4, frame_stride=2, resize=4, crop=4)
-    assert SlidingWindow(spec, FrameHop(4, spec)).rest() is None
+    assert SlidingWindow(spec, WindowOptions(hop_frames=4)).finish() is None
 
 
 @pytest.mark.parametrize(
-    ("hop", "seconds", "said"),
+    ("options", "argument"),
     [
-        (3, 0.5, "not both"),
-        (0, None, "at least 1"),
-        (1.5, None, "whole number"),
-        (None, 0.0, "above 0"),
-        (None, float("nan"), "above 0"),
+        ({"hop_frames": 3, "hop": 0.5}, "hop"),
+        ({"hop_frames": 0}, "hop_frames"),
+        ({"hop_frames": 1.5}, "hop_frames"),
+        ({"hop": 0.0}, "hop"),
+        ({"hop": float("nan")}, "hop"),
+        ({"batch_size": 0}, "batch_size"),
     ],
 )
-def test_hops_out_of_range_are_refused(hop, seconds, said):
-    with pytest.raises(ValueError, match=said):
-        new_hop(ClipSpec(), hop, seconds)
+def test_options_out_of_range_are_rejected(options, argument):
+    with pytest.raises(InvalidArgumentError) as error:
+        WindowOptions(**options)
+    assert error.value.argument == argument
 
 
-def test_the_usual_hop_is_half_a_window():
-    assert new_hop(ClipSpec(num_frames=16, frame_stride=2), None, None).frames == 16
-    assert new_hop(ClipSpec(num_frames=1, frame_stride=3), None, None).frames == 3
+def test_the_default_hop_is_half_a_window():
+    for num_frames, stride, hop in ((16, 2, 16), (1, 3, 3)):
+        clip_spec = ClipSpec(num_frames=num_frames, frame_stride=stride)
+        assert window_starts(clip_spec, WindowOptions()).hop == hop

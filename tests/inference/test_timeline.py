@@ -4,12 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_t3d.inference import Timeline, WindowScores
-from keras_t3d.inference.timeline import clock
+from keras_t3d.inference import Timeline, WindowPrediction
+from keras_t3d.inference.timeline import format_time
 
 
 def scores(index, *probabilities):
-    return WindowScores(index, index / 2, index / 2 + 1, np.array(probabilities, np.float32))
+    return WindowPrediction(index, index / 2, index / 2 + 1, np.array(probabilities, np.float32))
 
 
 def test_curves_are_the_windows():
@@ -24,7 +24,7 @@ def test_curves_are_the_windows():
 @settings(deadline=None)
 @given(st.integers(1, 100))
 def test_many_windows_are_averaged_in_neighbours(count):
-    timeline = Timeline(["a"], most_points=8)
+    timeline = Timeline(["a"], max_points=8)
     values = np.random.default_rng(count).uniform(size=count)
     for index, value in enumerate(values):
         timeline.add(scores(index, value))
@@ -71,5 +71,5 @@ def test_what_cannot_be_drawn_is_refused(tmp_path):
         (-1, "-0:01"),
     ],
 )
-def test_times_read_as_on_a_clock(seconds, shown):
-    assert clock(seconds) == shown
+def test_times_read_as_on_a_format_time(seconds, shown):
+    assert format_time(seconds) == shown

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from keras_t3d.data import VideoError, VideoReader, read_video
-from keras_t3d.inference.running_scores import EveryWindow
+from keras_t3d.inference.window_predictors import BlockingWindowPredictor
 from tests.conftest import counting_frames
 from tests.inference.conftest import write_uneven_video
 from tests.inference.fake_opencv import FakeOpenCV
@@ -133,7 +133,9 @@ def test_a_camera_that_is_pulled_out_leaves_what_was_seen(
         "keras_t3d.inference.Camera", lambda number: PulledOut(folder / "a.mp4", count)
     )
     # The model is to be as quick as the camera, or no window would be scored.
-    monkeypatch.setattr("keras_t3d.inference.watching.NextWhenIdle", EveryWindow)
+    monkeypatch.setattr(
+        "keras_t3d.inference.watching.BackgroundWindowPredictor", BlockingWindowPredictor
+    )
     code, _, err = run(
         *("watch", "m", "--camera", "0", "--no-display", "--out", tmp_path / "o.mp4"),
         *("--scores", tmp_path / "s.json", "--timeline", tmp_path / "t.png"),

@@ -13,9 +13,8 @@ import pytest
 
 from keras_t3d.data import VideoError, VideoReader, read_video
 from keras_t3d.data.video.frames import TimedFrame, pixel_aspect
-from keras_t3d.inference import MeanOfLast, stream_video, watch, watch_frames
-from keras_t3d.inference.caption import captioned
-from keras_t3d.inference.square_pixels import square_pixels
+from keras_t3d.inference import MeanOfLast, WindowOptions, stream_video, watch, watch_frames
+from keras_t3d.inference.overlay import draw_classes, to_square_pixels
 from tests.conftest import SHARED_DATA, counting_frames, write_video
 from tests.inference.conftest import write_uneven_video
 
@@ -37,29 +36,33 @@ class Source:
 
 
 def test_each_frame_has_the_scores_of_the_newest_window(seeing):
-    frames = list(watch_frames(seeing, Source(22), hop_seconds=0.4, top=2))
+    frames = list(watch_frames(seeing, Source(22), options=WindowOptions(hop=0.4), top=2))
     assert [(frame.start, frame.end) for frame in frames] == [
         (i / 10, (i + 1) / 10) for i in range(22)
     ]
     # Windows of 7 frames, and one that ends with the video.
     assert seeing.seen == [[s, s + 2, s + 4, s + 6] for s in (0, 4, 8, 12, 14)]
     # Nothing is said of fewer frames than a window has.
-    assert [frame.scores for frame in frames[:6]] == [None] * 6
+    assert [frame.prediction for frame in frames[:6]] == [None] * 6
     assert [frame.classes for frame in frames[:6]] == [()] * 6
     ends = [0.7] * 4 + [1.1] * 4 + [1.5] * 4 + [1.9] * 3 + [2.1]
-    np.testing.assert_allclose([frame.scores.end for frame in frames[6:]], ends)
+    np.testing.assert_allclose([frame.prediction.end for frame in frames[6:]], ends)
     assert frames[-1].classes == (("even", 0.75), ("odd", 0.25))
 
 
 @pytest.mark.parametrize("count", [1, 5, 6, 7, 8, 14, 22])
-@pytest.mark.parametrize("options", [{}, {"hop_seconds": 0.3, "smoothing": MeanOfLast(2)}])
+@pytest.mark.parametrize(
+    "options", [WindowOptions(), WindowOptions(hop=0.3, smoothing=MeanOfLast(2))]
+)
 def test_the_windows_are_those_of_stream_video(seeing, tmp_path, count, options):
     path = write_video(tmp_path / "x.mp4", counting_frames(count), fps=10)
-    expected = list(stream_video(seeing, path, **options))
+    expected = list(stream_video(seeing, path, options))
     told = []
     with VideoReader(path) as reader:
-        assert watch(watch_frames(seeing, reader, **options), tell=told.append) == count
-    got = [frame.scores for frame in told]
+        assert (
+            watch(watch_frames(seeing, reader, options=options), on_prediction=told.append) == count
+        )
+    got = [frame.prediction for frame in told]
     assert [(s.first_frame, s.start, s.end) for s in got] == [
         (s.first_frame, s.start, s.end) for s in expected
     ]
@@ -77,15 +80,15 @@ def test_a_video_shorter_than_a_window_is_answered_when_it_is_over(seeing, failu
             told.extend(frames)  # grows until it fails
     else:
         told.extend(frames)
-    assert [frame.scores is None for frame in told] == [True] * 4 + [False]
+    assert [frame.prediction is None for frame in told] == [True] * 4 + [False]
     assert seeing.seen == [[0, 2, 4, 1]]  # the whole, looped
-    assert (told[-1].scores.start, told[-1].scores.end) == (0, 0.5)
+    assert (told[-1].prediction.start, told[-1].prediction.end) == (0, 0.5)
 
 
 def test_the_picture_says_the_classes():
     grey = np.full((240, 320, 3), 100, np.uint8)
-    none, golf = captioned(grey, ()), captioned(grey, (("golf", 0.9), ("pour", 0.1)))
-    more = captioned(grey, (("golf", 0.9), ("pour", 0.1), ("a class with a long name", 0.0)))
+    none, golf = draw_classes(grey, ()), draw_classes(grey, (("golf", 0.9), ("pour", 0.1)))
+    more = draw_classes(grey, (("golf", 0.9), ("pour", 0.1), ("a class with a long name", 0.0)))
     assert (grey == 100).all()
     assert golf.shape == grey.shape
     assert golf.dtype == np.uint8
@@ -105,7 +108,8 @@ def test_the_picture_says_the_classes():
 def test_small_pictures_are_no_reason_to_fail(size):
     picture = np.zeros((*size, 3), np.uint8)
     assert (
-        captioned(picture, (("a long name\nin two lines", 1.0), ("", 0.0))).shape == picture.shape
+        draw_classes(picture, (("a long name\nin two lines", 1.0), ("", 0.0))).shape
+        == picture.shape
     )
 
 
@@ -120,7 +124,7 @@ def test_the_file_has_the_frames_the_times_and_the_text(seeing, tmp_path):
     out = tmp_path / "new" / "annotated.mp4"
     told = []
     with VideoReader(path) as reader:
-        assert watch(watch_frames(seeing, reader), out=out, tell=told.append) == 16
+        assert watch(watch_frames(seeing, reader), out=out, on_prediction=told.append) == 16
     with VideoReader(path) as source, VideoReader(out) as written:
         assert not written.header.has_sound
         before, after = list(source.timed()), list(written.timed())
@@ -130,8 +134,8 @@ def test_the_file_has_the_frames_the_times_and_the_text(seeing, tmp_path):
         assert annotated.pixels[:60, :100].max() > 200  # letters, in a video without white
         difference = annotated.pixels[100:].astype(int) - original.pixels[100:]
         assert np.abs(difference).mean() < 3
-    assert [round(frame.scores.end, 3) for frame in told] == sorted(
-        {round(f.scores.end, 3) for f in told}
+    assert [round(frame.prediction.end, 3) for frame in told] == sorted(
+        {round(f.prediction.end, 3) for f in told}
     )
     assert [path.name for path in out.parent.iterdir()] == ["annotated.mp4"]
 
@@ -157,7 +161,7 @@ def test_a_tell_that_cannot_write_leaves_the_pictures(seeing, tmp_path):
             raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
-        watch(watch_frames(seeing, Source(22)), out=tmp_path / "out.mp4", tell=tell)
+        watch(watch_frames(seeing, Source(22)), out=tmp_path / "out.mp4", on_prediction=tell)
     assert 7 <= len(read_video(tmp_path / "out.mp4").frames) < 22
 
 
@@ -174,7 +178,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(seeing, tmp_path):
     def check(frame):
         assert (tmp_path / "out.mp4").read_text() == "old"
 
-    watch(watch_frames(seeing, Source(9)), out=tmp_path / "out.mp4", tell=check)
+    watch(watch_frames(seeing, Source(9)), out=tmp_path / "out.mp4", on_prediction=check)
     assert len(read_video(tmp_path / "out.mp4").frames) == 9
 
 
@@ -188,12 +192,15 @@ def test_other_files_are_refused(seeing, tmp_path, name):
 def test_watching_ends_when_asked_and_the_file_is_whole(seeing, tmp_path):
     count = 0
 
-    def stopped():
+    def should_stop():
         nonlocal count
         count += 1
         return count == 5
 
-    assert watch(watch_frames(seeing, Source(22)), out=tmp_path / "out.mp4", stopped=stopped) == 5
+    assert (
+        watch(watch_frames(seeing, Source(22)), out=tmp_path / "out.mp4", should_stop=should_stop)
+        == 5
+    )
     assert len(read_video(tmp_path / "out.mp4").frames) == 5
 
 
@@ -211,7 +218,7 @@ def test_live_frames_do_not_wait_for_the_model(seeing):
     frames = watch_frames(seeing, Source(22), live=True)
     shown = list(itertools.islice(frames, 21))
     assert [frame.start for frame in shown] == [i / 10 for i in range(21)]
-    assert all(frame.scores is None for frame in shown)
+    assert all(frame.prediction is None for frame in shown)
     go.set()
     frames.close()
     assert seeing.seen == [[0, 2, 4, 6]]  # the first window; others were left out
@@ -241,7 +248,7 @@ def test_the_model_s_last_failure_is_heard_of_and_the_recording_kept(seeing, tmp
         assert go.wait(timeout=10)
         raise RuntimeError("out of memory")
 
-    def stopped():
+    def should_stop():
         nonlocal count
         count += 1
         if count == 10:
@@ -251,7 +258,7 @@ def test_the_model_s_last_failure_is_heard_of_and_the_recording_kept(seeing, tmp
     seeing.probabilities = fails
     frames = watch_frames(seeing, Source(22), live=True)
     with pytest.raises(RuntimeError, match="out of memory"):
-        watch(frames, out=tmp_path / "out.mp4", stopped=stopped)
+        watch(frames, out=tmp_path / "out.mp4", should_stop=should_stop)
     assert len(read_video(tmp_path / "out.mp4").frames) == 10
 
 
@@ -273,7 +280,7 @@ def test_anamorphic_video_is_made_square_before_the_letters(seeing, tmp_path):
         frames = list(watch_frames(seeing, reader))
     assert {frame.pixels.shape for frame in frames} == {(120, 240, 3)}
     square = np.full((120, 240, 3), frames[0].pixels[-1, -1])
-    np.testing.assert_array_equal(frames[0].pixels, captioned(square, ()))  # letters as ever
+    np.testing.assert_array_equal(frames[0].pixels, draw_classes(square, ()))  # letters as ever
     with VideoReader(path) as reader:
         watch(watch_frames(seeing, reader), out=tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as container:
@@ -284,9 +291,9 @@ def test_anamorphic_video_is_made_square_before_the_letters(seeing, tmp_path):
 
 def test_square_pixels_never_make_a_side_smaller():
     pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
-    assert square_pixels(pixels, 1.0) is pixels
-    assert square_pixels(pixels, 1.5).shape == (2, 3, 3)
-    assert square_pixels(pixels, 0.5).shape == (4, 2, 3)
+    assert to_square_pixels(pixels, 1.0) is pixels
+    assert to_square_pixels(pixels, 1.5).shape == (2, 3, 3)
+    assert to_square_pixels(pixels, 0.5).shape == (4, 2, 3)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from keras_t3d.inference import WindowScores, window_file, window_record
+from keras_t3d.inference import WindowPrediction, window_file, window_record
 
-SCORES = WindowScores(4, 0.4, 1.0999999999, np.array([0.25, 0.7500001, 0], np.float32))
+PREDICTION = WindowPrediction(4, 0.4, 1.0999999999, np.array([0.25, 0.7500001, 0], np.float32))
 NAMES = ('cut "with", comma', "öffnen", "never")
 RECORD = {
     "video": "a, b.mp4",
@@ -22,8 +22,8 @@ RECORD = {
 
 
 def test_a_record_names_the_top_classes():
-    assert window_record("a, b.mp4", SCORES, NAMES, top=2) == RECORD
-    assert len(window_record("x", SCORES, NAMES, top=99)["classes"]) == 3
+    assert window_record("a, b.mp4", PREDICTION, NAMES, top=2) == RECORD
+    assert len(window_record("x", PREDICTION, NAMES, top=99)["classes"]) == 3
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_t3d.data import convert
-from keras_t3d.evaluation.evaluate import evaluate
+from keras_t3d.evaluation import evaluate
 from keras_t3d.training import run_directory, train
 from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.objective import new_optimizer

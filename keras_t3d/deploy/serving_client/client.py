@@ -22,7 +22,7 @@ from keras_t3d.deploy.serving_client.errors import (
 )
 from keras_t3d.deploy.serving_client.inputs import checked_inputs
 from keras_t3d.deploy.serving_client.retries import with_retries
-from keras_t3d.inference.predictor import checked_clips
+from keras_t3d.inference.predictor import validate_clips
 
 Answer = TypeVar("Answer")
 
@@ -211,7 +211,7 @@ class ServingClient:
 
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
         """Maps uint8 clips `(n, *clip_spec.input_shape)` to float32 `(n, classes)`."""
-        return self.in_batches("views", "clips", checked_clips(clips, self.clip_spec))
+        return self.in_batches("views", "clips", validate_clips(clips, self.clip_spec))
 
     def in_batches(self, signature: str, name: str, rows: np.ndarray) -> np.ndarray:
         """Sends rows to a signature, a few at a time.

@@ -16,7 +16,7 @@ from keras_t3d.clips import ClipSpec, resize_short_side, take_view, view_starts
 from keras_t3d.data.video.reader import VideoReader, warn_of_damage
 from keras_t3d.deploy.serving_client.client import ServingClient, strings
 from keras_t3d.deploy.serving_client.connection import connect
-from keras_t3d.inference.top_classes import check_top, top_classes
+from keras_t3d.inference.predictor import check_top, top_classes
 
 _JPEG_QUALITY = 95
 

@@ -1,26 +1,34 @@
 import numpy as np
 
 from keras_t3d.evaluation import VideoScores
-from keras_t3d.evaluation.examples import ConfusedPair, confused_pairs, worst_videos
+from keras_t3d.evaluation.failure_examples import (
+    ConfusedPair,
+    confused_pairs,
+    highest_loss_videos,
+)
 from tests.evaluation.written import by_hand
 
 
-def test_worst_videos_give_their_class_the_least():
+def test_videos_are_in_order_of_loss():
     # The true classes' probabilities: 0.5, 0.25, 0.02, 0.3.
-    assert worst_videos(by_hand()) == [2, 1, 3, 0]
+    assert highest_loss_videos(by_hand()) == [2, 1, 3, 0]
 
 
-def test_a_pair_shows_the_surest_video_of_each_class():
+def test_a_pair_shows_the_most_confident_video_of_each_class():
     probabilities = np.array(
         [[0.4, 0.6], [0.1, 0.9], [0.9, 0.1], [0.3, 0.7], [0.2, 0.8]], np.float32
     )
     scores = VideoScores(tuple("abcde"), np.array([0, 0, 0, 1, 1]), probabilities, ("u", "v"))
-    assert confused_pairs(scores) == [ConfusedPair(0, 1, 2, of_true=1, of_predicted=4)]
+    assert confused_pairs(scores) == [ConfusedPair(0, 1, 2, confused_video=1, predicted_video=4)]
 
 
-def test_a_class_without_videos_has_none_to_show():
+def test_a_class_without_videos_has_no_example():
     pairs = confused_pairs(by_hand())
-    assert [(pair.of_true, pair.of_predicted) for pair in pairs] == [(2, None), (3, 0), (1, None)]
+    assert [(pair.confused_video, pair.predicted_video) for pair in pairs] == [
+        (2, None),
+        (3, 0),
+        (1, None),
+    ]
 
 
 def test_no_more_than_ten_pairs_and_twelve_videos():
@@ -30,4 +38,4 @@ def test_no_more_than_ten_pairs_and_twelve_videos():
     names = tuple(f"c{index}" for index in range(classes))
     scores = VideoScores(names, labels, probabilities, names)
     assert len(confused_pairs(scores)) == 10
-    assert worst_videos(scores) == list(range(12))
+    assert highest_loss_videos(scores) == list(range(12))

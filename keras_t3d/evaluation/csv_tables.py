@@ -1,4 +1,4 @@
-"""The tables of a report, as CSV."""
+"""Tables of a report as CSV."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keras_t3d.evaluation.scores import VideoScores
 
 
 def predictions_csv(scores: VideoScores) -> str:
-    """Returns a line a video: its true and predicted class and all probabilities."""
+    """Returns one row per video: its true and predicted class and all probabilities."""
 
     def rows() -> Iterable[list[Any]]:
         for video, label, probabilities in zip(
@@ -28,7 +28,7 @@ def predictions_csv(scores: VideoScores) -> str:
 
 
 def per_class_csv(per_class: Mapping[str, Mapping[str, Any]]) -> str:
-    """Returns a line a class of what `compute_metrics` gives as `per_class`."""
+    """Returns one row per class of `per_class` of `compute_metrics`."""
     columns = (
         "videos",
         "accuracy",
@@ -40,12 +40,12 @@ def per_class_csv(per_class: Mapping[str, Mapping[str, Any]]) -> str:
     )
     return _csv(
         ["class", *columns],
-        ([name, *(figures[column] for column in columns)] for name, figures in per_class.items()),
+        ([name, *(metrics[column] for column in columns)] for name, metrics in per_class.items()),
     )
 
 
 def confusion_csv(counts: np.ndarray, names: Sequence[str]) -> str:
-    """Returns a line a true class, a column a predicted one."""
+    """Returns one row per true class, one column per predicted class."""
     return _csv(
         ["true class", *names],
         ([name, *row] for name, row in zip(names, counts.tolist(), strict=True)),

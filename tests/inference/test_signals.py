@@ -1,4 +1,4 @@
-"""Signals that ask work to end, and work that ends where it asks for them."""
+"""Signals that ask the work to stop."""
 
 import os
 import signal
@@ -7,14 +7,14 @@ import threading
 
 import pytest
 
-from keras_t3d.inference.stop_signals import Stopped, stopped_by_signals
+from keras_t3d.inference.signals import StoppedBySignal, catch_stop_signals
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as on Unix")
 
 
 @pytest.fixture(autouse=True)
-def heard():
-    """In the background SIGINT is ignored, under nohup SIGHUP, and so they would be in tests."""
+def default_handlers():
+    """Resets SIGINT and SIGHUP, which are ignored in background jobs and under nohup."""
     numbers = (signal.SIGINT, signal.SIGHUP)
     before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     yield
@@ -23,54 +23,54 @@ def heard():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_is_noted_and_the_second_interrupts(number):
+def test_the_first_signal_is_recorded_and_the_second_raises(number):
     before = signal.getsignal(number)
-    with pytest.raises(Stopped) as stopped, stopped_by_signals() as asked:
-        asked.check()
-        assert not asked()
+    with pytest.raises(StoppedBySignal) as stopped, catch_stop_signals() as request:
+        request.check()
+        assert not request()
         os.kill(os.getpid(), number)
-        assert asked()
-        assert asked.number == number
-        with pytest.raises(Stopped):
-            asked.check()
+        assert request()
+        assert request.number == number
+        with pytest.raises(StoppedBySignal):
+            request.check()
         os.kill(os.getpid(), number)
-        pytest.fail("the second signal did not interrupt")
+        pytest.fail("the second signal did not raise")
     assert stopped.value.number == number
     assert isinstance(stopped.value, KeyboardInterrupt)
     assert signal.getsignal(number) is before
 
 
-def test_a_closed_terminal_asks_and_never_insists():
-    # The system and the shell both send it; a request to terminate may follow.
-    with pytest.raises(Stopped) as stopped, stopped_by_signals() as asked:
+def test_repeated_hangups_do_not_raise():
+    # The system and the shell both send SIGHUP; SIGTERM may follow.
+    with pytest.raises(StoppedBySignal) as stopped, catch_stop_signals() as request:
         os.kill(os.getpid(), signal.SIGHUP)
         os.kill(os.getpid(), signal.SIGHUP)
-        assert asked.number == signal.SIGHUP
+        assert request.number == signal.SIGHUP
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGHUP)
-        assert asked.number == signal.SIGTERM
+        assert request.number == signal.SIGTERM
         os.kill(os.getpid(), signal.SIGTERM)
-        pytest.fail("the second request did not interrupt")
+        pytest.fail("the second SIGTERM did not raise")
     assert stopped.value.number == signal.SIGTERM
 
 
-def test_what_is_ignored_stays_so():
+def test_an_ignored_signal_stays_ignored():
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with stopped_by_signals() as asked:
+        with catch_stop_signals() as request:
             os.kill(os.getpid(), signal.SIGTERM)
-            assert not asked()
+            assert not request()
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_outside_the_main_thread_nothing_changes():
+def test_handlers_are_kept_outside_the_main_thread():
     before, seen = signal.getsignal(signal.SIGINT), []
 
     def work():
-        with stopped_by_signals() as asked:
-            seen.append((asked(), signal.getsignal(signal.SIGINT) is before))
+        with catch_stop_signals() as request:
+            seen.append((request(), signal.getsignal(signal.SIGINT) is before))
 
     thread = threading.Thread(target=work)
     thread.start()

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_t3d.evaluation.intervals import bootstrap_intervals
+from keras_t3d.evaluation.confidence_intervals import bootstrap_intervals
 
 
 def test_half_right_of_a_hundred():

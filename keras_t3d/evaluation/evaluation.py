@@ -1,0 +1,88 @@
+"""Evaluates a model on the videos of a split."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from keras_t3d.data.shards.damage import split_records
+from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.evaluation.options import EvaluationOptions
+from keras_t3d.evaluation.report import check_report_folder, write_report
+from keras_t3d.evaluation.scores import score_videos
+from keras_t3d.inference.load import load_predictor
+from keras_t3d.progress import Progress
+from keras_t3d.version import __version__
+
+
+def evaluate(
+    model: Any,
+    shards: str | os.PathLike[str],
+    split: str,
+    out: str | os.PathLike[str],
+    options: EvaluationOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Scores every video of a split and writes the report.
+
+    Args:
+        model: as for `keras_t3d.inference.load_predictor`.
+        shards: folder that `convert` wrote.
+        split: `"train"`, `"val"` or `"test"`.
+        out: new or empty folder for the report.
+        options: which views are scored; None for the defaults.
+        progress: called with (records done, records in all).
+
+    Returns:
+        The content of `metrics.json`.
+
+    Raises:
+        InvalidArgumentError: if `out` is not empty, or model and shards do not match, see
+            `score_videos`.
+
+    Example:
+
+    ```python
+    metrics = keras_t3d.evaluation.evaluate(
+        "best.keras", "shards/ucf101", "test", "report", EvaluationOptions(views=10, crops=3)
+    )
+    metrics["top1"]
+    ```
+    """
+    options = options or EvaluationOptions()
+    check_report_folder(out)
+    shard_set = ShardSet.open(shards)
+    predictor = load_predictor(model)
+    with _new_folder(pathlib.Path(out)):  # fails before the work if it cannot be written
+        scores = score_videos(predictor, shard_set, split, options, progress=progress)
+    is_path = isinstance(model, (str, os.PathLike))
+    protocol = {
+        "model": os.fspath(model) if is_path else type(model).__name__,
+        "shards": os.fspath(shards),
+        "split": split,
+        "protocol": options.protocol,
+        "scored": options.description(),
+        "views": options.num_clips,
+        "crops": options.num_crops,
+        "records": shard_set.num_videos(split),
+        "clip_spec": predictor.clip_spec.get_config(),
+        "keras_t3d": __version__,
+    }
+    return write_report(scores, out, protocol, split_records(shard_set, split))
+
+
+@contextlib.contextmanager
+def _new_folder(folder: pathlib.Path) -> Iterator[None]:
+    """Creates a folder; removes it again if the block fails."""
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            folder.rmdir()
+        raise

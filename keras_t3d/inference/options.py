@@ -1,0 +1,69 @@
+"""Options of a window that slides over a video, each declared once."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+
+from keras_t3d.clips import crop_positions
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.inference.smoothing import Smoothing
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowOptions:
+    """Where the windows over a video start, and how their probabilities are computed.
+
+    Args:
+        hop: seconds from the start of one window to the start of the next; half a window if
+            neither `hop` nor `hop_frames` is given. A window starts at the first frame (of every
+            `frame_stride`-th) shown at or after each multiple of `hop`.
+        hop_frames: the same as a number of frames, at least 1.
+        smoothing: how to average over successive windows, MeanOfLast or Exponential; None
+            leaves each window as it is.
+        num_crops: crops of each window whose probabilities are averaged: 1, 3 or 5, see
+            `keras_t3d.clips.crop_positions`.
+        batch_size: windows per prediction. More than one is faster on a GPU, delays results, and
+            takes hundreds of megabytes a window with large networks.
+
+    Raises:
+        InvalidArgumentError: if a value is out of its range, or both hops are given.
+
+    Example:
+
+    ```python
+    WindowOptions(hop=0.5, smoothing=MeanOfLast(3))
+    ```
+    """
+
+    hop: float | None = None
+    hop_frames: int | None = None
+    smoothing: Smoothing | None = None
+    num_crops: int = 1
+    batch_size: int = 1
+
+    def __post_init__(self) -> None:
+        if self.hop is not None and self.hop_frames is not None:
+            raise InvalidArgumentError(
+                "Give `hop` (seconds) or `hop_frames`, not both, for example hop=0.5. "
+                f"Received: hop={self.hop}, hop_frames={self.hop_frames}",
+                argument="hop",
+            )
+        if self.hop is not None and not (math.isfinite(self.hop) and self.hop > 0):
+            raise InvalidArgumentError(
+                f"`hop` must be a number of seconds above 0, for example 0.5. Received: {self.hop}",
+                argument="hop",
+            )
+        if self.hop_frames is not None:
+            _check_positive_integer("hop_frames", self.hop_frames)
+        _check_positive_integer("batch_size", self.batch_size)
+        crop_positions(self.num_crops, 1, 1)  # raises if there is no such number of crops
+
+
+def _check_positive_integer(name: str, value: int) -> None:
+    if not isinstance(value, numbers.Integral) or value < 1:
+        raise InvalidArgumentError(
+            f"`{name}` must be an integer of at least 1, for example 4. Received: {value}",
+            argument=name,
+        )
