@@ -142,7 +142,7 @@ class TestSummary:
         st.lists(st.integers(1, 5000), min_size=1, max_size=40),
         st.lists(st.floats(0.01, 1e5), min_size=1, max_size=40),
     )
-    def test_every_video_stands_in_one_bar_of_at_most_ten(self, frames, seconds):
+    def test_every_video_is_in_one_of_at_most_ten_bars(self, frames, seconds):
         lines = Summary({}, {(1, 1): 1}, np.array(frames), np.array(seconds)).lines()
         in_frames = lines.index("length in frames")
         in_seconds = lines.index("length in seconds")
@@ -161,7 +161,7 @@ def opened(path):
 
 
 class TestContactSheet:
-    def test_the_middle_frame_of_each_video_stands_in_the_row_of_its_class(self, tmp_path):
+    def test_the_middle_frame_of_each_video_is_in_the_row_of_its_class(self, tmp_path):
         shards = write_shards(
             tmp_path,
             ["cold", "warm"],
@@ -253,7 +253,7 @@ class TestContactSheet:
             contact_sheet(shards, tmp_path / "sheet.png")
         assert [path.suffix for path in tmp_path.iterdir()] == [".tfrecord"]
 
-    def test_records_that_are_not_the_manifests_are_refused(self, tmp_path):
+    def test_fewer_records_than_the_manifest_raise(self, tmp_path):
         shards = write_shards(tmp_path, ["a", "b"], [("train", "1", "a", video(["red"]))])
         shards.manifest["splits"]["train"]["per_class"] = {"a": 1, "b": 3}
         with pytest.raises(ValueError, match="fewer videos of a class"):

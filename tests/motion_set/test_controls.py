@@ -92,7 +92,7 @@ def video_scores(model, motion_set, arrange, views=3):
     return np.mean([keras.ops.softmax(view) for view in logits], axis=0)
 
 
-def test_clips_in_order_are_learnt(motion_set):
+def test_ordered_clips_are_learned(motion_set):
     model = train_on_clips(motion_set, in_order, epochs=12)
     scores = video_scores(model, motion_set, in_order)
     assert np.mean(scores.argmax(-1) == motion_set["test"][1]) >= 0.95

@@ -40,7 +40,7 @@ def loaded(shards, steps, **options):
 
 class TestBatchVideos:
     @pytest.mark.parametrize(("seed", "shuffle_buffer"), [(0, 256), (3, 5)])
-    def test_are_those_of_load_clips_over_epochs(self, many, seed, shuffle_buffer):
+    def test_equal_those_of_load_clips_over_epochs(self, many, seed, shuffle_buffer):
         options = {"seed": seed, "shuffle_buffer": shuffle_buffer}
         named = [
             batch_videos(many, "train", batch_size=4, step=step, **options) for step in range(16)
@@ -48,22 +48,22 @@ class TestBatchVideos:
         assert named == loaded(many, 16, **options)  # 7 steps an epoch
         assert named[:7] != named[7:14]
 
-    def test_begin_where_load_clips_goes_on(self, many):
+    def test_first_batch_after_resuming(self, many):
         (first,) = loaded(many, 1, first_step=11)
         assert batch_videos(many, "train", batch_size=4, step=11, seed=0) == first
 
-    def test_each_video_is_named_once_where_it_repeats(self, many):
+    def test_each_repeated_video_is_named_once(self, many):
         batches = loaded(many, 20, augmentation=Augmentation(repeats=2))  # 14 steps an epoch
         for step, batch in enumerate(batches):
             named = batch_videos(many, "train", batch_size=4, step=step, seed=0, repeats=2)
             assert np.repeat(named, 2).tolist() == batch
 
-    def test_a_folder_will_do(self, shards):
+    def test_accepts_a_folder(self, shards):
         named = batch_videos(shards, "train", batch_size=20, step=1, seed=0)
         assert len(set(named)) == 20
         assert all(re.fullmatch(r"train/(bright|dark)/\1_train_\d\.mp4", name) for name in named)
 
-    def test_a_record_without_id_is_named_by_its_place(self, tmp_path):
+    def test_a_record_without_id_is_named_by_file_and_byte(self, tmp_path):
         video = EncodedVideo((jpeg(counting_frames(1, 16, 20)[0]),), 16, 20, 25.0)
         path = tmp_path / "a.tfrecord"
         with RecordWriter(path) as writer:
@@ -75,7 +75,7 @@ class TestBatchVideos:
     @pytest.mark.parametrize(
         "wrong", [{"step": -1}, {"batch_size": 0}, {"batch_size": 30}, {"repeats": 3}]
     )
-    def test_refuses_what_is_no_batch(self, many, wrong):
+    def test_invalid_batches_raise(self, many, wrong):
         with pytest.raises(ValueError, match="Received"):
             batch_videos(many, "train", **{"batch_size": 4, "step": 0, "seed": 0, **wrong})
 
@@ -92,7 +92,7 @@ class TestDamage:
         return shards
 
     @pytest.mark.filterwarnings("ignore:1 of 8 records")
-    def test_skipped_records_stand_in_no_batch(self, damaged):
+    def test_skipped_records_are_in_no_batch(self, damaged):
         batches = loaded(damaged, 5, on_damage="skip")
         named = [
             batch_videos(damaged, "train", batch_size=4, step=step, seed=0, on_damage="skip")

@@ -31,7 +31,7 @@ def test_means_of_a_records_frames(folder):
     assert features.mean("c", np.array([2])).dtype == np.float32
 
 
-def test_only_the_splits_asked_for(folder):
+def test_opens_only_the_requested_splits(folder):
     features = FrameFeatures.open(folder, ["test"])
     assert features.mean("d", np.array([0])).tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match=r"Received: frames up to 0 of the record 'a'"):
@@ -39,12 +39,12 @@ def test_only_the_splits_asked_for(folder):
 
 
 @pytest.mark.parametrize("frames", [[3], [-1], [0, 7]])
-def test_a_frame_that_is_not_there(folder, frames):
+def test_missing_frames_raise(folder, frames):
     with pytest.raises(ValueError, match=r"other shards: remove .* of which they hold 3"):
         FrameFeatures.open(folder).mean("a", np.array(frames))
 
 
-def test_what_counts_as_written(folder):
+def test_is_written_checks_shard_and_records(folder):
     assert is_written(folder, "train-00001", "b.tfrecord", 1)
     assert not is_written(folder, "train-00001", "b.tfrecord", 2)  # a record was left out
     assert not is_written(folder, "train-00001", "a.tfrecord", 1)
@@ -52,7 +52,7 @@ def test_what_counts_as_written(folder):
 
 
 @pytest.mark.parametrize("damage", ["no index", "empty index", "short rows", "no rows"])
-def test_damage_is_made_again_and_never_read(folder, damage):
+def test_damaged_features_are_never_read(folder, damage):
     index, rows = folder / "train-00001.json", folder / "train-00001.f16"
     if damage == "no index":
         index.unlink()
@@ -71,7 +71,7 @@ def test_damage_is_made_again_and_never_read(folder, damage):
             FrameFeatures.open(folder)
 
 
-def test_refusals_leave_nothing(tmp_path):
+def test_errors_leave_no_files(tmp_path):
     rows = np.zeros((2, 3), np.float32)
     with (
         pytest.raises(ValueError, match=r"Received: 'a' twice in s\.tfrecord"),

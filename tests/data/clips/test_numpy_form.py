@@ -138,7 +138,7 @@ class TestEpochs:
                 joined = np.concatenate([part[index][place] for part in parts])
                 assert np.array_equal(joined, whole[index][place])
 
-    def test_any_batch_at_any_time(self, many):
+    def test_batches_can_be_read_in_any_order(self, many):
         dataset = load_arrays(many, "train", TINY, 4, training=True, repeat=True)
         again = load_arrays(many, "train", TINY, 4, training=True, repeat=True)
         forwards = [dataset[index] for index in range(16)]
@@ -165,7 +165,7 @@ class TestEpochs:
         expected = tf_batches(load_clips(many, "train", TINY, 5, training=True, repeat=True), 10)
         assert trained == [labels.tolist() for _, labels in expected]
 
-    def test_the_last_batch_is_filled_with_clips_of_no_weight(self, many):
+    def test_the_last_batch_is_padded_with_weight_zero(self, many):
         padded = load_arrays(many, "train", TINY, 8, pad_last_batch=True)
         expected = tf_batches(load_clips(many, "train", TINY, 8, pad_last_batch=True), 100)
         assert len(expected) == padded.num_batches
@@ -178,7 +178,7 @@ class TestEpochs:
 
 class TestErrors:
     @pytest.mark.parametrize("name", ["brightness", "erasing", "mixup", "cutmix"])
-    def test_what_needs_tensorflow_is_refused(self, many, name):
+    def test_augmentations_that_need_tensorflow_raise(self, many, name):
         with pytest.raises(ValueError, match=f"`{name}`"):
             load_arrays(
                 many, "train", TINY, 4, training=True, augmentation=Augmentation(**{name: 0.5})
@@ -217,7 +217,7 @@ class TestErrors:
         with pytest.raises(ValueError, match=rf"{path.name} .*ends"):
             load_arrays(shards, "train", TINY, 4)
 
-    def test_other_labels_are_refused(self, tmp_path):
+    def test_wrong_labels_raise(self, tmp_path):
         import dataclasses
 
         shards = dataclasses.replace(

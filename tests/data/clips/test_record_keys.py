@@ -62,10 +62,10 @@ class TestSourceNumber:
             ("a@1-2@3-4", "a@1-2"),
         ],
     )
-    def test_a_name_may_hold_what_ends_others(self, key, source):
+    def test_a_name_may_contain_endings_of_others(self, key, source):
         assert source_number(key) == _number(source)
 
-    def test_an_id_that_looks_like_a_part_is_taken_for_one(self):
+    def test_an_id_that_looks_like_a_part_is_treated_as_one(self):
         assert source_number("tape#1") == source_number("tape@2-3") == _number("tape")
 
     def test_an_empty_key_has_a_number(self):

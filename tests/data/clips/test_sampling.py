@@ -36,12 +36,12 @@ class TestRandomClip:
     def test_short_videos(self, short, expected):
         assert random_clip(5, FOUR, 0.9, short=short).tolist() == expected
 
-    def test_error_refuses_short_videos_and_takes_the_others(self):
+    def test_error_accepts_videos_that_are_long_enough(self):
         assert random_clip(7, FOUR, 0.9, short="error").tolist() == [0, 2, 4, 6]
         with pytest.raises(ValueError, match="6 frames"):
             random_clip(6, FOUR, 0.9, short="error")
 
-    def test_a_stride_in_parts_of_frames_takes_the_nearest(self):
+    def test_a_fractional_stride_takes_the_nearest_frames(self):
         assert random_clip(100, FOUR, 0.0, stride=2.5).tolist() == [0, 3, 5, 8]
         assert random_clip(100, FOUR, 0.0, stride=0.5).tolist() == [0, 1, 1, 2]
 

@@ -125,7 +125,7 @@ class TestTraining:
             tf.random.set_seed(1)
 
     @pytest.mark.parametrize("first_step", [1, 3, 4])
-    def test_skipping_ahead_gives_what_would_have_come(self, shards, spec, first_step):
+    def test_resuming_continues_the_sequence(self, shards, spec, first_step):
         whole = all_batches(self.load(shards, spec, repeat=True).take(7))
         later = all_batches(self.load(shards, spec, repeat=True, first_step=first_step).take(3))
         for expected, batch in zip(whole[first_step:], later, strict=False):
@@ -140,7 +140,7 @@ class TestTraining:
             self.load(shards, spec, batch_size=21)
         assert reader(shards, "train", spec, 20, training=True).steps_per_epoch == 1
 
-    def test_fit_takes_it(self, shards, spec, model):
+    def test_fit_accepts_the_dataset(self, shards, spec, model):
         import keras
 
         copy = type(model).from_config(model.get_config())
@@ -183,12 +183,12 @@ class TestBadArguments:
         [{"batch_size": 0}, {"batch_size": 4.0}, {"seed": None}, {"first_step": -1},
          {"shuffle_buffer": 0}],
     )  # fmt: skip
-    def test_of_load_clips(self, shards, spec, wrong):
+    def test_load_clips_raises(self, shards, spec, wrong):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             load_clips(shards, "train", spec, **{"batch_size": 4, "training": True, **wrong})
 
     @pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"num_views": 0}, {"num_crops": 2}])
-    def test_of_views(self, shards, spec, wrong):
+    def test_views_raise(self, shards, spec, wrong):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             batch_size = wrong.pop("batch_size", 4)
             reader(shards, "test", spec, batch_size).as_views(**wrong)
@@ -245,14 +245,14 @@ def expected_labels(examples, epoch, shuffle_buffer, seed=0):
 
 class TestOrder:
     @pytest.mark.parametrize("shuffle_buffer", [1, 4, 7, 256])
-    def test_is_that_of_epoch_order(self, many, shuffle_buffer):
+    def test_equals_epoch_order(self, many, shuffle_buffer):
         dataset = load_clips(
             many, "train", TINY, 1, training=True, seed=3, shuffle_buffer=shuffle_buffer
         )
         for epoch in range(2):
             assert labels_of(dataset) == expected_labels(EXAMPLES, epoch, shuffle_buffer, seed=3)
 
-    def test_skipping_ahead_without_repeat(self, many):
+    def test_resuming_without_repeat(self, many):
         whole = labels_of(load_clips(many, "train", TINY, 4, training=True))
         later = load_clips(many, "train", TINY, 4, training=True, first_step=2)
         assert labels_of(later) == whole[8:]
@@ -327,7 +327,7 @@ class TestCache:
             os.utime(shard, ns=(times.st_atime_ns, times.st_mtime_ns))
         assert len(labels_of(dataset)) == len(first)
 
-    def test_a_changed_shard_is_copied_anew(self, many, tmp_path):
+    def test_a_changed_shard_is_copied_again(self, many, tmp_path):
         copy = tmp_path / "copy"
         moved = shard_set(copy, EXAMPLES)
         load = lambda: load_clips(moved, "train", TINY, 1, cache=str(tmp_path / "cache"))  # noqa: E731
@@ -338,7 +338,7 @@ class TestCache:
         assert labels_of(load())[15:17] == [before[16]] * 2
 
     @pytest.mark.parametrize("cache", ["", 3])
-    def test_wrong_places_are_refused(self, many, cache):
+    def test_invalid_caches_raise(self, many, cache):
         with pytest.raises(ValueError, match="cache"):
             load_clips(many, "train", TINY, 5, cache=cache)
 
@@ -498,13 +498,13 @@ class TestDamage:
             expected = [kept[starts[shard] + record] for shard, record in order]
             assert labels_of(dataset) == expected
 
-    def test_skip_of_whole_shards_warns_of_nothing(self, many):
+    def test_skip_does_not_warn_about_intact_shards(self, many):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             dataset = load_clips(many, "train", TINY, 1, on_damage="skip")
         assert labels_of(dataset) == list(range(29))
 
-    def test_nothing_left(self, tmp_path):
+    def test_no_intact_record_raises(self, tmp_path):
         shards = shard_set(tmp_path / "s", [1])
         path = shards.shards[0].path
         path.write_bytes(path.read_bytes()[:50])
@@ -539,7 +539,7 @@ class TestOtherWritersRecords:
         ).SerializeToString()
 
     @pytest.mark.parametrize("extra", [True, False])
-    def test_defaults_stand_for_what_is_missing(self, extra):
+    def test_missing_features_have_defaults(self, extra):
         record = parse_record(tf.constant(self.record(extra=extra)))
         assert record["image/encoded"].shape == (6,)
         del record["image/encoded"]

@@ -85,7 +85,7 @@ class TestTensorflowForm:
         ],
         ids=str,
     )
-    def test_clips_are_those_of_load_clips(self, many, options):
+    def test_clips_equal_labelled_clips(self, many, options):
         with_labels = labelled(load_clips(many, "train", TINY, 4, **options), 7)
         without = batches(load_unlabelled_clips(many, "train", TINY, 4, **options), 7)
         assert len(without) == len(with_labels) >= 4
@@ -98,7 +98,7 @@ class TestTensorflowForm:
             assert batch["videos"].dtype == np.int32
             assert batch["videos"].tolist() == np.where(counts, numbers, -1).tolist()
 
-    def test_the_last_batch_is_filled_with_no_video(self, many):
+    def test_padding_has_video_number_minus_one(self, many):
         dataset = load_unlabelled_clips(many, "train", TINY, 8, pad_last_batch=True)
         last = batches(dataset)[-1]
         assert last["clips"].shape[0] == 8
@@ -138,7 +138,7 @@ class TestVideos:
         assert numbers[""] == source_number(record_key("", first_frame))
         assert len(set(numbers.values())) == 17
 
-    def test_labels_are_never_looked_at(self, many):
+    def test_labels_are_not_read(self, many):
         other = dataclasses.replace(many, class_names=("class 1", "class 0"))
         with pytest.raises(ValueError, match="label is not on its line"):
             load_arrays(other, "train", TINY, 4)[0]
@@ -206,7 +206,7 @@ class TestNumpyForm:
         ],
         ids=str,
     )
-    def test_is_load_unlabelled_clips_in_numpy(self, unlabelled, options):
+    def test_equals_the_tensorflow_form(self, unlabelled, options):
         options["transforms"] = [KeyAndFrames()]
         expected = batches(load_unlabelled_clips(unlabelled, "train", TINY, 4, **options), 9)
         dataset = load_unlabelled_arrays(unlabelled, "train", TINY, 4, **options)
@@ -220,7 +220,7 @@ class TestNumpyForm:
             for clip, own_clip in zip(batch["clips"], own["clips"], strict=True):
                 assert frame_numbers(own_clip) == frame_numbers(clip)
 
-    def test_has_the_pixels_of_clip_dataset(self, many):
+    def test_has_the_pixels_of_labelled_clips(self, many):
         options = {"training": True, "repeat": True, "seed": 3}
         with_labels = load_arrays(many, "train", TINY, 4, **options)
         without = load_unlabelled_arrays(many, "train", TINY, 4, **options)
@@ -248,7 +248,7 @@ class TestNumpyForm:
                 assert dataset[step]["videos"].tolist() == expected.tolist()
             dataset.on_epoch_end()
 
-    def test_keras_takes_its_batches(self, many):
+    def test_keras_accepts_the_batches(self, many):
         import keras
 
         seen = []
@@ -283,7 +283,7 @@ class TestErrors:
             (Augmentation(no_flip_classes=("class 1",)), "`no_flip_classes`"),
         ],
     )
-    def test_what_needs_labels_is_refused(self, many, load, augmentation, message):
+    def test_augmentations_that_need_labels_raise(self, many, load, augmentation, message):
         with pytest.raises(ValueError, match=message):
             load(many, "train", TINY, 4, training=True, augmentation=augmentation)
 
@@ -308,7 +308,7 @@ class TestErrors:
             load(many, **options)
 
     @pytest.mark.parametrize("training", [True, False])
-    def test_readers_of_labels_say_where_there_are_none(self, unlabelled, training):
+    def test_missing_labels_are_reported(self, unlabelled, training):
         for load in (load_clips, load_arrays):
             with pytest.raises(ValueError, match=r"no labels.*`labelled`.*Received"):
                 load(unlabelled, "train", TINY, 4, training=training)
