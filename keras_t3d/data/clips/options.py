@@ -92,6 +92,15 @@ class ReadOptions(ClipSelection):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_integer("first_step", self.first_step, 0)
+        cache: Any = self.cache
+        if not isinstance(cache, bool) and (
+            not isinstance(cache, (str, os.PathLike)) or not str(cache)
+        ):
+            raise InvalidArgumentError(
+                '`cache` must be True (in memory), False or a folder, for example "/tmp/shards". '
+                f"Received: {cache!r}",
+                argument="cache",
+            )
         worker: Any = self.worker
         if (
             not isinstance(worker, (tuple, list))

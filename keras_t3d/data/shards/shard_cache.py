@@ -23,17 +23,9 @@ class ShardCache:
         place: True: memory, until the process ends; all who read these shards share
             it. str: a folder, whose copies later runs find again. A shard that has
             changed is copied anew.
-
-    Raises:
-        ValueError: if `place` is neither.
     """
 
     def __init__(self, shards: Sequence[Shard], place: bool | str | os.PathLike[str]) -> None:
-        if place is not True and (not isinstance(place, (str, os.PathLike)) or not str(place)):
-            raise ValueError(
-                "`cache` must be True (in memory), False or a folder, for example "
-                f'"/tmp/shards". Received: {place!r}'
-            )
         self._shards = tuple(shards)
         self._folder = None if place is True else pathlib.Path(place)
 

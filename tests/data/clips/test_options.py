@@ -20,6 +20,8 @@ from keras_t3d.errors import InvalidArgumentError
         ({"worker": (2, 2)}, "worker"),
         ({"worker": (False, True)}, "worker"),
         ({"worker": 1}, "worker"),
+        ({"cache": ""}, "cache"),
+        ({"cache": 3}, "cache"),
     ],
 )
 def test_wrong_values_are_refused(wrong, argument):

@@ -337,11 +337,6 @@ class TestCache:
         os.utime(first, ns=(0, 0))
         assert labels_of(load())[15:17] == [before[16]] * 2
 
-    @pytest.mark.parametrize("cache", ["", 3])
-    def test_invalid_caches_raise(self, many, cache):
-        with pytest.raises(ValueError, match="cache"):
-            load_clips(many, "train", TINY, 5, cache=cache)
-
 
 class TestAugmentation:
     def test_repeats_are_different_clips_of_a_video_next_to_each_other(self, many):
