@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import threading
 from collections.abc import Sequence
+from typing import Literal
 
 from keras_t3d.atomic import written_beside
 from keras_t3d.data.shards.shard_set import Shard
@@ -25,7 +26,9 @@ class ShardCache:
             changed is copied anew.
     """
 
-    def __init__(self, shards: Sequence[Shard], place: bool | str | os.PathLike[str]) -> None:
+    def __init__(
+        self, shards: Sequence[Shard], place: Literal[True] | str | os.PathLike[str]
+    ) -> None:
         self._shards = tuple(shards)
         self._folder = None if place is True else pathlib.Path(place)
 
