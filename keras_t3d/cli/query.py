@@ -49,6 +49,6 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.top,
             arguments.views,
             jpeg=arguments.jpeg,
-            spec=arguments.spec,
+            clip_spec=arguments.spec,
         )
     print_classes(arguments.video, classes, arguments)

@@ -1,19 +1,19 @@
-"""Checks, in the graph, of what clients send: a clear error, before anything large is made.
+"""Checks of requests in the graph: a clear error before any large allocation.
 
-A C++ loader feeds what comes, of whatever shape: without these checks a clip of another
-size would be answered as if it fitted, and a JPEG header of 100 bytes would ask for gigabytes.
+The C++ loader accepts inputs of any shape. Without these checks a clip of another size would
+return probabilities, and a JPEG header of 100 bytes could allocate gigabytes.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-LONGEST_SIDE = 4096  # pixels of a frame: 4K films
-MOST_ASPECT = 10  # the long side by the short one, as resizing needs both sides' product
+LONGEST_SIDE = 4096  # pixels of a frame: 4K video
+MOST_ASPECT = 10  # long side / short side, as resizing needs the product of both
 
 
 def checked_videos(clips: tf.Tensor, name: str) -> tf.Tensor:
-    """Lets uint8 (B, frames, H, W, 3) through, where each size is one that can be viewed."""
+    """Returns uint8 (B, frames, H, W, 3), checked to have sizes that can be resized."""
     rule = f"{name}: expected `clips` of shape (videos, frames, height, width, 3), uint8"
     received = _of_rank(clips, 5)
     shape = tf.shape(received)
@@ -24,7 +24,7 @@ def checked_videos(clips: tf.Tensor, name: str) -> tf.Tensor:
 
 
 def checked_views(clips: tf.Tensor) -> tf.Tensor:
-    """Lets uint8 (B, T, H, W, 3) of exactly the model's T, H, W through."""
+    """Returns uint8 (B, T, H, W, 3), checked to have the model's T, H and W."""
     sizes = clips.shape[1:].as_list()
     rule = f"views: expected `clips` of shape (clips, {', '.join(map(str, sizes))}), uint8"
     received = _of_rank(clips, 5)
@@ -34,7 +34,7 @@ def checked_views(clips: tf.Tensor) -> tf.Tensor:
 
 
 def checked_encoded(frames: tf.Tensor) -> tf.Tensor:
-    """Lets strings (B, frames) through, where neither is 0."""
+    """Returns strings (B, frames), checked not to be empty."""
     rule = "serve_jpeg: expected `frames` of shape (videos, frames), JPEG images"
     received = _of_rank(frames, 2)
     shape = tf.shape(received)
@@ -43,17 +43,17 @@ def checked_encoded(frames: tf.Tensor) -> tf.Tensor:
 
 
 def checked_names(names: tf.Tensor) -> tf.Tensor:
-    """Lets strings (n,) through."""
+    """Returns strings (n,), checked to have rank 1."""
     return _of_rank(names, 1)
 
 
 def checked_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-    """Lets one JPEG through, by its header, whose pixels are fewer than would fill the memory."""
+    """Returns one JPEG, with the frame size in its header checked."""
     start = tf.strings.substr(encoded, 0, 3)
     encoded = _where(
         tf.equal(start, b"\xff\xd8\xff"),
         "serve_jpeg: expected JPEG images, whose bytes begin with 255 216 255",
-        tf.io.decode_raw(start, tf.uint8),  # as numbers: a message must be readable text
+        tf.io.decode_raw(start, tf.uint8),  # as numbers, so that the message is readable text
         encoded,
     )
     shape = tf.image.extract_jpeg_shape(encoded)
@@ -72,16 +72,16 @@ def _can_be_viewed(height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
 
 
 def _of_rank(tensor: tf.Tensor, rank: int) -> tf.Tensor:
-    """Lets tensors of a rank through, and forgets the sizes that were declared.
+    """Checks the rank and discards the declared sizes.
 
-    By those TensorFlow would take the checks for true, and leave them out.
+    From declared sizes TensorFlow would infer that the checks hold, and remove them.
     """
     as_fed = tf.raw_ops.PlaceholderWithDefault(input=tensor, shape=tf.TensorShape(None))
     return tf.ensure_shape(as_fed, [None] * rank)
 
 
 def _where(holds: tf.Tensor, rule: str, received: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
-    """The tensor, once a rule is found to hold."""
+    """Returns the tensor once the condition is checked."""
     check = tf.debugging.Assert(holds, [f"{rule}. Received:", received], summarize=8)
     with tf.control_dependencies([check]):
         return tf.identity(tensor)

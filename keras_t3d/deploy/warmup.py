@@ -1,4 +1,4 @@
-"""Requests that TF Serving runs when it loads a version, before the first user's.
+"""Warm-up requests, which TF Serving runs when it loads a version.
 
 Without them the first request of each signature waits while TensorFlow plans its graph.
 They are a TFRecord file of PredictionLog messages beside the SavedModel.
@@ -21,16 +21,16 @@ from keras_t3d.clips import ClipSpec
 from keras_t3d.data.shards.record_file import RecordWriter
 from keras_t3d.deploy.serving_messages import constant_tensor, message_classes
 
-WARMUP_REQUESTS = "tf_serving_warmup_requests"  # TF Serving looks for this name
-_FRAME = (240, 320)  # a usual one, which is resized and cropped
+WARMUP_REQUESTS = "tf_serving_warmup_requests"  # the name that TF Serving expects
+_FRAME = (240, 320)  # a usual size, which is resized and cropped
 
 
-def write_warmup_requests(path: str | os.PathLike[str], spec: ClipSpec) -> None:
+def write_warmup_requests(path: str | os.PathLike[str], clip_spec: ClipSpec) -> None:
     """Writes one request for each signature of `export_saved_model`, for a grey video.
 
     Args:
-        path: path of the file, `assets.extra/tf_serving_warmup_requests` of a version.
-        spec: ClipSpec of the model.
+        path: the file, `assets.extra/tf_serving_warmup_requests` of a version.
+        clip_spec: ClipSpec of the model.
 
     Example:
 
@@ -38,11 +38,11 @@ def write_warmup_requests(path: str | os.PathLike[str], spec: ClipSpec) -> None:
     write_warmup_requests("1/assets.extra/tf_serving_warmup_requests", model.clip_spec)
     ```
     """
-    video = constant_tensor((1, spec.span, *_FRAME, 3), 128)
+    video = constant_tensor((1, clip_spec.span, *_FRAME, 3), 128)
     inputs = {
         "serving_default": {"clips": video},
-        "serve_jpeg": {"frames": constant_tensor((1, spec.span), _grey_jpeg())},
-        "views": {"clips": constant_tensor((1, *spec.input_shape), 128)},
+        "serve_jpeg": {"frames": constant_tensor((1, clip_spec.span), _grey_jpeg())},
+        "views": {"clips": constant_tensor((1, *clip_spec.input_shape), 128)},
         "features": {"clips": video},
         "files": {"names": constant_tensor((1,), LABELS.encode())},
     }
@@ -54,7 +54,7 @@ def write_warmup_requests(path: str | os.PathLike[str], spec: ClipSpec) -> None:
 def _prediction_log(signature: str, tensors: dict[str, Any]) -> Any:
     log = message_classes["PredictionLog"]()
     request = log.predict_log.request
-    request.model_spec.signature_name = signature  # TF Serving runs them without a model's name
+    request.model_spec.signature_name = signature  # TF Serving expects no model name
     for name, tensor in tensors.items():
         request.inputs[name].CopyFrom(tensor)
     return log

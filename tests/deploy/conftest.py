@@ -48,12 +48,12 @@ def stand_in(report):
 @pytest.fixture
 def no_waiting(monkeypatch):
     """A client that waits for nothing between attempts; gives the waits that it would have."""
-    from keras_t3d.deploy.serving_client import retries
+    from keras_t3d.deploy.serving_client import deadline as deadlines
 
     waits = []
     monkeypatch.setattr(
         "keras_t3d.deploy.serving_client.client.with_retries",
-        lambda attempt, deadline, attempts: retries.with_retries(
+        lambda attempt, deadline, attempts: deadlines.with_retries(
             attempt, deadline, attempts, waits.append
         ),
     )

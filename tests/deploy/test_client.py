@@ -21,17 +21,12 @@ from hypothesis.extra import numpy as arrays
 from keras_t3d import cli
 from keras_t3d.clips import take_view
 from keras_t3d.deploy import ServingError, connect, query
-from keras_t3d.deploy.serving_client import errors, rest_client, retries, video_query
+from keras_t3d.deploy.serving_client import errors, rest_client, video_query
 from keras_t3d.deploy.serving_client.address import grpc_address, rest_address
-from keras_t3d.deploy.serving_client.client import (
-    ServingClient,
-    Signature,
-    TensorSpec,
-    VersionStatus,
-    strings,
-)
-from keras_t3d.deploy.serving_client.deadline import Deadline
-from keras_t3d.deploy.serving_client.inputs import checked_inputs
+from keras_t3d.deploy.serving_client.client import ServingClient, VersionStatus
+from keras_t3d.deploy.serving_client.deadline import Deadline, with_retries
+from keras_t3d.deploy.serving_client.tensors import Signature, TensorSpec, checked_inputs, strings
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference import load_predictor, predict_video
 from tests.conftest import write_video
 from tests.deploy.networks import NAMES, SPEC
@@ -193,23 +188,23 @@ def test_a_video_too_long_to_send_whole_is_not_decoded_whole(silent, video, monk
     monkeypatch.setattr(video_query, "VideoReader", Counted)
     most = 10 * (4000 if jpeg else silent.sent_bytes(np.zeros((48, 64, 3), np.uint8)))
     monkeypatch.setattr("keras_t3d.deploy.serving_client.client.MOST_BYTES", 2**20 + most)
-    with pytest.raises(errors.RequestTooLargeError, match=r"shorter video.*GiB or more"):
+    with pytest.raises(errors.RequestTooLargeError, match="GiB"):
         query(silent, video, jpeg=jpeg)
     assert len(frames) < 35 if jpeg else len(frames) == 11
 
 
 @pytest.mark.parametrize("jpeg", [False, True])
 def test_views_of_a_silent_model_need_a_spec(silent, in_keras, video, report, jpeg):
-    with pytest.raises(ValueError, match=r"--spec.*Received: 3 views"):
+    with pytest.raises(InvalidArgumentError, match=r"`num_views`.*`clip_spec`.*Received: 3"):
         query(silent, video, num_views=3, jpeg=jpeg)
     expected = [p for _, p in predict_video(in_keras, video, 6, num_views=3)]
     extra = report.path / "assets.extra" / "clip_spec.json"
     for spec in (SPEC, report.path, report.path.parent, str(extra)):
-        answer = query(silent, video, 6, num_views=3, jpeg=jpeg, spec=spec)
+        answer = query(silent, video, 6, num_views=3, jpeg=jpeg, clip_spec=spec)
         named = spec in (report.path, report.path.parent)
         assert {name for name, _ in answer} == set(NAMES if named else "012345")
         np.testing.assert_allclose([p for _, p in answer], expected, atol=0.05 if jpeg else 1e-5)
-    with pytest.raises(ServingError, match=r"export it again.*--spec.*Received: signatures"):
+    with pytest.raises(ServingError, match=r"`clip_spec`.*Received: signatures"):
         silent.clip_spec  # noqa: B018
 
 
@@ -217,15 +212,15 @@ def test_a_spec_of_another_model(silent, video, report, tmp_path):
     (tmp_path / "saved_model.pb").touch()
     shutil.copytree(report.path / "assets.extra", tmp_path / "assets.extra")
     (tmp_path / "assets.extra" / "labels.txt").write_text("one\n")
-    with pytest.raises(ValueError, match="with 1 classes, where 6 are served"):
-        query(silent, video, spec=tmp_path)
+    with pytest.raises(InvalidArgumentError, match=r"`clip_spec`.*1 classes.*6"):
+        query(silent, video, clip_spec=tmp_path)
 
 
 def test_a_wrong_spec_file(client, video, tmp_path):
     (tmp_path / "clip_spec.json").write_text('{"frames": 3}')
     for path in (tmp_path / "clip_spec.json", tmp_path, tmp_path / "none"):
-        with pytest.raises(ValueError, match=r"Expected the clip_spec.json.*Received: "):
-            query(client, video, spec=path)
+        with pytest.raises(InvalidArgumentError, match=r"`clip_spec`.*Received: "):
+            query(client, video, clip_spec=path)
 
 
 # What can go wrong, each with its error.
@@ -233,13 +228,15 @@ def test_a_wrong_spec_file(client, video, tmp_path):
 
 def test_wrong_addresses():
     for text in ("localhost:8500/t3d", "http://h:1/v2/models/a", "http://h:1/v1/models/", "", "x"):
-        with pytest.raises(ValueError, match=r"http://localhost:8501/v1/models/t3d.*Received: "):
+        with pytest.raises(
+            InvalidArgumentError, match=r"`address`.*http://localhost:8501/v1/models/t3d"
+        ):
             connect(text)
     for text in ("http://localhost:8501/v1/models/t3d", "localhost/t3d", "localhost:8500", "h:1/"):
-        with pytest.raises(ValueError, match=r"example localhost:8500/t3d.*Received: "):
+        with pytest.raises(InvalidArgumentError, match=r"`address`.*example localhost:8500/t3d"):
             connect(text, grpc=True)
     for text, grpc in (("http://localhost:85010/v1/models/t3d", False), ("h:85000/t3d", True)):
-        with pytest.raises(ValueError, match=r"Expected .* example .*Received: "):
+        with pytest.raises(InvalidArgumentError, match=r"`address`.*Received: "):
             connect(text, grpc)
 
 
@@ -254,7 +251,7 @@ def test_wrong_addresses():
     ],
 )
 def test_a_login_is_refused_and_not_shown(text, grpc):
-    with pytest.raises(ValueError, match=r"sends no login.*Received: \.\.\.@h") as error:
+    with pytest.raises(InvalidArgumentError, match=r"`address`.*Received: \.\.\.@h") as error:
         connect(text, grpc)
     assert "sec" not in str(error.value)
 
@@ -271,12 +268,12 @@ def test_a_login_is_refused_and_not_shown(text, grpc):
     ],
 )
 def test_options_out_of_range(name, value):
-    with pytest.raises(ValueError, match=rf"`{name}` must be .*Received: {value}"):
+    with pytest.raises(InvalidArgumentError, match=f"`{name}`.*Received: {value}"):
         connect("http://h:1/v1/models/a", **{name: value})
 
 
 def test_query_hands_the_time_on(video):
-    with pytest.raises(ValueError, match=r"`timeout`.*Received: -1"):
+    with pytest.raises(InvalidArgumentError, match=r"`timeout`.*Received: -1"):
         query("http://h:1/v1/models/a", video, timeout=-1)
 
 
@@ -301,7 +298,7 @@ def test_no_server(protocol, no_waiting):
     address = f"{address}/t3d" if protocol == "grpc" else f"http://{address}/v1/models/t3d"
     with (
         connect(address, protocol == "grpc") as client,
-        pytest.raises(errors.UnreachableError, match=r"Is TF Serving running.*Asked: .*:\d+/"),
+        pytest.raises(errors.UnreachableError, match=r"Address: .*:\d+/"),
     ):
         client.status()
     assert len(no_waiting) == 4  # five attempts
@@ -322,7 +319,7 @@ def test_the_other_protocols_port(server, no_waiting):
 def test_no_such_model(server, protocol, clips, no_waiting):
     with (
         connected(server, protocol, "t4d") as client,
-        pytest.raises(errors.ModelNotFoundError, match=r"no such model.*Latest\(t4d\)"),
+        pytest.raises(errors.ModelNotFoundError, match=r"Latest\(t4d\)"),
     ):
         client.predict("views", {"clips": clips})
     assert no_waiting == []
@@ -349,7 +346,7 @@ def test_a_wrong_shape(client, clips, no_waiting):
         client.probabilities(clips[:, :4])
     with pytest.raises(errors.RefusedRequestError) as error:
         client.predict("views", {"clips": clips[:, :4]})
-    assert str(error.value).startswith("The model refuses the request. Asked: ")
+    assert "Address: " in str(error.value)
     assert str(error.value).endswith(
         "Received: views: expected `clips` of shape (clips, 8, 32, 32, 3), uint8. Received: "
         "[3 4 32 32 3]"
@@ -403,7 +400,7 @@ def test_a_server_that_does_not_answer_in_time(server, protocol, clips):
     server.models.faults.append(lambda: ended.append(goes_on.wait(60)))
     with (
         connected(server, protocol, timeout=0.3) as client,
-        pytest.raises(errors.TimedOutError, match="--timeout"),
+        pytest.raises(errors.TimedOutError, match="`timeout`"),
     ):
         client.predict("views", {"clips": clips})
     assert ended == []  # it did not wait for the answer
@@ -452,7 +449,7 @@ def test_a_request_too_large(server, client, monkeypatch, clips):
     monkeypatch.setattr("keras_t3d.deploy.serving_client.client.MOST_BYTES", 2**20 + 1000)
     too_much = {"clips": clips}, {"frames": strings([[bytes(500), bytes(501)]])}
     for inputs in too_much:
-        with pytest.raises(errors.RequestTooLargeError, match=r"--jpeg.*has 2 GiB at most"):
+        with pytest.raises(errors.RequestTooLargeError, match=r"`jpeg`.*GiB"):
             client.predict("views", inputs)
     assert server.models.requests == []
 
@@ -475,14 +472,14 @@ def test_a_request_too_large(server, client, monkeypatch, clips):
     ],
 )
 def test_arrays_that_are_not_sent(server, client, array, received):
-    with pytest.raises(ValueError, match=rf"(?s)arrays of uint8, float32.*Received: .*{received}"):
+    with pytest.raises(InvalidArgumentError, match=f"(?s)`inputs`.*Received: .*{received}"):
         client.predict("views", {"clips": array})
     assert server.models.requests == []
 
 
 def test_inputs_without_names(client, clips):
     for inputs in (clips, {3: clips}):
-        with pytest.raises(ValueError, match=r"by its input's name. Received: "):
+        with pytest.raises(InvalidArgumentError, match=r"`inputs`.*Received: "):
             client.predict("views", inputs)
 
 
@@ -604,7 +601,7 @@ class _Anything:
     ],
 )
 def test_what_stands_between(status, body, kind, no_waiting):
-    with answering(status, body) as address, pytest.raises(kind, match="Asked: http"):
+    with answering(status, body) as address, pytest.raises(kind, match="Address: http"):
         connect(address).status()
     assert len(no_waiting) == (4 if status == 503 else 0)
 
@@ -620,7 +617,7 @@ def test_what_stands_between(status, body, kind, no_waiting):
 def test_outputs_that_are_no_array(outputs, clips, no_waiting):
     with (
         answering(200, json.dumps({"outputs": outputs})) as address,
-        pytest.raises(errors.NotTFServingError, match="JSON of another layout"),
+        pytest.raises(errors.NotTFServingError, match="JSON"),
     ):
         connect(address).predict("views", {"clips": clips})
     assert no_waiting == []
@@ -630,7 +627,7 @@ def test_outputs_that_are_no_array(outputs, clips, no_waiting):
 def test_a_server_that_sends_on_is_named(status, no_waiting):
     with (
         answering(status, "<html>", {"Location": "https://other/v1"}) as address,
-        pytest.raises(errors.NotTFServingError, match=f"HTTP {status}, on to https://other/v1"),
+        pytest.raises(errors.NotTFServingError, match=f"HTTP {status}.*https://other/v1"),
     ):
         connect(address).status()
     assert no_waiting == []
@@ -640,7 +637,7 @@ def test_a_server_with_another_version_by_now(server, protocol, clips, video, mo
     with connected(server, protocol) as client:
         names, spec = client.class_names, client.clip_spec
         monkeypatch.setattr(client, "_files", (names[:-1], spec))
-        with pytest.raises(ServingError, match=r"another version.*Received: 6 classes, 5 before"):
+        with pytest.raises(ServingError, match="Received: 6 classes, 5 before"):
             client.probabilities(clips)
         assert {name for name, _ in query(client, video, 6)} == set(names)  # it asks anew
         client.probabilities(clips)
@@ -655,7 +652,7 @@ def test_an_answer_nested_too_deeply(no_waiting):
 def test_a_model_without_probabilities(outputs, clips):
     with (
         answering(200, json.dumps({"outputs": outputs})) as address,
-        pytest.raises(ServingError, match=r"gives no `probabilities`.*Received: {"),
+        pytest.raises(ServingError, match=r"`probabilities`.*Received: {"),
     ):
         connect(address).in_batches("views", "clips", clips)
 
@@ -692,7 +689,7 @@ def test_retries_end_with_the_time():
         raise errors.Failure("UNAVAILABLE", "full")
 
     with pytest.raises(errors.Failure, match="full"):
-        retries.with_retries(attempt, Deadline(1), attempts=100, sleep=waits.append)
+        with_retries(attempt, Deadline(1), attempts=100, sleep=waits.append)
     assert len(waits) < 10  # none that would end after the time
 
 

@@ -161,7 +161,7 @@ def tls_port(certificate):
 
 
 def test_a_certificate_that_is_not_trusted(tls_port, no_waiting):
-    with pytest.raises(errors.TLSError, match=r"certificate is not trusted.*self.signed"):
+    with pytest.raises(errors.TLSError, match=r"self.signed"):
         connect(address(tls_port, "https")).status()
     assert no_waiting == []
 
@@ -173,7 +173,7 @@ def test_a_trusted_certificate(tls_port, certificate, monkeypatch):
 
 def test_a_certificate_of_another_name(tls_port, certificate, monkeypatch, no_waiting):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "certificate.pem"))
-    with pytest.raises(errors.TLSError, match=r"not trusted.*Hostname mismatch"):
+    with pytest.raises(errors.TLSError, match="Hostname mismatch"):
         connect(address(tls_port, "https").replace("127.0.0.1", "localhost")).status()
     assert no_waiting == []
 
@@ -183,7 +183,7 @@ def test_a_server_without_tls(no_waiting):
         connection.recv(10_000)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    with serving(answer) as port, pytest.raises(errors.TLSError, match="speaks no TLS there"):
+    with serving(answer) as port, pytest.raises(errors.TLSError, match="TLS"):
         connect(address(port, "https")).status()
     assert no_waiting == []
 

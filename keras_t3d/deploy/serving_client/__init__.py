@@ -1,11 +1,11 @@
-"""A client of TF Serving: REST and gRPC, behind one interface.
+"""A client of TF Serving with one interface for REST and gRPC.
 
 ```
-address -> connection.py -> ServingClient (rest_client.py, grpc_client.py), which is a Predictor
+address -> connection.py -> ServingClient (rest_client.py, grpc_client.py), a Predictor
 video ---> video_query.py: views -> ServingClient -> class names and probabilities
 ```
 
-It needs no TensorFlow. Names load when first used.
+It imports no TensorFlow. Names load when first used.
 """
 
 import lazy_loader

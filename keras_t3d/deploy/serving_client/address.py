@@ -1,4 +1,4 @@
-"""Where a model is served: the server, the model's name, perhaps a version."""
+"""Addresses of served models: server, model name and optional version."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import dataclasses
 import re
 from urllib.parse import quote, unquote
 
+from keras_t3d.errors import InvalidArgumentError
+
 
 @dataclasses.dataclass(frozen=True)
 class Address:
     """A model on a server.
 
     Args:
-        text: str. As the user wrote it.
-        server: str. `http://host:8501` for REST, `host:8500` for gRPC.
-        model: str. The model's name.
-        version: int. `None` lets the server choose: its newest.
-        label: str. A version's label, in place of its number.
+        text: the address as the user wrote it.
+        server: `http://host:8501` for REST, `host:8500` for gRPC.
+        model: name of the model.
+        version: number of the version. None selects the server's newest.
+        label: label of the version, instead of its number.
     """
 
     text: str
@@ -34,37 +36,37 @@ class Address:
         return path if self.label is None else f"{path}/labels/{quote(self.label, safe='')}"
 
 
-_LAST_PORT = 65535  # a socket would take the rest of the division
+_LAST_PORT = 65535  # sockets take a larger number modulo 65536
 _MODEL = r"(?P<model>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?/?"
 _REST = re.compile(rf"(?P<server>https?://[^/?#\s]+)/v1/models/{_MODEL}", re.IGNORECASE)
 _GRPC = re.compile(rf"(?P<server>(?:\[[^\]\s]+\]|[^/\s:\[\]]+):\d+)/{_MODEL}")
 
 
 def rest_address(text: str) -> Address:
-    """Reads `http://host:8501/v1/models/t3d`, perhaps with `/versions/2` or `/labels/canary`.
+    """Parses `http://host:8501/v1/models/t3d`, optionally with `/versions/2` or `/labels/canary`.
 
     Raises:
-        ValueError: if it is none.
+        InvalidArgumentError: if it is not such an address.
     """
     return _address(
         _REST,
         text,
-        "Expected the model's address in TF Serving's REST interface, for example "
-        "http://localhost:8501/v1/models/t3d; with --grpc, localhost:8500/t3d. ",
+        "`address` must be the model's address in TF Serving's REST interface, for example "
+        "http://localhost:8501/v1/models/t3d, or with `grpc` localhost:8500/t3d. ",
     )
 
 
 def grpc_address(text: str) -> Address:
-    """Reads `host:8500/t3d`, perhaps with `/versions/2` or `/labels/canary`.
+    """Parses `host:8500/t3d`, optionally with `/versions/2` or `/labels/canary`.
 
     Raises:
-        ValueError: if it is none.
+        InvalidArgumentError: if it is not such an address.
     """
     return _address(
         _GRPC,
         text,
-        "Expected host, port and the model's name for TF Serving's gRPC interface, for example "
-        "localhost:8500/t3d; without --grpc, http://localhost:8501/v1/models/t3d. ",
+        "`address` must be host, port and model name for TF Serving's gRPC interface, for example "
+        "localhost:8500/t3d, or without `grpc` http://localhost:8501/v1/models/t3d. ",
     )
 
 
@@ -73,13 +75,14 @@ def _address(pattern: re.Pattern[str], text: str, rule: str) -> Address:
     match = pattern.fullmatch(text)
     server = text if match is None else match["server"]
     if "@" in server:
-        raise ValueError(
-            "The client sends no login: leave it out of the address, and where the server wants "
-            f"one, ask a proxy that adds it. {rule}Received: ...{text[server.rindex('@') :]}"
+        raise InvalidArgumentError(
+            "`address` must not contain credentials, which the client does not send; a proxy can "
+            f"add them. {rule}Received: ...{text[server.rindex('@') :]}",
+            argument="address",
         )
     port = server.rpartition(":")[2]
     if match is None or (port.isdecimal() and int(port) > _LAST_PORT):
-        raise ValueError(f"{rule}Received: {text}")
+        raise InvalidArgumentError(f"{rule}Received: {text}", argument="address")
     version, label = match["version"], match["label"]
     return Address(
         text=text,

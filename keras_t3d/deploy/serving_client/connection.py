@@ -1,10 +1,11 @@
-"""From an address to a client of its protocol."""
+"""Creates a client for an address."""
 
 from __future__ import annotations
 
 from keras_t3d.deploy.serving_client.client import ServingClient
+from keras_t3d.errors import InvalidArgumentError
 
-_LONGEST = 1_000_000.0  # seconds: sockets count milliseconds in 31 bits
+_LONGEST_TIMEOUT = 1_000_000.0  # seconds: sockets count milliseconds in 31 bits
 
 
 def connect(
@@ -17,22 +18,20 @@ def connect(
     """Returns a client of a model that TF Serving serves. Nothing is sent yet.
 
     Args:
-        address: str. `http://host:8501/v1/models/t3d`, or `host:8500/t3d` for gRPC; both
-            may end in `/versions/2` or `/labels/canary`.
-        grpc: bool. Whether to speak gRPC. Defaults to `False`: REST.
-        timeout: float. Seconds for a request and its answer, with all retries and waits: none
-            takes longer, but for the look-up of the host's name. At most 1,000,000. Defaults to
-            `60.0`.
-        attempts: int. How often a request is tried that the server could not take.
-            Defaults to `5`.
-        batch_size: int. Views sent in a request; the server holds them all. Defaults to `4`.
+        address: `http://host:8501/v1/models/t3d`, or `host:8500/t3d` for gRPC; both may end in
+            `/versions/2` or `/labels/canary`.
+        grpc: whether to use gRPC instead of REST.
+        timeout: seconds for a request and its response, including retries and waits, but not the
+            look-up of the host's name. At most 1,000,000.
+        attempts: maximum number of attempts where the server could not accept a request.
+        batch_size: number of views per request, which the server holds in memory.
 
     Returns:
         A ServingClient, which is a Predictor: `predict_video(connect(...), "clip.mp4")`.
 
     Raises:
-        ValueError: if an argument is out of its range.
-        ImportError: if grpcio is needed and absent.
+        InvalidArgumentError: if an argument is out of its range.
+        MissingPackageError: if `grpc` is set and grpcio is not installed.
 
     Example:
 
@@ -41,14 +40,17 @@ def connect(
         client.probabilities(clips)  # float32 (n, classes)
     ```
     """
-    if not 0 < timeout <= _LONGEST:
-        raise ValueError(
-            f"`timeout` must be above 0 and at most {_LONGEST:.0f} seconds, for example 60. "
-            f"Received: {timeout}"
+    if not 0 < timeout <= _LONGEST_TIMEOUT:
+        raise InvalidArgumentError(
+            f"`timeout` must be above 0 and at most {_LONGEST_TIMEOUT:.0f} seconds, for example "
+            f"60. Received: {timeout}",
+            argument="timeout",
         )
     for name, value in (("attempts", attempts), ("batch_size", batch_size)):
         if value < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {value}")
+            raise InvalidArgumentError(
+                f"`{name}` must be at least 1, for example 4. Received: {value}", argument=name
+            )
     if grpc:
         from keras_t3d.deploy.serving_client.grpc_client import GrpcClient
 

@@ -1,24 +1,26 @@
-"""What can go wrong between client and server, one error for each, in words for users."""
+"""Errors of the serving client: one class per cause."""
 
 from __future__ import annotations
 
 import re
 
+from keras_t3d.errors import KerasT3DError
 
-class ServingError(RuntimeError):
-    """A request got no answer; the message says why, and what to do."""
+
+class ServingError(KerasT3DError):
+    """A request failed; the message states the cause and the remedy."""
 
 
 class UnreachableError(ServingError):
-    """No server answers at the address."""
+    """No server listens at the address."""
 
 
 class TLSError(ServingError):
-    """No encrypted connection came about: a certificate that is not trusted, or no TLS there."""
+    """The TLS connection failed: the certificate is not trusted, or the server has no TLS."""
 
 
 class NotTFServingError(ServingError):
-    """What answers is no TF Serving, or speaks its other protocol."""
+    """The server is not TF Serving, or expects its other protocol."""
 
 
 class ModelNotFoundError(ServingError):
@@ -30,34 +32,34 @@ class ModelNotReadyError(ServingError):
 
 
 class RefusedRequestError(ServingError):
-    """The request does not fit the model: a wrong shape, type, signature or image."""
+    """The model rejected the request: a wrong shape, type, signature or image."""
 
 
 class RequestTooLargeError(ServingError):
-    """The request or its answer is larger than something on the way lets through."""
+    """The request or its response exceeds a size limit."""
 
 
 class TimedOutError(ServingError):
-    """No answer came in time."""
+    """The deadline passed without a response."""
 
 
 class BusyError(ServingError):
-    """The server had no room for the request, each time it was asked."""
+    """The server was overloaded at every attempt."""
 
 
 class AccessError(ServingError):
-    """The server wants a login, or refuses this one."""
+    """The server requires credentials, or denies access."""
 
 
 class ServerFailedError(ServingError):
-    """The server failed at a request that may be right."""
+    """The server failed with an internal error."""
 
 
-class Failure(Exception):  # noqa: N818 - one attempt's, which a retry may mend
-    """How one attempt ended: a code of gRPC, or one of ours, and the server's words.
+class Failure(Exception):  # noqa: N818 - of one attempt, before retries
+    """Failure of one attempt: a code of gRPC, or one of this client, and the server's message.
 
-    Ours are `UNREACHABLE` (no connection), `UNTRUSTED` (a certificate), `NO_TLS`, `TOO_LARGE` and
-    `NOT_TF_SERVING`.
+    The client's codes are `UNREACHABLE` (no connection), `UNTRUSTED` (a certificate), `NO_TLS`,
+    `TOO_LARGE` and `NOT_TF_SERVING`.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -69,61 +71,67 @@ class Failure(Exception):  # noqa: N818 - one attempt's, which a retry may mend
 _RULES: dict[str, tuple[type[ServingError], str]] = {
     "UNREACHABLE": (
         UnreachableError,
-        "No server answers. Is TF Serving running there, and is that its port (usually 8501 for "
-        "REST, 8500 for gRPC)?",
+        "No server listens at `address`. Is TF Serving running there, and is this its port "
+        "(usually 8501 for REST, 8500 for gRPC)?",
     ),
     "UNTRUSTED": (
         TLSError,
-        "The server's certificate is not trusted. Is that its name? Another authority's "
-        "certificates are read from the file that SSL_CERT_FILE names.",
+        "The server's certificate is not trusted. Check the host name; set SSL_CERT_FILE to a file "
+        "with the certificates of another authority.",
     ),
     "NO_TLS": (
         TLSError,
-        "The server speaks no TLS there, or none that this client does. TF Serving itself speaks "
-        "none: http://localhost:8501/v1/models/t3d.",
+        "The server does not support TLS, or no version in common. TF Serving itself has no TLS: "
+        "use http, for example http://localhost:8501/v1/models/t3d.",
     ),
     "NOT_TF_SERVING": (
         NotTFServingError,
-        "What answers is not TF Serving's interface of this protocol. REST is usually at port "
-        "8501 (http://host:8501/v1/models/t3d), gRPC at 8500 (host:8500/t3d, with --grpc).",
+        "The response is not TF Serving's. Its REST interface is usually at port 8501 "
+        "(http://host:8501/v1/models/t3d), gRPC at 8500 (host:8500/t3d, with `grpc`).",
     ),
     "NOT_FOUND": (
         ModelNotFoundError,
-        "The server has no such model or version: compare the name with --model_name, or with "
-        "the server's model config file.",
+        "The server has no such model or version: compare the name with the server's option "
+        "model_name or its model config file.",
     ),
-    "INVALID_ARGUMENT": (RefusedRequestError, "The model refuses the request."),
-    "FAILED_PRECONDITION": (RefusedRequestError, "The model refuses the request."),
-    "OUT_OF_RANGE": (RefusedRequestError, "The model refuses the request."),
+    "INVALID_ARGUMENT": (RefusedRequestError, "The model rejected the request."),
+    "FAILED_PRECONDITION": (RefusedRequestError, "The model rejected the request."),
+    "OUT_OF_RANGE": (RefusedRequestError, "The model rejected the request."),
     "TOO_LARGE": (
         RequestTooLargeError,
-        "The request or its answer is too large: send JPEG images (--jpeg), fewer views, or a "
+        "The request or its response is too large: send JPEG images (`jpeg`), fewer views, or a "
         "shorter video.",
     ),
     "DEADLINE_EXCEEDED": (
         TimedOutError,
-        "No answer came in time: allow more (--timeout), or send less.",
+        "The request timed out: raise `timeout`, or send less.",
     ),
-    "UNAVAILABLE": (BusyError, "The server had no room for the request, or is stopping."),
-    "RESOURCE_EXHAUSTED": (BusyError, "The server ran out of memory or room for the request."),
-    "ABORTED": (BusyError, "The server gave the request up."),
-    "PERMISSION_DENIED": (AccessError, "The server does not let this client in."),
-    "UNAUTHENTICATED": (AccessError, "The server wants a login, which this client has none of."),
+    "UNAVAILABLE": (BusyError, "The server is overloaded or stopping."),
+    "RESOURCE_EXHAUSTED": (
+        BusyError,
+        "The server has too little memory or queue space for the request.",
+    ),
+    "ABORTED": (BusyError, "The server aborted the request."),
+    "PERMISSION_DENIED": (AccessError, "The server denies access to this client."),
+    "UNAUTHENTICATED": (
+        AccessError,
+        "The server requires credentials, which this client does not send.",
+    ),
 }
 
 
 def serving_error(failure: Failure, address: str) -> ServingError:
-    """Returns the error for users of the last attempt's failure."""
+    """Returns the error for users from the failure of the last attempt."""
     kind, rule = _RULES.get(failure.code, (ServerFailedError, "The server failed."))
-    said = _readable(failure.message)
-    return kind(f"{rule} Asked: {address}" + (f". Received: {said}" if said else ""))
+    received = _readable(failure.message)
+    return kind(f"{rule} Address: {address}" + (f". Received: {received}" if received else ""))
 
 
-_NODE = re.compile(r"\s*\[\[.*?\]\]", re.DOTALL)  # which operation of the graph said so
+_NODE = re.compile(r"\s*\[\[.*?\]\]", re.DOTALL)  # the graph operation that failed
 _ASSERTION = re.compile(r"^assertion failed: \[(.*)\] (\[.*\])$", re.DOTALL)
 
 
 def _readable(message: str) -> str:
-    """A message of TensorFlow without what only its authors can use; one line."""
+    """Returns a message of TensorFlow in one line, without its internal details."""
     plain = _NODE.sub("", message).strip()
     return " ".join(_ASSERTION.sub(r"\1 \2", plain).split())

@@ -1,4 +1,4 @@
-"""TF Serving's gRPC interface, by grpcio alone: its messages are in `serving_messages`.
+"""TF Serving's gRPC interface, by grpcio alone; its messages are in `serving_messages`.
 
 Reference:
     https://github.com/tensorflow/serving/blob/master/tensorflow_serving/apis/prediction_service.proto
@@ -12,28 +12,25 @@ from typing import Any
 import numpy as np
 
 from keras_t3d.deploy.serving_client.address import grpc_address
-from keras_t3d.deploy.serving_client.client import (
-    ServingClient,
-    Signature,
-    TensorSpec,
-    VersionStatus,
-)
+from keras_t3d.deploy.serving_client.client import ServingClient, VersionStatus
 from keras_t3d.deploy.serving_client.deadline import Deadline
 from keras_t3d.deploy.serving_client.errors import Failure
+from keras_t3d.deploy.serving_client.tensors import Signature, TensorSpec
 from keras_t3d.deploy.serving_messages import message_classes, to_array, to_tensor, type_name
+from keras_t3d.errors import MissingPackageError
 
 try:
     import grpc
 except ImportError:
-    raise ImportError(
+    raise MissingPackageError(
         'The gRPC client needs grpcio: pip install "keras-t3d[serving]". '
-        "REST needs nothing more: http://localhost:8501/v1/models/t3d"
+        "REST needs no further package: http://localhost:8501/v1/models/t3d"
     ) from None
 
 _OPTIONS = [
-    ("grpc.max_send_message_length", -1),  # gRPC's own limit is 4 MB: two clips
+    ("grpc.max_send_message_length", -1),  # the default limit is 4 MB, two clips
     ("grpc.max_receive_message_length", -1),
-    ("grpc.enable_retries", 0),  # ours are told of each failure
+    ("grpc.enable_retries", 0),  # retries are the client's own
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
@@ -109,7 +106,7 @@ class GrpcClient(ServingClient):
 
 
 def _failure(code: str, details: str) -> Failure:
-    """The codes that gRPC itself gives for something else."""
+    """Separates causes for which gRPC uses the same code."""
     if code == "UNIMPLEMENTED" or any(sign in details for sign in _NO_GRPC):
         return Failure("NOT_TF_SERVING", details)
     if code == "RESOURCE_EXHAUSTED" and "larger than max" in details:
@@ -119,7 +116,7 @@ def _failure(code: str, details: str) -> Failure:
     return Failure(code, details)
 
 
-# gRPC says UNAVAILABLE of these as of a server that is busy.
+# gRPC uses UNAVAILABLE for these as for a busy server.
 _NO_GRPC = ("http1.x server", "Failed parsing HTTP/2")
 _NO_CONNECTION = (
     "failed to connect",
@@ -131,7 +128,7 @@ _NO_CONNECTION = (
 
 
 def _readable(array: np.ndarray) -> np.ndarray:
-    """Strings as strings; TF Serving says them so in REST."""
+    """Decodes strings, as in the REST interface."""
     if array.dtype != object:
         return array
     texts = [value.decode("utf-8", "replace") for value in array.flat]

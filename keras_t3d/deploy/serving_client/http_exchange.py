@@ -1,7 +1,6 @@
-"""One HTTP request and its answer within a deadline, by the standard library.
+"""One HTTP request and its response within a deadline, by the standard library.
 
-A socket's own time-out counts anew with every byte that comes or goes: so it is set
-anew before each, to what is left.
+A socket's timeout restarts with every read or write, so it is set to the time left before each.
 """
 
 from __future__ import annotations
@@ -17,24 +16,24 @@ from urllib.parse import SplitResult, urlsplit
 
 from keras_t3d.deploy.serving_client.deadline import Deadline
 from keras_t3d.deploy.serving_client.errors import Failure
+from keras_t3d.errors import InvalidArgumentError
 
 
 def exchange(
     server: str, method: str, path: str, body: Sequence[bytes], deadline: Deadline
 ) -> tuple[int, bytes]:
-    """Sends a request; returns the answer's status and body.
+    """Sends a request; returns the response's status and body.
 
     Args:
-        server: str. `http://host:8501`; `https://host` goes by TLS.
-        method: str. `"GET"` or `"POST"`.
-        path: str.
-        body: bytes in pieces, JSON; none for GET.
-        deadline: Deadline. Of everything but the look-up of the host's name, for which the
-            system has a limit of its own.
+        server: `http://host:8501`, or `https://host` for TLS.
+        method: `"GET"` or `"POST"`.
+        path: path of the URL.
+        body: JSON in pieces; empty for GET.
+        deadline: of everything but the look-up of the host's name, which has the system's limit.
 
     Raises:
-        Failure: if no answer came.
-        ValueError: if there can be no such server.
+        Failure: if no response arrived.
+        InvalidArgumentError: if the server's address is invalid.
     """
     try:
         with contextlib.closing(_connected(urlsplit(server), deadline)) as connection:
@@ -43,32 +42,34 @@ def exchange(
             with contextlib.closing(response):
                 response.begin()
                 if 300 <= response.status < 400:
-                    sent_on = f"HTTP {response.status}, on to {response.getheader('Location')}"
-                    raise Failure("NOT_TF_SERVING", sent_on)
+                    location = response.getheader("Location")
+                    message = f"HTTP {response.status}, redirects to {location}"
+                    raise Failure("NOT_TF_SERVING", message)
                 return response.status, response.read()
     except TimeoutError:
         raise Failure(
-            "DEADLINE_EXCEEDED", f"no whole answer within {deadline.seconds:g} s"
+            "DEADLINE_EXCEEDED", f"no complete answer within {deadline.seconds:g} s"
         ) from None
-    except ssl.SSLEOFError as error:  # of a connection that was there
+    except ssl.SSLEOFError as error:  # of an established connection
         raise Failure("UNREACHABLE", str(error)) from None
     except ssl.SSLError as error:
         raise _without_tls(error) from None
     except (OSError, http.client.IncompleteRead) as error:
         raise Failure("UNREACHABLE", str(error) or type(error).__name__) from None
     except (http.client.InvalidURL, UnicodeError) as error:
-        raise ValueError(
-            "Expected a host's name or number, and a port, for example http://localhost:8501 "
-            f"({error}). Received: {server}"
+        raise InvalidArgumentError(
+            "`address` must have a host name or number and a port, for example "
+            f"http://localhost:8501 ({error}). Received: {server}",
+            argument="address",
         ) from None
     except http.client.HTTPException as error:
         raise Failure("NOT_TF_SERVING", repr(error)) from None
 
 
 def _connected(server: SplitResult, deadline: Deadline) -> http.client.HTTPConnection:
-    """Connects to the first of the host's addresses that answers.
+    """Connects to the first of the host's addresses that accepts a connection.
 
-    Not by `connect()`, which would give each of them, and TLS, all of the time.
+    `HTTPConnection.connect()` would allow each address, and TLS, the whole time.
     """
     context = ssl.create_default_context() if server.scheme.lower() == "https" else None
     connection = (
@@ -76,7 +77,7 @@ def _connected(server: SplitResult, deadline: Deadline) -> http.client.HTTPConne
         if context is None
         else http.client.HTTPSConnection(server.netloc, context=context)
     )
-    connection.sock = sock = _first_that_answers(connection.host, connection.port, deadline)
+    connection.sock = sock = _first_reachable(connection.host, connection.port, deadline)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if context is not None:
         try:
@@ -85,11 +86,11 @@ def _connected(server: SplitResult, deadline: Deadline) -> http.client.HTTPConne
         except ssl.SSLError as error:
             raise _without_tls(error) from None
         finally:
-            sock.close()  # closed already where TLS has taken it over
+            sock.close()  # without effect once TLS has taken it over
     return connection
 
 
-def _first_that_answers(host: str, port: int, deadline: Deadline) -> socket.socket:
+def _first_reachable(host: str, port: int, deadline: Deadline) -> socket.socket:
     addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     for number, (family, kind, protocol, _, address) in enumerate(addresses, 1):
         sock = socket.socket(family, kind, protocol)
@@ -117,7 +118,7 @@ def _send(
     body: Sequence[bytes],
     deadline: Deadline,
 ) -> None:
-    """A server that has read enough may say so and close: its answer says more than the error."""
+    """Ignores a connection closed early: the server's response tells more than the error."""
     headers = {"Content-Type": "application/json", "Content-Length": str(sum(map(len, body)))}
     try:
         connection.request(method, path, _in_time(connection, body, deadline), headers)
@@ -142,7 +143,7 @@ def _response(
 
 
 class _SocketInTime:
-    """What HTTPResponse needs of a socket: a file to read, here within a deadline."""
+    """The part of a socket that HTTPResponse uses: a file to read, within a deadline."""
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self._sock, self._deadline = sock, deadline

@@ -16,17 +16,13 @@ from typing import Any
 import numpy as np
 
 from keras_t3d.deploy.serving_client.address import rest_address
-from keras_t3d.deploy.serving_client.client import (
-    ServingClient,
-    Signature,
-    TensorSpec,
-    VersionStatus,
-)
+from keras_t3d.deploy.serving_client.client import ServingClient, VersionStatus
 from keras_t3d.deploy.serving_client.deadline import Deadline
 from keras_t3d.deploy.serving_client.errors import Failure
 from keras_t3d.deploy.serving_client.http_exchange import exchange
+from keras_t3d.deploy.serving_client.tensors import Signature, TensorSpec
 
-# As TF Serving says gRPC's codes in HTTP; 413 is what proxies say.
+# TF Serving's HTTP codes of gRPC's; proxies send 413.
 _CODES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -41,7 +37,7 @@ _CODES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-_PIECE = 2**20  # bytes of JSON that are written at once
+_PIECE = 2**20  # bytes of JSON written at once
 
 
 class RestClient(ServingClient):
@@ -59,18 +55,18 @@ class RestClient(ServingClient):
         path = f"{self.address.path}:predict"
         body = list(_body(signature, inputs))
         outputs = self._exchange("POST", path, body, deadline, "outputs")
-        if not isinstance(outputs, dict):  # the only output comes without its name
+        if not isinstance(outputs, dict):  # a single output has no name
             known = self._known_signatures(deadline)
-            with _as_tf_serving_writes():
+            with _parsing():
                 (name,) = known[signature].outputs
             outputs = {name: outputs}
-        with _as_tf_serving_writes():
+        with _parsing():
             return {name: _array(value) for name, value in outputs.items()}
 
     def _signatures(self, deadline: Deadline) -> dict[str, Signature]:
         path = f"{self.address.path}/metadata"
         metadata = self._exchange("GET", path, (), deadline, "metadata")
-        with _as_tf_serving_writes():
+        with _parsing():
             return {
                 name: Signature(
                     *(
@@ -83,7 +79,7 @@ class RestClient(ServingClient):
 
     def _status(self, deadline: Deadline) -> list[VersionStatus]:
         states = self._exchange("GET", self.address.path, (), deadline, "model_version_status")
-        with _as_tf_serving_writes():
+        with _parsing():
             return [
                 VersionStatus(int(one["version"]), one["state"], one["status"]["error_message"])
                 for one in states
@@ -92,7 +88,7 @@ class RestClient(ServingClient):
     def _exchange(
         self, method: str, path: str, body: Sequence[bytes], deadline: Deadline, key: str
     ) -> Any:
-        """Sends one request; returns what stands under a key of the answer."""
+        """Sends one request; returns the value of a key of the response."""
         status, answer = exchange(self.address.server, method, path, body, deadline)
         try:
             values = json.loads(answer)
@@ -102,21 +98,21 @@ class RestClient(ServingClient):
         except (ValueError, KeyError, TypeError, RecursionError):
             if status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST):
                 raise Failure("NOT_TF_SERVING", f"HTTP {status}, {_beginning(answer)}") from None
-            message = f"HTTP {status}, {_beginning(answer)}"  # a proxy's, perhaps
+            message = f"HTTP {status}, {_beginning(answer)}"  # perhaps from a proxy
         raise Failure(_CODES.get(status, "INTERNAL"), message)
 
 
 @contextlib.contextmanager
-def _as_tf_serving_writes() -> Iterator[None]:
-    """Says so where an answer is not laid out like TF Serving's."""
+def _parsing() -> Iterator[None]:
+    """Raises Failure where a response does not have TF Serving's layout."""
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Failure("NOT_TF_SERVING", f"JSON of another layout ({error!r})") from None
+        raise Failure("NOT_TF_SERVING", f"JSON with another layout ({error!r})") from None
 
 
 def _body(signature: str, inputs: Mapping[str, np.ndarray]) -> Iterator[bytes]:
-    """A request's JSON, in pieces: as Python's lists, pixels would take ten times their memory."""
+    """Yields a request's JSON in pieces: Python lists take ten times the memory of pixels."""
     yield b'{"signature_name":' + json.dumps(signature).encode() + b',"inputs":{'
     for number, (name, array) in enumerate(inputs.items()):
         yield (b"," if number else b"") + json.dumps(name).encode() + b":"
@@ -136,7 +132,7 @@ def _json(array: np.ndarray) -> Iterator[bytes]:
 
 
 def _text_bytes(array: np.ndarray) -> int:
-    """About how long an array is as JSON, at most."""
+    """Returns an upper estimate of an array's length as JSON."""
     if array.dtype == object:
         return sum(4 * len(value) // 3 + len('{"b64":""},') + 2 for value in array.flat)
     return array.size * (

@@ -1,4 +1,4 @@
-"""From a video file to what a server says of it."""
+"""Queries a served model about a video file."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from PIL import Image
 from keras_t3d.artifact_files import newest_version, read_artifact
 from keras_t3d.clips import ClipSpec, resize_short_side, take_view, view_starts
 from keras_t3d.data.video.reader import VideoReader, warn_of_damage
-from keras_t3d.deploy.serving_client.client import ServingClient, strings
+from keras_t3d.deploy.serving_client.client import ServingClient
 from keras_t3d.deploy.serving_client.connection import connect
+from keras_t3d.deploy.serving_client.tensors import strings
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference.predictor import check_top, top_classes
 
 _JPEG_QUALITY = 95
@@ -27,40 +29,37 @@ def query(
     top: int = 5,
     num_views: int | None = None,
     jpeg: bool = False,
-    spec: ClipSpec | str | os.PathLike[str] | None = None,
+    clip_spec: ClipSpec | str | os.PathLike[str] | None = None,
     grpc: bool = False,
     timeout: float = 60.0,
 ) -> list[tuple[str, float]]:
-    """Asks a server what happens in a video.
+    """Classifies a video by a served model.
 
-    The server says what its model's clips are; views spread over the whole video are cut
-    here, sent in batches, and their probabilities averaged, as `predict_video` does. A model
-    that cannot say (one exported before the signature `files`) gets the whole decoded video,
-    of which it takes the centre view itself.
+    The served model returns its ClipSpec. Views spread over the whole video are cut here, sent in
+    batches, and their probabilities averaged, as `predict_video` does. A model without the
+    signature `files` receives the whole decoded video and takes the centre view itself.
 
     Args:
-        server: str, an address as `connect` takes, or a ServingClient.
-        path: path of the video.
-        top: int. How many classes to return. Defaults to `5`.
-        num_views: int. Views to score; `None` takes as many as cover the video without gaps,
-            at most 10. Defaults to `None`.
-        jpeg: bool. Whether to send JPEG images, which the server decodes: a tenth of the bytes
-            or less, for a loss that moves probabilities a little. Defaults to `False`.
-        spec: ClipSpec, or path of a `clip_spec.json` or of a SavedModel's folder, of a served
-            model that cannot say its own. Defaults to `None`.
-        grpc: bool. Whether an address is one of gRPC. Defaults to `False`.
-        timeout: float. Seconds for each request to an address; a ServingClient has its own.
-            Defaults to `60.0`.
+        server: address as for `connect`, or a ServingClient.
+        path: video file.
+        top: number of classes to return.
+        num_views: number of views to score. None covers the video without gaps, with at most 10.
+        jpeg: whether to send JPEG images, which the server decodes: at most a tenth of the bytes,
+            with slightly different probabilities.
+        clip_spec: ClipSpec, `clip_spec.json` or SavedModel directory of a served model without
+            the signature `files`.
+        grpc: whether `server` is a gRPC address.
+        timeout: seconds for each request to an address; a ServingClient has its own.
 
     Returns:
-        (class name, probability), most probable first.
+        (class name, probability) pairs, the most probable first.
 
     Raises:
-        ValueError: if an argument is out of its range, or the video cannot be read.
-        ServingError: if the server gives no answer; one class for each cause.
+        InvalidArgumentError: if an argument is out of its range.
+        ServingError: if a request fails, with one subclass per cause.
 
     Warns:
-        DamagedVideoWarning: if a part of the video does not decode; the rest is scored.
+        DamagedVideoWarning: if a part of the video cannot be decoded; the rest is scored.
 
     Example:
 
@@ -72,31 +71,32 @@ def query(
     check_top(top)
     if isinstance(server, str):
         with connect(server, grpc, timeout) as client:
-            return query(client, path, top, num_views, jpeg, spec)
+            return query(client, path, top, num_views, jpeg, clip_spec)
     server.forget()
-    names, clips = _read_spec(spec)
-    if clips is None and server.knows_clips:
-        clips = server.clip_spec
-    if clips is None:
-        return _of_whole_video(server, path, top, num_views, jpeg)
-    windows = _windows(path, clips, num_views)
+    names, known_spec = _read_clip_spec(clip_spec)
+    if known_spec is None and server.has_clip_spec:
+        known_spec = server.clip_spec
+    if known_spec is None:
+        return _query_whole_video(server, path, top, num_views, jpeg)
+    windows = _windows(path, known_spec, num_views)
     if jpeg:
-        rows = strings([[_encoded(frame) for frame in window] for window in windows])
+        rows = strings([[_encode(frame) for frame in window] for window in windows])
         scores = server.in_batches("serve_jpeg", "frames", rows)
     else:
-        views = np.stack([take_view(np.stack(window), clips) for window in windows])
+        views = np.stack([take_view(np.stack(window), known_spec) for window in windows])
         scores = server.in_batches("views", "clips", views)
-    if server.knows_clips:
+    if server.has_clip_spec:
         names = server.class_names
     elif names is not None and len(names) != scores.shape[1]:
-        raise ValueError(
-            "--spec must be of the model that is served, with as many classes. "
-            f"Received: {spec} with {len(names)} classes, where {scores.shape[1]} are served"
+        raise InvalidArgumentError(
+            "`clip_spec` must be of the served model, with as many classes. "
+            f"Received: {clip_spec} with {len(names)} classes; the server has {scores.shape[1]}",
+            argument="clip_spec",
         )
     return top_classes(scores.mean(axis=0), names or list(map(str, range(scores.shape[1]))), top)
 
 
-def _of_whole_video(
+def _query_whole_video(
     server: ServingClient,
     path: str | os.PathLike[str],
     top: int,
@@ -104,67 +104,69 @@ def _of_whole_video(
     jpeg: bool,
 ) -> list[tuple[str, float]]:
     if num_views not in (None, 1):
-        raise ValueError(
-            "The served model does not say what its clips are, so only the server can cut a view, "
-            "the centre one: leave --views out, or name the ClipSpec, for example --spec "
-            f"serving/t3d/1/assets.extra/clip_spec.json. Received: {num_views} views"
+        raise InvalidArgumentError(
+            "`num_views` must be left out without `clip_spec`, as this served model has no "
+            "signature `files` and takes the centre view itself. Set `clip_spec`, for example to "
+            f"serving/t3d/1/assets.extra/clip_spec.json. Received: {num_views}",
+            argument="num_views",
         )
     frames, num_bytes = [], 0
     with VideoReader(path) as reader:
         for frame in reader:
-            frames.append(np.array(_encoded(frame), object) if jpeg else frame)
+            frames.append(np.array(_encode(frame), object) if jpeg else frame)
             num_bytes += server.sent_bytes(frames[-1])
-            server.check_size(num_bytes)  # now: a long film's frames fill the memory
+            server.check_size(num_bytes)  # here, before a long video fills the memory
     warn_of_damage(reader)
     video = np.stack(frames)[None]
     if jpeg:
-        answer = server.predict("serve_jpeg", {"frames": video})
+        outputs = server.predict("serve_jpeg", {"frames": video})
     else:
-        answer = server.predict("serving_default", {"clips": video})
-    named = zip(answer["top_classes"][0].tolist(), answer["top_scores"][0].tolist(), strict=True)
+        outputs = server.predict("serving_default", {"clips": video})
+    named = zip(outputs["top_classes"][0].tolist(), outputs["top_scores"][0].tolist(), strict=True)
     return list(named)[:top]
 
 
 def _windows(
-    path: str | os.PathLike[str], spec: ClipSpec, num_views: int | None
+    path: str | os.PathLike[str], clip_spec: ClipSpec, num_views: int | None
 ) -> list[Sequence[np.ndarray]]:
-    """The stretches of a video that its views reach over, in frames as large as is needed.
+    """Returns the frames of each view's span, with the short side as the model resizes it.
 
-    The centre view of a stretch is the view: the server may take it as well as we.
+    The view is the centre view of its span, whether the client or the server takes it.
     """
     with VideoReader(path) as reader:
         num_frames = reader.count()
-    starts = view_starts(num_frames, spec, num_views)
-    stretches = [range(start, min(start + spec.span, num_frames)) for start in starts]
+    starts = view_starts(num_frames, clip_spec, num_views)
+    spans = [range(start, min(start + clip_spec.span, num_frames)) for start in starts]
     with VideoReader(path) as reader:
         frames = {
-            index: resize_short_side(frame, spec.resize)
-            for index, frame in reader.pick({index for stretch in stretches for index in stretch})
+            index: resize_short_side(frame, clip_spec.resize)
+            for index, frame in reader.pick({index for span in spans for index in span})
         }
     warn_of_damage(reader)
-    return [[frames[index] for index in stretch] for stretch in stretches]
+    return [[frames[index] for index in span] for span in spans]
 
 
-def _encoded(frame: np.ndarray) -> bytes:
+def _encode(frame: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(frame).save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return buffer.getvalue()
 
 
-def _read_spec(
-    spec: ClipSpec | str | os.PathLike[str] | None,
+def _read_clip_spec(
+    clip_spec: ClipSpec | str | os.PathLike[str] | None,
 ) -> tuple[Sequence[str] | None, ClipSpec | None]:
-    """Class names, where they lie beside, and ClipSpec."""
-    if spec is None or isinstance(spec, ClipSpec):
-        return None, spec
-    path = pathlib.Path(spec)
+    """Returns the class names, of a SavedModel directory only, and the ClipSpec."""
+    if clip_spec is None or isinstance(clip_spec, ClipSpec):
+        return None, clip_spec
+    path = pathlib.Path(clip_spec)
     try:
         if path.is_dir():
             extra = newest_version(path) / "assets.extra"
             return read_artifact(lambda name: (extra / name).read_bytes())
         return None, ClipSpec.from_config(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise ValueError(
-            "Expected the clip_spec.json of the served model, or its SavedModel's folder, for "
-            f"example serving/t3d/1 ({error}). Received: {path}"
+        raise InvalidArgumentError(
+            "`clip_spec` must be the clip_spec.json of the served model or its SavedModel "
+            f"directory, for example serving/t3d/1 ({error}). Received: {path}",
+            argument="clip_spec",
         ) from None
