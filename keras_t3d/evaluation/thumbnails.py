@@ -30,7 +30,10 @@ def make_thumbnails(records: SplitRecords, indices: Iterable[int]) -> dict[int, 
     Example:
 
     ```python
-    make_thumbnails(split_records(keras_t3d.data.ShardSet.open("shards"), "test"), [0, 17])
+    from keras_t3d.data.shards.damage import split_records
+
+    records = split_records(keras_t3d.data.ShardSet.open("shards"), "test")
+    make_thumbnails(records, [0, 3])
     ```
     """
     read = shard_reader(records)

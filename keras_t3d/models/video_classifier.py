@@ -102,7 +102,7 @@ class VideoClassifier(keras.Model):
 
         ```python
         embedding = model.feature_model()(clips)  # (batch, width)
-        coarse, fine = model.feature_model("stage4", "stage2")(clips)
+        coarse, fine = model.feature_model("block2", "block1")(clips)
         ```
         """
         layers = {layer.name: layer for layer in self.layers}

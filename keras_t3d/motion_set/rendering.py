@@ -72,6 +72,8 @@ def draw_look(look: Look, path: Path, size: int, rng: np.random.Generator) -> np
     Example:
 
     ```python
+    from keras_t3d.motion_set.generation import motion_path
+
     rng = np.random.default_rng(0)
     path = motion_path("grow", 1, rng)
     still = draw_look(random_look(rng), path, 64, rng)[0]

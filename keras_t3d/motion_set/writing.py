@@ -66,7 +66,7 @@ def write_motion_set(
     Example:
 
     ```python
-    write_motion_set("videos/motion", {"train": 40, "test": 10}, seed=0)
+    write_motion_set("videos/motion", {"train": 4, "test": 1}, seed=0)
     ```
     """
     _check_splits(videos_per_class)
