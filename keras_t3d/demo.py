@@ -26,7 +26,7 @@ from keras_t3d.inference.predict import predict_video
 from keras_t3d.motion_set.writing import write_motion_set
 from keras_t3d.training.command_line import config_parser, parse_config
 from keras_t3d.training.config import TrainConfig
-from keras_t3d.training.supervised import train
+from keras_t3d.training.supervised import train_and_report
 
 _VIDEOS_PER_CLASS = {"train": 120, "test": 25}
 _VIDEOS_PER_CLASS_QUICK = {"train": 4, "test": 2}
@@ -82,7 +82,7 @@ def run_demo(
             converted = convert(videos, shards, short_side=64, progress=progress)
         console.print(f"{converted.videos}, {len(converted.rejects)} rejected")
     with _stage(console, "3 of 6: train t3d_tiny with model.fit under MirroredStrategy"):
-        train(_config(shards, seed, quick), run)
+        train_and_report(_config(shards, seed, quick), str(run))
     with _stage(console, f"4 of 6: evaluate, {_VIEWS} views of each test video"):
         best = str(run / "best.keras")
         with progress_bar("evaluating", "videos") as progress:

@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from typing import IO
 
 from keras_t3d.atomic import remove
+from keras_t3d.errors import KerasT3DError
+
+
+class FolderLockedError(KerasT3DError, ValueError):
+    """Another process uses a folder."""
 
 
 def lock(file: IO[str], refusal: str) -> None:
@@ -21,7 +26,7 @@ def lock(file: IO[str], refusal: str) -> None:
         refusal: str. What to say where another process holds it.
 
     Raises:
-        ValueError: if another process holds it.
+        FolderLockedError: if another process holds it.
     """
     try:
         import fcntl
@@ -30,7 +35,7 @@ def lock(file: IO[str], refusal: str) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise ValueError(refusal) from None
+        raise FolderLockedError(refusal) from None
 
 
 @contextlib.contextmanager

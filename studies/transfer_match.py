@@ -250,7 +250,7 @@ def student_accuracies(found: HeldOut, run_dir: Path, config: Any) -> dict[str, 
         Dict of accuracies by view, then by kind of negatives.
     """
     learner = _trained_learner(run_dir, config)
-    clips = keras.Input(config.clip.input_shape, name="clips")
+    clips = keras.Input(config.clip_spec.input_shape, name="clips")
     teacher = keras.Model(clips, learner.teacher(clips))
     frames = teacher.predict(found.views["same"], batch_size=config.data.batch_size, verbose=0)
     return {
@@ -271,9 +271,9 @@ def balanced_accuracy(scores: np.ndarray) -> float:
 
 
 def _trained_learner(run_dir: Path, config: Any) -> Any:
-    from keras_t3d.training.checkpoints import assign_state, newest_checkpoint
+    from keras_t3d.training.checkpoints import assign_variables, newest_checkpoint
     from keras_t3d.training.network import student_for
-    from keras_t3d.training.transfer_objective import new_transfer
+    from keras_t3d.training.pretraining import new_transfer
     from keras_t3d.transfer.frame_teacher import load_teacher
 
     checkpoint = newest_checkpoint(run_dir)
@@ -281,10 +281,10 @@ def _trained_learner(run_dir: Path, config: Any) -> Any:
         raise ValueError(f"A finished pre-training has a checkpoint. Received: {run_dir}")
     ours = config.teacher
     teacher = load_teacher(ours.network, ours.weights, ours.preprocessing, ours.image_size)
-    student = student_for(config.model, checkpoint.place.clip_spec)
+    student = student_for(config.model, checkpoint.state.clip_spec)
     learner = new_transfer(config, teacher, student)
     learner.compile("sgd")
-    assign_state(learner, {"network": checkpoint.values["network"]})
+    assign_variables(learner, {"network": checkpoint.variables["network"]})
     return learner
 
 

@@ -127,7 +127,7 @@ def pretraining_step(config: Any, devices: Any, cached: bool) -> Callable[[int],
     from keras_t3d.training.clips import training_reader
     from keras_t3d.training.network import new_student
     from keras_t3d.training.objective import new_optimizer
-    from keras_t3d.training.transfer_objective import new_transfer
+    from keras_t3d.training.pretraining import new_transfer
     from keras_t3d.training.unlabelled import training_clips
     from keras_t3d.transfer.frame_teacher import load_teacher
 
@@ -172,7 +172,7 @@ def measure_epochs(
         if json.loads(left.read_text(encoding="utf-8"))["teacher"] == fingerprint:
             shutil.rmtree(left.parent)  # of a call that was stopped
     started = time.perf_counter()
-    features = write_frame_features(network, folders.choosing, "train", config.clip)
+    features = write_frame_features(network, folders.choosing, "train", config.clip_spec)
     feature_seconds = time.perf_counter() - started
     running = dataclasses.replace(config, cache_features=False)
     try:

@@ -230,7 +230,7 @@ def _is_finished(run: _Run) -> bool:
     from keras_t3d.training.checkpoints import newest_checkpoint
 
     checkpoint = newest_checkpoint(run_directory.check(run.folder, run.config))
-    return checkpoint is not None and checkpoint.place.epoch >= run.config.epochs
+    return checkpoint is not None and checkpoint.state.epoch >= run.config.epochs
 
 
 def _pretrained(run: _Run) -> dict[str, Any]:
@@ -266,7 +266,7 @@ def _matched(folders: Folders, starts: Sequence[str]) -> dict[str, Any]:
     if not todo:
         return found
     config, seed = next(iter(todo.values())).config, folders.seed
-    spec, listed = config.clip, listed_clips(folders.choosing)
+    spec, listed = config.clip_spec, listed_clips(folders.choosing)
     held = held_out(folders.choosing, listed, spec, config.data.augmentation, seed)
     found |= {
         "other_view": describe_windows(held.windows),

@@ -259,7 +259,7 @@ def save_inflated(folders: Folders, size: Size) -> None:
     if folders.inflated.is_file():
         return
     config = make_finetuning(size, PERCENTS[-1], folders.final, folders.seed)
-    student = student_for(config.model, config.clip)
+    student = student_for(config.model, config.clip_spec)
     print(inflate(student, keras.saving.load_model(folders.teacher, compile=False)))
     with written_beside(folders.inflated) as part:
         student.save(part)

@@ -35,6 +35,6 @@ def run(argv: Sequence[str]) -> None:
         config = dataclasses.replace(config, cache_features=True)
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
         import_tensorflow()
-    from keras_t3d.training.pretraining import main as pretrain_and_report
+    from keras_t3d.training.pretraining import pretrain_and_report
 
     pretrain_and_report(config, others["run_dir"], progress_bar)

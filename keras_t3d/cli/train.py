@@ -25,6 +25,6 @@ def run(argv: Sequence[str]) -> None:
         raise ValueError("train needs a folder for the run, for example --run-dir runs/a")
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
         import_tensorflow()
-    from keras_t3d.training.supervised import main as train_and_report
+    from keras_t3d.training.supervised import train_and_report
 
     train_and_report(config, others["run_dir"], others["init"], others["profile"])

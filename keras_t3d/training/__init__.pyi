@@ -1,3 +1,4 @@
+from .clips import steps_per_epoch
 from .command_line import config_parser, parse_config, recipe_names
 from .config import (
     CheckpointConfig,
@@ -7,8 +8,10 @@ from .config import (
     OptimizerConfig,
     TrainConfig,
 )
+from .network import network_for, new_network, new_student, student_for
+from .objective import new_loss, new_metrics, new_optimizer
 from .pretrain_config import ObjectiveConfig, PretrainConfig, TeacherConfig
-from .pretraining import pretrain
+from .pretraining import new_transfer, pretrain
 from .progress import TrainingProgress
 from .run_directory import read_history
 from .supervised import train
@@ -28,9 +31,18 @@ __all__ = [
     "TrainConfig",
     "TrainingProgress",
     "config_parser",
+    "network_for",
+    "new_loss",
+    "new_metrics",
+    "new_network",
+    "new_optimizer",
+    "new_student",
+    "new_transfer",
     "parse_config",
     "pretrain",
     "read_history",
     "recipe_names",
+    "steps_per_epoch",
+    "student_for",
     "train",
 ]

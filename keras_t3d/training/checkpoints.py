@@ -1,7 +1,8 @@
-"""From where a run goes on: every variable of training, in files that are whole or absent.
+"""Checkpoints that training resumes from, in files that are complete or absent.
 
-`checkpoints/step-00001234.npz` holds the weights, the optimizer's slots and averages, the
-random states of dropout, the metrics so far, and the step; its zip's checksums tell damage.
+`checkpoints/step-00001234.npz` holds the weights, the optimizer's variables, the random states of
+dropout, the metrics of the unfinished epoch, and the step. The checksums of the zip file reveal
+damage.
 """
 
 from __future__ import annotations
@@ -9,108 +10,126 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-from collections.abc import Callable
-from typing import Any
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
 from keras_t3d.atomic import written_durably
 from keras_t3d.clips import ClipSpec
-from keras_t3d.training.loss_watch import check_finite
+from keras_t3d.errors import KerasT3DError
+from keras_t3d.training.stop_on_nan import check_finite
 
 FOLDER = "checkpoints"
-_PLACE = "place"
+_STATE = "state"
+# Default names, which Keras numbers within a process.
+_SEEDS = re.compile(r"\b(seed_generator)_\d+(?=/)")
+_OPTIMIZERS = re.compile(r"^(\w+?)_\d+(?=/)")
+
+Variables: TypeAlias = dict[str, dict[str, np.ndarray]]  # by group and path
+
+
+class CheckpointError(KerasT3DError, ValueError):
+    """A checkpoint is damaged, or belongs to another network or optimizer."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
-    """How far a run is, and what its network reads and tells apart.
+class TrainingState:
+    """Training progress, plus the model's input spec and class names.
 
     Attributes:
-        step: int. Steps done, from the first epoch on.
-        steps_per_epoch: int.
-        clip_spec: ClipSpec.
-        class_names: str, one a class; none for a network without a classifying layer.
-        validates: bool. Whether its epochs are measured on a validation split.
-        history: the finished epochs, first to last.
-        teacher: str. Fingerprint of a pretraining's teacher; None for other runs.
+        step: steps done since the start of training.
+        steps_per_epoch: training steps per epoch.
+        clip_spec: the model's input.
+        class_names: the model's classes; empty for a network without a classifying layer.
+        has_validation: whether a validation split is evaluated after each epoch.
+        history: metrics of the finished epochs, in order.
+        teacher: fingerprint of the teacher of a pretraining.
     """
 
     step: int
     steps_per_epoch: int
     clip_spec: ClipSpec
     class_names: tuple[str, ...]
-    validates: bool
+    has_validation: bool
     history: tuple[dict[str, float], ...] = ()
     teacher: str | None = None
 
     @property
     def epoch(self) -> int:
-        """Finished epochs."""
+        """Number of finished epochs."""
         return self.step // self.steps_per_epoch
 
     @property
     def step_in_epoch(self) -> int:
-        """Steps done of the epoch that is not finished."""
+        """Steps done in the unfinished epoch."""
         return self.step % self.steps_per_epoch
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A place, and the values of all variables by group, in their order."""
+    """A training state, and the values of all variables."""
 
-    place: Place
-    values: dict[str, list[np.ndarray]]
+    state: TrainingState
+    variables: Variables
 
 
-def read_state(learner: keras.Model) -> dict[str, list[np.ndarray]]:
+def read_variables(learner: keras.Model) -> Variables:
     """Returns the values of all variables of training.
 
-    On several machines all of them must call it: some values lie on all together.
+    With several machines, each of them must call it: some variables are spread over machines.
     """
     return {
-        group: [keras.ops.convert_to_numpy(variable) for variable in variables]
-        for group, variables in _groups(learner).items()
+        group: {path: keras.ops.convert_to_numpy(variable) for path, variable in variables.items()}
+        for group, variables in _variables_by_path(learner).items()
     }
 
 
-def assign_state(learner: keras.Model, values: dict[str, list[np.ndarray]]) -> None:
-    """Assigns what `read_state` gave, or those of its groups that are there."""
-    for group, variables in _groups(learner).items():
+def assign_variables(learner: keras.Model, values: Variables) -> None:
+    """Assigns the values that `read_variables` returned, or some groups of them.
+
+    Raises:
+        CheckpointError: if paths or shapes are not those of the learner's variables.
+    """
+    for group, variables in _variables_by_path(learner).items():
         if group not in values:
             continue
-        if [v.shape for v in variables] != [tuple(value.shape) for value in values[group]]:
-            raise ValueError(
-                "The checkpoint is of another network or optimizer: use a new --run-dir. "
-                f"Received: {len(values[group])} {group} variables for {len(variables)}"
+        expected = {path: tuple(variable.shape) for path, variable in variables.items()}
+        received = {path: value.shape for path, value in values[group].items()}
+        if expected != received:
+            different = sorted(path for path, _ in expected.items() ^ received.items())
+            raise CheckpointError(
+                "The checkpoint is of another network or optimizer: use a new `run_dir`. "
+                f"Received: {group} variables that differ in {different[:3]}"
             )
-        for variable, value in zip(variables, values[group], strict=True):
-            variable.assign(value.astype(variable.dtype))
+        for path, variable in variables.items():
+            variable.assign(values[group][path].astype(variable.dtype))
 
 
 def write_checkpoint(
-    run_dir: pathlib.Path, place: Place, values: dict[str, list[np.ndarray]], keep: int
+    run_dir: pathlib.Path, state: TrainingState, variables: Variables, keep: int
 ) -> None:
-    """Writes a checkpoint beside, renames it into place, and removes all but the newest.
+    """Writes a checkpoint atomically, and deletes all but the newest ones.
 
     Args:
-        run_dir: pathlib.Path. The run directory.
-        place: Place.
-        values: what `read_state` gave.
-        keep: int. Checkpoints to keep.
+        run_dir: the run directory.
+        state: the training state.
+        variables: the values that `read_variables` returned.
+        keep: number of checkpoints to keep.
     """
     folder = run_dir / FOLDER
     folder.mkdir(exist_ok=True)
-    said = dataclasses.asdict(place) | {"clip_spec": place.clip_spec.get_config()}
     arrays = {
-        f"{group}/{index:05d}": _storable(value)
-        for group, group_values in values.items()
-        for index, value in enumerate(group_values)
+        f"{group}/{path}": _to_storable(value)
+        for group, values in variables.items()
+        for path, value in values.items()
     }
-    said["arrays"] = sorted(arrays)
-    arrays[_PLACE] = np.frombuffer(json.dumps(said).encode(), np.uint8)
-    with written_durably(folder / f"step-{place.step:08d}.npz") as part, part.open("wb") as file:
+    content = dataclasses.asdict(state) | {"clip_spec": state.clip_spec.get_config()}
+    content["arrays"] = sorted(arrays)
+    arrays[_STATE] = np.frombuffer(json.dumps(content).encode(), np.uint8)
+    with written_durably(folder / f"step-{state.step:08d}.npz") as part, part.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
     for old in checkpoint_paths(run_dir)[:-keep]:
         old.unlink(missing_ok=True)
@@ -122,113 +141,127 @@ def checkpoint_paths(run_dir: pathlib.Path) -> list[pathlib.Path]:
 
 
 def newest_checkpoint(run_dir: pathlib.Path) -> Checkpoint | None:
-    """Reads the newest checkpoint that is whole; says which ones are damaged.
+    """Reads the newest checkpoint that is not damaged; prints the paths of damaged ones.
 
     Returns:
-        A Checkpoint, or None if the run has none yet.
+        The checkpoint, or None if the run has none yet.
 
     Raises:
-        ValueError: if there are checkpoints and every one is damaged.
+        CheckpointError: if there are checkpoints, and all of them are damaged.
     """
     paths = checkpoint_paths(run_dir)
     for path in reversed(paths):
         try:
             return _read(path)
-        except Exception as error:  # whatever a flipped bit makes of a file
-            print(f"{path} is damaged ({error}): going back to the checkpoint before.")
+        except Exception as error:  # damage can raise anything
+            print(f"{path} is damaged ({error}): resuming from the checkpoint before it.")
     if paths:
-        raise ValueError(
-            "Every checkpoint of the run is damaged: restore one, or start again in a new "
-            f"--run-dir. Received: {run_dir / FOLDER}"
+        raise CheckpointError(
+            "All checkpoints of the run are damaged: restore one, or start again in a new "
+            f"`run_dir`. Received: {run_dir / FOLDER}"
         )
     return None
 
 
 def _read(path: pathlib.Path) -> Checkpoint:
-    values: dict[str, list[np.ndarray]] = {}
-    with np.load(path, allow_pickle=False) as content:
-        said = json.loads(content[_PLACE].tobytes())
-        if sorted(content.files) != sorted([*said["arrays"], _PLACE]):
+    variables: Variables = {}
+    with np.load(path, allow_pickle=False) as file:
+        content = json.loads(file[_STATE].tobytes())
+        if sorted(file.files) != sorted([*content["arrays"], _STATE]):
             raise ValueError("arrays are missing")
-        for name in said.pop("arrays"):
-            values.setdefault(name.split("/")[0], []).append(content[name])
-    said["clip_spec"] = ClipSpec.from_config(said["clip_spec"])
-    said["class_names"], said["history"] = tuple(said["class_names"]), tuple(said["history"])
-    return Checkpoint(Place(**said), values)
+        for name in content.pop("arrays"):
+            group, variable_path = name.split("/", 1)
+            variables.setdefault(group, {})[variable_path] = file[name]
+    content["clip_spec"] = ClipSpec.from_config(content["clip_spec"])
+    content["class_names"] = tuple(content["class_names"])
+    content["history"] = tuple(content["history"])
+    return Checkpoint(TrainingState(**content), variables)
 
 
-def _groups(learner: keras.Model) -> dict[str, list[Any]]:
+def _variables_by_path(learner: keras.Model) -> dict[str, dict[str, Any]]:
     return {
-        "network": learner.checkpointed_variables,
-        "optimizer": learner.optimizer.variables,
-        "metrics": learner.metrics_variables,
+        "network": _by_path(learner.checkpointed_variables),
+        "optimizer": _by_path(learner.optimizer.variables, _OPTIMIZERS),
+        "metrics": _by_path(learner.metrics_variables),
     }
 
 
-def _storable(value: np.ndarray) -> np.ndarray:
-    """NumPy's files know no bfloat16; float32 holds its values exactly."""
-    known = value.dtype.kind in "biuf" and value.dtype.name != "bfloat16"
-    return value if known else value.astype(np.float32)
+def _by_path(variables: Iterable[Any], numbered: re.Pattern[str] = _SEEDS) -> dict[str, Any]:
+    """Returns variables by their paths, without the numbers of default names.
+
+    Variables that only the number tells apart are numbered in order: `seed_generator_state:1`.
+    """
+    found: dict[str, Any] = {}
+    for variable in variables:
+        path = numbered.sub(r"\1", variable.path)
+        number = sum(known.split(":")[0] == path for known in found)
+        found[f"{path}:{number}" if number else path] = variable
+    return found
+
+
+def _to_storable(value: np.ndarray) -> np.ndarray:
+    """Converts bfloat16, which NumPy's files lack, to float32, which holds its values exactly."""
+    is_storable = value.dtype.kind in "biuf" and value.dtype.name != "bfloat16"
+    return value if is_storable else value.astype(np.float32)
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Writes a checkpoint at the end of each epoch, and in its midst for long ones.
+    """Writes a checkpoint after each epoch, and during long epochs.
 
-    Stands behind the callbacks that write the epoch's other files: a run that is
-    killed between them does the epoch again.
+    Place it after the callbacks that write the other files of an epoch: if the process is killed
+    in between, the epoch is trained again.
 
     Args:
-        run_dir: pathlib.Path.
-        start: Place where this call of `fit` goes on.
-        metrics: what the unfinished epoch's metrics are so far, by `read_state`; None at
-            the beginning of an epoch.
-        every_steps: int.
-        keep: int.
-        writes: bool. Whether this machine writes.
-        history: the finished epochs, which `EpochRecord` adds to; it stands before this one.
-        before: called before each, to refuse what must not be kept.
+        run_dir: the run directory.
+        state: state at which this call of `fit` starts.
+        metrics: values of the metrics of the unfinished epoch; None at the start of an epoch.
+        every_steps: steps between checkpoints.
+        keep: number of checkpoints to keep.
+        writes: whether this machine writes files.
+        history: metrics of the finished epochs, to which `EpochWriter` appends.
+        check: called before each checkpoint; raises if it must not be written.
     """
 
     def __init__(
         self,
         run_dir: pathlib.Path,
-        start: Place,
-        metrics: list[np.ndarray] | None,
+        state: TrainingState,
+        metrics: dict[str, np.ndarray] | None,
         every_steps: int,
         keep: int,
         writes: bool,
         history: list[dict[str, float]],
-        before: Callable[[], None],
+        check: Callable[[], None],
     ) -> None:
         super().__init__()
         self._run_dir = run_dir
-        self._place = start
+        self._state = state
         self._metrics = metrics
         self._every_steps = every_steps
         self._keep = keep
         self._writes = writes
         self._history = history
-        self._before = before
+        self._check = check
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self._metrics is not None:  # `fit` has just reset them
-            assign_state(self.model, {"metrics": self._metrics})
+            assign_variables(self.model, {"metrics": self._metrics})
             self._metrics = None
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._place = dataclasses.replace(self._place, step=self._place.step + 1)
-        if self._place.step_in_epoch and self._place.step % self._every_steps == 0:
+        self._state = dataclasses.replace(self._state, step=self._state.step + 1)
+        if self._state.step_in_epoch and self._state.step % self._every_steps == 0:
             self._write()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._write()
 
     def _write(self) -> None:
-        self._before()
+        self._check()
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
-        check_finite(self.model.checkpointed_variables, self._place.epoch)
-        values = read_state(self.model)
+        check_finite(self.model.checkpointed_variables, self._state.epoch)
+        variables = read_variables(self.model)
         if self._writes:
-            place = dataclasses.replace(self._place, history=tuple(self._history))
-            write_checkpoint(self._run_dir, place, values, self._keep)
+            state = dataclasses.replace(self._state, history=tuple(self._history))
+            write_checkpoint(self._run_dir, state, variables, self._keep)

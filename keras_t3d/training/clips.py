@@ -42,7 +42,7 @@ def training_reader(
     return ClipReader(
         shards,
         data.train_split,
-        config.clip,
+        config.clip_spec,
         data.batch_size,
         training=True,
         seed=config.seed,
@@ -114,7 +114,7 @@ def validation_reader(
     return ClipReader(
         shards,
         split,
-        config.clip,
+        config.clip_spec,
         config.data.batch_size,
         options=ReadOptions(
             pad_last_batch=True, worker=devices.worker, on_damage=config.data.on_damage

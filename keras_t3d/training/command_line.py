@@ -1,4 +1,4 @@
-"""Recipes and flags to the configuration of a command."""
+"""Reads recipes and command-line flags into a configuration."""
 
 from __future__ import annotations
 
@@ -12,26 +12,39 @@ from typing import Any, TypeVar, overload
 import jsonargparse
 import yaml
 
-from keras_t3d.training.config import TrainConfig
+from keras_t3d.clips import ClipSpec
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.training.config import YAML_KEYS, RunConfig, TrainConfig
 from keras_t3d.training.pretrain_config import PretrainConfig
 
 RECIPES = pathlib.Path(__file__).parent / "recipes"
 
-Config = TypeVar("Config", TrainConfig, PretrainConfig)
-ConfigClass = type[TrainConfig] | type[PretrainConfig]
+Config = TypeVar("Config", bound=RunConfig)
 
 
 def config_parser(
-    prog: str | None = None, description: str = "", config_class: ConfigClass = TrainConfig
+    prog: str | None = None,
+    description: str = "",
+    config_class: type[RunConfig] = TrainConfig,
 ) -> jsonargparse.ArgumentParser:
-    """Returns a parser of the fields of a configuration, from YAML (`--config`) and flags."""
+    """Returns a parser for the options of a configuration, from YAML (`--config`) and flags.
+
+    Args:
+        prog: name of the command in help and messages.
+        description: description in help.
+        config_class: TrainConfig or PretrainConfig.
+
+    Returns:
+        The parser, to which further arguments may be added.
+    """
     parser = jsonargparse.ArgumentParser(prog=prog, description=description, exit_on_error=False)
     parser.add_argument(
         "--config",
         action="config",
         help=f"YAML file or recipe name: {', '.join(recipe_names(config_class))}",
     )
-    parser.add_class_arguments(config_class)
+    parser.add_class_arguments(ClipSpec, "clip")
+    parser.add_class_arguments(config_class, skip=set(YAML_KEYS))
     return parser
 
 
@@ -48,20 +61,19 @@ def parse_config(
     argv: Sequence[str],
     config_class: Any = TrainConfig,
 ) -> tuple[Any, dict[str, Any]]:
-    """Reads a command line, in which `--config` may name a recipe.
+    """Parses a command line, in which `--config` may name a recipe.
 
     Args:
-        parser: what `config_parser` returned, with any further arguments.
-        argv: str. The words of the command line.
-        config_class: class of the configuration, as given to `config_parser`. Defaults to
-            `TrainConfig`.
+        parser: the parser that `config_parser` returned.
+        argv: the words of the command line.
+        config_class: class of the configuration, the same as for `config_parser`.
 
     Returns:
-        The configuration, and the values of the further arguments.
+        The configuration, and a dict of the values of further arguments.
 
     Raises:
-        ValueError: if a key is unknown, a value is of the wrong type, or `--config` is for
-            another command.
+        InvalidArgumentError: if a key is unknown, a value has the wrong type or is out of its
+            range, or the recipe is for another command.
 
     Example:
 
@@ -79,17 +91,17 @@ def parse_config(
     try:
         values = parser.instantiate_classes(parser.parse_args(words)).as_dict()
     except jsonargparse.ArgumentError as error:
-        hint = _nearest_key(str(error), config_class)
-        raise ValueError(f"{' '.join(str(error).split())}{hint}") from None
+        hint = _suggest_key(str(error), config_class)
+        raise InvalidArgumentError(f"{' '.join(str(error).split())}{hint}") from None
     values.pop("config")
-    fields = [field.name for field in dataclasses.fields(config_class)]
-    config = config_class(**{name: values.pop(name) for name in fields})
+    names = [field.name for field in dataclasses.fields(config_class)]
+    config = config_class(**{name: values.pop(YAML_KEYS.get(name, name)) for name in names})
     return config, values
 
 
-def _nearest_key(message: str, config_class: ConfigClass) -> str:
-    """Guesses what an unknown key was meant to be."""
-    known = _dotted_keys(dataclasses.asdict(config_class()))
+def _suggest_key(message: str, config_class: type[RunConfig]) -> str:
+    """Returns a suggestion for an unknown key in a message of the parser."""
+    known = _dotted_keys(yaml.safe_load(config_class().to_yaml()))
     for word in re.findall(r"[\w.]+", message):
         close = difflib.get_close_matches(word, known, n=1, cutoff=0.75)
         if word not in known and close:
@@ -106,17 +118,24 @@ def _dotted_keys(values: dict[str, Any], prefix: str = "") -> list[str]:
     return keys
 
 
-def recipe_names(config_class: ConfigClass = TrainConfig) -> list[str]:
-    """Returns the names that `--config` of the configuration's command knows without a path."""
+def recipe_names(config_class: type[RunConfig] = TrainConfig) -> list[str]:
+    """Returns the names of the recipes for a configuration's command."""
     names = sorted(path.stem for path in RECIPES.glob("*.yaml"))
     return [name for name in names if _command_of_recipe(name) == config_class.command]
 
 
-def find_recipe(name_or_path: str, config_class: ConfigClass = TrainConfig) -> pathlib.Path:
-    """Returns the file that `--config` means: a path, or a recipe's name.
+def find_recipe(name_or_path: str, config_class: type[RunConfig] = TrainConfig) -> pathlib.Path:
+    """Returns the path of a recipe.
+
+    Args:
+        name_or_path: name of a recipe, or path of a YAML file.
+        config_class: configuration that the recipe is for.
+
+    Returns:
+        The path of the YAML file.
 
     Raises:
-        ValueError: if it is neither, or for another command.
+        InvalidArgumentError: if there is no such recipe, or it is for another command.
     """
     path = pathlib.Path(name_or_path)
     recipe = RECIPES / f"{name_or_path}.yaml"
@@ -125,14 +144,16 @@ def find_recipe(name_or_path: str, config_class: ConfigClass = TrainConfig) -> p
     elif recipe.is_file():
         path, command = recipe, _command_of_recipe(name_or_path)
     else:
-        raise ValueError(
-            "--config must be a YAML file or one of the recipes "
-            f"{', '.join(recipe_names(config_class))}. Received: {name_or_path!r}"
+        raise InvalidArgumentError(
+            f"`config` must be a YAML file or one of the recipes "
+            f"{', '.join(recipe_names(config_class))}. Received: {name_or_path!r}",
+            argument="config",
         )
     if command not in (None, config_class.command):
-        raise ValueError(
-            f"This configuration is for another command: keras-t3d {command} --config "
-            f"{name_or_path}. Received: {name_or_path!r} for keras-t3d {config_class.command}"
+        raise InvalidArgumentError(
+            f"The configuration is for another command: keras-t3d {command} --config "
+            f"{name_or_path}. Received: {name_or_path!r} for keras-t3d {config_class.command}",
+            argument="config",
         )
     return path
 
@@ -142,13 +163,13 @@ def _command_of_recipe(name: str) -> str:
 
 
 def _command_of_file(path: pathlib.Path) -> str | None:
-    """The command whose keys a file has; None where each command may read it."""
+    """Returns the command whose keys a file has; None if it fits either."""
     if path.resolve().parent == RECIPES.resolve():
         return _command_of_recipe(path.stem)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):
-        return None  # the parser says what is wrong with it
+        return None  # the parser reports the error
     keys = set(content) if isinstance(content, dict) else set()
     train, pretrain = (
         {field.name for field in dataclasses.fields(config_class)}

@@ -1,30 +1,53 @@
-"""The typed configuration of a training run: what a recipe for `keras-t3d train` may say."""
+"""Configuration of a run: the keys of a recipe, with their types, defaults and rules."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import Any, ClassVar, Literal, Protocol
+import operator
+from typing import Any, ClassVar, Literal
 
 import yaml
 
 from keras_t3d.clips import ClipSpec
 from keras_t3d.data.augmentation.options import Augmentation
 from keras_t3d.data.clips.options import ClipSelection
+from keras_t3d.errors import InvalidArgumentError
+
+# Fields of a configuration whose key in YAML and in flags differs from their name.
+YAML_KEYS = {"clip_spec": "clip"}
+
+
+def check_values(options: Any, section: str, *rules: tuple[str, bool, str]) -> None:
+    """Checks the values of a configuration or of one of its sections.
+
+    Args:
+        options: a dataclass.
+        section: key of the section; empty for a whole configuration.
+        *rules: name of the option, whether its value is valid, and the rule, with an example.
+
+    Raises:
+        InvalidArgumentError: for the first value that is not valid.
+    """
+    for name, is_valid, rule in rules:
+        if not is_valid:
+            key = f"{section}.{name}" if section else name
+            value = operator.attrgetter(name)(options)
+            raise InvalidArgumentError(f"`{key}` must be {rule}. Received: {value!r}", argument=key)
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """Which network.
+    """The network.
 
     Args:
         name: one of `keras_t3d.models.list_models()`.
-        dropout: rate before the classifying layer.
+        dropout: dropout rate before the classifying layer.
         dtype: dtype policy: float32, mixed_bfloat16 or mixed_float16.
-        synchronized_bn: whether batch norm takes its statistics over all devices.
-        rematerialize: compute cheap parts a second time for the gradient, which saves memory.
-        freeze: stages whose weights stay as they are, such as [stem, block1].
-        options: further arguments of that network, such as `variant`.
+        synchronized_bn: whether batch norm computes its statistics over all devices.
+        rematerialize: recompute cheap activations for the gradient, which saves memory.
+        freeze: stages that are not trained, for example [stem, block1].
+        options: further arguments of the network, for example {variant: paper}.
     """
 
     name: str = "t3d_121"
@@ -38,15 +61,15 @@ class ModelConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig(ClipSelection):
-    """Shards, splits and batches, and how training clips are selected.
+    """Training and validation clips.
 
     Args:
         shards: folder that `keras-t3d convert` wrote.
         train_split: split to train on.
-        validation_split: split that is measured after each epoch, and by which `train` picks the
-            best; null measures nothing, and keeps the last.
-        batch_size: clips in a batch, over all devices.
-        augmentation: how training clips are cut out.
+        validation_split: split to evaluate after each epoch; `train` selects best.keras by it.
+            null skips validation and keeps the last epoch's model.
+        batch_size: clips per batch, over all devices.
+        augmentation: random changes to training clips.
     """
 
     shards: str = "shards"
@@ -56,39 +79,44 @@ class DataConfig(ClipSelection):
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        size = self.batch_size
-        require("data.batch_size", size, size >= 1, "at least 1, for example 32")
+        try:
+            super().__post_init__()
+        except InvalidArgumentError as error:
+            key = f"data.{error.argument}"
+            message = str(error).replace(f"`{error.argument}`", f"`{key}`")
+            raise InvalidArgumentError(message, argument=key) from None
+        check_values(self, "data", ("batch_size", self.batch_size >= 1, "at least 1, for example 32"))
 
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
-    """How weights move.
+    """The optimizer and its learning rate.
 
     Args:
         name: a class of `keras.optimizers`, in any case: sgd, adamw, lion, ...
         learning_rate: the highest learning rate.
-        base_batch_size: batch size that `learning_rate` is meant for; with another
-            data.batch_size it is scaled in proportion. null takes it as it is.
+        base_batch_size: batch size that `learning_rate` is for; it is scaled linearly to
+            `data.batch_size`. null does not scale.
         momentum: momentum of sgd.
-        nesterov: whether sgd's momentum is Nesterov's.
-        l2: weight decay as in the papers and PyTorch's sgd: added to the gradient.
+        nesterov: whether sgd uses Nesterov momentum.
+        l2: L2 penalty as in the papers and in PyTorch's SGD: added to the gradient.
         weight_decay: decoupled weight decay, as in AdamW.
-        decay_all: whether biases and batch norm decay, too; false leaves them out.
-        options: further arguments of that optimizer, such as {beta_2: 0.98}.
-        schedule: cosine (to zero), step (times `factor` at each of `step_epochs`), plateau
-            (times `factor` when the validation loss stalls for `patience` epochs), constant.
-        warmup_epochs: epochs over which the rate first rises.
+        decay_all: whether biases and batch norm parameters are decayed, too.
+        options: further arguments of the optimizer, for example {beta_2: 0.98}.
+        schedule: cosine (to zero), step (multiplies by `factor` at each of `step_epochs`),
+            plateau (multiplies by `factor` after `patience` epochs without a lower validation
+            loss), or constant.
+        warmup_epochs: epochs of linear warm-up.
         step_epochs: epochs after which the step schedule lowers the rate.
-        factor: what step and plateau multiply the rate by.
-        patience: epochs without a lower validation loss that plateau waits.
-        global_clipnorm: longest gradient of all weights together; null does not clip.
-        clipnorm: longest gradient of one weight.
-        clipvalue: largest entry of a gradient.
-        accumulation: parts of a batch that pass one after another, to save memory.
-        ema: momentum of an average of the weights that is evaluated and saved in their
-            place, such as 0.999; null has none.
-        stage_rates: factors to the learning rate by stage of the network, such as
+        factor: factor of the step and plateau schedules.
+        patience: epochs without a lower validation loss before plateau lowers the rate.
+        global_clipnorm: maximum norm of all gradients together; null does not clip.
+        clipnorm: maximum norm of each weight's gradient.
+        clipvalue: maximum absolute value of a gradient.
+        accumulation: gradient accumulation steps per batch, which saves memory.
+        ema: momentum of an exponential moving average of the weights, which is evaluated and
+            saved in their place, for example 0.999; null disables it.
+        stage_rates: factors of the learning rate by stage of the network, for example
             {stem: 0.1, head: 10}.
     """
 
@@ -114,220 +142,177 @@ class OptimizerConfig:
     stage_rates: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, lowest, example in (
-            ("l2", 0, "1e-4"),
-            ("weight_decay", 0, "0.05"),
-            ("patience", 1, "10"),
-            ("accumulation", 1, "4"),
-        ):
-            value = getattr(self, name)
-            rule = f"at least {lowest}, for example {example}"
-            require(f"optimizer.{name}", value, value >= lowest, rule)
-        rate, base, ema, epochs = (
-            self.learning_rate,
+        base, ema, epochs, factors = (
             self.base_batch_size,
             self.ema,
             self.step_epochs,
+            self.stage_rates.values(),
         )
-        require("optimizer.learning_rate", rate, rate > 0, "above 0, for example 0.1")
-        require(
-            "optimizer.base_batch_size",
-            base,
-            base is None or base >= 1,
-            "at least 1, for example 64, or null",
+        is_step, rising = self.schedule == "step", "rising numbers from 1, for example [30, 60]"
+        check_values(
+            self,
+            "optimizer",
+            ("l2", self.l2 >= 0, "at least 0, for example 1e-4"),
+            ("weight_decay", self.weight_decay >= 0, "at least 0, for example 0.05"),
+            ("patience", self.patience >= 1, "at least 1, for example 10"),
+            ("accumulation", self.accumulation >= 1, "at least 1, for example 4"),
+            ("learning_rate", self.learning_rate > 0, "above 0, for example 0.1"),
+            ("base_batch_size", base is None or base >= 1, "at least 1, for example 64, or null"),
+            ("ema", ema is None or 0 < ema < 1, "between 0 and 1, for example 0.999, or null"),
+            ("factor", 0 < self.factor < 1, "between 0 and 1, for example 0.1"),
+            ("step_epochs", all(a < b for a, b in itertools.pairwise((0, *epochs))), rising),
+            ("step_epochs", not is_step or len(epochs) > 0, f"{rising}, for the step schedule"),
+            (
+                "step_epochs",
+                not is_step or not epochs or epochs[0] > self.warmup_epochs,
+                f"above the {self.warmup_epochs:g} warm-up epochs",
+            ),
+            (
+                "warmup_epochs",
+                self.schedule != "plateau" or self.warmup_epochs == 0,
+                "0 for the plateau schedule",
+            ),
+            (
+                "stage_rates",
+                all(factor > 0 for factor in factors),
+                "above 0 for each stage; use `model.freeze` to freeze a stage",
+            ),
         )
-        require(
-            "optimizer.ema",
-            ema,
-            ema is None or 0 < ema < 1,
-            "between 0 and 1, for example 0.999, or null",
-        )
-        require(
-            "optimizer.factor", self.factor, 0 < self.factor < 1, "between 0 and 1, for example 0.1"
-        )
-        require(
-            "optimizer.step_epochs",
-            epochs,
-            all(a < b for a, b in itertools.pairwise((0, *epochs))),
-            "rising numbers from 1, for example [30, 60]",
-        )
-        require(
-            "optimizer.step_epochs",
-            epochs,
-            self.schedule != "step" or len(epochs) > 0,
-            "given for the step schedule, for example [30, 60]",
-        )
-        require(
-            "optimizer.step_epochs",
-            epochs,
-            self.schedule != "step" or epochs[0] > self.warmup_epochs,
-            f"after the {self.warmup_epochs:g} epochs of warm-up",
-        )
-        require(
-            "optimizer.warmup_epochs",
-            self.warmup_epochs,
-            self.schedule != "plateau" or self.warmup_epochs == 0,
-            "0 for the plateau schedule, which follows the validation loss alone",
-        )
-        require(
-            "optimizer.stage_rates",
-            self.stage_rates,
-            all(factor > 0 for factor in self.stage_rates.values()),
-            "above 0 for each stage; model.freeze keeps stages as they are",
-        )
-        clips = {n: getattr(self, n) for n in ("global_clipnorm", "clipnorm", "clipvalue")}
-        given = {name: value for name, value in clips.items() if value is not None}
+        names = ("global_clipnorm", "clipnorm", "clipvalue")
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        rule = f"above 0, for example 1.0, and the only one of {', '.join(names)}"
         for name, value in given.items():
-            rule = "above 0, for example 1.0, and the only one of " + ", ".join(clips)
-            require(f"optimizer.{name}", value, value > 0 and len(given) == 1, rule)
+            check_values(self, "optimizer", (name, value > 0 and len(given) == 1, rule))
 
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """What is minimised: cross-entropy.
+    """The cross-entropy loss.
 
     Args:
         label_smoothing: share of each label that is spread over all classes.
-        class_weights: none, balanced (a class counts by one over its videos, 1 in the mean
-            over videos), or weights by class name; the classes left out have weight 1.
+        class_weights: none; balanced, inversely proportional to a class's number of videos,
+            with mean 1 over videos; or weights by class name, 1 for classes left out.
     """
 
     label_smoothing: float = 0.0
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
 
     def __post_init__(self) -> None:
-        smoothing, weights = self.label_smoothing, self.class_weights
-        require(
-            "loss.label_smoothing",
-            smoothing,
-            0 <= smoothing < 1,
-            "from 0 and below 1, for example 0.1",
+        weights = {} if isinstance(self.class_weights, str) else self.class_weights
+        check_values(
+            self,
+            "loss",
+            ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1), for example 0.1"),
+            (
+                "class_weights",
+                all(weight >= 0 for weight in weights.values()),
+                "at least 0 for each class, for example {fall: 5.0}",
+            ),
         )
-        if not isinstance(weights, str):
-            rule = "at least 0 for each class"
-            require(
-                "loss.class_weights", weights, all(weight >= 0 for weight in weights.values()), rule
-            )
 
 
 @dataclasses.dataclass(frozen=True)
 class CheckpointConfig:
-    """From where a run goes on.
+    """The checkpoints that training resumes from.
 
     Args:
-        every_steps: steps between checkpoints; each epoch ends with one, too.
-        keep: newest checkpoints that are kept.
+        every_steps: steps between checkpoints; one is written after each epoch, too.
+        keep: number of checkpoints to keep; older ones are deleted.
     """
 
     every_steps: int = 1000
     keep: int = 3
 
     def __post_init__(self) -> None:
-        steps, keep = self.every_steps, self.keep
-        require("checkpoints.every_steps", steps, steps >= 1, "at least 1, for example 1000")
-        require("checkpoints.keep", keep, keep >= 1, "at least 1, for example 3")
-
-
-class RunConfig(Protocol):
-    """What the configuration of every run says, whatever is learned: see TrainConfig."""
-
-    @property
-    def model(self) -> ModelConfig: ...
-    @property
-    def clip(self) -> ClipSpec: ...
-    @property
-    def data(self) -> DataConfig: ...
-    @property
-    def optimizer(self) -> OptimizerConfig: ...
-    @property
-    def checkpoints(self) -> CheckpointConfig: ...
-    @property
-    def epochs(self) -> int: ...
-    @property
-    def precise_bn_batches(self) -> int: ...
-    @property
-    def deterministic(self) -> bool: ...
-    @property
-    def seed(self) -> int: ...
-    def to_yaml(self) -> str: ...
+        check_values(
+            self,
+            "checkpoints",
+            ("every_steps", self.every_steps >= 1, "at least 1, for example 1000"),
+            ("keep", self.keep >= 1, "at least 1, for example 3"),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
-    """One training run.
+class RunConfig:
+    """Configuration that training and pretraining share.
 
     Args:
-        model: which network.
-        clip: what a clip is.
-        data: which clips.
-        optimizer: how weights move.
-        loss: what is minimised.
-        checkpoints: from where a run goes on.
+        model: the network.
+        clip_spec: the clip.
+        data: training and validation clips.
+        optimizer: the optimizer and its learning rate.
+        checkpoints: the checkpoints that training resumes from.
         epochs: passes over the training split.
-        precise_bn_batches: training batches by which batch norm's statistics are measured
-            afresh before each evaluation; 0 leaves the moving averages.
-        deterministic: whether TensorFlow gives the same bits in each run; slower on GPUs.
-        seed: seed of weights, order, clips, windows and flips.
+        precise_bn_batches: training batches on which batch norm statistics are recomputed
+            before each evaluation; 0 keeps the moving averages.
+        deterministic: whether TensorFlow's operations are deterministic; slower on GPUs.
+        seed: seed of weights, order, clips, crops and flips.
     """
 
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
-    clip: ClipSpec = dataclasses.field(default_factory=ClipSpec)
+    clip_spec: ClipSpec = dataclasses.field(default_factory=ClipSpec)
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
-    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
     checkpoints: CheckpointConfig = dataclasses.field(default_factory=CheckpointConfig)
     epochs: int = 100
     precise_bn_batches: int = 0
     deterministic: bool = False
     seed: int = 0
 
-    command: ClassVar[str] = "train"
+    command: ClassVar[str]
 
     def __post_init__(self) -> None:
-        check_run(self)
+        epochs, has_validation = self.epochs, self.data.validation_split is not None
+        check_values(
+            self,
+            "",
+            ("epochs", epochs >= 1, "at least 1, for example 100"),
+            ("seed", 0 <= self.seed < 2**32, "in 0..4294967295, for example 0"),
+            ("precise_bn_batches", self.precise_bn_batches >= 0, "at least 0, for example 200"),
+            (
+                "optimizer.warmup_epochs",
+                0 <= self.optimizer.warmup_epochs < epochs,
+                f"at least 0 and below `epochs`, {epochs}, for example 0",
+            ),
+            (
+                "data.validation_split",
+                self.optimizer.schedule != "plateau" or has_validation,
+                "set for the plateau schedule, for example to val",
+            ),
+        )
 
     def to_yaml(self) -> str:
-        """Returns the config as YAML that `--config` reads again."""
-        return to_yaml(self)
+        """Returns the configuration as YAML that `--config` reads back."""
+        values = {YAML_KEYS.get(key, key): value for key, value in dataclasses.asdict(self).items()}
+        return yaml.safe_dump(_lists_for_tuples(values), sort_keys=False)
 
 
-def check_run(config: RunConfig) -> None:
-    """Refuses values that do not fit each other, in any run."""
-    schedule, warmup = config.optimizer.schedule, config.optimizer.warmup_epochs
-    require("epochs", config.epochs, config.epochs >= 1, "at least 1, for example 100")
-    require("seed", config.seed, 0 <= config.seed < 2**32, "from 0 to 4294967295, for example 0")
-    require(
-        "precise_bn_batches",
-        config.precise_bn_batches,
-        config.precise_bn_batches >= 0,
-        "at least 0, for example 200",
-    )
-    require(
-        "optimizer.warmup_epochs",
-        warmup,
-        0 <= warmup < config.epochs,
-        f"from 0 and below the {config.epochs} epochs, as in --optimizer.warmup_epochs 0",
-    )
-    require(
-        "data.validation_split",
-        config.data.validation_split,
-        schedule != "plateau" or config.data.validation_split is not None,
-        "given for the plateau schedule, for example val",
-    )
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(RunConfig):
+    """Configuration of `train`.
+
+    Args:
+        loss: the cross-entropy loss.
+
+    Raises:
+        InvalidArgumentError: if a value is out of its range.
+
+    Example:
+
+    ```python
+    TrainConfig(model=ModelConfig("t3d_tiny"), data=DataConfig(shards="shards"), epochs=20)
+    ```
+    """
+
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+
+    command: ClassVar[str] = "train"
 
 
-def to_yaml(config: Any) -> str:
-    """Returns a configuration, a dataclass, as YAML that `--config` reads again."""
-    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)
-
-
-def _plain(value: Any) -> Any:
+def _lists_for_tuples(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def require(key: str, value: Any, valid: bool, rule: str) -> None:
-    """Refuses the value of a key that is not valid, with the rule."""
-    if not valid:
-        raise ValueError(f"Config: `{key}` must be {rule}. Received: {value!r}")
+        return {key: _lists_for_tuples(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_lists_for_tuples(item) for item in value]
+    return value

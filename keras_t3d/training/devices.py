@@ -1,4 +1,4 @@
-"""On which devices and machines a run trains."""
+"""Devices and machines of a run."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from typing import Any
 
 import keras
 
+from keras_t3d.errors import InvalidArgumentError, KerasT3DError
+
+
+class LostMachineError(KerasT3DError, ConnectionError):
+    """Another machine of the run is gone."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Devices:
-    """The devices of all machines, and this machine's place among them.
+    """The devices of all machines, and this machine's index among them.
 
     Attributes:
-        names: str. This machine's devices.
+        names: names of this machine's devices.
         strategy: `tf.distribute.Strategy`; None on other backends.
-        worker: pair of ints (index, count): this machine's number, and how many there are.
-        count: int. Devices of all machines.
+        worker: index of this machine, and number of machines.
+        count: number of devices of all machines.
     """
 
     names: tuple[str, ...]
@@ -34,24 +40,24 @@ class Devices:
         return self.worker[0] == 0
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
-        """In which network and optimizer are to be made."""
+        """Context in which to make network and optimizer."""
         return self.strategy.scope() if self.strategy else contextlib.nullcontext()
 
 
 def find_devices() -> Devices:
-    """Returns all visible GPUs, or the CPU; of all machines where TF_CONFIG names several.
+    """Returns all visible GPUs, or the CPU, of all machines in TF_CONFIG.
 
-    To be called before TensorFlow runs anything: machines can join only then.
+    Call it before TensorFlow runs anything: machines cannot connect later.
 
     Raises:
-        ValueError: if TF_CONFIG is malformed, or the backend cannot use it.
+        InvalidArgumentError: if TF_CONFIG is malformed, or the backend cannot use it.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         return _tensorflow_devices()
     if os.environ.get("TF_CONFIG"):
-        raise ValueError(
-            "TF_CONFIG: training on several machines needs the TensorFlow backend, as in "
+        raise InvalidArgumentError(
+            "Training on several machines (TF_CONFIG) needs the TensorFlow backend, as in "
             f"KERAS_BACKEND=tensorflow. Received: {backend}"
         )
     if backend != "jax":
@@ -78,7 +84,7 @@ def _tensorflow_devices() -> Devices:
 
 
 def _machines() -> int:
-    """How many workers TF_CONFIG names; 1 without it."""
+    """Returns the number of workers in TF_CONFIG, 1 without it."""
     text = os.environ.get("TF_CONFIG", "")
     if not text:
         return 1
@@ -94,7 +100,7 @@ def _machines() -> int:
     except (ValueError, KeyError, TypeError):
         fits = False
     if not fits:
-        raise ValueError(
+        raise InvalidArgumentError(
             "TF_CONFIG must name the workers, the same on every machine, and this machine's index "
             f"among them, for example {example}. Received: {text}"
         )
@@ -102,45 +108,47 @@ def _machines() -> int:
 
 
 def check_batch_size(batch_size: int, accumulation: int, devices: Devices) -> None:
-    """Refuses a batch that devices and parts do not share equally."""
+    """Checks that devices and accumulation steps share a batch equally."""
     parts = devices.count * accumulation
     if batch_size % parts:
-        each = f" with {accumulation} parts each" if accumulation > 1 else ""
-        raise ValueError(
-            f"data.batch_size must be a multiple of the {devices.count} devices{each}, for "
-            f"example {-(-batch_size // parts) * parts}. Received: {batch_size}"
+        steps = f" times {accumulation} accumulation steps" if accumulation > 1 else ""
+        raise InvalidArgumentError(
+            f"`data.batch_size` must be a multiple of {devices.count} devices{steps}, for "
+            f"example {-(-batch_size // parts) * parts}. Received: {batch_size}",
+            argument="data.batch_size",
         )
 
 
 def check_same_step(step: int, devices: Devices) -> None:
-    """Refuses machines that would go on from different steps; all of them call it.
+    """Checks that all machines resume from the same step; each of them must call it.
 
     Raises:
-        ValueError: on every machine, if their run directories are not one and the same.
+        InvalidArgumentError: on every machine, if their run directories differ.
     """
     if devices.worker[1] == 1:
         return
-    steps = _of_all(step, devices)
+    steps = _gather(step, devices)
     if len(set(steps)) > 1:
-        raise ValueError(
-            "--run-dir must be one folder that all machines see, for example on a network disk: "
+        raise InvalidArgumentError(
+            "`run_dir` must be one folder that all machines share, for example on a network disk: "
             "they found different checkpoints, or an old copy of the folder. "
-            f"Received: steps {steps} on the devices of {devices.worker[1]} machines"
+            f"Received: steps {steps} on the devices of {devices.worker[1]} machines",
+            argument="run_dir",
         )
 
 
 @contextlib.contextmanager
 def chief_first(devices: Devices) -> Iterator[None]:
-    """Lets other machines in when the first one is out: they find the files that it wrote."""
+    """Runs the block on the first machine, then on the others, which find its files."""
     if not devices.is_chief:
-        _of_all(0, devices)
+        _gather(0, devices)
     yield
     if devices.is_chief and devices.worker[1] > 1:
-        _of_all(0, devices)
+        _gather(0, devices)
 
 
-def _of_all(number: int, devices: Devices) -> list[int]:
-    """The number that each device has; waits until all machines have called it."""
+def _gather(number: int, devices: Devices) -> list[int]:
+    """Returns the number of each device; waits until all machines have called it."""
     import tensorflow as tf
 
     mine = devices.strategy.run(lambda: tf.constant([number], tf.int64))
@@ -148,11 +156,11 @@ def _of_all(number: int, devices: Devices) -> list[int]:
 
 
 @contextlib.contextmanager
-def lost_machine_named(devices: Devices) -> Iterator[None]:
-    """Turns the error of a machine whose partner is gone into what to do about it.
+def explain_lost_machine(devices: Devices) -> Iterator[None]:
+    """Replaces TensorFlow's error about a lost machine by one that says what to do.
 
     Raises:
-        ConnectionError: in place of TensorFlow's.
+        LostMachineError: if the connection to another machine is lost.
     """
     if devices.worker[1] == 1:
         yield
@@ -166,8 +174,8 @@ def lost_machine_named(devices: Devices) -> Iterator[None]:
         signs = ("unhealthy", "socket closed", "connection reset", "connection refused")
         if not any(sign in text.lower() for sign in signs):
             raise
-        raise ConnectionError(
-            f"Another of the {devices.worker[1]} machines of this run is gone, and training stops "
-            "here, too. Run the same command on all machines again: it goes on from the last "
-            f"checkpoint. TensorFlow says: {' '.join(text.split())[:400]}"
+        raise LostMachineError(
+            f"Lost another of the {devices.worker[1]} machines of this run. Re-run the command on "
+            "all machines to resume from the last checkpoint. TensorFlow's message: "
+            f"{' '.join(text.split())[:400]}"
         ) from None

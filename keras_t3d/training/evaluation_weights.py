@@ -1,4 +1,4 @@
-"""The weights that are evaluated and saved, where they are not those that are trained."""
+"""Weights that are evaluated and saved instead of the trained ones."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from keras_t3d.optimization.weight_averages import average_of_weights
 
 
 class EvaluationWeights(keras.callbacks.Callback):
-    """Puts averaged weights and precise batch statistics in place, and the trained ones back.
+    """Uses averaged weights and precise batch statistics for validation and saved models.
 
-    Training itself stays as it was: its weights, batch statistics and random states come back
-    bit by bit.
+    Training is not affected: the trained weights, batch statistics and random states are
+    restored bit for bit.
 
     Args:
-        batches: gives the clips to measure batch statistics on; None leaves the moving
-            averages.
+        batches: returns the clips on which batch norm statistics are recomputed; None keeps
+            the moving averages.
     """
 
     def __init__(self, batches: Callable[[], Iterable[Any]] | None) -> None:
         super().__init__()
         self._batches = batches
         self._trained: list[np.ndarray] | None = None
-        self._evaluated: tuple[int, list[np.ndarray]] | None = None  # of which step
+        self._evaluated: tuple[int, list[np.ndarray]] | None = None  # step and values
 
     def on_test_begin(self, logs: Any = None) -> None:
         self._enter()
@@ -38,7 +38,7 @@ class EvaluationWeights(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
-        """Within it the network has the weights to be saved."""
+        """Context in which the network has the weights to save."""
         self._enter()
         try:
             yield

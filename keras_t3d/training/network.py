@@ -1,4 +1,4 @@
-"""The network that a run trains."""
+"""Makes the network of a configuration."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from keras_t3d.clips import IMAGENET_MEAN, ClipSpec
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference.load import load_keras_model
 from keras_t3d.models.names import create
 from keras_t3d.models.video_classifier import VideoClassifier
@@ -23,38 +24,49 @@ from keras_t3d.transfer.inflation import inflate, source_normalization
 def new_network(
     config: TrainConfig, class_names: tuple[str, ...], init: str | None = None
 ) -> VideoClassifier:
-    """Makes the configured network, with random weights or another model's.
+    """Makes the configured network, with random weights or those of another model.
 
     Args:
-        config: TrainConfig.
-        class_names: str, one a class.
-        init: path of a `.keras` model to take the weights from; its head is replaced
-            where the classes differ. Defaults to `None`.
+        config: configuration of the run.
+        class_names: names of the classes.
+        init: path of a `.keras` model whose weights to copy; its head is replaced if its classes
+            differ.
 
     Returns:
         A VideoClassifier.
 
     Raises:
-        ValueError: if network and options, or weights and network, do not fit.
+        KerasT3DError: if network and options, or weights and network, do not fit.
     """
     if init is None:
-        return network_for(config.model, config.clip, class_names)
+        return network_for(config.model, config.clip_spec, class_names)
     source = load_keras_model(init)
-    theirs = source.clip_spec
-    spec = normalized_as(config.clip, theirs.mean, theirs.std)
-    network = network_for(config.model, spec, class_names)
-    fresh = network.copy_weights_from(source)
-    print(f"Started from {init}; new weights: {', '.join(fresh) or 'none'}.")
+    mean, std = source.clip_spec.mean, source.clip_spec.std
+    network = network_for(config.model, normalized_as(config.clip_spec, mean, std), class_names)
+    new = network.copy_weights_from(source)
+    print(f"Started from {init}; new weights: {', '.join(new) or 'none'}.")
     return network
 
 
 def network_for(
-    config: ModelConfig, spec: ClipSpec, class_names: tuple[str, ...]
+    config: ModelConfig, clip_spec: ClipSpec, class_names: tuple[str, ...]
 ) -> VideoClassifier:
-    """Makes the configured network for clips of a spec; frozen stages are frozen."""
-    network = _created(
+    """Makes the configured network with random weights, and freezes the configured stages.
+
+    Args:
+        config: configuration of the network.
+        clip_spec: input of the network.
+        class_names: names of the classes.
+
+    Returns:
+        A VideoClassifier.
+
+    Raises:
+        InvalidArgumentError: if network and options do not fit.
+    """
+    network = _create(
         config,
-        spec,
+        clip_spec,
         num_classes=len(class_names),
         class_names=class_names,
         dropout=config.dropout,
@@ -63,8 +75,9 @@ def network_for(
         for layer in layers_by_stage(network)[stage]:
             layer.trainable = False
     if not network.trainable_variables:
-        raise ValueError(
-            f"`model.freeze` must leave something to train. Received: {list(config.freeze)}"
+        raise InvalidArgumentError(
+            f"`model.freeze` must leave a stage to train. Received: {list(config.freeze)}",
+            argument="model.freeze",
         )
     if config.synchronized_bn:
         synchronize_batch_norms(network)
@@ -75,66 +88,69 @@ def new_student(config: PretrainConfig, teacher: FrameTeacher) -> VideoClassifie
     """Makes the configured network without a classifying layer, random or inflated.
 
     Args:
-        config: PretrainConfig.
-        teacher: FrameTeacher, from which to inflate where the configuration says so.
+        config: configuration of the pretraining.
+        teacher: source of the weights for `inflate: teacher`.
 
     Returns:
         A VideoClassifier without classes.
 
     Raises:
-        ValueError: if network and options, or the 2D network and this one, do not fit.
+        KerasT3DError: if network and options, or the 2D network and this one, do not fit.
     """
     if config.inflate is None:
-        return student_for(config.model, config.clip)
+        return student_for(config.model, config.clip_spec)
     if config.inflate == "teacher":
         source: Any = teacher.network
         _check_same_pixels(source, config.teacher.preprocessing)
     else:
-        source = _images_network(config.inflate)
-    student = student_for(config.model, normalized_as(config.clip, **source_normalization(source)))
+        source = _load_images_network(config.inflate)
+    student = student_for(
+        config.model, normalized_as(config.clip_spec, **source_normalization(source))
+    )
     print(inflate(student, source, config.inflate_mode))
     return student
 
 
 def _check_same_pixels(source: Any, preprocessing: str) -> None:
-    """`inflate` takes 2D networks for what keras.applications trained them on."""
+    """Checks the teacher's preprocessing: `inflate` assumes that of keras.applications."""
     own = "torch" if source_normalization(source)["mean"] == IMAGENET_MEAN else "caffe"
     if preprocessing not in ("auto", own):
-        raise ValueError(
-            "`inflate: teacher` is for a teacher that sees pixels as those of keras.applications "
-            f"do: DenseNets by preprocessing torch, ResNets by caffe, here {own}. "
-            f"Received: teacher.preprocessing={preprocessing!r}"
+        raise InvalidArgumentError(
+            "`teacher.preprocessing` must be that of keras.applications where `inflate` is teacher: "
+            f"torch for DenseNets, caffe for ResNets, here {own}. Received: {preprocessing!r}",
+            argument="teacher.preprocessing",
         )
 
 
-def student_for(config: ModelConfig, spec: ClipSpec) -> VideoClassifier:
-    """Makes the configured network for clips of a spec, without a classifying layer."""
-    student = _created(config, spec, include_top=False)
+def student_for(config: ModelConfig, clip_spec: ClipSpec) -> VideoClassifier:
+    """Makes the configured network without a classifying layer, see `network_for`."""
+    student = _create(config, clip_spec, include_top=False)
     if config.synchronized_bn:
         synchronize_batch_norms(student)
     return student
 
 
-def _created(config: ModelConfig, spec: ClipSpec, **top: Any) -> VideoClassifier:
+def _create(config: ModelConfig, clip_spec: ClipSpec, **top: Any) -> VideoClassifier:
     options = dict(config.options)
     if config.rematerialize:
         options["rematerialize"] = True
     return create(
         config.name,
-        input_shape=spec.input_shape,
-        clip_spec=spec,
+        input_shape=clip_spec.input_shape,
+        clip_spec=clip_spec,
         dtype=config.dtype,
         **top,
         **options,
     )
 
 
-def _images_network(path: str) -> Any:
-    """What `inflate` takes: a `.keras` file's network, or the path of another checkpoint."""
+def _load_images_network(path: str) -> Any:
+    """Returns the source for `inflate`: the network of a `.keras` file, or another path."""
     if not os.path.isfile(path):
-        raise ValueError(
-            "`inflate` must be teacher, null, or a file with a 2D network: a .keras file, or a "
-            f"checkpoint of torchvision. Received: {path!r}, no file"
+        raise InvalidArgumentError(
+            "`inflate` must be teacher, null, or a file with a 2D network: a .keras file or a "
+            f"torchvision checkpoint. Received: {path!r}, no such file",
+            argument="inflate",
         )
     if path.endswith((".keras", ".h5")):
         return keras.saving.load_model(path, compile=False)
@@ -142,13 +158,13 @@ def _images_network(path: str) -> Any:
 
 
 def normalized_as(
-    spec: ClipSpec, mean: tuple[float, float, float], std: tuple[float, float, float]
+    clip_spec: ClipSpec, mean: tuple[float, float, float], std: tuple[float, float, float]
 ) -> ClipSpec:
-    """Returns the configured clip with the mean and std that weights were trained with.
+    """Returns the clip spec with the mean and std that weights were trained with.
 
-    A mean or std that the configuration names itself stays, to be refused with the weights.
+    A mean or std that the configuration sets is kept; copying the weights then fails.
     """
     default = ClipSpec()
-    if (spec.mean, spec.std) != (default.mean, default.std):
-        return spec
-    return dataclasses.replace(spec, mean=mean, std=std)
+    if (clip_spec.mean, clip_spec.std) != (default.mean, default.std):
+        return clip_spec
+    return dataclasses.replace(clip_spec, mean=mean, std=std)

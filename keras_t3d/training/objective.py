@@ -1,4 +1,4 @@
-"""The loss, the optimizer and the learning rate that a configuration names."""
+"""Makes the loss, the metrics and the optimizer of a configuration."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.optimization.cross_entropy import CrossEntropy
 from keras_t3d.optimization.mean_class_accuracy import MeanClassAccuracy
@@ -23,18 +24,21 @@ def new_optimizer(
     """Makes the configured optimizer for a network.
 
     Args:
-        config: TrainConfig or PretrainConfig.
-        network: VideoClassifier.
-        steps: int. Steps an epoch.
+        config: configuration of the run.
+        network: the network to train.
+        steps: training steps per epoch.
 
     Returns:
-        A Keras optimizer, with loss scaling under float16.
+        A Keras optimizer, with loss scaling for float16.
+
+    Raises:
+        InvalidArgumentError: if there is no such optimizer, option or stage.
     """
     ours = config.optimizer
     options = dict(ours.options)
     if ours.name.lower() == "sgd":
         options = {"momentum": ours.momentum, "nesterov": ours.nesterov, **options}
-    # None switches it off, but some optimizers decay unless told otherwise.
+    # None disables it, but some optimizers decay by default.
     options["weight_decay"] = ours.weight_decay or (0.0 if has_own_decay(ours.name) else None)
     for name in ("global_clipnorm", "clipnorm", "clipvalue"):
         if getattr(ours, name) is not None:
@@ -55,7 +59,7 @@ def new_optimizer(
 
 
 def highest_rate(config: RunConfig) -> float:
-    """The highest learning rate, scaled to the batch where the configuration says so."""
+    """Returns the highest learning rate, scaled to the batch size if `base_batch_size` is set."""
     base = config.optimizer.base_batch_size or config.data.batch_size
     return config.optimizer.learning_rate * config.data.batch_size / base
 
@@ -63,7 +67,7 @@ def highest_rate(config: RunConfig) -> float:
 def _learning_rate(config: RunConfig, steps: int) -> Rate:
     ours, highest = config.optimizer, highest_rate(config)
     warmup = min(round(ours.warmup_epochs * steps), config.epochs * steps - 1)
-    rate: Rate = highest  # constant, or set epoch by epoch
+    rate: Rate = highest  # constant, or set by Plateau
     if ours.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(highest, config.epochs * steps - warmup)
     elif ours.schedule == "step":
@@ -91,12 +95,16 @@ def _rate_by_stage(
         for layer in layers
         for variable in layer.trainable_variables
     }
-    # What a learner has beside the network, such as a matching head, keeps the rate.
+    # Variables outside the network, such as a matching head, have factor 1.
     return lambda variable: factors.get(id(variable), 1.0)
 
 
 def new_loss(config: TrainConfig, shards: ShardSet) -> CrossEntropy:
-    """Makes the configured loss; balanced weights come from the videos of the training split."""
+    """Makes the configured loss; balanced weights are those of the training split.
+
+    Raises:
+        InvalidArgumentError: if a weight is for an unknown class.
+    """
     weights, names = config.loss.class_weights, shards.class_names
     if weights == "none":
         return CrossEntropy(config.loss.label_smoothing)
@@ -108,15 +116,16 @@ def new_loss(config: TrainConfig, shards: ShardSet) -> CrossEntropy:
         return CrossEntropy(config.loss.label_smoothing, [balanced.get(n, 0.0) for n in names])
     unknown = [name for name in weights if name not in names]
     if unknown:
-        raise ValueError(
-            "`loss.class_weights` must name classes of the shards, such as "
-            f"{', '.join(names[:5])}. Received: {unknown}"
+        raise InvalidArgumentError(
+            "`loss.class_weights` must name classes of the shards, for example "
+            f"{', '.join(names[:5])}. Received: {unknown}",
+            argument="loss.class_weights",
         )
     return CrossEntropy(config.loss.label_smoothing, [weights.get(n, 1.0) for n in names])
 
 
 def new_metrics(config: TrainConfig, num_classes: int) -> list[keras.metrics.Metric]:
-    """Cross-entropy, top-1, top-5 where there are more classes, and mean class accuracy."""
+    """Makes cross-entropy, top-1, top-5 (for more than 5 classes) and mean class accuracy."""
     kind = "" if config.data.augmentation.mixes else "Sparse"
     cross_entropy = getattr(keras.metrics, f"{kind}CategoricalCrossentropy")
     accuracy = getattr(keras.metrics, f"{kind}CategoricalAccuracy")

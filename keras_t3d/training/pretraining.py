@@ -1,7 +1,4 @@
-"""Pretrains a network on unlabelled clips, taught by a 2D network: 2D to 3D transfer.
-
-Run the same command again and it goes on where it was.
-"""
+"""Pretrains a network on unlabelled clips with a 2D network as teacher; re-run to resume."""
 
 from __future__ import annotations
 
@@ -14,18 +11,19 @@ import keras
 
 from keras_t3d.data.clips.frame_features import FrameFeatures
 from keras_t3d.data.shards.damage import damage_named
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference.load import load_keras_model
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.progress import Progress
 from keras_t3d.training import run_directory
+from keras_t3d.training.callbacks import CheckPairs
 from keras_t3d.training.clips import statistics_batches
-from keras_t3d.training.devices import chief_first, lost_machine_named
+from keras_t3d.training.devices import chief_first, explain_lost_machine
 from keras_t3d.training.network import new_student, student_for
 from keras_t3d.training.objective import new_optimizer
 from keras_t3d.training.pretrain_config import PretrainConfig, TeacherConfig
-from keras_t3d.training.run import Figures, Run, Start, find_start, is_finished
+from keras_t3d.training.run import MonitoredMetrics, RunSetup, TrainingRun, prepare_run
 from keras_t3d.training.tensorboard_log import TensorBoardLog
-from keras_t3d.training.transfer_objective import new_transfer
 from keras_t3d.training.unlabelled import (
     clips_of,
     sample_clips,
@@ -34,10 +32,15 @@ from keras_t3d.training.unlabelled import (
     validation_split,
 )
 from keras_t3d.transfer.feature_cache import write_frame_features
+from keras_t3d.transfer.feature_regression import FeatureRegression
+from keras_t3d.transfer.frame_clip_contrast import FrameClipContrast
+from keras_t3d.transfer.frame_clip_learner import FrameClipLearner
+from keras_t3d.transfer.frame_clip_matching import FrameClipMatching
 from keras_t3d.transfer.frame_teacher import FrameTeacher, load_teacher
 
 ProgressBar = Callable[[str, str], contextlib.AbstractContextManager[Progress]]
-NETWORKS = {run_directory.STUDENT: None}  # the last: no figure here says what fine-tunes best
+# The last epoch's: no metric here predicts which one fine-tunes best.
+MODELS = {run_directory.STUDENT: None}
 SAMPLES = 16  # clips shown in TensorBoard
 
 
@@ -46,22 +49,23 @@ def pretrain(
     run_dir: str | os.PathLike[str],
     progress_bar: ProgressBar | None = None,
 ) -> VideoClassifier:
-    """Pretrains a network as a configuration says, or goes on with a run.
+    """Pretrains a network, or resumes a run.
 
     Args:
-        config: PretrainConfig.
-        run_dir: folder of the run, see `keras_t3d.training.run_directory`. On several
-            machines, one that all of them see.
-        progress_bar: gives a context manager from a title and a unit, which gives a function
-            of (done, all), for the teacher's features where they are cached. Defaults to
-            `None`.
+        config: configuration of the run.
+        run_dir: folder for checkpoints, models and metrics, see
+            `keras_t3d.training.run_directory`. With several machines, a folder that all of them
+            can access.
+        progress_bar: progress display for caching the teacher's features: takes a title and a
+            unit, and returns a context manager of a function of (done, total).
 
     Returns:
-        The student, a VideoClassifier without a classifying layer, as after the last epoch.
+        The student, a VideoClassifier without a classifying layer, with the weights after the
+        last epoch.
 
     Raises:
-        ValueError: if configuration, shards or run directory do not fit, or the loss
-            becomes no number.
+        KerasT3DError: if configuration, shards and run directory do not fit, or the loss
+            becomes NaN or infinite.
 
     Example:
 
@@ -71,44 +75,59 @@ def pretrain(
     student = pretrain(config, "runs/pre")
     ```
     """
-    start = find_start(config, run_dir)
-    shards, devices = start.shards, start.devices
-    if is_finished(start, config.epochs):
-        return load_keras_model(start.folder / run_directory.STUDENT)
+    setup = prepare_run(config, run_dir)
+    shards, devices = setup.shards, setup.devices
+    if setup.is_finished(config.epochs):
+        return load_keras_model(setup.folder / run_directory.STUDENT)
 
     keras.utils.set_random_seed(config.seed)
     with devices.scope():
-        teacher = _teacher(config.teacher)  # before the student: the seed gives both their weights
-        fingerprint = _checked_teacher(teacher, start)
-        student = _student(config, start, teacher)
+        teacher = _load_teacher(config.teacher)  # before the student: both draw from the seed
+        fingerprint = _check_fingerprint(teacher, setup)
+        student = _make_student(config, setup, teacher)
         learner = new_transfer(config, teacher, student)
-        learner.compile(new_optimizer(config, student, start.steps))
+        learner.compile(new_optimizer(config, student, setup.steps_per_epoch))
     if validation_split(config, shards) is None and config.data.validation_split is not None:
-        print(f"No videos of the split {config.data.validation_split!r}: nothing is held out.")
-    features = _cached_features(config, start, teacher, progress_bar)
-    run = Run(
+        print(f"No videos in the split {config.data.validation_split!r}: no validation.")
+    features = _cached_features(config, setup, teacher, progress_bar)
+    TrainingRun(
         config,
-        start,
+        setup,
         learner,
-        clips=lambda step: training_clips(config, shards, devices, step, features),
+        make_clips=lambda step: training_clips(config, shards, devices, step, features),
         validation=validation_clips(config, shards, devices, features),
-        statistics=lambda count: statistics_batches(
+        make_statistics_clips=lambda count: statistics_batches(
             training_clips(config, shards, devices), devices, count, clips_of
         ),
-        figures=Figures(
+        metrics=MonitoredMetrics(
             "transfer_loss",
             learner.hits_name,
             titles=("transfer loss", learner.hits_name.replace("_", " ")),
         ),
-        networks=NETWORKS,
-        callbacks=lambda: [ComparisonWatch(), *_tensorboard(config, start)],
+        models=MODELS,
+        make_callbacks=lambda: [CheckPairs(), *_tensorboard(config, setup)],
         teacher=fingerprint,
+    ).fit()
+    return load_keras_model(setup.folder / run_directory.STUDENT)
+
+
+def new_transfer(
+    config: PretrainConfig, teacher: FrameTeacher, student: VideoClassifier
+) -> FrameClipLearner:
+    """Makes the learner of the configured objective: student and teacher, not compiled."""
+    objective, accumulation = config.objective, config.optimizer.accumulation
+    if objective.kind == "regression":
+        return FeatureRegression(teacher, student, accumulation)
+    if objective.kind == "contrast":
+        return FrameClipContrast(
+            teacher, student, objective.contrast_features, objective.temperature, accumulation
+        )
+    return FrameClipMatching(
+        teacher, student, objective.features, objective.hidden, objective.negatives, accumulation
     )
-    run.finish()
-    return load_keras_model(start.folder / run_directory.STUDENT)
 
 
-def _teacher(config: TeacherConfig) -> FrameTeacher:
+def _load_teacher(config: TeacherConfig) -> FrameTeacher:
     return load_teacher(
         config.network,
         None if config.weights == "none" else config.weights,
@@ -117,61 +136,52 @@ def _teacher(config: TeacherConfig) -> FrameTeacher:
     )
 
 
-def _checked_teacher(teacher: FrameTeacher, start: Start) -> str:
-    """The teacher's fingerprint, which is that of the run's beginning."""
+def _check_fingerprint(teacher: FrameTeacher, setup: RunSetup) -> str:
+    """Returns the teacher's fingerprint; raises if it is not that of the checkpoint."""
     fingerprint = teacher.fingerprint()
-    if start.checkpoint is not None and start.checkpoint.place.teacher != fingerprint:
-        raise ValueError(
-            "The teacher changed since the run began: restore its file or its package, or use a "
-            f"new --run-dir. Received: another {teacher.network.name!r} for {start.folder}"
+    if setup.checkpoint is not None and setup.checkpoint.state.teacher != fingerprint:
+        raise InvalidArgumentError(
+            "The teacher changed since training started: restore its file or its package, or use "
+            f"a new `run_dir`. Received: another {teacher.network.name!r} for {setup.folder}",
+            argument="teacher.network",
         )
     return fingerprint
 
 
-class ComparisonWatch(keras.callbacks.Callback):
-    """Stops where a first batch compares nothing, as all its clips are of one video."""
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        if batch == 0 and (logs or {}).get("transfer_loss") == 0:
-            raise ValueError(
-                "A batch must hold clips of several videos, or nothing can be compared: convert "
-                "more videos (parts of one video are one), lower data.augmentation.repeats, or "
-                "raise data.batch_size. Received: a first batch without a pair"
-            )
-
-
-def _student(config: PretrainConfig, start: Start, teacher: FrameTeacher) -> VideoClassifier:
-    if start.checkpoint is None:
+def _make_student(
+    config: PretrainConfig, setup: RunSetup, teacher: FrameTeacher
+) -> VideoClassifier:
+    if setup.checkpoint is None:
         return new_student(config, teacher)
-    return student_for(config.model, start.checkpoint.place.clip_spec)
+    return student_for(config.model, setup.checkpoint.state.clip_spec)
 
 
 def _cached_features(
-    config: PretrainConfig, start: Start, teacher: FrameTeacher, progress_bar: ProgressBar | None
+    config: PretrainConfig, setup: RunSetup, teacher: FrameTeacher, progress_bar: ProgressBar | None
 ) -> FrameFeatures | None:
-    """The teacher's features of the splits that are used, where the configuration says so."""
+    """Returns the teacher's features of the used splits, or None if they are not cached."""
     if not config.cache_features:
         return None
-    shards, devices = start.shards, start.devices
-    training_clips(config, shards, devices)  # refuses what does not fit, before hours of work
+    shards, devices = setup.shards, setup.devices
+    training_clips(config, shards, devices)  # checks the clips before hours of work
     splits: list[str] = [config.data.train_split]
     held_out = validation_split(config, shards)
     if held_out is not None and held_out not in splits:
         splits.append(held_out)
-    with lost_machine_named(devices), damage_named(shards), chief_first(devices):
+    with explain_lost_machine(devices), damage_named(shards), chief_first(devices):
         for split in splits:
             with (progress_bar or _silent)("teacher", f"videos of {split}") as progress:
                 folder = write_frame_features(
                     teacher,
                     shards,
                     split,
-                    config.clip,
+                    config.clip_spec,
                     skip_damaged=config.data.on_damage == "skip",
                     progress=progress,
                 )
     print(
-        f"The teacher's features lie in {folder}. They are of the centre view, unflipped: "
-        "whatever window and flip the student sees, the teacher sees the centre."
+        f"Cached the teacher's features in {folder}. They are of the centre view, unflipped, "
+        "whatever crop and flip the student sees."
     )
     return FrameFeatures.open(folder, splits)
 
@@ -181,29 +191,28 @@ def _silent(title: str, unit: str) -> Iterator[Progress]:
     yield lambda done, total: None
 
 
-def _tensorboard(config: PretrainConfig, start: Start) -> list[keras.callbacks.Callback]:
-    if not start.devices.is_chief:
+def _tensorboard(config: PretrainConfig, setup: RunSetup) -> list[keras.callbacks.Callback]:
+    if not setup.devices.is_chief:
         return []
     return [
         TensorBoardLog(
-            start.folder / "tensorboard", lambda: sample_clips(config, start.shards, SAMPLES)
+            setup.folder / "tensorboard", lambda: sample_clips(config, setup.shards, SAMPLES)
         )
     ]
 
 
-def main(
+def pretrain_and_report(
     config: PretrainConfig,
     run_dir: str | os.PathLike[str],
     progress_bar: ProgressBar | None = None,
 ) -> None:
-    """Pretrains, then says where everything lies and what is next."""
+    """Pretrains, then prints the metrics, the paths of the files and the next command."""
     pretrain(config, run_dir, progress_bar)
     folder = pathlib.Path(run_dir)
     last = run_directory.read_history(folder)[-1]
-    shown = ("transfer_loss", "match_accuracy", "retrieval")
-    names = [name for figure in shown for name in (figure, f"val_{figure}") if name in last]
-    figures = ", ".join(f"{name} {last[name]:.4f}" for name in names)
+    metrics = ("transfer_loss", "match_accuracy", "retrieval")
+    names = [name for metric in metrics for name in (metric, f"val_{metric}") if name in last]
     student = folder / run_directory.STUDENT
-    print(f"Epoch {int(last['epoch'])}: {figures}")
+    print(f"Epoch {int(last['epoch'])}: " + ", ".join(f"{name} {last[name]:.4f}" for name in names))
     print(f"Wrote {student}, history.csv, curves.png, tensorboard/")
     print(f"Next: keras-t3d train --config RECIPE --init {student} --run-dir DIR")

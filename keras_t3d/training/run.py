@@ -1,4 +1,4 @@
-"""What every run does, whatever it learns: begins or goes on, calls `fit`, keeps its files."""
+"""Steps that training and pretraining share: prepare a run, call `fit`, write the files."""
 
 from __future__ import annotations
 
@@ -13,52 +13,81 @@ import keras
 
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.optimization.learner import Learner
 from keras_t3d.training import checkpoints, run_directory
-from keras_t3d.training.checkpoints import Checkpoint, Checkpoints, Place
+from keras_t3d.training.callbacks import Plateau
+from keras_t3d.training.checkpoints import Checkpoint, Checkpoints, TrainingState
 from keras_t3d.training.clips import training_reader
 from keras_t3d.training.config import RunConfig
 from keras_t3d.training.devices import (
     Devices,
     check_batch_size,
     check_same_step,
+    explain_lost_machine,
     find_devices,
-    lost_machine_named,
 )
-from keras_t3d.training.epoch_record import EpochRecord
+from keras_t3d.training.epoch_writer import EpochWriter
 from keras_t3d.training.evaluation_weights import EvaluationWeights
-from keras_t3d.training.loss_watch import LossWatch
 from keras_t3d.training.objective import highest_rate
-from keras_t3d.training.plateau import Plateau
 from keras_t3d.training.progress import TrainingProgress
+from keras_t3d.training.stop_on_nan import StopOnNaN
+
+SHARDS_CHANGED = "The shards changed since training started: use the same ones, or a new `run_dir`."
 
 
 @dataclasses.dataclass(frozen=True)
-class Start:
-    """Where a run begins, or goes on.
+class RunSetup:
+    """Folder, shards and devices of a run, and its newest checkpoint.
 
     Attributes:
-        folder: pathlib.Path. The run directory; it need not be there yet.
-        shards: ShardSet.
-        devices: Devices.
-        steps: int. Of an epoch.
-        checkpoint: Checkpoint, or None where the run has none.
+        folder: the run directory; it may not exist yet.
+        shards: the shards.
+        devices: the devices.
+        steps_per_epoch: training steps per epoch.
+        checkpoint: the newest checkpoint; None for a new run.
     """
 
     folder: pathlib.Path
     shards: ShardSet
     devices: Devices
-    steps: int
+    steps_per_epoch: int
     checkpoint: Checkpoint | None
 
+    def is_finished(self, epochs: int) -> bool:
+        """Returns True, and prints a notice, if all epochs are done.
 
-def find_start(config: RunConfig, run_dir: str | os.PathLike[str]) -> Start:
-    """Finds devices, shards and checkpoint of a run; to be called before anything is computed.
+        Raises:
+            InvalidArgumentError: if the number of steps per epoch changed.
+        """
+        if self.checkpoint is None:
+            return False
+        state = self.checkpoint.state
+        if state.steps_per_epoch != self.steps_per_epoch:
+            raise InvalidArgumentError(
+                f"{SHARDS_CHANGED} Received: {self.steps_per_epoch} steps per epoch in "
+                f"{self.shards.folder}, {state.steps_per_epoch} before"
+            )
+        if state.epoch < epochs:
+            return False
+        print(f"{self.folder}: all {epochs} epochs are done.")
+        return True
+
+
+def prepare_run(config: RunConfig, run_dir: str | os.PathLike[str]) -> RunSetup:
+    """Opens shards and checkpoint of a run, and finds devices. Call it before TensorFlow runs.
+
+    Args:
+        config: configuration of the run.
+        run_dir: the run directory.
+
+    Returns:
+        The setup of the run.
 
     Raises:
-        ValueError: if configuration, shards, devices or run directory do not fit.
+        InvalidArgumentError: if configuration, shards, devices and run directory do not fit.
     """
-    devices = find_devices()  # first: TensorFlow joins machines before it runs anything
+    devices = find_devices()  # first: machines connect before TensorFlow runs anything
     if config.deterministic and keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -68,48 +97,26 @@ def find_start(config: RunConfig, run_dir: str | os.PathLike[str]) -> Start:
     check_batch_size(config.data.batch_size, config.optimizer.accumulation, devices)
     split = config.data.validation_split
     if config.optimizer.schedule == "plateau" and split not in shards.splits:
-        raise ValueError(
+        raise InvalidArgumentError(
             "The plateau schedule needs validation videos: convert with a val split, or use "
-            f"another schedule. Received: no split {split!r} in {shards.folder}"
+            f"another `optimizer.schedule`. Received: no split {split!r} in {shards.folder}",
+            argument="optimizer.schedule",
         )
     folder = run_directory.check(run_dir, config)
     checkpoint = checkpoints.newest_checkpoint(folder)
-    with lost_machine_named(devices):
-        check_same_step(checkpoint.place.step if checkpoint else 0, devices)
-    return Start(folder, shards, devices, steps, checkpoint)
-
-
-def is_finished(start: Start, epochs: int) -> bool:
-    """Whether a run has no epoch left, which it says then.
-
-    Raises:
-        ValueError: if its shards have another number of steps than before.
-    """
-    if start.checkpoint is None:
-        return False
-    place = start.checkpoint.place
-    if place.steps_per_epoch != start.steps:
-        raise ValueError(
-            f"{SHARDS_CHANGED} Received: {start.steps} steps an epoch in {start.shards.folder}, "
-            f"before it were {place.steps_per_epoch}"
-        )
-    if place.epoch < epochs:
-        return False
-    print(f"{start.folder} has finished its {epochs} epochs.")
-    return True
-
-
-SHARDS_CHANGED = "The shards changed since the run began: use the same ones, or a new --run-dir."
+    with explain_lost_machine(devices):
+        check_same_step(checkpoint.state.step if checkpoint else 0, devices)
+    return RunSetup(folder, shards, devices, steps, checkpoint)
 
 
 @dataclasses.dataclass(frozen=True)
-class Figures:
-    """By which figures a run is followed; in validation they begin with `val_`.
+class MonitoredMetrics:
+    """Metrics monitored during training; those of validation have the prefix `val_`.
 
     Attributes:
-        loss: str. The loss that the plateau schedule follows; padded clips do not count in it.
-        accuracy: str. What is shown beside the loss while the run goes on.
-        titles: str. What both are called in curves.png.
+        loss: loss that the plateau schedule monitors; padded clips do not count.
+        accuracy: metric that the progress display shows beside the loss.
+        titles: titles of the two in curves.png.
     """
 
     loss: str
@@ -118,143 +125,160 @@ class Figures:
 
     @property
     def panels(self) -> dict[str, tuple[str, ...]]:
-        """The figures of each of the curves, by title."""
+        """Metrics of each panel of the curves, by title."""
         pairs = {
-            title: (figure, f"val_{figure}")
-            for title, figure in zip(self.titles, (self.loss, self.accuracy), strict=True)
+            title: (metric, f"val_{metric}")
+            for title, metric in zip(self.titles, (self.loss, self.accuracy), strict=True)
         }
         return {**pairs, "learning rate": ("learning_rate",)}
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
-    """All that calls of `fit` need.
+class TrainingRun:
+    """A learner with its data, metrics and files.
 
     Attributes:
-        config: TrainConfig or PretrainConfig.
-        start: Start.
-        learner: Learner, compiled.
-        clips: gives endless training batches from a step on.
+        config: configuration of the run.
+        setup: its folder, shards, devices and checkpoint.
+        learner: the learner, compiled.
+        make_clips: returns endless training batches from a step on.
         validation: validation batches, or None.
-        statistics: gives clips of as many training batches as are asked for.
-        figures: Figures.
-        networks: by the names of the files that hold the network: see `EpochRecord`.
-        callbacks: gives further callbacks for each call of `fit`.
-        teacher: str. Fingerprint of the teacher, or None.
+        make_statistics_clips: returns the clips of a number of training batches.
+        metrics: the monitored metrics.
+        models: model files, see `EpochWriter`.
+        make_callbacks: returns further callbacks for each call of `fit`.
+        teacher: fingerprint of the teacher, or None.
     """
 
     config: RunConfig
-    start: Start
+    setup: RunSetup
     learner: Learner
-    clips: Callable[[int], Any]
+    make_clips: Callable[[int], Any]
     validation: Any
-    statistics: Callable[[int], Iterator[Any]]
-    figures: Figures
-    networks: Mapping[str, str | None]
-    callbacks: Callable[[], Sequence[keras.callbacks.Callback]]
+    make_statistics_clips: Callable[[int], Iterator[Any]]
+    metrics: MonitoredMetrics
+    models: Mapping[str, str | None]
+    make_callbacks: Callable[[], Sequence[keras.callbacks.Callback]]
     teacher: str | None = None
 
-    def finish(self) -> None:
-        """Trains from where the run is to the end of its last epoch.
+    def fit(self) -> None:
+        """Trains from the newest checkpoint to the end of the last epoch.
 
         Raises:
-            ValueError: if the clips do not fit, before anything is written; or if another
-                process trains there, or the loss becomes no number.
+            KerasT3DError: if the clips do not fit, before anything is written; or if another
+                process trains in the folder, or the loss becomes NaN or infinite.
         """
-        config, start = self.config, self.start
-        self.clips(0)  # refuses what does not fit
+        config, setup = self.config, self.setup
+        self.make_clips(0)  # checks the clips
         checkpoint = self._checkpoint()
-        history = list(checkpoint.place.history)
+        history = list(checkpoint.state.history)
         with (
-            run_directory.started(start.folder, config, list(start.devices.names))
-            if start.devices.is_chief
+            run_directory.started(setup.folder, config, list(setup.devices.names))
+            if setup.devices.is_chief
             else contextlib.nullcontext(),
-            damage_named(start.shards),
-            lost_machine_named(start.devices),
+            damage_named(setup.shards),
+            explain_lost_machine(setup.devices),
         ):
-            # The rest of an epoch by itself, as `fit` begins with whole ones.
-            if checkpoint.place.step_in_epoch:
-                place = self._fit(checkpoint, checkpoint.place.epoch + 1, history)
-                checkpoint = Checkpoint(place, values={})
-            if checkpoint.place.epoch < config.epochs:
+            # `fit` starts with a whole epoch, so the rest of an epoch needs a call of its own.
+            if checkpoint.state.step_in_epoch:
+                state = self._fit(checkpoint, checkpoint.state.epoch + 1, history)
+                checkpoint = Checkpoint(state, variables={})
+            if checkpoint.state.epoch < config.epochs:
                 self._fit(checkpoint, config.epochs, history)
 
     def _checkpoint(self) -> Checkpoint:
-        """The one to go on from, or that of a run that begins."""
-        start, network, validates = self.start, self.learner.network, self.validation is not None
-        if start.checkpoint is None:
-            spec, names = network.clip_spec, network.class_names
-            place = Place(0, start.steps, spec, names, validates, teacher=self.teacher)
-            return Checkpoint(place, values={})
-        place = start.checkpoint.place
-        if place.validates != validates:
-            began = "with" if place.validates else "without"
-            raise ValueError(
-                f"The run began {began} validation videos, and must go on so: use the same shards, "
-                f"or a new --run-dir. Received: {start.shards.folder} with the splits "
-                f"{list(start.shards.splits)}"
+        """Returns the checkpoint to resume from, or the initial one."""
+        setup, network, has_validation = (
+            self.setup,
+            self.learner.network,
+            self.validation is not None,
+        )
+        if setup.checkpoint is None:
+            state = TrainingState(
+                0,
+                setup.steps_per_epoch,
+                network.clip_spec,
+                network.class_names,
+                has_validation,
+                teacher=self.teacher,
             )
-        print(f"Going on after epoch {place.epoch} of {self.config.epochs}", end="")
-        print(f", step {place.step_in_epoch} of {start.steps}.")
-        return start.checkpoint
+            return Checkpoint(state, variables={})
+        state = setup.checkpoint.state
+        if state.has_validation != has_validation:
+            started = "with" if state.has_validation else "without"
+            raise InvalidArgumentError(
+                f"The run started {started} validation videos: use the same shards, or a new "
+                f"`run_dir`. Received: {setup.shards.folder} with the splits "
+                f"{list(setup.shards.splits)}"
+            )
+        print(
+            f"Resuming after epoch {state.epoch} of {self.config.epochs}, "
+            f"step {state.step_in_epoch} of {setup.steps_per_epoch}."
+        )
+        return setup.checkpoint
 
-    def _fit(self, checkpoint: Checkpoint, epochs: int, history: list[dict[str, float]]) -> Place:
-        """Trains from a checkpoint to the end of an epoch; returns where that is."""
-        place, config = checkpoint.place, self.config
-        if checkpoint.values:
-            weights = {group: checkpoint.values[group] for group in ("network", "optimizer")}
-            checkpoints.assign_state(self.learner, weights)
+    def _fit(
+        self, checkpoint: Checkpoint, epochs: int, history: list[dict[str, float]]
+    ) -> TrainingState:
+        """Trains from a checkpoint to the end of an epoch; returns the state then."""
+        state, config = checkpoint.state, self.config
+        if checkpoint.variables:
+            weights = {group: checkpoint.variables[group] for group in ("network", "optimizer")}
+            checkpoints.assign_variables(self.learner, weights)
         progress = TrainingProgress(
             config.epochs,
-            place.steps_per_epoch,
+            state.steps_per_epoch,
             config.data.batch_size,
-            place.step_in_epoch,
-            self.figures.accuracy,
+            state.step_in_epoch,
+            self.metrics.accuracy,
         )
         try:
             self.learner.fit(
-                self.clips(place.step),
+                self.make_clips(state.step),
                 epochs=epochs,
-                initial_epoch=place.epoch,
-                steps_per_epoch=place.steps_per_epoch - place.step_in_epoch,
+                initial_epoch=state.epoch,
+                steps_per_epoch=state.steps_per_epoch - state.step_in_epoch,
                 validation_data=self.validation,
                 callbacks=self._callbacks(checkpoint, progress, history),
-                shuffle=False,  # the clips are
-                verbose=0,  # progress shows more
+                shuffle=False,  # the clips are shuffled already
+                verbose=0,  # TrainingProgress shows more
             )
         finally:
             progress.close()
-        return dataclasses.replace(place, step=epochs * place.steps_per_epoch)
+        return dataclasses.replace(state, step=epochs * state.steps_per_epoch)
 
     def _callbacks(
         self, checkpoint: Checkpoint, progress: TrainingProgress, history: list[dict[str, float]]
     ) -> list[keras.callbacks.Callback]:
-        """In the order in which they need each other."""
-        place, config, folder = checkpoint.place, self.config, self.start.folder
-        chief, in_epoch = self.start.devices.is_chief, checkpoint.place.step_in_epoch
-        watch = LossWatch(folder, self._videos, place.steps_per_epoch, in_epoch, writes=chief)
-        measured = config.precise_bn_batches
-        weights = EvaluationWeights((lambda: self.statistics(measured)) if measured else None)
-        record = EpochRecord(
-            folder, history, weights, self.networks, self.figures.panels, writes=chief
+        """Returns the callbacks, each after those it depends on."""
+        state, config, folder = checkpoint.state, self.config, self.setup.folder
+        is_chief, batches = self.setup.devices.is_chief, config.precise_bn_batches
+        guard = StopOnNaN(
+            folder, self._video_ids, state.steps_per_epoch, state.step_in_epoch, writes=is_chief
+        )
+        weights = EvaluationWeights(
+            (lambda: self.make_statistics_clips(batches)) if batches else None
+        )
+        writer = EpochWriter(
+            folder, history, weights, self.models, self.metrics.panels, writes=is_chief
         )
         saving = Checkpoints(
             folder,
-            place,
-            checkpoint.values["metrics"] if in_epoch else None,
+            state,
+            checkpoint.variables["metrics"] if state.step_in_epoch else None,
             config.checkpoints.every_steps,
             config.checkpoints.keep,
-            writes=chief,
+            writes=is_chief,
             history=history,
-            before=watch.check,
+            check=guard.check,
         )
-        # Progress adds rate and waiting to the logs that those behind it write.
-        callbacks = [watch, *([progress] if chief else []), weights, record]
+        # Progress adds learning rate and speed to the logs that the later ones write.
+        callbacks = [guard, *([progress] if is_chief else []), weights, writer]
         if config.optimizer.schedule == "plateau":
-            ours, loss = config.optimizer, f"val_{self.figures.loss}"
-            rate = highest_rate(config)
-            callbacks.append(Plateau(history, loss, rate, ours.factor, ours.patience))
-        return [*callbacks, *self.callbacks(), saving]
+            loss, rate = f"val_{self.metrics.loss}", highest_rate(config)
+            factor, patience = config.optimizer.factor, config.optimizer.patience
+            callbacks.append(Plateau(history, loss, rate, factor, patience))
+        return [*callbacks, *self.make_callbacks(), saving]
 
-    def _videos(self, step: int) -> list[str]:
-        return training_reader(self.config, self.start.shards).batch_videos(step)
+    def _video_ids(self, step: int) -> list[str]:
+        return training_reader(self.config, self.setup.shards).batch_videos(step)

@@ -1,14 +1,14 @@
-"""What a training run leaves behind, and how it goes on from there.
+"""The files of a run.
 
 ```
 config.yaml       the whole configuration
-environment.json  versions, devices, seed and command, one entry for each start
-checkpoints/      from where the run goes on
-last.keras        the network after the last finished epoch
-best.keras        the network to use
-student.keras     of a pretraining, in place of both: after the last finished epoch
-history.csv       one line for each epoch
-curves.png        the same, drawn
+environment.json  versions, devices, seed and command of each start
+checkpoints/      checkpoints to resume from
+last.keras        the model after the last finished epoch
+best.keras        the model with the best validation accuracy
+student.keras     of a pretraining, instead of both: the model after the last finished epoch
+history.csv       metrics, one line per epoch
+curves.png        plots of the metrics
 tensorboard/      for `tensorboard --logdir`
 ```
 """
@@ -29,6 +29,7 @@ from importlib import metadata
 import keras
 
 from keras_t3d.atomic import written_durably
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.folder_lock import lock
 from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.config import RunConfig
@@ -42,12 +43,19 @@ LOCK = ".lock"
 
 
 def check(folder: str | os.PathLike[str], config: RunConfig) -> pathlib.Path:
-    """Checks that a run of this configuration may use the folder; writes nothing.
+    """Checks that a run may use a folder; writes nothing.
 
-    A run that never got to its first checkpoint may be started again in another way.
+    A run without a checkpoint may be started again with another configuration.
+
+    Args:
+        folder: the run directory.
+        config: configuration of the run.
+
+    Returns:
+        The folder.
 
     Raises:
-        ValueError: if it is a run of another configuration, or no run.
+        InvalidArgumentError: if it holds a run of another configuration, or other files.
     """
     folder = pathlib.Path(folder)
     text = config.to_yaml()
@@ -56,42 +64,49 @@ def check(folder: str | os.PathLike[str], config: RunConfig) -> pathlib.Path:
         if before != text and checkpoint_paths(folder):
             old, new = before.splitlines(), text.splitlines()
             changed = [line.strip() for line in new if line not in old][:5]
-            raise ValueError(
-                "The run directory was started with another configuration: use a new --run-dir, or "
-                f"its own config ({folder / CONFIG}). Received: {folder}, where now differ: "
-                f"{changed}"
+            raise InvalidArgumentError(
+                "The run was started with another configuration: use a new `run_dir`, or its own "
+                f"configuration, {folder / CONFIG}. Received: {folder} with other values: "
+                f"{changed}",
+                argument="run_dir",
             )
-    elif folder.exists() and (not folder.is_dir() or _holds_something(folder)):
-        raise ValueError(
-            "--run-dir must be new, empty, or a run to go on with. "
-            f"Received: {folder}, which holds something else"
+    elif folder.exists() and (not folder.is_dir() or _has_files(folder)):
+        raise InvalidArgumentError(
+            "`run_dir` must be new, empty, or a run to resume. "
+            f"Received: {folder}, which holds other files",
+            argument="run_dir",
         )
     return folder
 
 
-def _holds_something(folder: pathlib.Path) -> bool:
-    """Whether there is more than what a kill may leave of a start."""
+def _has_files(folder: pathlib.Path) -> bool:
+    """Returns whether there are files other than those of a start that was killed."""
     return any(not path.name.startswith((".part-", LOCK)) for path in folder.iterdir())
 
 
 @contextlib.contextmanager
 def started(folder: pathlib.Path, config: RunConfig, devices: list[str]) -> Iterator[None]:
-    """Keeps the folder for this process, and writes down what a result comes from.
+    """Locks the folder for this process, and records configuration and environment.
 
     Writes config.yaml, and adds this start to environment.json.
 
+    Args:
+        folder: the run directory.
+        config: configuration of the run.
+        devices: names of the devices.
+
     Raises:
-        ValueError: if another process trains there.
+        InvalidArgumentError: if another process trains in the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as file:
         lock(
             file,
-            "Another process is training in --run-dir: wait for it, stop it, or use another. "
-            f"Received: {folder}",
+            "Another process is training in `run_dir`: wait for it, stop it, or use another "
+            f"folder. Received: {folder}",
         )
-        for cut_short in folder.rglob(".part-*"):  # by a kill
-            cut_short.unlink(missing_ok=True)
+        for incomplete in folder.rglob(".part-*"):  # of a killed process
+            incomplete.unlink(missing_ok=True)
         _record_start(folder, config, devices)
         yield
 
@@ -121,7 +136,14 @@ def _record_start(folder: pathlib.Path, config: RunConfig, devices: list[str]) -
 
 
 def read_history(folder: pathlib.Path) -> list[dict[str, float]]:
-    """Returns the finished epochs, first to last."""
+    """Returns the metrics of the finished epochs, in order.
+
+    Args:
+        folder: the run directory.
+
+    Returns:
+        A dict per epoch: `"epoch"`, counted from 1, and the metrics of `history.csv`.
+    """
     path = folder / HISTORY
     if not path.is_file():
         return []

@@ -1,7 +1,4 @@
-"""Trains a network on clip shards with `model.fit`.
-
-Run the same command again and it goes on where it was.
-"""
+"""Trains a network on labelled clips with `model.fit`; re-run to resume."""
 
 from __future__ import annotations
 
@@ -12,12 +9,14 @@ import keras
 
 from keras_t3d.data.shards.labels import check_labelled
 from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference.load import load_keras_model
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.optimization.learner import Learner
 from keras_t3d.optimization.mean_class_accuracy import MeanClassAccuracy
 from keras_t3d.training import run_directory
-from keras_t3d.training.checkpoints import Place
+from keras_t3d.training.callbacks import ConfusionMatrix
+from keras_t3d.training.checkpoints import TrainingState
 from keras_t3d.training.clips import (
     sample_clips,
     statistics_batches,
@@ -25,14 +24,19 @@ from keras_t3d.training.clips import (
     validation_clips,
 )
 from keras_t3d.training.config import TrainConfig
-from keras_t3d.training.confusion import Confusion
 from keras_t3d.training.network import network_for, new_network
 from keras_t3d.training.objective import new_loss, new_metrics, new_optimizer
-from keras_t3d.training.run import SHARDS_CHANGED, Figures, Run, Start, find_start, is_finished
+from keras_t3d.training.run import (
+    SHARDS_CHANGED,
+    MonitoredMetrics,
+    RunSetup,
+    TrainingRun,
+    prepare_run,
+)
 from keras_t3d.training.tensorboard_log import Profile, TensorBoardLog
 
-FIGURES = Figures("cross_entropy", "top1", titles=("cross-entropy", "top-1"))
-NETWORKS = {run_directory.BEST: "val_top1", run_directory.LAST: None}
+METRICS = MonitoredMetrics("cross_entropy", "top1", titles=("cross-entropy", "top-1"))
+MODELS = {run_directory.BEST: "val_top1", run_directory.LAST: None}
 SAMPLES = 16  # clips shown in TensorBoard
 
 
@@ -42,48 +46,56 @@ def train(
     init: str | None = None,
     profile: bool = False,
 ) -> VideoClassifier:
-    """Trains a network as a configuration says, or goes on with a run.
+    """Trains a network, or resumes a run.
 
     Args:
-        config: TrainConfig.
-        run_dir: folder of the run, see `keras_t3d.training.run_directory`. On several
-            machines, one that all of them see.
-        init: path of a `.keras` model whose weights the training starts from; a
-            head for other classes is replaced. Defaults to `None`.
-        profile: bool. Whether to trace some steps for TensorBoard. Defaults to `False`.
+        config: configuration of the run.
+        run_dir: folder for checkpoints, models and metrics, see
+            `keras_t3d.training.run_directory`. With several machines, a folder that all of them
+            can access.
+        init: path of a `.keras` model whose weights to start from; a head for other classes is
+            replaced.
+        profile: whether to trace some steps for TensorBoard's profiler.
 
     Returns:
-        The trained VideoClassifier, as after the last epoch.
+        The trained VideoClassifier, with the weights after the last epoch.
 
     Raises:
-        ValueError: if configuration, shards or run directory do not fit, or the loss
-            becomes no number.
+        KerasT3DError: if configuration, shards and run directory do not fit, or the loss
+            becomes NaN or infinite.
+
+    Example:
+
+    ```python
+    config, _ = parse_config(config_parser(), ["--config", "motion"])
+    model = train(config, "runs/motion")
+    ```
     """
-    start = find_start(config, run_dir)
-    shards, devices = start.shards, start.devices
+    setup = prepare_run(config, run_dir)
+    shards, devices = setup.shards, setup.devices
     check_labelled(shards)
-    if start.checkpoint is not None:
-        _check_same_classes(start.checkpoint.place, shards)
-    if is_finished(start, config.epochs):
-        return load_keras_model(start.folder / run_directory.LAST)
+    if setup.checkpoint is not None:
+        _check_same_classes(setup.checkpoint.state, shards)
+    if setup.is_finished(config.epochs):
+        return load_keras_model(setup.folder / run_directory.LAST)
 
     keras.utils.set_random_seed(config.seed)
     with devices.scope():
-        network = _network(config, start, init)
+        network = _make_network(config, setup, init)
         learner = Learner(network, config.optimizer.accumulation)
         metrics = new_metrics(config, network.num_classes)
         learner.compile(
-            optimizer=new_optimizer(config, network, start.steps),
+            optimizer=new_optimizer(config, network, setup.steps_per_epoch),
             loss=new_loss(config, shards),
-            weighted_metrics=metrics,  # weights: clips that fill a batch count nothing
+            weighted_metrics=metrics,  # clips that pad a batch have weight 0
         )
     validation = validation_clips(config, shards, devices)
 
-    def callbacks() -> list[keras.callbacks.Callback]:
-        confusion = Confusion(next(m for m in metrics if isinstance(m, MeanClassAccuracy)))
+    def make_callbacks() -> list[keras.callbacks.Callback]:
+        confusion = ConfusionMatrix(next(m for m in metrics if isinstance(m, MeanClassAccuracy)))
         if not devices.is_chief:
             return [confusion]
-        folder = start.folder / "tensorboard"
+        folder = setup.folder / "tensorboard"
         log = TensorBoardLog(
             folder,
             lambda: sample_clips(config, shards, SAMPLES),
@@ -91,45 +103,45 @@ def train(
         )
         return [confusion, log, *([Profile(folder)] if profile else [])]
 
-    run = Run(
+    TrainingRun(
         config,
-        start,
+        setup,
         learner,
-        clips=lambda step: training_clips(config, shards, devices, step),
+        make_clips=lambda step: training_clips(config, shards, devices, step),
         validation=validation,
-        statistics=lambda count: statistics_batches(
+        make_statistics_clips=lambda count: statistics_batches(
             training_clips(config, shards, devices), devices, count, lambda batch: batch[0]
         ),
-        figures=FIGURES,
-        networks=NETWORKS,
-        callbacks=callbacks,
-    )
-    run.finish()
-    return load_keras_model(start.folder / run_directory.LAST)
+        metrics=METRICS,
+        models=MODELS,
+        make_callbacks=make_callbacks,
+    ).fit()
+    return load_keras_model(setup.folder / run_directory.LAST)
 
 
-def _network(config: TrainConfig, start: Start, init: str | None) -> VideoClassifier:
-    names = start.shards.class_names
-    if start.checkpoint is None:
-        return new_network(config, names, init)
-    return network_for(config.model, start.checkpoint.place.clip_spec, names)
+def _make_network(config: TrainConfig, setup: RunSetup, init: str | None) -> VideoClassifier:
+    class_names = setup.shards.class_names
+    if setup.checkpoint is None:
+        return new_network(config, class_names, init)
+    return network_for(config.model, setup.checkpoint.state.clip_spec, class_names)
 
 
-def _check_same_classes(place: Place, shards: ShardSet) -> None:
-    if place.class_names != shards.class_names:
-        gone = [name for name in place.class_names if name not in shards.class_names]
-        new = [name for name in shards.class_names if name not in place.class_names]
-        change = f"without {gone[:5]}, with {new[:5]}" if gone or new else "in another order"
-        raise ValueError(f"{SHARDS_CHANGED} Received: {shards.folder}, whose classes are {change}")
+def _check_same_classes(state: TrainingState, shards: ShardSet) -> None:
+    if state.class_names == shards.class_names:
+        return
+    missing = [name for name in state.class_names if name not in shards.class_names]
+    new = [name for name in shards.class_names if name not in state.class_names]
+    change = f"missing {missing[:5]}, new {new[:5]}" if missing or new else "in another order"
+    raise InvalidArgumentError(f"{SHARDS_CHANGED} Received: {shards.folder}, classes {change}")
 
 
-def main(config: TrainConfig, run_dir: str, init: str | None = None, profile: bool = False) -> None:
-    """Trains, then says where everything lies."""
+def train_and_report(
+    config: TrainConfig, run_dir: str, init: str | None = None, profile: bool = False
+) -> None:
+    """Trains, then prints the metrics and the paths of the files."""
     train(config, run_dir, init, profile)
     folder = pathlib.Path(run_dir)
     last = run_directory.read_history(folder)[-1]
-    figures = ", ".join(
-        f"{key} {last[key]:.4f}" for key in ("cross_entropy", "top1", "val_top1") if key in last
-    )
-    print(f"Epoch {int(last['epoch'])}: {figures}")
+    names = [name for name in ("cross_entropy", "top1", "val_top1") if name in last]
+    print(f"Epoch {int(last['epoch'])}: " + ", ".join(f"{name} {last[name]:.4f}" for name in names))
     print(f"Wrote {folder / run_directory.BEST}, history.csv, curves.png, tensorboard/")

@@ -170,7 +170,7 @@ def test_networks_of_a_family_are_of_equal_depth_and_growth():
     built = {}
     for row in jhmdb_settings.ROWS:
         config = jhmdb_settings.make_config(row, "small", "plain", pathlib.Path("s"), "val", 0)
-        shape, options = config.clip.input_shape, config.model.options
+        shape, options = config.clip_spec.input_shape, config.model.options
         built[row] = create(config.model.name, input_shape=shape, num_classes=3, **options)
     t3d, dense = built["t3d"].get_config(), built["densenet3d"].get_config()
     for name in ("block_layers", "growth_rate", "bottleneck_factor", "stem_filters", "stem_kernel"):

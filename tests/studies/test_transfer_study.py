@@ -160,7 +160,7 @@ def test_the_teacher_is_a_densenet_of_keras_applications():
 def test_inflation_leaves_the_classifying_layer_alone_fresh(dataset, size):
     ours = settings.DATASETS[dataset][size]
     config = settings.make_finetuning(ours, 100, pathlib.Path("s"), 0)
-    student = network_for(config.model, config.clip, ("a", "b"))
+    student = network_for(config.model, config.clip_spec, ("a", "b"))
     report = inflate(student, teacher.teacher_for(ours, 5))
     assert report.fresh == ("logits",)
     assert report.unused == ("predictions",)
@@ -170,12 +170,12 @@ def test_inflation_leaves_the_classifying_layer_alone_fresh(dataset, size):
 def test_a_still_clip_gives_the_inflated_student_the_teachers_features():
     ours = settings.DATASETS["motion"]["tiny"]
     config = settings.make_finetuning(ours, 100, pathlib.Path("s"), 0)
-    student = network_for(config.model, config.clip, ("a", "b"))
+    student = network_for(config.model, config.clip_spec, ("a", "b"))
     network = teacher.teacher_for(ours, 5)
     inflate(student, network, mode="centre")
     features = keras.Model(network.inputs, network.layers[-1].input)
     still = np.random.default_rng(0).integers(0, 256, (1, 1, 32, 32, 3), dtype=np.uint8)
-    clip = np.repeat(still, config.clip.num_frames, axis=1)
+    clip = np.repeat(still, config.clip_spec.num_frames, axis=1)
     expected = FrameTeacher(features, "torch").frame_features(still[:, 0])
     np.testing.assert_allclose(student.feature_model()(clip), expected, atol=1e-5)
 

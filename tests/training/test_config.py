@@ -1,16 +1,14 @@
 import pytest
 
-from keras_t3d.training.command_line import find_recipe, recipe_names
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.training.command_line import recipe_names
 from keras_t3d.training.config import TrainConfig
 from tests.training.tiny import read
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_recipe_is_a_valid_config_with_a_full_head(name):
+def test_every_recipe_is_a_valid_config(name):
     assert isinstance(read(name), TrainConfig)
-    head = find_recipe(name).read_text().split("\nmodel:")[0]
-    for word in ("command", "hardware", "time", "expect"):
-        assert f"# {word}" in head, f"{name} does not state its {word}"
 
 
 def test_flags_override_the_file(config_file):
@@ -19,51 +17,61 @@ def test_flags_override_the_file(config_file):
     assert config.data.augmentation.crop == "random"
 
 
-def test_what_is_saved_reads_back_the_same(config_file, tmp_path):
+def test_yaml_reads_back_the_same(config_file, tmp_path):
     config = read(config_file)
     (tmp_path / "again.yaml").write_text(config.to_yaml())
     assert read(tmp_path / "again.yaml") == config
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "received"),
     [
-        (["--epochs", "many"], "epochs"),
-        (["--epochs", "0"], "epochs"),
-        (["--epochz", "1"], "Did you mean epochs"),
-        (["--data.batchsize", "1"], "Did you mean data.batch_size"),
-        (["--optimizer.schedule", "step", "--optimizer.warmup_epochs", "0"], "step_epochs"),
-        (["--optimizer.schedule", "step", "--optimizer.step_epochs", "[2, 2]"], "rising"),
-        (["--optimizer.schedule", "step", "--optimizer.step_epochs", "[1]"], "after the 1 epochs"),
-        (["--optimizer.schedule", "plateau"], "0 for the plateau"),
+        (["--epochs", "many"], "epochs.*many"),
+        (["--epochs", "0"], "`epochs`.*0"),
+        (["--epochz", "1"], "epochz.*epochs"),
+        (["--data.batchsize", "1"], "data.batchsize.*data.batch_size"),
+        (
+            ["--optimizer.schedule", "step", "--optimizer.warmup_epochs", "0"],
+            r"`optimizer.step_epochs`.*\(\)",
+        ),
+        (
+            ["--optimizer.schedule", "step", "--optimizer.step_epochs", "[2, 2]"],
+            r"`optimizer.step_epochs`.*\(2, 2\)",
+        ),
+        (
+            ["--optimizer.schedule", "step", "--optimizer.step_epochs", "[1]"],
+            r"`optimizer.step_epochs`.*\(1,\)",
+        ),
+        (["--optimizer.schedule", "plateau"], "`optimizer.warmup_epochs`.*1"),
         (
             [
                 "--optimizer.schedule=plateau",
                 "--optimizer.warmup_epochs=0",
                 "--data.validation_split=null",
             ],
-            "given for the plateau",
+            "`data.validation_split`.*None",
         ),
-        (["--optimizer.warmup_epochs", "4"], "below the 4 epochs"),
-        (["--optimizer.ema", "1"], "between 0 and 1"),
-        (["--optimizer.accumulation", "0"], "accumulation"),
-        (["--optimizer.clipnorm=1", "--optimizer.clipvalue=1"], "the only one"),
-        (["--optimizer.stage_rates", "{stem: 0}"], "model.freeze"),
-        (["--loss.label_smoothing", "1"], "label_smoothing"),
-        (["--loss.class_weights", "{dark: -1}"], "class_weights"),
-        (["--loss.class_weights", "balance"], "class_weights"),
-        (["--checkpoints.keep", "0"], "checkpoints.keep"),
-        (["--model.dtype", "float31"], "dtype"),
-        (["--optimizer.lr", "1"], "optimizer"),
-        (["--clip.crop", "900"], "crop"),
-        (["--seed", "-1"], "seed"),
+        (["--optimizer.warmup_epochs", "4"], "`optimizer.warmup_epochs`.*4"),
+        (["--optimizer.ema", "1"], "`optimizer.ema`.*1"),
+        (["--optimizer.accumulation", "0"], "`optimizer.accumulation`.*0"),
+        (["--optimizer.clipnorm=1", "--optimizer.clipvalue=1"], "`optimizer.clipnorm`.*1"),
+        (["--optimizer.stage_rates", "{stem: 0}"], "`optimizer.stage_rates`.*stem"),
+        (["--loss.label_smoothing", "1"], "`loss.label_smoothing`.*1"),
+        (["--loss.class_weights", "{dark: -1}"], "`loss.class_weights`.*-1"),
+        (["--loss.class_weights", "balance"], "class_weights.*balance"),
+        (["--checkpoints.keep", "0"], "`checkpoints.keep`.*0"),
+        (["--model.dtype", "float31"], "dtype.*float31"),
+        (["--optimizer.lr", "1"], "optimizer.*lr"),
+        (["--clip.crop", "900"], "crop.*900"),
+        (["--seed", "-1"], "`seed`.*-1"),
     ],
 )
-def test_wrong_values_are_refused_by_name(config_file, flags, said):
-    with pytest.raises(ValueError, match=said):
+def test_a_wrong_value_raises_an_error_with_its_key(config_file, flags, received):
+    with pytest.raises(ValueError, match=received):
         read(config_file, *flags)
 
 
-def test_an_unknown_recipe_names_the_known_ones():
-    with pytest.raises(ValueError, match="motion"):
+def test_an_unknown_recipe_is_refused():
+    with pytest.raises(InvalidArgumentError, match="'nothing'") as raised:
         read("nothing")
+    assert raised.value.argument == "config"

@@ -18,7 +18,7 @@ def configured(config_file):
 
     def make(*flags):
         config = read(config_file, *flags)
-        network = network_for(config.model, config.clip, NAMES)
+        network = network_for(config.model, config.clip_spec, NAMES)
         return new_optimizer(config, network, STEPS), network
 
     return make
@@ -80,9 +80,9 @@ class TestOptimizer:
         assert {0.1, 1.0, 10.0} == set(optimizer._factors.values())
 
     def test_an_unknown_stage_names_the_known_ones(self, configured):
-        with pytest.raises(ValueError, match=r"stem, block1.*Did you mean 'stem'"):
+        with pytest.raises(ValueError, match=r"`optimizer.stage_rates`.*stem, block1.*'stme'"):
             configured("--optimizer.stage_rates={stme: 0.1}")
-        with pytest.raises(ValueError, match="Keras has no such optimizer"):
+        with pytest.raises(ValueError, match="'adma'"):
             configured("--optimizer.name=adma")
 
 
@@ -95,10 +95,10 @@ class TestNetwork:
         assert network.trainable_variables
 
     def test_wrong_stages_are_refused(self, configured):
-        with pytest.raises(ValueError, match=r"`model.freeze` must name stages.*'block3'"):
+        with pytest.raises(ValueError, match=r"`model.freeze`.*'block3'"):
             configured("--model.freeze=[block3]")
         every = "[stem, block1, transition1, block2, head]"
-        with pytest.raises(ValueError, match="something to train"):
+        with pytest.raises(ValueError, match="`model.freeze`"):
             configured(f"--model.freeze={every}")
 
 
@@ -121,7 +121,7 @@ class TestLoss:
     def test_weights_by_name(self, config_file, shard_set):
         loss = new_loss(read(config_file, "--loss.class_weights={dark: 3}"), shard_set)
         assert loss.class_weights == [1.0, 3.0]
-        with pytest.raises(ValueError, match=r"such as bright, dark. Received: \['drak'\]"):
+        with pytest.raises(ValueError, match=r"`loss.class_weights`.*\['drak'\]"):
             new_loss(read(config_file, "--loss.class_weights={drak: 3}"), shard_set)
 
 

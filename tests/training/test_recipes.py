@@ -13,7 +13,7 @@ from keras_t3d.training.config import TrainConfig
 from keras_t3d.training.network import network_for, student_for
 from keras_t3d.training.objective import highest_rate, new_optimizer
 from keras_t3d.training.pretrain_config import PretrainConfig
-from keras_t3d.training.transfer_objective import new_transfer
+from keras_t3d.training.pretraining import new_transfer
 from keras_t3d.transfer import load_teacher
 
 pytestmark = pytest.mark.fit
@@ -80,9 +80,9 @@ def shallow(model):
 class TestEveryRecipe:
     def test_its_network_takes_its_clips_and_its_optimizer_its_stages(self, name):
         config = config_of(name)
-        network = network_for(shallow(config.model), config.clip, ("run", "walk"))
+        network = network_for(shallow(config.model), config.clip_spec, ("run", "walk"))
         assert network.output_shape == (None, 2)
-        assert network.input_shape == (None, *config.clip.input_shape)
+        assert network.input_shape == (None, *config.clip_spec.input_shape)
         new_optimizer(config, network, steps=10)  # refuses stages that the network lacks
         assert highest_rate(config) == config.optimizer.learning_rate
 
@@ -103,7 +103,7 @@ class TestEveryRecipe:
         convert = command_parser().parse_args(["convert", *commands["convert"]])
         evaluate = command_parser().parse_args(["evaluate", *commands["evaluate"]])
         assert convert.out == evaluate.shards == config.data.shards
-        assert convert.short_side == config.clip.resize
+        assert convert.short_side == config.clip_spec.resize
         assert evaluate.model == f"{others['run_dir']}/best.keras"
 
     def test_the_batch_is_shared_by_eight_devices_where_it_asks_for_them(self, name):
@@ -124,10 +124,12 @@ class TestRecipesOfThePapers:
         assert (optimizer.l2, optimizer.weight_decay, optimizer.decay_all) == (1e-4, 0, True)
         assert (config.data.batch_size, optimizer.base_batch_size) == (64, 64)
         assert (augmentation.crop, augmentation.flip) == ("corners", True)
-        assert augmentation.scales == (config.clip.crop / config.clip.resize,)  # 224 of 256
+        assert augmentation.scales == (
+            config.clip_spec.crop / config.clip_spec.resize,
+        )  # 224 of 256
 
     def test_clips(self, name):
-        clip = config_of(name).clip
+        clip = config_of(name).clip_spec
         if "t3d" in name:
             sizes = (clip.num_frames, clip.frame_stride, clip.resize, clip.crop)
             assert sizes == (32, 2, 256, 224)
@@ -176,7 +178,7 @@ def test_fine_tuning_starts_from_the_network_that_the_kinetics_recipe_trains(nam
     }
     source = runs[others["init"]]
     assert (config.model.name, config.model.options) == (source.model.name, source.model.options)
-    assert config.clip == source.clip
+    assert config.clip_spec == source.clip_spec
     assert config.optimizer.stage_rates == {"head": 10}
 
 
@@ -201,8 +203,8 @@ class TestEveryPretraining:
         config, train_others = train_words(name)
         assert train_others["init"] == f"{others['run_dir']}/student.keras"
         assert train_others["run_dir"] != others["run_dir"]
-        assert (config.model.name, config.model.options, config.clip) == (
-            pretrained.model.name, pretrained.model.options, pretrained.clip,
+        assert (config.model.name, config.model.options, config.clip_spec) == (
+            pretrained.model.name, pretrained.model.options, pretrained.clip_spec,
         )  # fmt: skip
 
     def test_its_shards_are_those_that_it_makes(self, name):
@@ -212,7 +214,7 @@ class TestEveryPretraining:
             assert config.data.shards == f"{out}/shards"
             return
         convert = command_parser().parse_args(["convert", *commands["convert"]])
-        assert (convert.out, convert.short_side) == (config.data.shards, config.clip.resize)
+        assert (convert.out, convert.short_side) == (config.data.shards, config.clip_spec.resize)
 
     def test_its_head_is_full_and_no_line_too_long_to_read(self, name):
         head = head_of(name)
@@ -240,8 +242,8 @@ def teachers(tmp_path_factory):
 @pytest.mark.parametrize("name", PRETRAININGS)
 def test_a_pretraining_brings_student_teacher_and_optimizer_together(name, teachers):
     config = pretraining_of(name)
-    student = student_for(shallow(config.model), config.clip)
-    assert student.input_shape == (None, *config.clip.input_shape)
+    student = student_for(shallow(config.model), config.clip_spec)
+    assert student.input_shape == (None, *config.clip_spec.input_shape)
     learner = new_transfer(config, teachers[config.teacher.network], student)
     learner.compile(new_optimizer(config, student, steps=10))
     assert len(learner.trainable_variables) > len(student.trainable_variables)  # a head, too
@@ -257,7 +259,7 @@ class TestPretrainingsOfThePapers:
         assert (optimizer.l2, optimizer.weight_decay, optimizer.decay_all) == (1e-4, 0, True)
         assert (optimizer.learning_rate, optimizer.factor) == (0.1, 0.1)
         assert (optimizer.schedule, optimizer.step_epochs) == ("step", (30, 60, 90, 120))
-        assert (config.data.batch_size, config.epochs, config.clip.num_frames) == (32, 150, 32)
+        assert (config.data.batch_size, config.epochs, config.clip_spec.num_frames) == (32, 150, 32)
         assert (objective.kind, objective.features, objective.hidden) == (
             "matching", 1024, (512, 128),
         )  # fmt: skip
@@ -279,4 +281,4 @@ def test_fine_tuning_starts_from_the_student_of_the_pretraining():
     config, others = train_words("ucf101_t3d121_transfer")
     pretrained, pretrain_others = pretrain_words("pretrain_t3d121")
     assert others["init"] == f"{pretrain_others['run_dir']}/student.keras"
-    assert (config.model.name, config.clip) == (pretrained.model.name, pretrained.clip)
+    assert (config.model.name, config.clip_spec) == (pretrained.model.name, pretrained.clip_spec)

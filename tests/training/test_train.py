@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_t3d.data import convert
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.evaluation import evaluate
 from keras_t3d.training import run_directory, train
 from keras_t3d.training.checkpoints import checkpoint_paths
@@ -27,7 +29,7 @@ class TestRun:
         train(config, folder / "run")
         return config, folder / "run"
 
-    def test_leaves_all_that_a_run_is(self, finished):
+    def test_writes_all_files(self, finished):
         _, run = finished
         assert {path.name for path in run.iterdir()} == {
             "config.yaml", "environment.json", "last.keras", "best.keras", "history.csv",
@@ -40,7 +42,7 @@ class TestRun:
         assert best.class_names == ("bright", "dark")
         assert best.clip_spec.crop == 32
 
-    def test_history_has_the_schedules_learning_rate(self, finished):
+    def test_history_has_the_learning_rate_of_the_schedule(self, finished):
         config, run = finished
         history = run_directory.read_history(run)
         assert [row["epoch"] for row in history] == [1, 2, 3, 4]
@@ -56,12 +58,12 @@ class TestRun:
         config, run = finished
         before = (run / "last.keras").read_bytes()
         train(config, run)
-        assert "has finished" in capsys.readouterr().out
+        assert str(run) in capsys.readouterr().out
         assert (run / "last.keras").read_bytes() == before
 
-    def test_a_run_that_never_got_to_a_checkpoint_may_be_changed(self, config_file, tmp_path):
+    def test_a_run_without_a_checkpoint_accepts_another_configuration(self, config_file, tmp_path):
         run = tmp_path / "run"
-        with pytest.raises(ValueError, match="diverged"):
+        with pytest.raises(ValueError, match="nan|inf"):
             train(read(config_file, "--optimizer.learning_rate", "1e30"), run)
         train(read(config_file, "--epochs=1", "--optimizer.warmup_epochs=0"), run)
         assert len(run_directory.read_history(run)) == 1
@@ -69,7 +71,7 @@ class TestRun:
     def test_another_configuration_is_refused(self, finished, tmp_path):
         config, run = finished
         (tmp_path / "c.yaml").write_text(config.to_yaml())
-        with pytest.raises(ValueError, match="another configuration"):
+        with pytest.raises(InvalidArgumentError, match=r"`run_dir`.*seed: 5"):
             train(read(tmp_path / "c.yaml", "--seed", "5"), run)
 
     def test_shards_that_changed_are_refused(self, finished, videos, tmp_path):
@@ -80,10 +82,10 @@ class TestRun:
         (copy / "config.yaml").write_text(
             config.to_yaml().replace(config.data.shards, str(other.folder))
         )
-        with pytest.raises(ValueError, match=r"without \['dark'\], with \['zebra'\]"):
+        with pytest.raises(ValueError, match=r"\['dark'\].*\['zebra'\]"):
             train(read(copy / "config.yaml"), copy)
 
-    def test_validation_that_comes_or_goes_is_refused(self, finished, shards, tmp_path):
+    def test_a_change_of_validation_is_refused(self, finished, shards, tmp_path):
         config, run = finished
         copy = shutil.copytree(run, tmp_path / "run")
         checkpoint_paths(copy)[-1].unlink()
@@ -94,7 +96,7 @@ class TestRun:
         (without / "manifest.json").write_text(json.dumps(manifest))
         text = config.to_yaml().replace(config.data.shards, str(without))
         (copy / "config.yaml").write_text(text)
-        with pytest.raises(ValueError, match="began with validation videos"):
+        with pytest.raises(ValueError, match=re.escape(str(without))):
             train(read(copy / "config.yaml"), copy)
 
     def test_mixed_and_repeated_clips_train(self, config_file, tmp_path):
@@ -108,7 +110,7 @@ class TestRun:
         assert all(0 <= row["val_top1"] <= 1 for row in history)
         assert history[0]["cross_entropy"] > 0
 
-    def test_damaged_records_are_left_out_where_asked_for(self, shards, config_file, tmp_path):
+    def test_on_damage_skip_leaves_out_damaged_records(self, shards, config_file, tmp_path):
         damaged = shutil.copytree(shards, tmp_path / "damaged")
         victim = sorted(damaged.glob("train*"))[0]
         content = bytearray(victim.read_bytes())
@@ -122,7 +124,7 @@ class TestRun:
             train(read(config_file, *flags, "--data.on_damage=skip"), tmp_path / "b")
         assert len(run_directory.read_history(tmp_path / "b")) == 1
 
-    def test_init_takes_weights_over(self, finished, tmp_path, capsys):
+    def test_init_copies_weights(self, finished, tmp_path, capsys):
         config, run = finished
         (tmp_path / "c.yaml").write_text(config.to_yaml())
         once = read(tmp_path / "c.yaml", "--epochs", "1", "--optimizer.warmup_epochs", "0",
@@ -135,19 +137,19 @@ class TestRun:
 
 
 class TestBadInput:
-    def test_a_folder_that_is_no_run_is_left_alone(self, config_file, tmp_path):
+    def test_a_folder_with_other_files_is_refused(self, config_file, tmp_path):
         (tmp_path / "mine").mkdir()
         (tmp_path / "mine" / "precious.txt").write_text("x")
-        with pytest.raises(ValueError, match="--run-dir"):
+        with pytest.raises(InvalidArgumentError, match="`run_dir`.*mine"):
             train(read(config_file), tmp_path / "mine")
         assert os.listdir(tmp_path / "mine") == ["precious.txt"]
 
-    def test_missing_shards_leave_no_run(self, config_file, tmp_path):
+    def test_missing_shards_create_no_run_directory(self, config_file, tmp_path):
         with pytest.raises(ValueError, match="keras-t3d convert"):
             train(read(config_file, "--data.shards", str(tmp_path / "none")), tmp_path / "run")
         assert not (tmp_path / "run").exists()
 
-    def test_an_unknown_model_leaves_no_run(self, config_file, tmp_path):
+    def test_an_unknown_model_creates_no_run_directory(self, config_file, tmp_path):
         with pytest.raises(ValueError, match="Did you mean"):
             train(read(config_file, "--model.name", "t3d_tinny"), tmp_path / "run")
         assert not (tmp_path / "run").exists()
@@ -161,9 +163,9 @@ class TestBadInput:
             train(read(config_file, *flags), tmp_path / "run")
         assert not (tmp_path / "run").exists()
 
-    def test_a_diverged_run_keeps_what_was_before(self, config_file, tmp_path):
+    def test_a_diverged_run_keeps_earlier_files_and_resumes(self, config_file, tmp_path):
         run = tmp_path / "run"
-        # Fine for an epoch, and then a rate that no training stands.
+        # Stable for two epochs, then a rate that diverges.
         flags = ["--optimizer.schedule=step", "--optimizer.step_epochs=[2]", "--epochs=3"]
         config = read(config_file, *flags)
         with pytest.MonkeyPatch.context() as patch:
@@ -181,27 +183,27 @@ class TestBadInput:
         assert checkpoint_paths(run)[-1].name == "step-00000008.npz"
         weights = keras.saving.load_model(run / "last.keras").get_weights()
         assert all(np.isfinite(value).all() for value in weights)
-        # Which goes on from there, with a rate that it stands.
+        # It resumes from there with a stable rate.
         train(config, run)
         assert [row["epoch"] for row in run_directory.read_history(run)] == [1, 2, 3]
 
-    def test_plateau_without_validation_videos_leaves_no_run(self, config_file, tmp_path):
+    def test_plateau_without_validation_creates_no_run_directory(self, config_file, tmp_path):
         flags = ["--optimizer.schedule=plateau", "--optimizer.warmup_epochs=0"]
         flags.append("--data.validation_split=val")
-        with pytest.raises(ValueError, match="plateau schedule needs validation videos"):
+        with pytest.raises(ValueError, match="`optimizer.schedule`.*'val'"):
             train(read(config_file, *flags), tmp_path / "run")
         assert not (tmp_path / "run").exists()
 
-    def test_two_at_once_are_refused(self, config_file, tmp_path):
+    def test_two_processes_in_one_run_directory_are_refused(self, config_file, tmp_path):
         config = read(config_file, "--epochs=1", "--optimizer.warmup_epochs=0")
         with (
             run_directory.started(tmp_path / "run", config, []),
-            pytest.raises(ValueError, match="Another process is training"),
+            pytest.raises(ValueError, match="`run_dir`.*run"),
         ):
             train(config, tmp_path / "run")
         train(config, tmp_path / "run")
 
-    def test_what_kills_leave_behind_is_removed(self, config_file, tmp_path):
+    def test_files_of_killed_processes_are_removed(self, config_file, tmp_path):
         run = tmp_path / "run"
         (run / "checkpoints").mkdir(parents=True)
         (run / ".part-7-config.yaml").write_text("half")
@@ -214,7 +216,7 @@ class TestBadInput:
         train(read(config_file, "--epochs=1", "--optimizer.warmup_epochs=0"), run)
         assert not list(run.rglob(".part-*"))
 
-    def test_half_broken_videos_still_train(self, videos, config_file, tmp_path):
+    def test_training_without_the_rejected_videos(self, videos, config_file, tmp_path):
         source = shutil.copytree(videos, tmp_path / "videos")
         for number, path in enumerate(sorted(source.glob("train/*/*.mp4"))):
             if number % 2:
@@ -263,5 +265,6 @@ sys.exit(main(["train", "--config", {str(config_file)!r}, "--run-dir", {str(tmp_
 """
         done = forked.run(["-c", code])
         assert done.returncode == 1
-        assert "multiple of the 2 devices, for example 6" in done.stderr
+        assert "data.batch_size" in done.stderr
+        assert "2 devices" in done.stderr
         assert not (tmp_path / "run").exists()

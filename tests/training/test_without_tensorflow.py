@@ -51,7 +51,7 @@ def test_two_devices_are_one_and_a_run_goes_on(shards, tmp_path):
     assert len(start["devices"]) == 2
     with np.load(checkpoint_paths(one)[-1]) as a, np.load(checkpoint_paths(two)[-1]) as b:
         assert a.files == b.files
-        for name in (name for name in a.files if name != "place"):
+        for name in (name for name in a.files if name != "state"):
             np.testing.assert_allclose(b[name], a[name], rtol=1e-2, atol=2e-3, err_msg=name)
     for a, b in zip(read_history(one), read_history(two), strict=True):
         assert a["val_cross_entropy"] == pytest.approx(b["val_cross_entropy"], rel=5e-3)
@@ -61,7 +61,7 @@ def test_two_devices_are_one_and_a_run_goes_on(shards, tmp_path):
 
     # The newest checkpoint gone, it goes on from the one before, in the middle of an epoch.
     checkpoint_paths(one)[-1].unlink()
-    assert "Going on after epoch 1 of 2, step 3 of 5" in train(config, one, 1)
+    assert "Resuming after epoch 1 of 2, step 3 of 5" in train(config, one, 1)
     with np.load(checkpoint_paths(one)[-1]) as a, np.load(checkpoint_paths(two)[-1]) as b:
-        for name in (name for name in a.files if name != "place"):
+        for name in (name for name in a.files if name != "state"):
             np.testing.assert_allclose(b[name], a[name], rtol=1e-2, atol=2e-3, err_msg=name)

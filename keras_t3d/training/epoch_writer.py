@@ -1,4 +1,4 @@
-"""What a run writes after each epoch: history, curves and networks."""
+"""Writes history, curves and models after each epoch."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ import keras
 
 from keras_t3d.atomic import written_durably
 from keras_t3d.training.evaluation_weights import EvaluationWeights
-from keras_t3d.training.loss_watch import check_finite
 from keras_t3d.training.run_directory import HISTORY
+from keras_t3d.training.stop_on_nan import check_finite
 
 
-class EpochRecord(keras.callbacks.Callback):
-    """Writes history.csv, curves.png and the network.
+class EpochWriter(keras.callbacks.Callback):
+    """Writes history.csv, curves.png and the model after each epoch.
 
     Args:
-        folder: pathlib.Path. The run directory.
-        history: the finished epochs; each new one is added to it.
-        weights: EvaluationWeights. Those to be saved.
-        networks: by the names of the files that the network is written to: the figure that
-            must be higher than in all epochs before; None, or a figure that the run has not,
-            writes it after each epoch.
-        panels: figures of each of the curves, by the panel's title.
-        writes: bool. Whether this machine writes.
+        folder: the run directory.
+        history: metrics of the finished epochs, to which each epoch is appended.
+        weights: the weights to save.
+        models: by file name, the metric whose highest value selects the epoch to save; None,
+            or a metric that the run does not have, saves each epoch.
+        panels: metrics of each panel of the curves, by title.
+        writes: whether this machine writes files.
     """
 
     def __init__(
@@ -36,7 +35,7 @@ class EpochRecord(keras.callbacks.Callback):
         folder: pathlib.Path,
         history: list[dict[str, float]],
         weights: EvaluationWeights,
-        networks: Mapping[str, str | None],
+        models: Mapping[str, str | None],
         panels: Mapping[str, tuple[str, ...]],
         writes: bool,
     ) -> None:
@@ -44,7 +43,7 @@ class EpochRecord(keras.callbacks.Callback):
         self.folder = folder
         self.history = history
         self.weights = weights
-        self.networks = networks
+        self.models = models
         self.panels = panels
         self.writes = writes
         self._started = 0.0
@@ -55,21 +54,21 @@ class EpochRecord(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         check_finite(self.model.checkpointed_variables, epoch)
         logs = {} if logs is None else logs
-        # Its mean counts padded clips, the loss by its own name does not; gone for those behind.
+        # It includes padded clips; the loss that is also a metric does not.
         logs.pop("val_loss", None)
         values = {key: float(value) for key, value in logs.items()}
         seconds = round(time.perf_counter() - self._started, 3)
         row = {"epoch": epoch + 1, **values, "seconds": seconds}
-        names = [name for name, figure in self.networks.items() if self._is_best(row, figure)]
+        names = [name for name, metric in self.models.items() if self._is_best(row, metric)]
         self.history.append(row)
-        with self.weights.in_place():  # on every machine: their weights lie on all together
+        with self.weights.in_place():  # on every machine: weights may be spread over machines
             if self.writes:
                 self._write(names)
 
-    def _is_best(self, row: dict[str, float], figure: str | None) -> bool:
-        if figure is None or figure not in row:
+    def _is_best(self, row: dict[str, float], metric: str | None) -> bool:
+        if metric is None or metric not in row:
             return True
-        return row[figure] > max((before[figure] for before in self.history), default=-math.inf)
+        return row[metric] > max((before[metric] for before in self.history), default=-math.inf)
 
     def _write(self, names: list[str]) -> None:
         with (
@@ -89,7 +88,7 @@ class EpochRecord(keras.callbacks.Callback):
 def _draw_curves(
     history: list[dict[str, float]], panels: Mapping[str, tuple[str, ...]], path: pathlib.Path
 ) -> None:
-    from matplotlib.figure import Figure  # no pyplot: nothing global, no display
+    from matplotlib.figure import Figure  # pyplot has global state and may need a display
 
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     epochs = [row["epoch"] for row in history]
