@@ -85,7 +85,9 @@ class DataConfig(ClipSelection):
             key = f"data.{error.argument}"
             message = str(error).replace(f"`{error.argument}`", f"`{key}`")
             raise InvalidArgumentError(message, argument=key) from None
-        check_values(self, "data", ("batch_size", self.batch_size >= 1, "at least 1, for example 32"))
+        check_values(
+            self, "data", ("batch_size", self.batch_size >= 1, "at least 1, for example 32")
+        )
 
 
 @dataclasses.dataclass(frozen=True)

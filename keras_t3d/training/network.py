@@ -116,7 +116,7 @@ def _check_same_pixels(source: Any, preprocessing: str) -> None:
     own = "torch" if source_normalization(source)["mean"] == IMAGENET_MEAN else "caffe"
     if preprocessing not in ("auto", own):
         raise InvalidArgumentError(
-            "`teacher.preprocessing` must be that of keras.applications where `inflate` is teacher: "
+            "`teacher.preprocessing` must be that of keras.applications if `inflate` is teacher: "
             f"torch for DenseNets, caffe for ResNets, here {own}. Received: {preprocessing!r}",
             argument="teacher.preprocessing",
         )

@@ -98,7 +98,7 @@ class TestNetwork:
         with pytest.raises(ValueError, match=r"`model.freeze`.*'block3'"):
             configured("--model.freeze=[block3]")
         every = "[stem, block1, transition1, block2, head]"
-        with pytest.raises(ValueError, match="`model.freeze`"):
+        with pytest.raises(ValueError, match=r"`model.freeze`"):
             configured(f"--model.freeze={every}")
 
 

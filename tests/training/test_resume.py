@@ -9,20 +9,13 @@ import numpy as np
 import pytest
 
 from keras_t3d.training import train
-<<<<<<< HEAD
-from keras_t3d.training.checkpoints import checkpoint_paths, newest_checkpoint
+from keras_t3d.training.checkpoints import CheckpointError, checkpoint_paths, newest_checkpoint
 from tests import forked
 from tests.training.tiny import read, write_config
 
 pytestmark = pytest.mark.fit
 
-# All that has a state of its own: momentum, average, dropout's random numbers, statistics.
-=======
-from keras_t3d.training.checkpoints import CheckpointError, checkpoint_paths, newest_checkpoint
-from tests.training.tiny import read, write_config
-
 # Everything with a state: momentum, average, random numbers of dropout, batch statistics.
->>>>>>> 098d5b3 (Declare each option of a run once; key checkpoints by variable path)
 FLAGS = [
     "--deterministic=true",
     "--checkpoints.every_steps=1",
@@ -87,13 +80,8 @@ def test_a_killed_and_resumed_run_is_the_same_bit_for_bit(whole, tmp_path, step)
     if step == 11:  # and the machine left half of the newest checkpoint
         newest = checkpoint_paths(run)[-1]
         newest.write_bytes(newest.read_bytes()[:5000])
-<<<<<<< HEAD
     done = forked.run(command(config, run), check=True)
-    assert "Going on after epoch" in done.stdout
-=======
-    done = subprocess.run(command(config, run), check=True, capture_output=True, text=True)
     assert "Resuming after epoch" in done.stdout
->>>>>>> 098d5b3 (Declare each option of a run once; key checkpoints by variable path)
     assert ("is damaged" in done.stdout) == (step == 11)
     before, after = state(expected), state(run)
     assert before.keys() == after.keys()

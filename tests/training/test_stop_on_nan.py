@@ -7,12 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-<<<<<<< HEAD:tests/training/test_loss_watch.py
-from keras_t3d.training.loss_watch import NAN_BATCH, LossWatch
-from tests import forked
-=======
 from keras_t3d.training.stop_on_nan import NAN_BATCH, DivergedError, StopOnNaN
->>>>>>> 098d5b3 (Declare each option of a run once; key checkpoints by variable path):tests/training/test_stop_on_nan.py
+from tests import forked
 
 
 class Asked:
@@ -137,13 +133,7 @@ class TestStopOnNaN:
         assert found(tmp_path)["videos"] == ["v9"]
 
     def test_in_fit_on_jax(self, tmp_path):
-<<<<<<< HEAD:tests/training/test_loss_watch.py
-        forked.run_on_cpu("jax", ["-m", "tests.training.test_loss_watch", tmp_path])
-=======
-        from tests.backends.test_backends import run_on  # imports TensorFlow
-
-        run_on("jax", "-m", "tests.training.test_stop_on_nan", tmp_path)
->>>>>>> 098d5b3 (Declare each option of a run once; key checkpoints by variable path):tests/training/test_stop_on_nan.py
+        forked.run_on_cpu("jax", ["-m", "tests.training.test_stop_on_nan", tmp_path])
         assert found(tmp_path)["global_step"] == 9
 
 

@@ -63,7 +63,7 @@ class TestRun:
 
     def test_a_run_without_a_checkpoint_accepts_another_configuration(self, config_file, tmp_path):
         run = tmp_path / "run"
-        with pytest.raises(ValueError, match="nan|inf"):
+        with pytest.raises(ValueError, match=r"nan|inf"):
             train(read(config_file, "--optimizer.learning_rate", "1e30"), run)
         train(read(config_file, "--epochs=1", "--optimizer.warmup_epochs=0"), run)
         assert len(run_directory.read_history(run)) == 1
@@ -140,7 +140,7 @@ class TestBadInput:
     def test_a_folder_with_other_files_is_refused(self, config_file, tmp_path):
         (tmp_path / "mine").mkdir()
         (tmp_path / "mine" / "precious.txt").write_text("x")
-        with pytest.raises(InvalidArgumentError, match="`run_dir`.*mine"):
+        with pytest.raises(InvalidArgumentError, match=r"`run_dir`.*mine"):
             train(read(config_file), tmp_path / "mine")
         assert os.listdir(tmp_path / "mine") == ["precious.txt"]
 
@@ -190,7 +190,7 @@ class TestBadInput:
     def test_plateau_without_validation_creates_no_run_directory(self, config_file, tmp_path):
         flags = ["--optimizer.schedule=plateau", "--optimizer.warmup_epochs=0"]
         flags.append("--data.validation_split=val")
-        with pytest.raises(ValueError, match="`optimizer.schedule`.*'val'"):
+        with pytest.raises(ValueError, match=r"`optimizer.schedule`.*'val'"):
             train(read(config_file, *flags), tmp_path / "run")
         assert not (tmp_path / "run").exists()
 
@@ -198,7 +198,7 @@ class TestBadInput:
         config = read(config_file, "--epochs=1", "--optimizer.warmup_epochs=0")
         with (
             run_directory.started(tmp_path / "run", config, []),
-            pytest.raises(ValueError, match="`run_dir`.*run"),
+            pytest.raises(ValueError, match=r"`run_dir`.*run"),
         ):
             train(config, tmp_path / "run")
         train(config, tmp_path / "run")
