@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed-$(subst $(comma),-,$(EXTRAS))
 OLDEST := .venv-oldest
 OLDEST_VERSIONS := keras==3.11.0
 
-.PHONY: demo test test-fast test-slow test-oldest test-processors check coverage results clean
+.PHONY: demo test test-fast test-slow test-oldest test-oldest-quick test-processors check coverage results clean
 
 # Runs the whole path on generated videos; writes demo/.
 demo: $(VENV)/installed

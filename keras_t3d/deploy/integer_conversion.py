@@ -21,6 +21,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_t3d.deploy.convolution_2d import join_frames
+from keras_t3d.private_interfaces import only_calibrate, quantizer_functions
 from keras_t3d.deploy.errors import ExportError
 from keras_t3d.deploy.tflite_conversion import run_converter
 from keras_t3d.deploy.tflite_metadata import pack
@@ -29,7 +30,6 @@ from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models import VideoClassifier
 
 _SMALLEST_RANGE = 1e-20
-_TESTED = "tensorflow 2.16 to 2.21"
 _DENSE = schema.BuiltinOperator.FULLY_CONNECTED
 _SMALL_STEPS = {"ADD", "RESHAPE"}  # between a dense layer and its softmax
 _SMALL_KERNEL = 1024  # weights; the converter does not quantize fewer either
@@ -72,7 +72,7 @@ class IntegerConversion:
             converter.representative_dataset = lambda: (
                 {"clip": clip} for clip in _full_range(clips)
             )
-            converter._experimental_calibrate_only = True
+            only_calibrate(converter)
 
         with _without_warnings():
             self._calibrated = run_converter(model, join_frames, tf.float32, prepare)
@@ -102,7 +102,7 @@ class IntegerConversion:
         """
         content = self._quantized(float_layers, integer_output)
         output = tf.int8 if integer_output else tf.float32
-        content = bytes(_converter_parts()[1](content, tf.uint8, output))
+        content = bytes(quantizer_functions()[1](content, tf.uint8, output))
         head = self._head()
         head_tensors = {operation.tensor for operation in head}
         is_kept_in_floats = not head_tensors.isdisjoint(self._tensors_of(float_layers))
@@ -147,7 +147,7 @@ class IntegerConversion:
         in_floats = self._tensors_of(float_layers)
         if not integer_output:
             in_floats.update(operation.tensor for operation in self._head())
-        quantize = _converter_parts()[0]
+        quantize = quantizer_functions()[0]
         return quantize(self._calibrated, denylisted_nodes=in_floats, **options)
 
     def _head(self) -> list[Operation]:
@@ -199,20 +199,6 @@ def _without_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _converter_parts() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Returns the converter's steps after calibration, which have no public name."""
-    try:
-        from tensorflow.lite.python.convert import mlir_quantize
-        from tensorflow.lite.python.util import modify_model_io_type
-    except ImportError as error:
-        raise ExportError(
-            "`quantization` 'int8' needs parts of TensorFlow's converter that this version does "
-            f"not have: install a tested version, {_TESTED}, or use 'dynamic'. "
-            f"Received: tensorflow {tf.__version__} ({error})"
-        ) from error
-    return mlir_quantize, modify_model_io_type
 
 
 def _size(error: LayerError) -> float:

@@ -14,6 +14,7 @@ import keras
 from keras_t3d.deploy.batch_normalization import computed
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.rematerialization import InTurn
+from keras_t3d.private_interfaces import is_functional, run_through_graph
 
 
 def find_rule(
@@ -42,8 +43,8 @@ def find_rule(
             return functools.partial(rule, layer)
         return lambda *inputs: rule(layer, *computed(inputs))
     if is_functional(layer):
-        return lambda *inputs: layer._run_through_graph(
-            inputs, operation_fn=lambda inner: functools.partial(apply, inner)
+        return lambda *inputs: run_through_graph(
+            layer, inputs, lambda inner: functools.partial(apply, inner)
         )
     if type(layer) is keras.Sequential:
         return lambda x: functools.reduce(
@@ -57,8 +58,3 @@ def find_rule(
 
         return lambda clips: layer.compose(run, computed(clips))
     return None
-
-
-def is_functional(layer: Any) -> bool:
-    """Whether the layer is a functional model."""
-    return hasattr(layer, "_run_through_graph")

@@ -1,4 +1,4 @@
-"""How weights move: the training step on any number of devices, optimizers, learning rates."""
+"""The training step on any number of devices, optimizers, learning rates and losses."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Batch norm's statistics: over all devices, and measured afresh."""
+"""Batch norm statistics: synchronized over devices, and recomputed precisely."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.private_interfaces import flatten_layers
+
 
 def batch_norms(network: keras.Model) -> list[keras.layers.BatchNormalization]:
-    """Returns the batch norm layers of a network that are trained."""
+    """Returns the trainable batch norm layers of a network."""
     return [
         layer
-        for layer in network._flatten_layers()
+        for layer in flatten_layers(network)
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
     ]
 
 
 def synchronize_batch_norms(network: keras.Model) -> int:
-    """Makes batch norms take their statistics over all devices of a strategy.
+    """Makes batch norm layers compute their statistics over all devices of a strategy.
 
-    For batches of few clips a device. It is not saved with the network: it says how to
-    train, not what to compute. With JAX they do so anyway.
+    For small batches per device. The setting is not saved with the network. On JAX, statistics
+    are always computed over all devices.
 
     Args:
-        network: keras.Model, before it is compiled.
+        network: the network, before it is compiled.
 
     Returns:
-        int. Batch norms that now do.
+        The number of batch norm layers.
 
     Example:
 
@@ -48,22 +51,22 @@ def synchronize_batch_norms(network: keras.Model) -> int:
 def precise_batch_statistics(
     network: keras.Model, run: Callable[[Any], Any], batches: Iterable[Any]
 ) -> int:
-    """Sets batch norms' averages to the statistics of the given batches, all alike.
+    """Replaces the moving averages of batch norm by the statistics of the given batches.
 
-    The moving averages follow weights that have moved on, and weigh the last few batches
-    most. Here means and variances are those over all batches with the weights as they are.
+    Moving averages lag behind the weights, and depend most on the last few batches. Here means
+    and variances are computed over all batches with the current weights.
 
     Args:
-        network: keras.Model.
-        run: function of a batch that runs the network with `training=True` and changes
-            nothing but the averages.
-        batches: at least one batch; all of one size.
+        network: the network.
+        run: runs the network on a batch with `training=True`, and changes nothing but the
+            moving averages.
+        batches: at least one batch; all of the same size.
 
     Returns:
-        int. Batches seen.
+        The number of batches.
 
     Raises:
-        ValueError: if there is no batch.
+        InvalidArgumentError: if there is no batch.
 
     Example:
 
@@ -82,7 +85,9 @@ def precise_batch_statistics(
         run(batch)
         seen.append([_batch_moments(layer) for layer in layers])
     if not seen:
-        raise ValueError("precise_batch_statistics: needs at least one batch. Received: none")
+        raise InvalidArgumentError(
+            "`batches` must hold at least one batch. Received: none", argument="batches"
+        )
     for layer, moments in zip(layers, zip(*seen, strict=True), strict=True):
         means, variances = (np.stack(values) for values in zip(*moments, strict=True))
         _set(layer, means.mean(0), variances.mean(0) + means.var(0))
@@ -90,7 +95,7 @@ def precise_batch_statistics(
 
 
 def _batch_moments(layer: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and variance of the batch that alone moved the averages from zero."""
+    """Returns mean and variance of the only batch since the averages were set to zero."""
     moved = (layer.moving_mean, layer.moving_variance)
     mean, variance = (keras.ops.convert_to_numpy(value).astype(np.float64) for value in moved)
     return mean / (1.0 - layer.momentum), variance / (1.0 - layer.momentum)

@@ -1,4 +1,4 @@
-"""Cross-entropy with smoothed labels and weighted classes."""
+"""Cross-entropy with label smoothing and class weights."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_t3d.errors import InvalidArgumentError
+
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
 class CrossEntropy(keras.losses.Loss):
-    """Cross-entropy of logits with class ids, or with shares of classes as mixing gives them.
+    """Cross-entropy of logits with class ids, or with the class shares of mixed clips.
 
     ```
     target = (1 - smoothing) * label + smoothing / classes
     loss   = weight(label) * -sum(target * log_softmax(logits))
     ```
 
-    A mixed label has the mean of its classes' weights. Unlike `class_weight` of `fit`, the
-    weights leave the metrics alone.
+    The weight of a mixed label is the mean of its classes' weights. Unlike `class_weight` of
+    `fit`, the weights do not change the metrics.
 
     Args:
-        label_smoothing: float from 0 and below 1. Defaults to `0.0`.
-        class_weights: floats from 0, one a class. Defaults to `None`, 1 for all.
+        label_smoothing: share of each label that is spread over all classes, in [0, 1).
+        class_weights: weight of each class, at least 0; None is 1 for all.
         **kwargs: `name`, `reduction` and `dtype`, as for any Keras loss.
 
     Raises:
-        ValueError: if a value is out of its range.
+        InvalidArgumentError: if a value is out of its range.
 
     Example:
 
@@ -47,14 +49,15 @@ class CrossEntropy(keras.losses.Loss):
     ) -> None:
         super().__init__(**kwargs)
         if not 0 <= label_smoothing < 1:
-            raise ValueError(
-                "CrossEntropy: `label_smoothing` must be from 0 and below 1, for example 0.1. "
-                f"Received: label_smoothing={label_smoothing!r}"
+            raise InvalidArgumentError(
+                "`label_smoothing` must be in [0, 1), for example 0.1. "
+                f"Received: {label_smoothing!r}",
+                argument="label_smoothing",
             )
         if class_weights is not None and not all(weight >= 0 for weight in class_weights):
-            raise ValueError(
-                "CrossEntropy: `class_weights` must be at least 0. "
-                f"Received: class_weights={class_weights!r}"
+            raise InvalidArgumentError(
+                f"`class_weights` must be at least 0. Received: {class_weights!r}",
+                argument="class_weights",
             )
         self.label_smoothing = label_smoothing
         self.class_weights = None if class_weights is None else [float(w) for w in class_weights]

@@ -1,4 +1,4 @@
-"""The training step with JAX: gradients are those of all devices as they are."""
+"""The training step on JAX, which computes gradients over all devices."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import keras
 
 
 class JAXStep(keras.Model):
-    """Keras's training step, in parts where asked for."""
+    """Keras's training step with gradient accumulation."""
 
     accumulation: int
     network: Any
     _statistics_function: Any = None
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
-        """In which variables are made."""
+        """Context in which variables are made."""
         return contextlib.nullcontext()
 
     def train_step(self, state: Any, data: Any) -> tuple[Any, Any]:
-        """One step on a batch, which JAX spreads over the devices."""
+        """Trains one step on a batch, which JAX shards over the devices."""
         if self.accumulation == 1:
             return super().train_step(state, data)
         trainable, fixed, optimizer_variables, metrics_variables = state
@@ -49,7 +49,7 @@ class JAXStep(keras.Model):
             total = jax.tree.map(lambda a, b: a + b / self.accumulation, total, gradients)
             return (fixed, metrics_variables, total), (loss, output)
 
-        # One after another, with the memory of one.
+        # Sequential, so that memory is that of one part.
         zeros = jax.tree.map(jax.numpy.zeros_like, trainable)
         (fixed, metrics_variables, gradients), (losses, outputs) = jax.lax.scan(
             step, (fixed, metrics_variables, zeros), parts
@@ -64,11 +64,11 @@ class JAXStep(keras.Model):
         return logs, (trainable, fixed, optimizer_variables, metrics_variables)
 
     def over_devices(self, values: Sequence[Any]) -> tuple[list[Any], Any]:
-        """Returns the values as they are, and 0: JAX sees the whole batch."""
+        """Returns the values unchanged, and 0: on JAX they are of the whole batch."""
         return list(values), 0
 
     def run_in_training(self, clips: Any) -> None:
-        """Runs the network as in training, for its batch statistics alone."""
+        """Runs the network in training mode, to update batch norm statistics only."""
         if self._statistics_function is None:
             self._statistics_function = jax.jit(
                 functools.partial(self.network.stateless_call, training=True)
@@ -84,7 +84,7 @@ class JAXStep(keras.Model):
 
 
 def _stacked(count: int, batch: Any) -> Any:
-    """(count, part, ...), each part taken from all devices alike."""
+    """Reshapes to (count, part, ...); each part has clips of all devices."""
     return batch.reshape(-1, count, *batch.shape[1:]).swapaxes(0, 1)
 
 

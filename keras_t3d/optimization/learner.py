@@ -1,4 +1,4 @@
-"""What `fit` trains: a network with a training step that is the same on any number of devices."""
+"""The learner: a training step that is the same on any number of devices."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+
+from keras_t3d.errors import InvalidArgumentError
 
 _Step: Any
 if keras.backend.backend() == "tensorflow":
@@ -24,28 +26,28 @@ else:
 
 
 class Learner(_Step):
-    """Trains a network by `compile` and `fit`, on one device, many, or many machines alike.
+    """Trains a network with `compile` and `fit`, on one device, several, or several machines.
 
-    A Keras model around the network, which stays as it is: save `learner.network`.
-    What it mends in Keras:
+    A Keras model that wraps the network; save `learner.network`. It differs from Keras:
 
-    - gradients of all devices are added up before they are clipped (with optimizers of
-      `make_optimizer`) and before loss scaling looks for overflows;
-    - `accumulation` splits each device's batch into parts that pass one after another and
-      make one step: the memory of a part, the gradient of the whole. Batch norm sees the
-      parts;
-    - `fit` under `MultiWorkerMirroredStrategy`, where Keras fails (its issue 20585);
-    - `data_wait`: seconds that training waited for clips; not known with PyTorch.
+    - gradients are summed over all devices before clipping (with optimizers of
+      `make_optimizer`) and before loss scaling checks for overflow;
+    - `accumulation` splits each device's batch into parts that are computed in sequence and make
+      one step: the memory of a part, the gradient of the whole batch. Batch norm computes its
+      statistics per part;
+    - `fit` works under `MultiWorkerMirroredStrategy` (Keras issue 20585);
+    - `data_wait` counts the seconds that training waited for clips, except on PyTorch.
 
-    Make it in the strategy's scope. Under a strategy, training batches must be full and a
+    Make it in the strategy's scope. Under a strategy, training batches must be full, and a
     multiple of devices times `accumulation`.
 
     Args:
-        network: keras.Model, built.
-        accumulation: int. Parts of a device's batch. Defaults to `1`.
+        network: the network to train, built.
+        accumulation: number of parts of a device's batch, at least 1.
 
     Raises:
-        ValueError: if the network is not built, or `accumulation` is no whole number from 1.
+        InvalidArgumentError: if the network is not built, or `accumulation` is not an integer of
+            at least 1 that the backend supports.
 
     Example:
 
@@ -64,21 +66,24 @@ class Learner(_Step):
     train_function: Any
 
     def __init__(self, network: keras.Model, accumulation: int = 1) -> None:
-        super().__init__(dtype="float32")  # what it passes on is for its layers to cast
+        super().__init__(dtype="float32")  # the layers cast
         if not network.built:
-            raise ValueError(
-                "Learner: `network` must be built, for example a network of keras_t3d.models, or "
-                f"after network.build((None, 16, 112, 112, 3)). Received: {network.name!r}"
+            raise InvalidArgumentError(
+                "`network` must be built, for example by network.build((None, 16, 112, 112, 3)). "
+                f"Received: {network.name!r}",
+                argument="network",
             )
         if isinstance(accumulation, bool) or not isinstance(accumulation, int) or accumulation < 1:
-            raise ValueError(
-                "Learner: `accumulation` must be a whole number from 1, for example 4. "
-                f"Received: accumulation={accumulation!r}"
+            raise InvalidArgumentError(
+                "`accumulation` must be an integer of at least 1, for example 4. "
+                f"Received: {accumulation!r}",
+                argument="accumulation",
             )
         if accumulation > 1 and keras.backend.backend() not in ("tensorflow", "jax"):
-            raise ValueError(
-                "Learner: `accumulation` needs the TensorFlow or JAX backend. "
-                f"Received: accumulation={accumulation} on {keras.backend.backend()}"
+            raise InvalidArgumentError(
+                "`accumulation` above 1 needs the TensorFlow or JAX backend. "
+                f"Received: {accumulation} on {keras.backend.backend()}",
+                argument="accumulation",
             )
         self.network = network
         self.accumulation = accumulation
@@ -86,7 +91,7 @@ class Learner(_Step):
         self.built = True
 
     def compile(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        """Keras's `compile`; builds the optimizer, so that its values can be restored."""
+        """Compiles as Keras does, and builds the optimizer, so that checkpoints can restore it."""
         optimizer = keras.optimizers.get(optimizer)  # it may be a name
         super().compile(optimizer, *args, **kwargs)
         if not optimizer.built:
@@ -95,7 +100,7 @@ class Learner(_Step):
 
     @property
     def checkpointed_variables(self) -> list[Any]:
-        """What a checkpoint holds beside optimizer and metrics: all that training changes."""
+        """Variables that training changes, other than those of optimizer and metrics."""
         return self.network.variables
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -105,11 +110,11 @@ class Learner(_Step):
         return self.network.compute_output_shape(input_shape)
 
     def make_train_function(self, force: bool = False) -> None:
-        """Keras's, with the waiting for data measured."""
+        """Makes Keras's train function, which also measures the waiting for data."""
         if self.train_function is not None and not force:
             return
         super().make_train_function(force)
-        if keras.backend.backend() != "torch":  # where `fit` reads the clips itself
+        if keras.backend.backend() != "torch":  # whose `fit` reads the clips in another way
             self.train_function = self._timed(self.train_function)
 
     def _timed(self, function: Callable[..., Any]) -> Callable[..., Any]:

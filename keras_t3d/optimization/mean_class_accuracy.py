@@ -1,4 +1,4 @@
-"""Accuracy as the mean over classes, with the confusion matrix that it comes from."""
+"""Mean class accuracy, and the confusion matrix it is computed from."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
 class MeanClassAccuracy(keras.metrics.Metric):
-    """The mean of each class's accuracy: rare classes count as much as frequent ones.
+    """Mean of the accuracies of all classes: rare classes count as much as frequent ones.
 
-    `counts` is the confusion matrix so far, of shape (true classes, predicted classes).
+    `counts` is the confusion matrix, of shape (true classes, predicted classes).
 
     Args:
-        num_classes: int.
-        name: str. Defaults to `"mean_class_accuracy"`.
-        **kwargs: `dtype`.
+        num_classes: number of classes.
+        name: name of the metric.
+        **kwargs: `dtype`, as for any Keras metric.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Any Keras optimizer, with rates and decay by variable and clipping over all devices."""
+"""Keras optimizers with rates and decay by variable, and clipping over all devices."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import keras
+
+from keras_t3d.errors import InvalidArgumentError
 
 Rate: TypeAlias = float | Any  # or a keras LearningRateSchedule
 
@@ -24,33 +26,31 @@ def make_optimizer(
 ) -> keras.optimizers.Optimizer:
     """Makes a Keras optimizer that trains the same on one device and on many.
 
-    It differs from Keras's own of that name in what Keras gets wrong or leaves out:
+    It differs from the Keras optimizer of that name:
 
-    - gradients are clipped after those of all devices are added up, and not on each
-      device by itself;
-    - `l2` adds `l2 * weight` to the gradient, the "weight decay" of the papers and of
-      PyTorch's SGD, which runs through the momentum. `weight_decay`, Keras's own, is
-      decoupled: it takes `learning_rate * weight_decay * weight` off the weight, with
-      momentum 0.9 a tenth as much at the same number;
+    - gradients are clipped after they are summed over devices, not on each device;
+    - `l2` adds `l2 * weight` to the gradient: the "weight decay" of the papers and of PyTorch's
+      SGD, which passes through the momentum. `weight_decay` is Keras's, decoupled: it subtracts
+      `learning_rate * weight_decay * weight` from the weight, with momentum 0.9 a tenth as much
+      for the same value;
     - learning rates by variable;
-    - with `use_ema` the end of `fit` leaves the weights as they are: see `average_of_weights`.
+    - with `use_ema`, the end of `fit` does not overwrite the weights: see `average_of_weights`.
 
     Args:
-        name: str. A class of `keras.optimizers`, in any case: `"SGD"`, `"adamw"`, ...
-        learning_rate: float or `LearningRateSchedule`.
-        l2: float. Defaults to `0.0`.
-        decays: function of a variable, whether `l2` and `weight_decay` act on it.
-            Defaults to `None`, all.
-        rate_of: function of a variable that gives its factor to the learning rate, from
-            0 up. Scales its decoupled weight decay, too. Defaults to `None`, 1 for all.
-        **options: further arguments of that optimizer, such as `momentum`,
-            `weight_decay`, `global_clipnorm` or `use_ema`.
+        name: a class of `keras.optimizers`, in any case: `"SGD"`, `"adamw"`, ...
+        learning_rate: learning rate, a float or a `LearningRateSchedule`.
+        l2: factor of the L2 penalty.
+        decays: returns whether `l2` and `weight_decay` apply to a variable; None is all.
+        rate_of: returns the factor of a variable's learning rate and decoupled weight decay, at
+            least 0; None is 1 for all.
+        **options: further arguments of the optimizer, such as `momentum`, `weight_decay`,
+            `global_clipnorm` or `use_ema`.
 
     Returns:
         A `keras.optimizers.Optimizer`.
 
     Raises:
-        ValueError: if Keras knows no such optimizer, or it refuses an option.
+        InvalidArgumentError: if Keras has no such optimizer or option.
 
     Example:
 
@@ -61,23 +61,26 @@ def make_optimizer(
     ```
     """
     if options.get("gradient_accumulation_steps"):
-        raise ValueError(
-            "`gradient_accumulation_steps` of Keras fails under a distribution strategy: use "
+        raise InvalidArgumentError(
+            "`gradient_accumulation_steps` fails under a distribution strategy: use "
             "Learner(model, accumulation=4). "
-            f"Received: {options['gradient_accumulation_steps']}"
+            f"Received: {options['gradient_accumulation_steps']}",
+            argument="gradient_accumulation_steps",
         )
     try:
         return _trained_with(_found(name))(
             learning_rate, l2=l2, decays=decays, rate_of=rate_of, **options
         )
     except TypeError as error:
-        raise ValueError(
-            f"keras.optimizers.{name} has no such option ({error}). Received: {sorted(options)}"
+        raise InvalidArgumentError(
+            f"`options` must be arguments of keras.optimizers.{name} ({error}). "
+            f"Received: {sorted(options)}",
+            argument="options",
         ) from None
 
 
 def optimizer_names() -> list[str]:
-    """Returns the optimizers that Keras offers."""
+    """Returns the names of the optimizers of Keras."""
     around_others = ("Optimizer", "LossScaleOptimizer", "MultiOptimizer")
     return sorted(
         name
@@ -89,7 +92,7 @@ def optimizer_names() -> list[str]:
 
 
 def has_own_decay(name: str) -> bool:
-    """Whether an optimizer decays weights unless it is told not to, as AdamW does."""
+    """Returns whether an optimizer decays weights by default, as AdamW does."""
     return inspect.signature(_found(name)).parameters["weight_decay"].default is not None
 
 
@@ -100,12 +103,15 @@ def _found(name: str) -> type:
             return getattr(keras.optimizers, known)
     close = difflib.get_close_matches(name.lower(), [known.lower() for known in names], n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"Keras has no such optimizer.{hint} It has {names}. Received: {name!r}")
+    raise InvalidArgumentError(
+        f"`name` must be an optimizer of Keras: {', '.join(names)}.{hint} Received: {name!r}",
+        argument="name",
+    )
 
 
 @functools.cache
 def _trained_with(base: type) -> type:
-    """A subclass of a Keras optimizer with what `make_optimizer` promises."""
+    """Returns the subclass of a Keras optimizer that `make_optimizer` describes."""
 
     class Trained(base):
         weight_decay: float | None
@@ -151,22 +157,22 @@ def _trained_with(base: type) -> type:
             for variable in variables:
                 factor = self._factors[self._get_variable_index(variable)]
                 by_factor.setdefault(factor, []).append(variable)
-            # Devices are threads here: what this one reads, another may just have changed.
+            # Devices are threads: another one may change what this one reads.
             for factor, alike in by_factor.items():
                 self.weight_decay = self._decay * factor
                 super()._apply_weight_decay(alike)
             self.weight_decay = self._decay
 
         def finalize_variable_values(self, var_list: list[Any]) -> None:
-            """Leaves the weights as they are."""
+            """Does nothing: Keras would overwrite the weights by their average."""
 
         if keras.backend.backend() == "tensorflow":
-            # Set by a Learner, which adds the devices' gradients up before loss scaling looks
-            # at them: else the devices could disagree on whether they are finite.
+            # Set by a Learner, which sums gradients over devices before loss scaling: otherwise
+            # devices could disagree on whether gradients are finite.
             gradients_are_reduced = False
 
             def _clip_gradients(self, grads: list[Any]) -> list[Any]:
-                return grads  # not yet: these may be one device's
+                return grads  # clipped after the sum over devices
 
             def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> list[Any]:
                 pairs = list(grads_and_vars)

@@ -1,4 +1,4 @@
-"""Learning rates over the course of training."""
+"""Learning rate schedules."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_t3d.errors import InvalidArgumentError
+
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises linearly to the first rate of another schedule, then follows it.
+    """Linear warm-up to the first rate of another schedule, which follows.
 
-    Step 0 has rate `1 / (steps + 1)` of the first: no step is lost to a rate of zero.
+    Step 0 has `1 / (steps + 1)` of that rate, so that no step has rate zero.
 
     Args:
-        steps: int. Steps of the rise.
-        then: a `LearningRateSchedule`, which begins at its step 0 when the rise ends,
-            or a float.
+        steps: number of warm-up steps.
+        then: the schedule after warm-up, which starts at its step 0, or a constant rate.
+
+    Raises:
+        InvalidArgumentError: if `steps` is below 1.
 
     Example:
 
@@ -35,7 +39,9 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     ) -> None:
         super().__init__()
         if steps < 1:
-            raise ValueError(f"WarmUp: `steps` must be at least 1. Received: steps={steps!r}")
+            raise InvalidArgumentError(
+                f"`steps` must be at least 1. Received: {steps!r}", argument="steps"
+            )
         self.steps = steps
         self.then = then
 
@@ -70,22 +76,20 @@ def plateau_rate(
     patience: int = 10,
     min_change: float = 1e-4,
 ) -> float:
-    """Returns the learning rate after epochs whose losses may have stalled.
+    """Returns the learning rate of a plateau schedule.
 
-    A pure function of what happened, so that a resumed run goes on as if it had not
-    stopped: each time the loss has not fallen for `patience` epochs the rate is
-    multiplied by `factor`, and the count begins again.
+    After `patience` epochs without a lower loss the rate is multiplied by `factor`, and the
+    count starts again. The rate depends on the losses only, so a resumed run continues with it.
 
     Args:
-        losses: floats. The validation loss after each epoch so far.
-        learning_rate: float. The rate of the first epoch.
-        factor: float. Defaults to `0.1`, the papers'.
-        patience: int. Epochs without a lower loss. Defaults to `10`.
-        min_change: float. A loss counts as lower if it is by this share.
-            Defaults to `1e-4`.
+        losses: validation loss of each epoch so far.
+        learning_rate: rate of the first epoch.
+        factor: factor of the rate; 0.1 in the papers.
+        patience: epochs without a lower loss.
+        min_change: relative decrease from which a loss counts as lower.
 
     Returns:
-        float.
+        The rate of the next epoch.
 
     Example:
 

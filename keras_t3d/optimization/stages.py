@@ -1,4 +1,4 @@
-"""Which stage of a network a layer or weight belongs to."""
+"""The stages of a network."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from keras_t3d.errors import InvalidArgumentError
+
 HEAD = "head"
 
 
@@ -15,11 +17,11 @@ def layers_by_stage(network: Any) -> dict[str, list[keras.layers.Layer]]:
     """Returns the layers of a network by its stages, from the input up.
 
     Args:
-        network: VideoClassifier.
+        network: a VideoClassifier.
 
     Returns:
-        Dict of lists of layers by the names of `network.stages`, and `"head"` for
-        those behind the last stage.
+        Lists of layers by the names of `network.stages`, and `"head"` for the layers after the
+        last stage.
 
     Example:
 
@@ -40,15 +42,25 @@ def layers_by_stage(network: Any) -> dict[str, list[keras.layers.Layer]]:
 
 
 def checked_stages(network: Any, names: Iterable[str], source: str) -> list[str]:
-    """Refuses names that are no stages of a network; `source` is the key they come from."""
+    """Returns names of stages as a list, after checking them.
+
+    Args:
+        network: a VideoClassifier.
+        names: names of stages.
+        source: configuration key of the names, for the message.
+
+    Raises:
+        InvalidArgumentError: if the network has no such stage.
+    """
     known = list(layers_by_stage(network))
     names = list(names)
     for name in names:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"`{source}` must name stages of {network.name}: {', '.join(known)}.{hint} "
-                f"Received: {name!r}"
+                f"Received: {name!r}",
+                argument=source,
             )
     return names

@@ -1,4 +1,4 @@
-"""The training step with TensorFlow, under any distribution strategy."""
+"""The training step on TensorFlow, under any distribution strategy."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from keras_t3d.optimization.batch_statistics import batch_norms
 
 
 class TensorFlowStep(keras.Model):
-    """Keras's training step in parts, with gradients added up over the devices first."""
+    """Keras's training step with accumulation; gradients are summed over devices first."""
 
     accumulation: int
     network: Any
     _statistics_function: Any = None
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
-        """In which variables are made."""
+        """Context in which variables are made."""
         return self.distribute_strategy.scope()
 
     def compile(self, optimizer: keras.optimizers.Optimizer, *args: Any, **kwargs: Any) -> None:
-        """Keras's `compile` without XLA; takes the reduction of gradients over."""
+        """Compiles as Keras does, without XLA; this class reduces the gradients."""
         kwargs.setdefault("jit_compile", False)  # slower on a CPU, and off under tf.distribute
         super().compile(optimizer, *args, **kwargs)
         inner = getattr(optimizer, "inner_optimizer", optimizer)
@@ -32,14 +32,14 @@ class TensorFlowStep(keras.Model):
             inner.gradients_are_reduced = True
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One step on one device's part of a batch."""
+        """Trains one step on one device's part of a batch."""
         clips, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         variables = self.trainable_variables
         split = [_parts(value, self.accumulation) for value in (clips, labels, weights)]
         gradients: list[Any] = []
         outputs, losses = [], []
         for part, y, weight in zip(*split, strict=True):
-            # One after another: run at the same time, the parts would take the memory of all.
+            # Sequential: parts that run at the same time would need the memory of all.
             with tf.control_dependencies([g for g in gradients if g is not None]):
                 x = tf.nest.map_structure(tf.identity, part)
             with tf.GradientTape() as tape:
@@ -56,7 +56,7 @@ class TensorFlowStep(keras.Model):
         return self._results(clips, labels, _whole(outputs), weights)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """Keras's, with metrics that many machines can reduce."""
+        """Evaluates as Keras does, with metrics that several machines can reduce."""
         clips, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         output = self(clips, training=False)
         loss = self._compute_loss(
@@ -66,26 +66,26 @@ class TensorFlowStep(keras.Model):
         return self._results(clips, labels, output, weights)
 
     def over_devices(self, values: Sequence[Any]) -> tuple[list[Any], Any]:
-        """Returns the values of all devices, joined, and where this device's begin among them.
+        """Returns the values of all devices, concatenated, and the offset of this device's.
 
-        For use in `call`. No gradient is needed through the values.
+        For use in `call`. Gradients do not flow through the values.
         """
         context = tf.distribute.get_replica_context()
         if context is None or context.num_replicas_in_sync == 1:
             return list(values), 0
         joined = [context.all_gather(tf.stop_gradient(value), axis=0) for value in values]
-        # A last batch may not be spread evenly.
+        # The last batch may be uneven.
         sizes = context.all_gather(tf.shape(values[0])[:1], axis=0)
         return joined, tf.reduce_sum(sizes[: context.replica_id_in_sync_group])
 
     def run_in_training(self, clips: Any) -> None:
-        """Runs the network on all devices as in training, for its batch statistics alone."""
+        """Runs the network in training mode, to update batch norm statistics only."""
         if self._statistics_function is None:
             self._statistics_function = tf.function(self._run_in_training)
         self._statistics_function(clips)
 
     def _run_in_training(self, clips: Any) -> None:
-        """The statistics of all devices, also where each trains with its own."""
+        """Computes statistics over all devices, even if training does not synchronize them."""
         layers = batch_norms(self.network)
         before = [layer.synchronized for layer in layers]
         try:
@@ -109,7 +109,7 @@ class TensorFlowStep(keras.Model):
 
     def _track(self, losses: list[Any], clips: Any) -> None:
         replicas = self.distribute_strategy.num_replicas_in_sync
-        # Keras scales the loss for the sum over devices; what is tracked is the mean.
+        # Keras scales the loss for the sum over devices; the tracker needs the mean.
         mean = tf.add_n(losses) / len(losses) * replicas
         count = tf.shape(tf.nest.flatten(clips)[0])[0]
         self._loss_tracker.update_state(mean, sample_weight=count)
@@ -118,11 +118,11 @@ class TensorFlowStep(keras.Model):
         results = self.compute_metrics(clips, labels, outputs, weights)
         if not isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
             return results
-        # Keras reduces over axis 0 there, which a scalar lacks.
+        # Keras reduces over axis 0, which a scalar does not have.
         return {name: value[None] for name, value in results.items()}
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Keras's, with one device's batch for a batch: reducing it fails on many machines."""
+        """Builds with the batch of one device: Keras fails to reduce it on several machines."""
         if self._compile_metrics is None or self._compile_metrics.built:
             return
         if iterator is not None:
@@ -136,7 +136,7 @@ class TensorFlowStep(keras.Model):
 
 
 def _parts(batch: Any, count: int) -> list[Any]:
-    """Parts of a batch, each with every `count`-th clip: the same clips on any devices."""
+    """Splits a batch into parts of every `count`-th clip, the same on any number of devices."""
     if batch is None or count == 1:
         return [batch] * count
 
@@ -147,10 +147,10 @@ def _parts(batch: Any, count: int) -> list[Any]:
 
 
 def _whole(parts: list[Any]) -> Any:
-    """The outputs for the parts in the order of the batch."""
+    """Interleaves the outputs of the parts in the order of the batch."""
 
     def interleaved(*values: tf.Tensor) -> tf.Tensor:
-        # Sizes of many machines, joined, are known only when it runs.
+        # With several machines, sizes are known only at run time.
         whole = tf.concat([[-1], tf.shape(values[0])[1:]], 0)
         joined = tf.reshape(tf.stack(values, 1), whole)
         joined.set_shape([None, *values[0].shape[1:]])

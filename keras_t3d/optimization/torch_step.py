@@ -1,4 +1,4 @@
-"""The training step with PyTorch: Keras's own, on one device."""
+"""The training step on PyTorch: that of Keras, on one device."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class TorchStep(keras.Model):
     network: Any
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
-        """In which variables are made."""
+        """Context in which variables are made."""
         return contextlib.nullcontext()
 
     def over_devices(self, values: Sequence[Any]) -> tuple[list[Any], Any]:
-        """Returns the values as they are, and 0: there is one device."""
+        """Returns the values unchanged, and 0: there is one device."""
         return list(values), 0
 
     def run_in_training(self, clips: Any) -> None:
-        """Runs the network as in training, for its batch statistics alone."""
+        """Runs the network in training mode, to update batch norm statistics only."""
         with torch.no_grad():
             self.network(clips, training=True)

@@ -1,4 +1,4 @@
-"""The moving average of the weights that an optimizer keeps (`use_ema`)."""
+"""The moving average of the weights (`use_ema` of Keras optimizers)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_t3d.private_interfaces import averaged_weights
+
 
 def average_of_weights(optimizer: keras.optimizers.Optimizer) -> list[tuple[Any, np.ndarray]]:
-    """Returns the trained weights, each with its average.
+    """Returns the trained weights, each with its moving average.
 
     Args:
-        optimizer: a built Keras optimizer.
+        optimizer: a Keras optimizer, built.
 
     Returns:
-        Pairs of variable and array; none without `use_ema`, and before the first step.
+        Pairs of variable and array; empty without `use_ema`, or before the first step.
 
     Example:
 
@@ -27,9 +29,8 @@ def average_of_weights(optimizer: keras.optimizers.Optimizer) -> list[tuple[Any,
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     if not inner.use_ema or int(keras.ops.convert_to_numpy(inner.iterations)) == 0:
         return []
-    pairs = zip(inner._trainable_variables, inner._model_variables_moving_average, strict=True)
     return [
         (variable, keras.ops.convert_to_numpy(average))
-        for variable, average in pairs
+        for variable, average in averaged_weights(inner)
         if average is not None
     ]

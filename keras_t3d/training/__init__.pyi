@@ -1,4 +1,3 @@
-from .clips import steps_per_epoch
 from .command_line import config_parser, parse_config, recipe_names
 from .config import (
     CheckpointConfig,
@@ -42,7 +41,6 @@ __all__ = [
     "pretrain",
     "read_history",
     "recipe_names",
-    "steps_per_epoch",
     "student_for",
     "train",
 ]

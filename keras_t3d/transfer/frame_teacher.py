@@ -13,6 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_t3d.private_interfaces import flatten_layers
+
 PREPROCESSINGS = ("none", "zero_one", "tf", "torch", "caffe")
 
 
@@ -221,7 +223,7 @@ def _architecture(network: keras.Model) -> str:
         text = network.to_json()
     except NotImplementedError:  # a class of the user's without get_config
         return type(network).__qualname__
-    layers = [network, *network._flatten_layers(include_self=False)]
+    layers = [network, *flatten_layers(network, include_self=False)]
     for number, name in enumerate(dict.fromkeys(layer.name for layer in layers)):
         text = text.replace(json.dumps(name), f'"layer {number}"')
     return text

@@ -57,7 +57,7 @@ _ALWAYS = "accumulation"
     "name",
     [pytest.param(name, marks=() if name == _ALWAYS else pytest.mark.slow) for name in CASES],
 )
-def test_two_devices_are_one(tmp_path, name):
+def test_two_devices_train_like_one(tmp_path, name):
     case, tolerance = CASES[name]
     assert_same(train(tmp_path, 1, case), train(tmp_path, 2, case), tolerance)
 
@@ -131,7 +131,7 @@ class TestAccumulation:
         assert learner.train_on_batch(clips, predicted)[1] == 1.0
 
 
-def test_the_network_is_saved_as_it_is(tmp_path):
+def test_the_network_is_saved_without_the_learner(tmp_path):
     network = tiny()
     learner = Learner(network)
     learner.compile(make_optimizer("SGD", 0.1), "mse")
@@ -142,11 +142,11 @@ def test_the_network_is_saved_as_it_is(tmp_path):
 
 
 @pytest.mark.parametrize("accumulation", [0, 1.5, True])
-def test_wrong_parts_are_refused(accumulation):
-    with pytest.raises(ValueError, match="accumulation"):
+def test_a_wrong_accumulation_is_refused(accumulation):
+    with pytest.raises(ValueError, match=r"`accumulation`"):
         Learner(tiny(), accumulation)
 
 
 def test_an_unbuilt_network_is_refused():
-    with pytest.raises(ValueError, match="built"):
+    with pytest.raises(ValueError, match=r"`network`"):
         Learner(keras.Sequential([keras.layers.Dense(2)]))

@@ -27,7 +27,7 @@ class TestWarmUp:
         assert float(WarmUp.from_config(WarmUp(2, 0.5).get_config())(7)) == 0.5
 
     def test_no_steps_are_refused(self):
-        with pytest.raises(ValueError, match="steps=0"):
+        with pytest.raises(ValueError, match=r"`steps`.*0"):
             WarmUp(0, 0.1)
 
 

@@ -1,0 +1,92 @@
+"""Private interfaces of Keras and TensorFlow that this package uses, and where they were tried.
+
+A release of Keras or TensorFlow may change them without notice, so pyproject.toml has upper
+bounds. `tests/test_private_interfaces.py` checks that they exist, and that no other module of
+the package uses any. Before raising a bound, run the tests with the new version, and add it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from keras_t3d.errors import MissingPackageError
+
+KERAS_VERSIONS = ("3.11.0", "3.15.1")
+TENSORFLOW_VERSIONS = ("2.16.2", "2.21.0")
+
+# Private methods that subclasses in this package override, or call on themselves.
+OVERRIDDEN = {
+    "keras.Model": (
+        "_aggregate_additional_loss",
+        "_compile_metrics",
+        "_compute_loss",
+        "_loss_tracker",
+        "_maybe_symbolic_build",
+        "_symbolic_build",
+    ),
+    "keras.Model on JAX": ("_update_metrics_variables",),
+    "keras.layers.BatchNormalization": ("_moments",),
+    "keras.optimizers.Optimizer": (
+        "_all_reduce_sum_gradients",
+        "_apply_weight_decay",
+        "_clip_gradients",
+        "_get_variable_index",
+        "_use_weight_decay",
+    ),
+}
+
+
+def flatten_layers(model: Any, include_self: bool = True) -> list[Any]:
+    """Returns all layers of a Keras model, nested ones too."""
+    return list(model._flatten_layers(include_self=include_self))
+
+
+def is_functional(layer: Any) -> bool:
+    """Returns whether a Keras layer is a functional model, for `run_through_graph`."""
+    return hasattr(layer, "_run_through_graph")
+
+
+def run_through_graph(model: Any, inputs: Any, operation: Callable[[Any], Any]) -> Any:
+    """Runs the graph of a functional Keras model.
+
+    Args:
+        model: the functional model.
+        inputs: its inputs.
+        operation: returns the function to run for a layer of the model.
+
+    Returns:
+        The outputs.
+    """
+    return model._run_through_graph(inputs, operation_fn=operation)
+
+
+def averaged_weights(optimizer: Any) -> list[tuple[Any, Any]]:
+    """Returns the trained variables of a Keras optimizer, each with its moving average or None."""
+    pairs = zip(
+        optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True
+    )
+    return list(pairs)
+
+
+def only_calibrate(converter: Any) -> None:
+    """Makes a `tf.lite.TFLiteConverter` stop after calibration, before quantization."""
+    converter._experimental_calibrate_only = True
+
+
+def quantizer_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Returns `mlir_quantize` and `modify_model_io_type` of TensorFlow's converter.
+
+    Raises:
+        MissingPackageError: if this version of TensorFlow does not have them.
+    """
+    try:
+        from tensorflow.lite.python.convert import mlir_quantize
+        from tensorflow.lite.python.util import modify_model_io_type
+    except ImportError as error:
+        first, last = TENSORFLOW_VERSIONS
+        raise MissingPackageError(
+            f"`quantization` int8 needs parts of TensorFlow {first} to {last} that this version "
+            f"does not have: pip install tensorflow=={last}, or use dynamic. Received: {error}"
+        ) from error
+    return mlir_quantize, modify_model_io_type

@@ -1,0 +1,79 @@
+"""Pretrains a 3D network on unlabelled clips with a 2D network as teacher, with `model.fit`.
+
+    python training/pretrain.py --config pretrain_motion --data.shards shards --run-dir runs/pre
+
+The options are those of `keras-t3d pretrain`, which also writes checkpoints and resumes from them.
+This script shows the steps: data, teacher, student, learner, `fit`, save.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import sys
+
+import keras
+import tensorflow as tf
+
+from keras_t3d.data import ClipReader, ShardSet
+from keras_t3d.training import (
+    PretrainConfig,
+    TrainingProgress,
+    config_parser,
+    new_optimizer,
+    new_student,
+    new_transfer,
+    parse_config,
+)
+from keras_t3d.transfer import load_teacher
+
+
+def main() -> None:
+    parser = config_parser(
+        prog="training/pretrain.py",
+        description="Pretrain on unlabelled clips.",
+        config_class=PretrainConfig,
+    )
+    parser.add_argument("--run-dir", required=True, help="folder for the student")
+    config, others = parse_config(parser, sys.argv[1:], PretrainConfig)
+    run_dir = pathlib.Path(others["run_dir"])
+    run_dir.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(config.seed)
+
+    # Data: clips with the number of their video; labels are not read.
+    data = config.data
+    shards = ShardSet.open(data.shards)
+    reader = ClipReader(
+        shards,
+        data.train_split,
+        config.clip_spec,
+        data.batch_size,
+        training=True,
+        seed=config.seed,
+        augmentation=data.augmentation,
+        options=dataclasses.replace(data.read_options(), repeat=True),
+        labelled=False,
+    )
+    steps = reader.steps_per_epoch
+
+    # A frozen 2D teacher, a 3D student, and the objective that connects them.
+    with tf.distribute.MirroredStrategy().scope():
+        teacher = load_teacher(
+            config.teacher.network,
+            None if config.teacher.weights == "none" else config.teacher.weights,
+            config.teacher.preprocessing,
+            config.teacher.image_size,
+        )
+        student = new_student(config, teacher)
+        learner = new_transfer(config, teacher, student)
+        learner.compile(new_optimizer(config, student, steps))
+
+    progress = TrainingProgress(config.epochs, steps, data.batch_size, accuracy=learner.hits_name)
+    learner.fit(clips, steps_per_epoch=steps, epochs=config.epochs, callbacks=[progress], verbose=0)
+    student.save(run_dir / "student.keras")
+    print(f"Wrote {run_dir / 'student.keras'}")
+    print(f"Next: keras-t3d train --config RECIPE --init {run_dir / 'student.keras'} --run-dir DIR")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Trains a network on clip shards with `model.fit`. Copy it as a starting point.
+
+    python training/train.py --config motion --data.shards shards --run-dir runs/a
+
+The options are those of `keras-t3d train`, which also writes checkpoints and resumes from them.
+This script shows the steps: data, network, learner, `fit`, save, export.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import sys
+
+import keras
+import tensorflow as tf
+
+from keras_t3d.data import ClipReader, ReadOptions, ShardSet, load_clips
+from keras_t3d.deploy import export_saved_model
+from keras_t3d.optimization import Learner, average_of_weights
+from keras_t3d.training import (
+    TensorBoardLog,
+    TrainingProgress,
+    config_parser,
+    network_for,
+    new_loss,
+    new_metrics,
+    new_optimizer,
+    parse_config,
+)
+
+
+def main() -> None:
+    parser = config_parser(prog="training/train.py", description="Train on clip shards.")
+    parser.add_argument("--run-dir", required=True, help="folder for the trained model")
+    config, others = parse_config(parser, sys.argv[1:])
+    run_dir = pathlib.Path(others["run_dir"])
+    run_dir.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(config.seed)
+
+    # Data: random clips to train on, the centre views of the validation split.
+    data = config.data
+    shards = ShardSet.open(data.shards)
+    reader = ClipReader(
+        shards,
+        data.train_split,
+        config.clip_spec,
+        data.batch_size,
+        training=True,
+        seed=config.seed,
+        augmentation=data.augmentation,
+        options=dataclasses.replace(data.read_options(), repeat=True),
+    )
+    validation_clips = None
+    if data.validation_split in shards.splits:
+        validation_clips = load_clips(
+            shards,
+            data.validation_split,
+            config.clip_spec,
+            data.batch_size,
+            options=ReadOptions(pad_last_batch=True, on_damage=data.on_damage),
+        )
+        if data.augmentation.mixes:  # mixed training labels are shares of classes
+            classes = len(shards.class_names)
+            validation_clips = validation_clips.map(
+                lambda clip, label, weight: (clip, tf.one_hot(label, classes), weight)
+            )
+    steps = reader.steps_per_epoch
+
+    # Network, optimizer, loss and metrics, on all GPUs of the machine.
+    with tf.distribute.MirroredStrategy().scope():
+        network = network_for(config.model, config.clip_spec, shards.class_names)
+        learner = Learner(network, accumulation=config.optimizer.accumulation)
+        learner.compile(
+            new_optimizer(config, network, steps),
+            new_loss(config, shards),
+            weighted_metrics=new_metrics(config, network.num_classes),
+        )
+
+    callbacks = [
+        TrainingProgress(config.epochs, steps, data.batch_size),
+        TensorBoardLog(run_dir / "tensorboard"),
+    ]
+    if config.optimizer.schedule == "plateau":
+        factor, patience = config.optimizer.factor, config.optimizer.patience
+        callbacks.append(keras.callbacks.ReduceLROnPlateau("val_cross_entropy", factor, patience))
+    learner.fit(
+        reader.as_tf_dataset(),
+        steps_per_epoch=steps,
+        epochs=config.epochs,
+        validation_data=validation_clips,
+        callbacks=callbacks,
+        verbose=0,  # TrainingProgress shows more
+    )
+
+    for variable, average in average_of_weights(learner.optimizer):  # with optimizer.ema
+        variable.assign(average)
+    network.save(run_dir / "model.keras")
+    export_saved_model(network, run_dir / "saved_model")
+    print(f"Wrote {run_dir / 'model.keras'} and {run_dir / 'saved_model'}")
+
+
+if __name__ == "__main__":
+    main()
