@@ -9,7 +9,8 @@ import keras_t3d
 from keras_t3d import private_interfaces
 
 PACKAGE = pathlib.Path(keras_t3d.__file__).parent
-# Not of Keras or TensorFlow.
+PRIVATE_MODULES = ("keras.src", "tensorflow.lite", "tensorflow.python")
+# Private names of other libraries.
 OTHERS = {"_exit", "_getframe", "_replace"}
 
 
@@ -27,9 +28,8 @@ def private_names(path):
                 defined.add(node.attr)
             elif not node.attr.startswith("__"):
                 read.add(node.attr)
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            if node.module.startswith(("tensorflow.python", "tensorflow.lite", "keras.src")):
-                read.add(node.module)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PRIVATE_MODULES):
+            read.add(node.module)
     return defined, read
 
 

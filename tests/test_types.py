@@ -57,7 +57,5 @@ def test_mypy_finds_every_planted_error(tmp_path):
     )
     lines = {int(number) for number in re.findall(r"scratch\.py:(\d+): error", done.stdout)}
     first = len(IMPORTS.splitlines()) + 1
-    missed = [
-        line for number, line in enumerate(ERRORS.splitlines(), first) if number not in lines
-    ]
+    missed = [line for number, line in enumerate(ERRORS.splitlines(), first) if number not in lines]
     assert missed == [], done.stdout + done.stderr

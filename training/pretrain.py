@@ -69,7 +69,14 @@ def main() -> None:
         learner.compile(new_optimizer(config, student, steps))
 
     progress = TrainingProgress(config.epochs, steps, data.batch_size, accuracy=learner.hits_name)
-    learner.fit(clips, steps_per_epoch=steps, epochs=config.epochs, callbacks=[progress], verbose=0)
+    learner.fit(
+        reader.as_tf_dataset(),
+        steps_per_epoch=steps,
+        epochs=config.epochs,
+        callbacks=[progress],
+        shuffle=False,  # the clips are shuffled already
+        verbose=0,  # TrainingProgress shows more
+    )
     student.save(run_dir / "student.keras")
     print(f"Wrote {run_dir / 'student.keras'}")
     print(f"Next: keras-t3d train --config RECIPE --init {run_dir / 'student.keras'} --run-dir DIR")

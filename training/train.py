@@ -90,6 +90,7 @@ def main() -> None:
         epochs=config.epochs,
         validation_data=validation_clips,
         callbacks=callbacks,
+        shuffle=False,  # the clips are shuffled already
         verbose=0,  # TrainingProgress shows more
     )
 

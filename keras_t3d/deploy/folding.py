@@ -19,10 +19,10 @@ import tensorflow as tf
 
 from keras_t3d.deploy.batch_normalization import PendingConvolution, computed
 from keras_t3d.deploy.layer_rules import find_rule
-from keras_t3d.private_interfaces import is_functional
 from keras_t3d.deploy.network import constant, in_float32
 from keras_t3d.layers import ClipBatchNormalization, ClipConv3D
 from keras_t3d.layers.operations import convolve, normalize_by
+from keras_t3d.private_interfaces import is_functional
 
 
 def fold(model: keras.Model) -> Callable[[tf.Tensor], Any]:

@@ -12,7 +12,7 @@ import dataclasses
 import difflib
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,13 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_t3d.deploy.convolution_2d import join_frames
-from keras_t3d.private_interfaces import only_calibrate, quantizer_functions
 from keras_t3d.deploy.errors import ExportError
 from keras_t3d.deploy.tflite_conversion import run_converter
 from keras_t3d.deploy.tflite_metadata import pack
 from keras_t3d.deploy.tflite_operations import Operation, read_operations
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models import VideoClassifier
+from keras_t3d.private_interfaces import only_calibrate, quantizer_functions
 
 _SMALLEST_RANGE = 1e-20
 _DENSE = schema.BuiltinOperator.FULLY_CONNECTED

@@ -71,7 +71,7 @@ def make_optimizer(
         return _trained_with(_found(name))(
             learning_rate, l2=l2, decays=decays, rate_of=rate_of, **options
         )
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # of Keras
         raise InvalidArgumentError(
             f"`options` must be arguments of keras.optimizers.{name} ({error}). "
             f"Received: {sorted(options)}",

@@ -1,4 +1,4 @@
-"""What a training run shows on the screen while it runs."""
+"""The progress display of training."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ _MUCH_WAITING = 0.25
 
 
 class TrainingProgress(keras.callbacks.Callback):
-    """Shows how far training is, how fast it is, and whether it waits for clips.
+    """Shows progress, speed, and the share of time spent waiting for clips.
 
-    On a terminal a bar for the epoch, elsewhere a line now and then; a line after each
-    epoch. All goes to standard error. Give `fit` `verbose=0` beside it.
+    On a terminal it draws a progress bar for the epoch; elsewhere it prints a line from time to
+    time, and a line after each epoch. Everything goes to standard error. Use `verbose=0` in
+    `fit`.
 
-    The epoch's logs get `learning_rate`, `clips_per_second` and `data_wait`, the share of
-    the time in which training waited for clips, for the callbacks behind this one. The
-    first step of a call of `fit` counts in neither: it fills the pipeline and compiles.
+    It adds `learning_rate`, `clips_per_second` and `data_wait`, the share of time in which
+    training waited for clips, to the logs of the epoch, for the callbacks after it. The first
+    step of each call of `fit` is excluded from both: it fills the pipeline and compiles.
 
-    The model must tell `data_wait`, the seconds waited so far, as a `Learner` does.
+    The model needs an attribute `data_wait`, the seconds waited so far, as a `Learner` has.
 
     Args:
-        epochs: int. Epochs of the whole run.
-        steps_per_epoch: int. Of whole epochs.
-        batch_size: int. Clips in a batch, over all devices.
-        first_step: int. Steps of the first epoch that are done already. Defaults to `0`.
-        accuracy: str. The figure to show beside the loss, after an epoch that of the
-            validation, too. Defaults to `"top1"`.
-        clock: gives seconds. Defaults to `time.perf_counter`.
-        console: `rich.console.Console`. Defaults to `None`, standard error.
+        epochs: epochs of the whole run.
+        steps_per_epoch: steps of a whole epoch.
+        batch_size: clips per batch, over all devices.
+        first_step: steps of the first epoch that are already done.
+        accuracy: metric to show beside the loss, and that of validation after each epoch.
+        clock: returns the time in seconds.
+        console: console to print to; None is standard error.
 
     Example:
 
@@ -66,13 +66,13 @@ class TrainingProgress(keras.callbacks.Callback):
         self._epochs = epochs
         self._steps_per_epoch = steps_per_epoch
         self._batch_size = batch_size
-        self._done_before = first_step
+        self._first_step = first_step
         self._accuracy = accuracy
         self._clock = clock
         self._console = console or Console(stderr=True)
         self._live: Live | None = None
         self._epoch = 0
-        self._start = 0  # steps of this epoch that were done before it began here
+        self._start = 0  # steps of this epoch that were done before this call of `fit`
         self._is_first_step = True  # of this call of `fit`
         self._begun = self._now = _Moment(0, 0.0, 0.0)
         self._has_trained = False
@@ -91,13 +91,13 @@ class TrainingProgress(keras.callbacks.Callback):
                 redirect_stderr=sys.stderr.isatty(),
             )
             self._live.start()
-            atexit.register(self.close)  # `fit` does not tell callbacks that it failed
+            atexit.register(self.close)  # `fit` does not notify callbacks of errors
 
     def on_train_end(self, logs: Any = None) -> None:
         self.close()
 
     def close(self) -> None:
-        """Takes the bar away; for a `fit` that raised, as `on_train_end` does it otherwise."""
+        """Removes the progress bar; needed if `fit` raised, before `on_train_end`."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -105,20 +105,20 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch
-        self._start, self._done_before = self._done_before, 0
+        self._start, self._first_step = self._first_step, 0
         self._tenth = 10 * self._start // self._steps_per_epoch
         last = self._now
         self._begun = self._now = self._moment(self._start)
         if self._has_trained:
             self._between = self._now.time - last.time
-        self._show([])
+        self._draw([])
         self._shown = self._now.time
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         done = self._start + batch + 1
         is_last = done == self._steps_per_epoch
         if self._is_first_step or is_last:
-            _value(logs["loss"])  # the device is done, too, and the clock tells the truth
+            _value(logs["loss"])  # waits for the device, so that the time is right
         self._now = self._moment(done)
         self._has_trained = True
         if self._is_first_step and not is_last:
@@ -126,13 +126,13 @@ class TrainingProgress(keras.callbacks.Callback):
         self._is_first_step = False
         if self._live is not None:
             if self._now.time - self._shown >= _REDRAW:
-                self._show(self._figures(logs))
+                self._draw(self._metrics(logs))
                 self._shown = self._now.time
-        elif self._is_time_for_a_line() and not is_last:
-            self._say([f"{done}/{self._steps_per_epoch}", *self._figures(logs), self._left()])
+        elif self._is_line_due() and not is_last:
+            self._print([f"{done}/{self._steps_per_epoch}", *self._metrics(logs), self._time_left()])
 
     def on_test_begin(self, logs: Any = None) -> None:
-        self._show(["validation"])
+        self._draw(["validation"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = {} if logs is None else logs
@@ -142,11 +142,11 @@ class TrainingProgress(keras.callbacks.Callback):
         logs["clips_per_second"] = speed.clips_per_second
         logs["data_wait"] = speed.data_wait
         shown = ("loss", self._accuracy, f"val_{self._accuracy}")
-        figures = [f"{name} {_value(logs[name]):.4f}" for name in shown if name in logs]
-        figures += [f"learning rate {logs['learning_rate']:.3g}", *speed.figures()]
+        texts = [f"{name} {_value(logs[name]):.4f}" for name in shown if name in logs]
+        texts += [f"learning rate {logs['learning_rate']:.3g}", *speed.texts()]
         if speed.data_wait > _MUCH_WAITING:
-            figures[-1] += ": reading clips, not the network, is the bottleneck"
-        self._say(figures)
+            texts[-1] += ": reading clips, not the network, is the bottleneck"
+        self._print(texts)
 
     def _moment(self, done: int) -> _Moment:
         return _Moment(done, self._clock(), self.model.data_wait)
@@ -157,14 +157,14 @@ class TrainingProgress(keras.callbacks.Callback):
         waited = self._now.data_wait - self._begun.data_wait
         return _Speed(steps * self._batch_size / seconds, min(waited / seconds, 1.0))
 
-    def _figures(self, logs: dict[str, Any]) -> list[str]:
-        """Of the epoch so far."""
+    def _metrics(self, logs: dict[str, Any]) -> list[str]:
+        """Returns the texts of the metrics of the epoch so far."""
         shown = ("loss", self._accuracy)
-        figures = [f"{name} {_value(logs[name]):.4f}" for name in shown if name in logs]
-        return figures + (self._speed().figures() if self._now.done > self._begun.done else [])
+        texts = [f"{name} {_value(logs[name]):.4f}" for name in shown if name in logs]
+        return texts + (self._speed().texts() if self._now.done > self._begun.done else [])
 
-    def _left(self) -> str:
-        """Time left of the epoch and of the run; empty where it cannot be told."""
+    def _time_left(self) -> str:
+        """Returns the time left of the epoch and of the run; empty if unknown."""
         steps = self._now.done - self._begun.done
         if not steps:
             return ""
@@ -174,15 +174,15 @@ class TrainingProgress(keras.callbacks.Callback):
         of_run = of_epoch + others * (self._steps_per_epoch * step + self._between)
         return f"left: epoch {_duration(of_epoch)}, run {_duration(of_run)}"
 
-    def _is_time_for_a_line(self) -> bool:
+    def _is_line_due(self) -> bool:
         tenth = 10 * self._now.done // self._steps_per_epoch
         if tenth == self._tenth or self._now.time - self._shown < _BETWEEN_LINES:
             return False
         self._tenth = tenth
         return True
 
-    def _show(self, figures: list[str]) -> None:
-        """Draws the bar anew; on no terminal nothing."""
+    def _draw(self, texts: list[str]) -> None:
+        """Draws the progress bar, on a terminal."""
         if self._live is None:
             return
         bar = Table.grid(padding=(0, 1), expand=True)
@@ -192,15 +192,15 @@ class TrainingProgress(keras.callbacks.Callback):
         bar.add_row(
             self._title(),
             ProgressBar(total=self._steps_per_epoch, completed=self._now.done),
-            f"{self._now.done}/{self._steps_per_epoch}  {self._left()}".rstrip(),
+            f"{self._now.done}/{self._steps_per_epoch}  {self._time_left()}".rstrip(),
         )
-        below = Text("  ".join(figures), no_wrap=True, overflow="ellipsis")
+        below = Text("  ".join(texts), no_wrap=True, overflow="ellipsis")
         self._live.update(Group(bar, below), refresh=True)
 
-    def _say(self, figures: list[str]) -> None:
-        """Writes a line that stays."""
+    def _print(self, texts: list[str]) -> None:
+        """Prints a line."""
         self._shown = self._now.time
-        line = "  ".join([self._title(), *filter(None, figures)])
+        line = "  ".join([self._title(), *filter(None, texts)])
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _title(self) -> str:
@@ -219,7 +219,7 @@ class _Speed:
     clips_per_second: float
     data_wait: float  # share of the time
 
-    def figures(self) -> list[str]:
+    def texts(self) -> list[str]:
         rate = self.clips_per_second
         digits = 0 if rate >= 100 else 1 if rate >= 10 else 2
         return [f"{rate:.{digits}f} clips/s", f"{self.data_wait:.0%} waiting for clips"]

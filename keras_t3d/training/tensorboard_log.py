@@ -18,24 +18,23 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.evaluation.charts import draw_confusion_matrix
 
 
 class TensorBoardLog(keras.callbacks.Callback):
-    """Writes the figures of each epoch, sample clips and the confusion matrix.
+    """Writes the metrics of each epoch, sample clips and the confusion matrix.
 
-    Figures lie in the runs `train` and `validation` under the same tags, `epoch_loss` and so
-    on, which TensorBoard draws into one chart; `learning_rate`, `clips_per_second` and
-    `data_wait` are there where `TrainingProgress` stands before this callback. A resumed run
-    adds to what is there.
+    Metrics are in the runs `train` and `validation` under the same tags, `epoch_loss` and so on,
+    which TensorBoard draws into one chart; `learning_rate`, `clips_per_second` and `data_wait`
+    are included if `TrainingProgress` precedes this callback. A resumed run appends.
 
     Args:
-        folder: pathlib.Path. For `tensorboard --logdir`.
-        sample_clips: gives training clips, uint8 of shape `(n, T, H, W, 3)`, and the name
-            of each one's class; called before the first epoch. Defaults to `None`.
-        confusion: gives the confusion matrix of the last validation, counts of shape
-            `(true classes, predicted classes)`, and the class names; called after each
-            epoch. Defaults to `None`.
+        folder: folder for `tensorboard --logdir`.
+        sample_clips: returns training clips, uint8 of shape `(n, T, H, W, 3)`, and the class
+            name of each; called before the first epoch.
+        confusion: returns the confusion matrix of the last validation, counts of shape
+            `(true classes, predicted classes)`, and the class names; called after each epoch.
 
     Example:
 
@@ -62,20 +61,20 @@ class TensorBoardLog(keras.callbacks.Callback):
             self._add("train", 0, [_image("sample_clips", clips_png(*self._sample_clips()))])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        figures: dict[str, list[Summary.Value]] = {"train": [], "validation": []}
+        values: dict[str, list[Summary.Value]] = {"train": [], "validation": []}
         for name, value in (logs or {}).items():
             run = "validation" if name.startswith("val_") else "train"
             tag = f"epoch_{name.removeprefix('val_')}"
-            figures[run].append(Summary.Value(tag=tag, simple_value=float(value)))
+            values[run].append(Summary.Value(tag=tag, simple_value=float(value)))
         if self._confusion is not None:
             counts, names = self._confusion()
             whole = np.rint(keras.ops.convert_to_numpy(counts)).astype(np.int64)
-            figures["validation"].append(
+            values["validation"].append(
                 _image("confusion_matrix", draw_confusion_matrix(whole, names))
             )
-        for run, values in figures.items():
-            if values:
-                self._add(run, epoch, values)
+        for run, summaries in values.items():
+            if summaries:
+                self._add(run, epoch, summaries)
 
     def on_train_end(self, logs: Any = None) -> None:
         for writer in self._writers.values():
@@ -87,7 +86,7 @@ class TensorBoardLog(keras.callbacks.Callback):
             self._writers[run] = EventFileWriter(os.fspath(self._folder / run))
         summary = Summary(value=values)
         self._writers[run].add_event(Event(wall_time=time.time(), step=epoch, summary=summary))
-        self._writers[run].flush()  # `fit` does not tell callbacks that it failed
+        self._writers[run].flush()  # `fit` does not notify callbacks of errors
 
 
 def _image(tag: str, png: bytes) -> Summary.Value:
@@ -107,18 +106,18 @@ _NARROWEST = 320  # pixels: room for a name above small frames
 
 
 def clips_png(clips: np.ndarray, names: Sequence[str]) -> bytes:
-    """Draws the first 16 clips, a row of up to 8 of its frames each, below its class's name.
+    """Draws the first 16 clips, each as a row of up to 8 frames below its class name.
 
     Args:
         clips: uint8 array of shape `(n, T, H, W, 3)`, values 0..255.
-        names: str, one a clip.
+        names: class name of each clip.
 
     Returns:
-        The PNG file.
+        The content of a PNG file.
     """
     import matplotlib
 
-    # Its font has the letters of many more scripts than Pillow's own.
+    # Its font covers more scripts than that of Pillow.
     path = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
     font = ImageFont.truetype(os.fspath(path), _LETTERS)
     rows = [_frames(clip) for clip in clips[:_MOST_CLIPS]]
@@ -140,7 +139,7 @@ def clips_png(clips: np.ndarray, names: Sequence[str]) -> bytes:
 
 
 def _frames(clip: np.ndarray) -> list[Image.Image]:
-    """Frames evenly over the clip, first and last among them."""
+    """Returns evenly spaced frames, including the first and the last."""
     count = min(len(clip), _MOST_FRAMES)
     chosen = np.linspace(0, len(clip) - 1, count).round().astype(int)
     frames = [Image.fromarray(np.asarray(clip[index])) for index in chosen]
@@ -150,7 +149,7 @@ def _frames(clip: np.ndarray) -> list[Image.Image]:
 
 
 def _fitting(name: str, font: Any, width: int) -> str:
-    """The name, its end left out where it is too long to be drawn."""
+    """Returns the name, truncated to the width."""
     if font.getlength(name) <= width:
         return name
     while name and font.getlength(f"{name}…") > width:
@@ -159,20 +158,19 @@ def _fitting(name: str, font: Any, width: int) -> str:
 
 
 class Profile(keras.callbacks.Callback):
-    """Traces some training steps for TensorBoard's profiler, once in a run.
+    """Traces some training steps for TensorBoard's profiler, once per run.
 
-    The trace lies in `folder/plugins/profile`; where there is one already, none is made.
-    TensorBoard shows it with the package `xprof`. A training that ends while it is traced
-    leaves the trace of the steps so far.
+    The trace is written to `folder/plugins/profile`; if there is one already, nothing is traced.
+    TensorBoard shows it with the package `xprof`. Training that ends during the trace leaves the
+    trace of the steps so far.
 
     Args:
-        folder: pathlib.Path. For `tensorboard --logdir`.
-        first: int. Steps before the trace, which compile and fill the pipeline.
-            Defaults to `10`.
-        steps: int. Steps to trace. Defaults to `10`.
+        folder: folder for `tensorboard --logdir`.
+        first: steps before the trace, which compile and fill the pipeline.
+        steps: steps to trace.
 
     Raises:
-        ValueError: on a backend other than TensorFlow and JAX.
+        InvalidArgumentError: on a backend other than TensorFlow and JAX.
 
     Example:
 
@@ -184,9 +182,10 @@ class Profile(keras.callbacks.Callback):
     def __init__(self, folder: pathlib.Path, first: int = 10, steps: int = 10) -> None:
         super().__init__()
         if keras.backend.backend() not in ("tensorflow", "jax"):
-            raise ValueError(
-                "A profile needs the TensorFlow or JAX backend. "
-                f"Received: {keras.backend.backend()}"
+            raise InvalidArgumentError(
+                "`profile` needs the TensorFlow or JAX backend. "
+                f"Received: {keras.backend.backend()}",
+                argument="profile",
             )
         self._folder = folder
         self._first = first
@@ -210,7 +209,7 @@ class Profile(keras.callbacks.Callback):
             return
         is_last = self._seen == self._first + self._steps
         if is_last:
-            float(keras.ops.convert_to_numpy(logs["loss"]))  # the device is done, too
+            float(keras.ops.convert_to_numpy(logs["loss"]))  # waits for the device
         self._step.__exit__(None, None, None)
         if is_last:
             self._stop()
@@ -224,11 +223,11 @@ class Profile(keras.callbacks.Callback):
         self._is_tracing, self._is_done = False, True
 
     def _runs(self, step: Callable[..., None], *arguments: str) -> bool:
-        """A profiler that fails must not end the training."""
+        """Returns whether a step of the profiler succeeded; a failure must not stop training."""
         try:
             step(*arguments)
         except Exception as error:
-            warnings.warn(f"The training is not profiled: {error}", stacklevel=2)
+            warnings.warn(f"Profiling failed: {error}", stacklevel=2)
             return False
         return True
 
@@ -256,7 +255,7 @@ def _stop_trace() -> None:
 
 
 def _step_annotation(number: int) -> contextlib.AbstractContextManager[Any]:
-    """Tells the profiler where a step begins and ends."""
+    """Returns a context that marks a step for the profiler."""
     if keras.backend.backend() == "jax":
         import jax
 

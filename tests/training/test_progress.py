@@ -198,7 +198,7 @@ class TestOnATerminal:
         run.screen.truncate()
         return text
 
-    def test_draws_a_bar_with_all_figures(self):
+    def test_draws_a_bar_with_all_metrics(self):
         run = self.start()
         run.progress.on_epoch_begin(1)
         run.steps(4, 1.0)
@@ -232,7 +232,7 @@ class TestOnATerminal:
         assert "left: epoch 0:00:05, run 0:01:55" in self.drawn(run)
         run.progress.on_train_end()
 
-    def test_reads_figures_twice_a_second_at_most(self):
+    def test_reads_metrics_twice_a_second_at_most(self):
         run = self.start(steps_per_epoch=1000)
         run.progress.on_epoch_begin(0)
         run.steps(1)

@@ -31,7 +31,11 @@ def trained(shards, tmp_path_factory):
 
 
 def test_train_saves_and_exports(trained):
-    assert {path.name for path in trained.iterdir()} == {"model.keras", "saved_model", "tensorboard"}
+    assert {path.name for path in trained.iterdir()} == {
+        "model.keras",
+        "saved_model",
+        "tensorboard",
+    }
     assert (trained / "saved_model" / "1" / "saved_model.pb").is_file()
 
 
