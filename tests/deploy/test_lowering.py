@@ -103,6 +103,11 @@ def test_channel_correlation(combine, temporal_bins):
     assert_same(functional((5, 6, 6, 4), layer))
 
 
+def sides(pool, strides):
+    """Height and width of the pooled frames, with the pool's size and stride along them."""
+    return zip((6, 7), pool[1:], strides[1:], strict=True)
+
+
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(
     pooling=st.sampled_from([layers.MaxPooling3D, layers.AveragePooling3D]),
@@ -115,6 +120,10 @@ def test_channel_correlation(combine, temporal_bins):
 @example(layers.AveragePooling3D, "same", 2, (4, 1, 1), (1, 1, 1))
 def test_any_pool(pooling, padding, frames, pool, strides):
     assume(padding == "same" or pool[0] <= frames)
+    # Without oneDNN, TensorFlow's own pool is wrong where strides skip the last row or column.
+    assume(
+        padding == "valid" or all(-(-n // s) * s - s + k >= n for n, k, s in sides(pool, strides))
+    )
     # Negative values show a pool that pads with zeros.
     shift = ClipNormalization(mean=(1, 1, 1))
     assert_same(functional((frames, 6, 7, 3), shift, pooling(pool, strides, padding)))
