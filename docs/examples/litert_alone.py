@@ -1,4 +1,4 @@
-"""Classifies the middle of a video: pip install ai-edge-litert av numpy pillow, no more.
+"""Classifies the centre view of a video; needs only: pip install ai-edge-litert av numpy pillow.
 
 python litert_alone.py t3d.tflite video.mp4
 """
@@ -21,8 +21,8 @@ _, count, height, width, _ = classify.get_input_details()["clip"]["shape"]
 with av.open(video) as container:
     total = sum(1 for _ in container.decode(video=0))
 first = max((total - stride * (count - 1) - 1) // 2, 0)
-wanted = [(first + stride * number) % total for number in range(count)]  # a short one is repeated
-with av.open(video) as container:  # again: a minute of frames is gigabytes
+wanted = [(first + stride * number) % total for number in range(count)]  # a short video loops
+with av.open(video) as container:  # decoded twice: a minute of frames is gigabytes
     decoded = enumerate(container.decode(video=0))
     images = {n: f.to_image().rotate(f.rotation, expand=True) for n, f in decoded if n in wanted}
 clip = []
