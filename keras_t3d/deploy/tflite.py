@@ -112,10 +112,12 @@ def export_tflite(
     Example:
 
     ```python
+    from ai_edge_litert.interpreter import Interpreter
+
     report = export_tflite(model, "t3d.tflite", "int8", calibration=clips)
     print(*report.quantized.lines(), sep="\\n")
-    interpreter = ai_edge_litert.interpreter.Interpreter("t3d.tflite")
-    probabilities = interpreter.get_signature_runner()(clip=clips[:1])["probabilities"]
+    classify = Interpreter("t3d.tflite").get_signature_runner()
+    classify(clip=clips[:1])["probabilities"]
     ```
     """
     check_exportable(model)
