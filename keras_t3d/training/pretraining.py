@@ -101,8 +101,8 @@ def pretrain(
         ),
         metrics=MonitoredMetrics(
             "transfer_loss",
-            learner.hits_name,
-            titles=("transfer loss", learner.hits_name.replace("_", " ")),
+            learner.metric_name,
+            titles=("transfer loss", learner.metric_name.replace("_", " ")),
         ),
         models=MODELS,
         make_callbacks=lambda: [CheckPairs(), *_tensorboard(config, setup)],

@@ -1,7 +1,7 @@
-"""What a network knows from elsewhere: checkpoints of PyTorch, weights inflated from images to
-clips, and 2D networks that teach 3D ones.
+"""Transfers weights and features to 3D networks: PyTorch checkpoints, inflated 2D weights, and
+training without labels by a 2D teacher.
 
-Names load when first used: reading the class names imports neither Keras nor PyTorch.
+Names are imported on first use; `kinetics400_classes` imports neither Keras nor PyTorch.
 """
 
 import lazy_loader

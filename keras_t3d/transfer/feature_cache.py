@@ -1,4 +1,4 @@
-"""A teacher's features of every frame, computed once and kept beside the shards."""
+"""Caches a teacher's features of every frame beside the shards."""
 
 from __future__ import annotations
 
@@ -34,98 +34,101 @@ from keras_t3d.folder_lock import written_by_many
 from keras_t3d.progress import Progress
 from keras_t3d.transfer.frame_teacher import FrameTeacher
 
-_BATCH = 32  # frames that pass the teacher at once
-_READERS = 4  # threads that decode
+_BATCH = 32  # frames per prediction of the teacher
+_READERS = 4  # threads that decode JPEG
 
 
 def write_frame_features(
     teacher: FrameTeacher,
     shards: str | os.PathLike[str] | ShardSet,
     split: str,
-    spec: ClipSpec,
+    clip_spec: ClipSpec,
     *,
     skip_damaged: bool = False,
     progress: Progress | None = None,
 ) -> pathlib.Path:
-    """Computes a frozen teacher's features of every frame of a split, in the centre view.
+    """Computes and stores a teacher's features of every frame of a split, in the centre view.
 
-    A training clip then takes the mean of its own frames': its time is still drawn. Its window,
-    flip and colours are not the teacher's, who saw the centre, unchanged.
+    Training then averages the stored features of the frames of a clip. The frames are still
+    selected at random, but crop, flip and colours of the clip are not those of the teacher's
+    view, which is the centre crop without augmentation.
 
-    The features lie beside the shards, in `frame_features/` and a name that follows from
-    teacher, view and shards: two bytes a feature and frame. What is there is not computed again:
-    a call that was stopped goes on with the shard it was at.
+    The features are stored in `frame_features/` beside the shards, in a folder whose name depends
+    on teacher, view and shards, with two bytes per feature and frame. Stored features are not
+    computed again; a call after an interruption resumes with the first shard that is missing.
 
     Args:
-        teacher: FrameTeacher.
+        teacher: the frozen teacher.
         shards: folder that `convert` wrote, or a ShardSet, on a local disk.
         split: `"train"`, `"val"` or `"test"`.
-        spec: ClipSpec. Its `resize` and `crop` are the view.
+        clip_spec: its `resize` and `crop` define the view.
         skip_damaged: whether to leave out damaged records, with a warning.
-        progress: called with (records done, records in all). Defaults to `None`.
+        progress: called with (records done, records in all).
 
     Returns:
-        The folder, for `keras_t3d.data.FrameFeatures.open`.
+        The folder of the features, for `keras_t3d.data.FrameFeatures.open`.
 
     Raises:
-        ValueError: if the shards do not fit the spec, a record is damaged, two records of a
-            shard have one id, or a feature is too large for float16.
+        ValueError: if the shards do not match `clip_spec`, a record is damaged, two records of
+            a shard have the same id, or a feature is too large for float16.
 
     Example:
 
     ```python
-    folder = write_frame_features(teacher, "shards/ucf101", "train", spec)
+    teacher = keras_t3d.transfer.load_teacher("DenseNet121")
+    clip_spec = keras_t3d.ClipSpec(num_frames=16, resize=128, crop=112)
+    folder = write_frame_features(teacher, "shards/ucf101", "train", clip_spec)
     clips = keras_t3d.data.load_clips(
-        "shards/ucf101", "train", spec, 32, training=True, labelled=False,
+        "shards/ucf101", "train", clip_spec, 32, training=True, labelled=False,
         transforms=[keras_t3d.data.FrameFeatures.open(folder)],
     )
     ```
     """
-    shards = open_shards(shards, split, spec)
+    shards = open_shards(shards, split, clip_spec)
     records = split_records(shards, split, skip_damaged=skip_damaged)
     check_local(records.paths, "write_frame_features")
-    said = {
+    description = {
         "teacher": teacher.fingerprint(),
-        "view": [spec.resize, list(spec.crop_size)],
+        "view": [clip_spec.resize, list(clip_spec.crop_size)],
         "shards": [_identity(shard) for shard in shards.shards],
     }
-    name = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+    name = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
     folder = pathlib.Path(str(shards.folder)) / "frame_features" / name
-    done, compute = 0, _compiled(teacher, spec)
+    done, compute = 0, _compile(teacher, clip_spec)
     with written_by_many(folder):
         for number, (path, count) in enumerate(zip(records.paths, records.examples, strict=True)):
             files, shard = f"{split}-{number:05d}", os.path.basename(path)
             if count and not is_written(folder, files, shard, count):
                 offsets = records.offsets[number] if records.offsets else record_offsets(path)
                 with shard_features(folder, files, shard) as features:
-                    for batch in _batches(_frames(path, offsets, spec, features)):
+                    for batch in _batches(_read_frames(path, offsets, clip_spec, features)):
                         features.add(compute(batch))
             done += count
             if progress is not None:
                 progress(done, records.num_videos)
         if not (folder / DESCRIPTION).is_file():
-            write_text(folder / DESCRIPTION, json.dumps(said, indent=1) + "\n")
+            write_text(folder / DESCRIPTION, json.dumps(description, indent=1) + "\n")
     return folder
 
 
 def _identity(shard: Shard) -> list[Any]:
-    """What changes with a shard's content."""
+    """Returns values that change with the content of a shard."""
     if shard.sha256 is not None:
         return [os.path.basename(str(shard.path)), shard.examples, shard.sha256]
-    found = os.stat(str(shard.path))
-    return [str(shard.path), shard.examples, found.st_size, found.st_mtime_ns]
+    stat = os.stat(str(shard.path))
+    return [str(shard.path), shard.examples, stat.st_size, stat.st_mtime_ns]
 
 
-def _compiled(teacher: FrameTeacher, spec: ClipSpec) -> Any:
-    """A function from at most `_BATCH` frames to their features."""
-    inputs = keras.Input((*spec.crop_size, 3), name="frames")
+def _compile(teacher: FrameTeacher, clip_spec: ClipSpec) -> Any:
+    """Returns a function from at most `_BATCH` frames to their features."""
+    inputs = keras.Input((*clip_spec.crop_size, 3), name="frames")
     model = keras.Model(inputs, teacher.frame_features(inputs))
 
     def compute(frames: np.ndarray) -> np.ndarray:
-        # Filled: another size would be compiled again.
-        filled = np.zeros((_BATCH, *frames.shape[1:]), np.uint8)
-        filled[: len(frames)] = frames
-        return np.asarray(model.predict_on_batch(filled), np.float32)[: len(frames)]
+        # Padded, because another batch size would be compiled again.
+        padded = np.zeros((_BATCH, *frames.shape[1:]), np.uint8)
+        padded[: len(frames)] = frames
+        return np.asarray(model.predict_on_batch(padded), np.float32)[: len(frames)]
 
     return compute
 
@@ -141,11 +144,11 @@ def _batches(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         yield np.stack(batch)
 
 
-def _frames(
-    path: str, offsets: np.ndarray, spec: ClipSpec, features: ShardFeatures
+def _read_frames(
+    path: str, offsets: np.ndarray, clip_spec: ClipSpec, features: ShardFeatures
 ) -> Iterator[np.ndarray]:
-    """The centre views of all frames of a shard; announces each record to `features`."""
-    view = functools.partial(_views, spec)
+    """Yields the centre views of all frames of a shard; starts each record in `features`."""
+    view = functools.partial(_centre_views, clip_spec)
     with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
         for offset in offsets:
             try:
@@ -157,14 +160,16 @@ def _frames(
             groups = [video.frames[n : n + _BATCH] for n in range(0, len(video.frames), _BATCH)]
             try:
                 views = list(pool.map(view, groups))
-            except (OSError, ValueError) as error:  # which name no file
+            except (OSError, ValueError) as error:  # without the name of the file
                 message = f"{path}, byte {offset}, {video.video_id}: {error}"
                 raise damaged_shard(message) from None
             for group in views:
                 yield from group
 
 
-def _views(spec: ClipSpec, frames: Sequence[bytes]) -> np.ndarray:
-    """The centre view of each frame. Many at once: one by one takes twelve times as long."""
+def _centre_views(clip_spec: ClipSpec, frames: Sequence[bytes]) -> np.ndarray:
+    """Returns the centre view of each frame; twelve times faster than one frame at a time."""
     images = [np.asarray(Image.open(io.BytesIO(frame)).convert("RGB")) for frame in frames]
-    return take_view(np.stack(images), ClipSpec(len(frames), 1, spec.resize, spec.crop), 0)
+    return take_view(
+        np.stack(images), ClipSpec(len(frames), 1, clip_spec.resize, clip_spec.crop), 0
+    )

@@ -1,4 +1,4 @@
-"""Distillation: the student predicts the teacher's averaged features."""
+"""Distillation: the student regresses the teacher's averaged features."""
 
 from __future__ import annotations
 
@@ -10,35 +10,40 @@ from keras import ops
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.transfer.frame_clip_learner import FrameClipLearner
 from keras_t3d.transfer.frame_teacher import FrameTeacher
-from keras_t3d.transfer.other_videos import other_videos, own_places
+from keras_t3d.transfer.negatives import different_videos, global_indices
 
 
 class FeatureRegression(FrameClipLearner):
-    """Teaches a 3D network to predict what a 2D network says of a clip's frames.
+    """Trains a 3D network to predict the 2D features of a clip's frames.
 
     ```
     frames = mean over time of teacher(frame)
     loss   = mean over features of (dense(student(clip)) - frames)^2
     ```
 
-    Not of the papers. Its metric `retrieval` is the share of clips whose prediction is nearer to
-    their own frames than to those of every other video in the batch, over all devices: chance is
-    about one by the batch size.
+    This objective is not from the T3D papers. Its metric `retrieval` is the share of clips whose
+    prediction is closer to their own frames than to those of every other video in the batch, over
+    all devices; at chance, it is about 1 divided by the batch size.
 
     Args:
-        teacher: FrameTeacher.
-        student: VideoClassifier. It is trained in place: save `student` when done.
-        accumulation: int. See `keras_t3d.optimization.learner.Learner`. Defaults to `1`.
+        teacher: the frozen teacher.
+        student: the network to train, in place: save `student` after training.
+        accumulation: number of parts of a batch whose gradients are accumulated, see
+            `keras_t3d.optimization.learner.Learner`.
 
     Raises:
-        ValueError: if student or teacher are of another kind.
+        InvalidArgumentError: if the student or the teacher has the wrong type.
 
     Example:
 
     ```python
+    student = keras_t3d.models.T3D121(input_shape=(16, 112, 112, 3), include_top=False)
     regression = FeatureRegression(keras_t3d.transfer.load_teacher("DenseNet121"), student)
     regression.compile("adam")
-    regression.fit(clips, epochs=10)  # of load_clips with labelled=False
+    clips = keras_t3d.data.load_clips(
+        "shards", "train", student.clip_spec, batch_size=32, training=True, labelled=False
+    )
+    regression.fit(clips, epochs=10)
     ```
 
     Reference:
@@ -46,7 +51,7 @@ class FeatureRegression(FrameClipLearner):
         https://arxiv.org/abs/1412.6550
     """
 
-    hits_name = "retrieval"
+    metric_name = "retrieval"
 
     def __init__(
         self, teacher: FrameTeacher, student: VideoClassifier, accumulation: int = 1
@@ -60,31 +65,31 @@ class FeatureRegression(FrameClipLearner):
         """Predicts the features of each clip's frames.
 
         Args:
-            inputs: dict of `"clips"`, `"videos"` and maybe `"frame_features"`.
-            training: bool. Whether the student runs in training mode.
+            inputs: dict of `"clips"`, `"videos"` and optionally `"frame_features"`.
+            training: whether the student runs in training mode.
 
         Returns:
-            Dict of `"errors"`, `(batch,)`, mean squared; `"own"` and `"nearest_other"`,
-            `(batch,)`, distances to the clip's own frames and to the nearest of another
-            video; and `"weights"`.
+            Dict of tensors `(batch,)`: `"errors"`, mean squared errors; `"own"` and
+            `"nearest_other"`, distances to the clip's own frames and to the nearest frames of
+            another video; and `"weights"`.
         """
         clips, frames = self._features(inputs, training)
         predicted = self._predict(clips)
         (all_frames, all_videos), start = self.over_devices((frames, inputs["videos"]))
         distances = _distances(ops.stop_gradient(predicted), all_frames)
-        places = own_places(inputs["videos"], start)
-        others = other_videos(inputs["videos"], all_videos)
+        indices = global_indices(inputs["videos"], start)
+        others = different_videos(inputs["videos"], all_videos)
         return {
             "errors": ops.mean(ops.square(predicted - frames), axis=-1),
-            "own": ops.take_along_axis(distances, places[:, None], axis=1)[:, 0],
+            "own": ops.take_along_axis(distances, indices[:, None], axis=1)[:, 0],
             "nearest_other": ops.min(ops.where(others, distances, _FAR), axis=1),
             "weights": ops.cast(inputs["videos"] >= 0, "float32"),
         }
 
-    def _clip_losses(self, outputs: dict[str, Any]) -> Any:
+    def _loss_per_clip(self, outputs: dict[str, Any]) -> Any:
         return outputs["errors"]
 
-    def _clip_hits(self, outputs: dict[str, Any]) -> Any:
+    def _metric_per_clip(self, outputs: dict[str, Any]) -> Any:
         return ops.cast(outputs["own"] < outputs["nearest_other"], "float32")
 
 
@@ -92,10 +97,10 @@ _FAR = 1e30
 
 
 def _distances(predicted: Any, frames: Any) -> Any:
-    """Mean squared differences of all rows, `(predicted, frames)`, less a term of each row.
+    """Returns mean squared differences, `(predicted, frames)`, without a constant per prediction.
 
-    What a prediction's distances have in common does not say which is the nearest. Around the
-    frames' mean, features that hardly differ are not lost beside their size.
+    The constant does not change which frames are nearest. The mean of the frames is subtracted
+    first, or small differences between large features would be lost to rounding.
     """
     mean = ops.mean(frames, axis=0)
     frames, predicted = frames - mean, predicted - mean

@@ -1,4 +1,4 @@
-"""The papers' pairs, told apart all at once: InfoNCE over the batch."""
+"""Contrastive training of frames and clips: InfoNCE over the batch."""
 
 from __future__ import annotations
 
@@ -7,41 +7,47 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.transfer.frame_clip_learner import FrameClipLearner
 from keras_t3d.transfer.frame_teacher import FrameTeacher
-from keras_t3d.transfer.other_videos import other_videos, own_places
+from keras_t3d.transfer.negatives import different_videos, global_indices
 
 
 class FrameClipContrast(FrameClipLearner):
-    """Teaches a 3D network to find a clip's own frames among those of other videos.
+    """Trains a 3D network to identify a clip's own frames among those of other videos.
 
     ```
-    clip, frames = normalised dense layers of the student's and the teacher's features
+    clip, frames = normalised projections of the student's and the teacher's features
     loss         = -log softmax(clip . frames / temperature)[own frames]
     ```
 
-    over the frames of all clips of other videos in the batch, on all devices. Not of the papers.
-    Its metric `retrieval` is the share of clips whose own frames score highest: chance is about
-    one by the batch size.
+    over the frames of all clips of other videos in the batch, on all devices. This objective is
+    not from the T3D papers. Its metric `retrieval` is the share of clips whose own frames score
+    highest; at chance, it is about 1 divided by the batch size.
 
     Args:
-        teacher: FrameTeacher.
-        student: VideoClassifier. It is trained in place: save `student` when done.
-        features: int. Width of what is compared. Defaults to `128`.
-        temperature: float. Defaults to `0.1`.
-        accumulation: int. See `keras_t3d.optimization.learner.Learner`; clips are compared
-            within a part. Defaults to `1`.
+        teacher: the frozen teacher.
+        student: the network to train, in place: save `student` after training.
+        features: number of features of the projections.
+        temperature: temperature of the softmax, above 0.
+        accumulation: number of parts of a batch whose gradients are accumulated, see
+            `keras_t3d.optimization.learner.Learner`. Clips are compared within a part.
 
     Raises:
-        ValueError: if student or teacher are of another kind, or a value is not above 0.
+        InvalidArgumentError: if the student or the teacher has the wrong type, or a value is out
+            of its range.
 
     Example:
 
     ```python
+    student = keras_t3d.models.T3D121(input_shape=(16, 112, 112, 3), include_top=False)
     contrast = FrameClipContrast(keras_t3d.transfer.load_teacher("DenseNet121"), student)
     contrast.compile("adam")
-    contrast.fit(clips, epochs=10)  # of load_clips with labelled=False
+    clips = keras_t3d.data.load_clips(
+        "shards", "train", student.clip_spec, batch_size=32, training=True, labelled=False
+    )
+    contrast.fit(clips, epochs=10)
     ```
 
     Reference:
@@ -49,7 +55,7 @@ class FrameClipContrast(FrameClipLearner):
         https://arxiv.org/abs/1807.03748
     """
 
-    hits_name = "retrieval"
+    metric_name = "retrieval"
 
     def __init__(
         self,
@@ -61,13 +67,13 @@ class FrameClipContrast(FrameClipLearner):
     ) -> None:
         super().__init__(teacher, student, accumulation)
         if type(features) is not int or features < 1 or not temperature > 0:
-            raise ValueError(
-                "FrameClipContrast: `features` must be a whole number from 1 and `temperature` "
+            raise InvalidArgumentError(
+                "FrameClipContrast: `features` must be an integer of at least 1 and `temperature` "
                 "above 0, for example features=128, temperature=0.1. "
                 f"Received: features={features!r}, temperature={temperature!r}"
             )
         self.temperature = temperature
-        # In float32, as all that the student's pooled features pass.
+        # In float32, as all layers after the student's pooled features.
         self._project_clips = keras.layers.Dense(features, dtype="float32", name="project_clips")
         self._project_frames = keras.layers.Dense(features, dtype="float32", name="project_frames")
         self._project_clips.build(self._embed.output_shape)
@@ -78,38 +84,38 @@ class FrameClipContrast(FrameClipLearner):
         """Compares each clip with its own frames and with those of all other videos.
 
         Args:
-            inputs: dict of `"clips"`, `"videos"` and maybe `"frame_features"`.
-            training: bool. Whether the student runs in training mode.
+            inputs: dict of `"clips"`, `"videos"` and optionally `"frame_features"`.
+            training: whether the student runs in training mode.
 
         Returns:
-            Dict of `"own"`, `(batch,)`, similarities by the temperature; `"others"`, of shape
-            `(batch, all)`, very low where a clip is of the same video; and `"weights"`.
+            Dict of `"own"`, `(batch,)`, and `"others"`, `(batch, all)`: similarities divided by
+            the temperature, very low for clips of the same video; and `"weights"`.
         """
         clips, frames = self._features(inputs, training)
         (all_frames, all_videos), start = self.over_devices((frames, inputs["videos"]))
-        clips = _of_unit_length(self._project_clips(clips))
-        frames = _of_unit_length(self._project_frames(all_frames))
+        clips = _normalize(self._project_clips(clips))
+        frames = _normalize(self._project_frames(all_frames))
         similar = ops.matmul(clips, ops.transpose(frames)) / self.temperature
-        places = own_places(inputs["videos"], start)
-        own = ops.take_along_axis(similar, places[:, None], axis=1)[:, 0]
-        usable = other_videos(inputs["videos"], all_videos)
+        indices = global_indices(inputs["videos"], start)
+        own = ops.take_along_axis(similar, indices[:, None], axis=1)[:, 0]
+        is_negative = different_videos(inputs["videos"], all_videos)
         return {
             "own": own,
-            "others": ops.where(usable, similar, _LOWEST),
-            "weights": ops.cast(ops.any(usable, axis=1), "float32"),
+            "others": ops.where(is_negative, similar, _LOWEST),
+            "weights": ops.cast(ops.any(is_negative, axis=1), "float32"),
         }
 
-    def _clip_losses(self, outputs: dict[str, Any]) -> Any:
+    def _loss_per_clip(self, outputs: dict[str, Any]) -> Any:
         scores = ops.concatenate([outputs["own"][:, None], outputs["others"]], axis=1)
         return ops.logsumexp(scores, axis=1) - outputs["own"]
 
-    def _clip_hits(self, outputs: dict[str, Any]) -> Any:
+    def _metric_per_clip(self, outputs: dict[str, Any]) -> Any:
         return ops.cast(outputs["own"] > ops.max(outputs["others"], axis=1), "float32")
 
 
 _LOWEST = -1e9
-_SHORT = 1e-4  # a black clip's features may be 0, whose gradient would be without bounds
+_EPSILON = 1e-4  # bounds the gradient of features that are 0, as of a black clip
 
 
-def _of_unit_length(x: Any) -> Any:
-    return x / ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + _SHORT)
+def _normalize(x: Any) -> Any:
+    return x / ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + _EPSILON)

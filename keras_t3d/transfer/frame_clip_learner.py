@@ -1,4 +1,4 @@
-"""What the ways to teach a 3D network by a 2D one share."""
+"""The base class of objectives that train a 3D network with a 2D teacher."""
 
 from __future__ import annotations
 
@@ -7,90 +7,102 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.optimization.learner import Learner
 from keras_t3d.transfer.frame_teacher import FrameTeacher
 
 
 class FrameClipLearner(Learner):
-    """Trains a student on unlabelled clips by what a frozen teacher says of their frames.
+    """Trains a student on unlabelled clips with the features of a frozen 2D teacher.
 
     Reads the dicts of `keras_t3d.data.load_clips` with `labelled=False`: `"clips"`, `"videos"`
-    (the number of the source video of each; -1 counts nothing), and, where they are cached,
-    `"frame_features"`, in whose place the teacher does not run. Clips of one video are never
-    compared with each other; those of all devices are compared with one another, so training
-    is the same on any number of devices.
+    (the number of the source video of each clip; -1 excludes a clip), and, if they are cached,
+    `"frame_features"`, which replace the teacher. Clips of the same video are never compared
+    with each other. Clips are compared over all devices, so that training does not depend on
+    their number.
 
-    A subclass says in `call` what it computes, and in `_clip_losses` and `_clip_hits` what of it is
-    minimised and reported. `call` returns a dict of tensors with `"weights"`, float32
-    `(batch,)`: 0 for clips that count nothing.
+    A subclass computes in `call` a dict of tensors with `"weights"`, float32 `(batch,)`: 0 for
+    clips that are excluded. From these, `_loss_per_clip` and `_metric_per_clip` compute what is
+    minimised and reported.
 
-    The student's classifying layer, if it has one, stays as it is.
+    The student's classification layer, if it has one, is not trained.
 
     Args:
-        teacher: FrameTeacher.
-        student: VideoClassifier. It is trained in place: save `student` when done.
-        accumulation: int. See `Learner`; clips are compared within a part.
+        teacher: the frozen teacher.
+        student: the network to train, in place: save `student` after training.
+        accumulation: number of parts of a batch whose gradients are accumulated, see `Learner`.
+            Clips are compared within a part.
 
     Raises:
-        ValueError: if student or teacher are of another kind.
+        InvalidArgumentError: if the student or the teacher has the wrong type, or the student
+            does not pool its features.
     """
 
-    hits_name = "hits"
+    metric_name = "accuracy"
 
     def __init__(self, teacher: FrameTeacher, student: VideoClassifier, accumulation: int) -> None:
         if not isinstance(teacher, FrameTeacher):
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"{type(self).__name__}: `teacher` must be a FrameTeacher, for example "
                 "keras_t3d.transfer.load_teacher('DenseNet121'), or "
-                f"keras_t3d.transfer.FrameTeacher(network, 'torch'). Received: {teacher!r}"
+                f"keras_t3d.transfer.FrameTeacher(network, 'torch'). Received: {teacher!r}",
+                argument="teacher",
             )
         if not isinstance(student, VideoClassifier):
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"{type(self).__name__}: `student` must be a network of keras_t3d.models, for "
-                f"example T3D121(...). Received: {student!r}"
+                f"example T3D121(...). Received: {student!r}",
+                argument="student",
             )
         if not student.num_classes and len(student.output_shape) != 2:
-            raise ValueError(
-                f"{type(self).__name__}: `student` must pool its features: pooling='avg'. "
-                f"Received: {student.name!r} with features of {student.output_shape}"
+            raise InvalidArgumentError(
+                f"{type(self).__name__}: `student` must pool its features, for example with "
+                f"pooling='avg'. Received: {student.name!r} with features of shape "
+                f"{student.output_shape}",
+                argument="student",
             )
         super().__init__(student, accumulation)
         self.teacher = teacher
         self._embed = student.feature_model()
         self._head: list[Any] = []
-        self._mean_of_batch = _GivenLoss()
+        self._mean_of_batch = _PrecomputedLoss()
         self._loss_mean = keras.metrics.Mean("transfer_loss")
-        self._hits_mean = keras.metrics.Mean(self.hits_name)
+        self._metric_mean = keras.metrics.Mean(self.metric_name)
 
     def compile(self, optimizer: Any = "sgd", **kwargs: Any) -> None:
-        """Keras's `compile`; loss and metrics are the objective's own.
+        """Configures training; loss and metrics are defined by the objective.
 
         Args:
-            optimizer: optimizer, or the name of one. Defaults to `"sgd"`.
-            **kwargs: as for `keras.Model.compile`, but for `loss` and `metrics`.
+            optimizer: optimizer, or the name of one.
+            **kwargs: as for `keras.Model.compile`, except `loss` and `metrics`.
+
+        Raises:
+            InvalidArgumentError: if a loss or metrics are given.
         """
         given = [name for name in ("loss", "metrics", "weighted_metrics") if name in kwargs]
         if given:
-            raise ValueError(
-                f"{type(self).__name__}.compile: loss and metrics are its own. Received: {given}"
+            raise InvalidArgumentError(
+                f"{type(self).__name__}.compile defines loss and metrics itself, for example "
+                f"compile('adam'). Received: {given}",
+                argument=given[0],
             )
         super().compile(optimizer, **kwargs)
 
     @property
     def trainable_variables(self) -> list[Any]:
-        """Those that move: the student's, less its classifying layer, and the head's."""
+        """Variables of the student, without its classification layer, and of the head."""
         parts = [self._embed, *self._head]
         return [variable for part in parts for variable in part.trainable_variables]
 
     @property
     def trainable_weights(self) -> list[Any]:
-        """The same; Keras asks for either name."""
+        """The same; Keras uses both names."""
         return self.trainable_variables
 
     @property
     def checkpointed_variables(self) -> list[Any]:
-        """All of the student and of the head; the teacher never changes."""
+        """All variables of the student and of the head; the teacher never changes."""
         return [*self.network.variables, *(v for part in self._head for v in part.variables)]
 
     def compute_loss(
@@ -101,30 +113,30 @@ class FrameClipLearner(Learner):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """The mean over the batch, in which clips that count nothing add zero."""
-        losses = self._clip_losses(y_pred) * y_pred["weights"]
+        """Returns the mean loss over the batch; excluded clips add zero."""
+        losses = self._loss_per_clip(y_pred) * y_pred["weights"]
         loss = self._mean_of_batch(ops.zeros_like(losses), losses)
-        # Not the teacher's: what it adds is nothing that could be learned.
-        added = [more for part in (self._embed, *self._head) for more in part.losses]
-        return loss + sum(self._aggregate_additional_loss(more) for more in added)
+        # Without the regularization losses of the teacher, which is not trained.
+        additional = [loss for part in (self._embed, *self._head) for loss in part.losses]
+        return loss + sum(self._aggregate_additional_loss(each) for each in additional)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Means over the clips that count."""
+        """Returns the mean loss and metric over the clips that are not excluded."""
         weights = y_pred["weights"]
-        self._loss_mean.update_state(self._clip_losses(y_pred), sample_weight=weights)
-        self._hits_mean.update_state(self._clip_hits(y_pred), sample_weight=weights)
+        self._loss_mean.update_state(self._loss_per_clip(y_pred), sample_weight=weights)
+        self._metric_mean.update_state(self._metric_per_clip(y_pred), sample_weight=weights)
         return self.get_metrics_result()
 
-    def _clip_losses(self, outputs: dict[str, Any]) -> Any:
-        """What is minimised, by clip: float32 `(batch,)`."""
+    def _loss_per_clip(self, outputs: dict[str, Any]) -> Any:
+        """Returns the loss of each clip: float32 `(batch,)`."""
         raise NotImplementedError
 
-    def _clip_hits(self, outputs: dict[str, Any]) -> Any:
-        """How right the student is, by clip, from 0 to 1: float32 `(batch,)`."""
+    def _metric_per_clip(self, outputs: dict[str, Any]) -> Any:
+        """Returns how accurate the student is for each clip, 0..1: float32 `(batch,)`."""
         raise NotImplementedError
 
     def _features(self, inputs: dict[str, Any], training: bool | None) -> tuple[Any, Any]:
-        """The student's features of the clips, and the teacher's of their frames."""
+        """Returns the student's features of the clips, and the teacher's of their frames."""
         _check_inputs(inputs)
         clips = self._embed(inputs["clips"], training=training)
         if "frame_features" in inputs:
@@ -134,8 +146,8 @@ class FrameClipLearner(Learner):
         return ops.cast(clips, "float32"), frames
 
 
-class _GivenLoss(keras.losses.Loss):
-    """The mean of losses by clip, scaled by Keras as devices add gradients up."""
+class _PrecomputedLoss(keras.losses.Loss):
+    """The mean of the losses per clip, which Keras scales for the sum over devices."""
 
     def __init__(self) -> None:
         super().__init__(name="transfer")
@@ -146,7 +158,7 @@ class _GivenLoss(keras.losses.Loss):
 
 def _check_inputs(inputs: Any) -> None:
     if not isinstance(inputs, dict) or not {"clips", "videos"} <= set(inputs):
-        raise ValueError(
+        raise InvalidArgumentError(
             "Training without labels reads dicts of 'clips' and 'videos', as keras_t3d.data."
             "load_clips with `labelled` False gives them; or make one: {'clips': clips, 'videos': "
             "np.arange(len(clips), dtype='int32')}. Received: "

@@ -1,4 +1,4 @@
-"""The papers' transfer: do these frames and this clip belong together?"""
+"""The supervision transfer of the T3D paper: do frames and clip match?"""
 
 from __future__ import annotations
 
@@ -8,43 +8,45 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.transfer.frame_clip_learner import FrameClipLearner
 from keras_t3d.transfer.frame_teacher import FrameTeacher
-from keras_t3d.transfer.other_videos import next_other_videos
+from keras_t3d.transfer.negatives import select_negatives
 
 
 class FrameClipMatching(FrameClipLearner):
-    """Teaches a 3D network to tell whether a 2D network saw the same clip.
+    """Trains a 3D network to predict whether frames and clip are of the same video.
 
     ```
-    frames = mean over time of teacher(frame)         a dense layer to `features` where
-    clip   = student(clip)                            the width is another
+    frames = mean over time of teacher(frame)         projected to `features` if they have
+    clip   = student(clip)                            another width
     score  = dense(1, dense(hidden[1], dense(hidden[0], concat(frames, clip))))
     loss   = 1/2 * BCE(score of own frames, match)
            + 1/2 * mean over the negatives of BCE(score, no match)
     ```
 
-    Open in the papers, and chosen here: both networks see the same frames, crop and flip; a
-    clip's negatives are the frames of the next clips in the batch that are of other videos,
-    `negatives` for one positive, which together weigh as much as it does; ReLU after the hidden
-    layers and none after the projections; one score with a sigmoid. A batch in which all clips
-    are of one video teaches nothing.
+    The papers leave open, and this implementation chooses: both networks see the same frames,
+    crop and flip; the negatives of a clip are the frames of the next `negatives` clips in the
+    batch that are of other videos, and together have the weight of the positive pair; ReLU after
+    the hidden layers and none after the projections; one score with a sigmoid. A batch of clips
+    of a single video has no negatives and is not learned from.
 
-    Its metric `match_accuracy` is the mean of how many positives and how many negatives
-    are told right: 0.5 is chance.
+    Its metric `match_accuracy` is the mean of the accuracies of positive and negative pairs, 0.5
+    at chance.
 
     Args:
-        teacher: FrameTeacher.
-        student: VideoClassifier. It is trained in place: save `student` when done.
-        features: int. Width of both halves of a pair. Defaults to `1024`.
-        hidden: ints. Widths of the dense layers. Defaults to `(512, 128)`.
-        negatives: int. Negative pairs for each positive one. Defaults to `1`.
-        accumulation: int. See `keras_t3d.optimization.learner.Learner`; pairs are made within a
-            part. Defaults to `1`.
+        teacher: the frozen teacher.
+        student: the network to train, in place: save `student` after training.
+        features: width of each half of a pair.
+        hidden: widths of the hidden dense layers.
+        negatives: negative pairs per positive pair.
+        accumulation: number of parts of a batch whose gradients are accumulated, see
+            `keras_t3d.optimization.learner.Learner`. Pairs are made within a part.
 
     Raises:
-        ValueError: if student or teacher are of another kind, or a number is below 1.
+        InvalidArgumentError: if the student or the teacher has the wrong type, or a number is
+            below 1.
 
     Example:
 
@@ -64,7 +66,7 @@ class FrameClipMatching(FrameClipLearner):
         Diba et al., "Temporal 3D ConvNets", 2017, https://arxiv.org/abs/1711.08200, section 3.3
     """
 
-    hits_name = "match_accuracy"
+    metric_name = "match_accuracy"
 
     def __init__(
         self,
@@ -82,14 +84,15 @@ class FrameClipMatching(FrameClipLearner):
             ("negatives", [negatives]),
         ):
             if not values or not all(type(value) is int and value >= 1 for value in values):
-                raise ValueError(
-                    f"FrameClipMatching: `{name}` must be whole numbers from 1, as by default "
-                    f"features=1024, hidden=(512, 128), negatives=1. Received: {name}={values}"
+                raise InvalidArgumentError(
+                    f"FrameClipMatching: `{name}` must be at least 1, for example features=1024, "
+                    f"hidden=(512, 128), negatives=1. Received: {name}={values}",
+                    argument=name,
                 )
         self.negatives = negatives
         self._project_clips = _projection("project_clips", self._embed.output_shape[-1], features)
         self._project_frames = _projection("project_frames", teacher.width, features)
-        # In float32, as all that the student's pooled features pass.
+        # In float32, as all layers after the student's pooled features.
         self._hidden = [
             keras.layers.Dense(width, activation="relu", dtype="float32", name=f"match{number}")
             for number, width in enumerate(hidden, 1)
@@ -107,18 +110,18 @@ class FrameClipMatching(FrameClipLearner):
         """Scores each clip with its own frames and with those of other videos.
 
         Args:
-            inputs: dict of `"clips"`, `"videos"` and maybe `"frame_features"`.
-            training: bool. Whether the student runs in training mode.
+            inputs: dict of `"clips"`, `"videos"` and optionally `"frame_features"`.
+            training: whether the student runs in training mode.
 
         Returns:
-            Dict of `"scores"`, `(batch, 1 + negatives)`, logits of a match, the own one first;
-            `"negative"`, of shape `(batch, negatives)`, 1 where there is one, else 0; and
-            `"weights"`.
+            Dict of `"scores"`, `(batch, 1 + negatives)`, logits of a match, that of the clip's
+            own frames first; `"negative"`, `(batch, negatives)`, 1 for a negative pair and 0
+            where there is none; and `"weights"`.
         """
         clips, frames = self._features(inputs, training)
         (all_frames, all_videos), start = self.over_devices((frames, inputs["videos"]))
-        chosen, found = next_other_videos(inputs["videos"], all_videos, start, self.negatives)
-        others = ops.take(all_frames, chosen, axis=0)
+        selected, found = select_negatives(inputs["videos"], all_videos, start, self.negatives)
+        others = ops.take(all_frames, selected, axis=0)
         paired = ops.concatenate([frames[:, None], others], axis=1)
         if self._project_frames is not None:
             paired = self._project_frames(paired)
@@ -135,18 +138,18 @@ class FrameClipMatching(FrameClipLearner):
             "weights": ops.max(found, axis=1),
         }
 
-    def _clip_losses(self, outputs: dict[str, Any]) -> Any:
+    def _loss_per_clip(self, outputs: dict[str, Any]) -> Any:
         own, others = outputs["scores"][:, 0], outputs["scores"][:, 1:]
-        return _half_each(ops.softplus(-own), ops.softplus(others), outputs["negative"])
+        return _balance(ops.softplus(-own), ops.softplus(others), outputs["negative"])
 
-    def _clip_hits(self, outputs: dict[str, Any]) -> Any:
-        right = outputs["scores"] > 0
-        own = ops.cast(right[:, 0], "float32")
-        return _half_each(own, 1.0 - ops.cast(right[:, 1:], "float32"), outputs["negative"])
+    def _metric_per_clip(self, outputs: dict[str, Any]) -> Any:
+        predicted = outputs["scores"] > 0
+        own = ops.cast(predicted[:, 0], "float32")
+        return _balance(own, 1.0 - ops.cast(predicted[:, 1:], "float32"), outputs["negative"])
 
 
 def _projection(name: str, width: int, features: int) -> Any:
-    """A dense layer from `width` to `features`, or None where they are the same."""
+    """Returns a dense layer from `width` to `features`, or None if they are equal."""
     if width == features:
         return None
     layer = keras.layers.Dense(features, dtype="float32", name=name)
@@ -154,7 +157,7 @@ def _projection(name: str, width: int, features: int) -> Any:
     return layer
 
 
-def _half_each(positive: Any, negatives: Any, is_there: Any) -> Any:
-    """The mean of a positive and of the mean of its negatives."""
-    count = ops.maximum(ops.sum(is_there, axis=1), 1.0)
-    return 0.5 * positive + 0.5 * ops.sum(negatives * is_there, axis=1) / count
+def _balance(positive: Any, negatives: Any, found: Any) -> Any:
+    """Returns the mean of a positive pair and of the mean over its negative pairs."""
+    count = ops.maximum(ops.sum(found, axis=1), 1.0)
+    return 0.5 * positive + 0.5 * ops.sum(negatives * found, axis=1) / count

@@ -1,4 +1,4 @@
-"""The 2D network that teaches: frozen, one frame at a time, through its own preprocessing."""
+"""The 2D teacher: a frozen image network with its preprocessing, applied to each frame."""
 
 from __future__ import annotations
 
@@ -13,38 +13,40 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.private_interfaces import flatten_layers
 
 PREPROCESSINGS = ("none", "zero_one", "tf", "torch", "caffe")
 
 
 class FrameTeacher(keras.layers.Layer):
-    """Gives the features of a clip's frames, averaged over the clip.
+    """Computes the features of a clip's frames, averaged over the clip.
 
-    The network is frozen, and always runs in inference mode: none of its weights and
-    statistics ever changes. Frames pass it one time step after the other, in float32 unless
-    the network was built otherwise, so memory is that of one frame a clip.
+    The network is frozen and always runs in inference mode, so that its weights and statistics
+    never change. It processes one time step after the other, in float32 unless it was built
+    otherwise, and so needs the memory of one frame per clip.
 
     Args:
-        network: keras.Model from images `(batch, height, width, 3)` to features, of shape
-            `(batch, features)`, or `(batch, height, width, features)`, whose mean over places
-            is taken. It is frozen in place.
-        preprocessing: what the network expects of RGB frames with values 0..255: `"none"`,
-            as they are, `"zero_one"`, divided by 255, `"tf"`, `"torch"` or `"caffe"`, see
-            `keras.applications.imagenet_utils.preprocess_input`; or a function of such
-            frames, as the `preprocess_input` of a network of `keras.applications`.
-        image_size: int. Height and width that frames are resized to. Defaults to `None`:
-            what the network's input says, or else the frames' own.
+        network: keras.Model from images `(batch, height, width, 3)` to features
+            `(batch, features)` or `(batch, height, width, features)`, which are averaged over
+            height and width. It is frozen in place.
+        preprocessing: how to preprocess RGB frames with values 0..255: `"none"`; `"zero_one"`,
+            division by 255; `"tf"`, `"torch"` or `"caffe"`, see
+            `keras.applications.imagenet_utils.preprocess_input`; or a function, such as
+            `preprocess_input` of a network of `keras.applications`.
+        image_size: height and width that frames are resized to, in pixels; None for the size of
+            the network's input, or if that is not fixed, of the frames.
 
     Raises:
-        ValueError: if the network or an argument is not of this kind.
+        InvalidArgumentError: if the network maps no images to features, or an argument is out
+            of its range.
 
     Example:
 
     ```python
     network = keras.applications.DenseNet121(include_top=False, pooling="avg")
     teacher = FrameTeacher(network, "torch")
-    teacher(clips)  # (batch, 1024)
+    teacher(np.zeros((1, 8, 224, 224, 3), "uint8")).shape  # (1, 1024)
     ```
     """
 
@@ -57,14 +59,16 @@ class FrameTeacher(keras.layers.Layer):
         super().__init__(name="teacher", dtype="float32")
         _check_network(network)
         if not callable(preprocessing) and preprocessing not in PREPROCESSINGS:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"FrameTeacher: `preprocessing` must be a function or one of {PREPROCESSINGS}, as "
-                f"the network was trained. Received: preprocessing={preprocessing!r}"
+                f"the network was trained with. Received: {preprocessing!r}",
+                argument="preprocessing",
             )
         if image_size is not None and (not isinstance(image_size, int) or image_size < 1):
-            raise ValueError(
+            raise InvalidArgumentError(
                 "FrameTeacher: `image_size` must be a number of pixels, for example 224. "
-                f"Received: image_size={image_size!r}"
+                f"Received: {image_size!r}",
+                argument="image_size",
             )
         self.network = network
         self.preprocessing = preprocessing
@@ -104,21 +108,21 @@ class FrameTeacher(keras.layers.Layer):
         return ops.cast(features, "float32")
 
     def fingerprint(self) -> str:
-        """Returns a checksum of all that the features follow from: network, weights, preprocessing.
+        """Returns a checksum of all that determines the features: network, weights, preprocessing.
 
-        Names of layers do not count, and what a preprocessing function does counts, not its name.
+        It depends on what a preprocessing function computes, not on names of functions or layers.
         """
-        found = hashlib.sha256(_architecture(self.network).encode())
-        for weight in self.network.weights:  # not the seeds of dropout, which never runs
+        checksum = hashlib.sha256(_architecture(self.network).encode())
+        for weight in self.network.weights:  # without the seeds of dropout, which never runs
             values = np.ascontiguousarray(ops.convert_to_numpy(weight))
-            found.update(f"{values.shape} {values.dtype}".encode() + values.tobytes())
-        # Every level in each channel, and no two channels alike.
-        steps = np.arange(256)[:, None] * [1, 3, 7] % 256
-        levels = steps.reshape(1, 16, 16, 3).astype(np.float32)
-        seen = ops.convert_to_numpy(self._preprocess(ops.convert_to_tensor(levels)))
-        found.update(np.round(np.asarray(seen, np.float64), 3).tobytes())
-        found.update(str(self._size()).encode())
-        return found.hexdigest()
+            checksum.update(f"{values.shape} {values.dtype}".encode() + values.tobytes())
+        # An image with all values in each channel, in a different order.
+        values = np.arange(256)[:, None] * [1, 3, 7] % 256
+        image = values.reshape(1, 16, 16, 3).astype(np.float32)
+        preprocessed = ops.convert_to_numpy(self._preprocess(ops.convert_to_tensor(image)))
+        checksum.update(np.round(np.asarray(preprocessed, np.float64), 3).tobytes())
+        checksum.update(str(self._size()).encode())
+        return checksum.hexdigest()
 
     def _size(self) -> tuple[int, int] | None:
         if self.image_size is not None:
@@ -142,24 +146,25 @@ def load_teacher(
     preprocessing: str = "auto",
     image_size: int | None = None,
 ) -> FrameTeacher:
-    """Makes a teacher of a network of Keras Applications, or of a saved 2D model.
+    """Loads a teacher from Keras Applications or from a saved 2D model.
 
     Args:
         name_or_path: name of a network in `keras.applications`, such as `"DenseNet121"`, or
-            path of a 2D Keras model. A dense layer at the end of a saved model, which tells
-            classes apart, is left out.
+            path of a 2D Keras model. The classification layer at the end of a saved model is
+            removed.
         weights: for a network of `keras.applications`: `"imagenet"`, which are downloaded once,
-            the path of a weights file without the classifying layer, or None for random ones.
-            Defaults to `"imagenet"`.
-        preprocessing: see `FrameTeacher`; `"auto"` takes the network's own in
-            `keras.applications`. A saved model needs it named. Defaults to `"auto"`.
-        image_size: see `FrameTeacher`. Defaults to `None`.
+            the path of a weights file without the classification layer, or None for random
+            weights.
+        preprocessing: see `FrameTeacher`; `"auto"` uses that of the network in
+            `keras.applications`. It must be given for a saved model.
+        image_size: see `FrameTeacher`.
 
     Returns:
         A FrameTeacher.
 
     Raises:
-        ValueError: if there is no such network or file, or the preprocessing is not known.
+        InvalidArgumentError: if there is no such network or file, or the preprocessing is
+            missing.
 
     Example:
 
@@ -173,14 +178,15 @@ def load_teacher(
         network, own = _application(name, weights, image_size)
         return FrameTeacher(network, own if preprocessing == "auto" else preprocessing, image_size)
     if preprocessing == "auto":
-        raise ValueError(
-            "A saved teacher does not say what it expects of frames: name its preprocessing, one "
-            f"of {', '.join(PREPROCESSINGS)}. Received: preprocessing='auto' for {name}"
+        raise InvalidArgumentError(
+            "`preprocessing` must be given for a saved teacher, one of "
+            f"{', '.join(PREPROCESSINGS)}. Received: 'auto' for {name}",
+            argument="preprocessing",
         )
     if not os.path.isfile(name):
-        raise ValueError(f"The teacher must be a saved Keras model. Received: {name}, no file")
+        raise InvalidArgumentError(f"No such teacher: {name}", argument="name_or_path")
     network = keras.saving.load_model(name, compile=False)
-    return FrameTeacher(_without_classes(network), preprocessing, image_size)
+    return FrameTeacher(_remove_classifier(network), preprocessing, image_size)
 
 
 def _application(
@@ -189,14 +195,16 @@ def _application(
     build = getattr(keras.applications, name, None)
     if not isinstance(build, types.FunctionType):
         known = [key for key, value in vars(keras.applications).items() if callable(value)]
-        raise ValueError(
+        raise InvalidArgumentError(
             "The teacher must be a network of keras.applications, one of "
-            f"{', '.join(sorted(known))}, or the path of a .keras model. Received: {name!r}"
+            f"{', '.join(sorted(known))}, or the path of a .keras model. Received: {name!r}",
+            argument="name_or_path",
         )
     if weights is not None and weights != "imagenet" and not os.path.isfile(weights):
-        raise ValueError(
-            "The teacher's weights must be imagenet, none, or a file of weights without the "
-            f"classifying layer. Received: {weights}"
+        raise InvalidArgumentError(
+            "`weights` must be imagenet, None, or a file of weights without the classification "
+            f"layer. Received: {weights}",
+            argument="weights",
         )
     options = {} if image_size is None else {"input_shape": (image_size, image_size, 3)}
     path = None if weights is None else os.fspath(weights)
@@ -205,8 +213,8 @@ def _application(
     return network, family.preprocess_input
 
 
-def _without_classes(network: Any) -> keras.Model:
-    """The network up to its last dense layer, if nothing but an activation follows."""
+def _remove_classifier(network: Any) -> keras.Model:
+    """Returns the network without a dense layer, and activations after it, at its end."""
     _check_network(network)
     activations = (keras.layers.Activation, keras.layers.Softmax)
     layers = list(network.layers)
@@ -218,10 +226,10 @@ def _without_classes(network: Any) -> keras.Model:
 
 
 def _architecture(network: keras.Model) -> str:
-    """The network's configuration; the names of its layers, which Keras counts up, by number."""
+    """Returns the configuration as JSON, layer names, which Keras numbers, replaced by indices."""
     try:
         text = network.to_json()
-    except NotImplementedError:  # a class of the user's without get_config
+    except NotImplementedError:  # a class of the user without get_config
         return type(network).__qualname__
     layers = [network, *flatten_layers(network, include_self=False)]
     for number, name in enumerate(dict.fromkeys(layer.name for layer in layers)):
@@ -238,11 +246,12 @@ def _check_network(network: Any) -> None:
         or len(shapes[1]) not in (2, 4)
         or shapes[1][-1] is None
     ):
-        raise ValueError(
+        raise InvalidArgumentError(
             "FrameTeacher: `network` must be a Keras model from images (batch, height, width, 3) "
             "to features (batch, features), for example keras.applications.DenseNet121("
             f"include_top=False, pooling='avg'). Received: {network!r}"
-            + (f" from {shapes[0]} to {shapes[1]}" if shapes else "")
+            + (f" from {shapes[0]} to {shapes[1]}" if shapes else ""),
+            argument="network",
         )
 
 

@@ -1,4 +1,4 @@
-"""A predictor that says which frames it saw, odd videos, and commands run in this process."""
+"""A predictor that records the frames it reads, unusual videos, and commands run in-process."""
 
 from fractions import Fraction
 
@@ -13,33 +13,33 @@ from keras_t3d.inference import load_predictor
 from tests.conftest import counting_frames, frame_numbers, write_video
 
 
-class SeeingPredictor:
-    """Notes the numbers of the frames of each clip; its probabilities follow from the first."""
+class RecordingPredictor:
+    """Records the frame numbers of each clip; its probabilities depend on the first."""
 
     class_names = ("even", "odd", "never")
 
     def __init__(self, clip_spec):
         self.clip_spec = clip_spec
-        self.seen = []
+        self.read = []
         self.batches = []
 
     def probabilities(self, clips):
         numbers = [frame_numbers(clip) for clip in clips]
-        self.seen += numbers
+        self.read += numbers
         self.batches.append(len(clips))
         odd = np.array([clip[0] % 2 for clip in numbers], np.float32)
         return np.stack([0.75 - 0.5 * odd, 0.25 + 0.5 * odd, 0 * odd], axis=1)
 
 
 @pytest.fixture
-def seeing():
-    """A SeeingPredictor of 4 frames, every second: a window is 7 frames long."""
-    return SeeingPredictor(ClipSpec(num_frames=4, frame_stride=2, resize=36, crop=32))
+def recording():
+    """A RecordingPredictor of 4 frames with stride 2: a window spans 7 frames."""
+    return RecordingPredictor(ClipSpec(num_frames=4, frame_stride=2, resize=36, crop=32))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A video of 40 frames, 10 a second, one of 3 frames, and a file that is none."""
+    """A video of 40 frames at 10 fps, one of 3 frames, and a file that is not a video."""
     root = tmp_path_factory.mktemp("videos")
     noise = np.random.default_rng(0).integers(0, 256, (40, 48, 64, 3), dtype=np.uint8)
     write_video(root / "a.mp4", noise, fps=10)
@@ -50,7 +50,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def run(monkeypatch, capsys, model):
-    """Runs a command with the model in memory, whatever file is named."""
+    """Runs a command with the model in memory, whichever file is named."""
     predictor = load_predictor(model)
     monkeypatch.setattr(loading, "predictor", lambda path: predictor)
 
@@ -62,7 +62,7 @@ def run(monkeypatch, capsys, model):
 
 
 def write_uneven_video(path, frames, times, sound=False):
-    """Writes frames at these seconds, whole thousandths; the last is shown for 0.5 s."""
+    """Writes frames at these times, in seconds with 3 decimals; the last lasts 0.5 s."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
         stream.height, stream.width = frames.shape[1:3]

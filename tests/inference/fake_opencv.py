@@ -1,4 +1,4 @@
-"""What OpenCV's windows do, without a screen."""
+"""A fake of OpenCV's windows that needs no screen."""
 
 from types import SimpleNamespace
 
@@ -7,9 +7,8 @@ class FakeOpenCV(SimpleNamespace):
     """OpenCV with one window at a time, which the user may close.
 
     Args:
-        keys: what `waitKey` gives, one a call; -1 after them.
-        closed_after: the user closes the window in the `waitKey` with which so many pictures
-            have been shown.
+        keys: keys that `waitKey` returns, one per call; -1 after them.
+        closed_after: number of frames after which the user closes the window, during `waitKey`.
     """
 
     WINDOW_NORMAL, WINDOW_KEEPRATIO, WND_PROP_VISIBLE = 0, 0, 4

@@ -30,7 +30,7 @@ def test_a_keras_file(model_path, video, expected, batch_size):
     np.testing.assert_allclose([w.probabilities for w in windows], expected, atol=1e-5)
 
 
-def test_a_saved_model_and_its_folder_of_versions(saved_model_path, video, expected):
+def test_a_saved_model_and_its_parent_folder(saved_model_path, video, expected):
     for path in (saved_model_path, saved_model_path / "1"):
         windows = stream_video(path, video, WindowOptions(batch_size=2))
         np.testing.assert_allclose([w.probabilities for w in windows], expected, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Cameras, played by files, and by what the systems' cameras do."""
+"""Cameras, simulated by files."""
 
 import itertools
 import threading
@@ -52,7 +52,7 @@ class Failing:
 
 
 def write_webcam(path, count):
-    """Writes counting frames as webcams send them: a JPEG image each."""
+    """Writes counting frames as webcams send them, as JPEG images."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mjpeg", rate=10)
         stream.height, stream.width, stream.pix_fmt = 48, 64, "yuvj420p"
@@ -63,21 +63,21 @@ def write_webcam(path, count):
 
 
 @pytest.mark.parametrize("system", ["Linux", "Darwin"])
-def test_frames_have_times_from_the_first_on(seeing, tmp_path, plays, system):
+def test_times_start_at_the_first_frame(recording, tmp_path, plays, system):
     plays(write_video(tmp_path / "camera.mp4", counting_frames(9), fps=10), system)
     with Camera(3) as camera:
-        frames = list(watch_frames(seeing, camera))
+        frames = list(watch_frames(recording, camera))
     np.testing.assert_allclose([frame.start for frame in frames], np.arange(9) / 10)
     assert frames[-1].end == pytest.approx(0.9)
 
 
-def test_other_systems_are_refused(tmp_path, plays):
+def test_other_systems_are_rejected(tmp_path, plays):
     plays(tmp_path, "Windows")
     with pytest.raises(VideoError, match="Linux and macOS"):
         Camera(3)
 
 
-def test_a_camera_that_is_not_there_says_so(monkeypatch):
+def test_a_missing_camera_is_named(monkeypatch):
     monkeypatch.setattr(camera_module.platform, "system", lambda: "Linux")
     with pytest.raises(VideoError, match=r"/dev/video97"):
         Camera(97)
@@ -87,7 +87,7 @@ def not_yet():
     return av.error.BlockingIOError(35, "Resource temporarily unavailable")
 
 
-def test_a_picture_that_is_not_there_yet_is_waited_for(tmp_path, plays):
+def test_delayed_frames_are_awaited(tmp_path, plays):
     file = write_webcam(tmp_path / "camera.avi", 9)
     errors = {0: [not_yet(), not_yet()], 4: [not_yet(), not_yet()]}
     plays(file, "Darwin", lambda container: Failing(container, errors))
@@ -98,7 +98,7 @@ def test_a_picture_that_is_not_there_yet_is_waited_for(tmp_path, plays):
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "No frame"), (4, "stopped")])
-def test_a_camera_without_pictures_is_given_up(tmp_path, plays, monkeypatch, count, said):
+def test_reading_times_out_without_frames(tmp_path, plays, monkeypatch, count, said):
     monkeypatch.setattr(camera_module, "_FRAME_TIMEOUT", 0.05)
     file = write_webcam(tmp_path / "camera.avi", 9)
     errors = {count: [not_yet() for _ in range(1000)]}
@@ -107,10 +107,10 @@ def test_a_camera_without_pictures_is_given_up(tmp_path, plays, monkeypatch, cou
     with Camera(3) as camera, pytest.raises(VideoError, match=f"{said}.*0.05 s"):
         frames.extend(camera.timed())  # grows until it fails
     assert len(frames) == count
-    assert len(errors[count]) > 900  # it did not look without a pause
+    assert len(errors[count]) > 900  # it paused between attempts
 
 
-def test_a_driver_that_hangs_is_given_up(tmp_path, plays, monkeypatch):
+def test_reading_times_out_if_the_driver_hangs(tmp_path, plays, monkeypatch):
     monkeypatch.setattr(camera_module, "_FRAME_TIMEOUT", 0.05)
     monkeypatch.setattr(camera_module, "_CLOSE_TIMEOUT", 0.05)
     hangs = threading.Event()
@@ -137,7 +137,7 @@ def test_a_driver_that_hangs_is_given_up(tmp_path, plays, monkeypatch):
     hangs.set()
 
 
-def test_a_camera_is_given_back_before_its_end(tmp_path, plays):
+def test_the_camera_is_closed(tmp_path, plays):
     plays(write_webcam(tmp_path / "camera.avi", 50))
     with Camera(3) as camera:
         assert next(camera.timed()).start == 0
@@ -145,7 +145,7 @@ def test_a_camera_is_given_back_before_its_end(tmp_path, plays):
         next(camera._container.demux(video=0))  # it is closed
 
 
-def test_a_camera_that_is_pulled_out_gives_its_last_picture(tmp_path, plays):
+def test_a_disconnected_camera_yields_all_frames_before(tmp_path, plays):
     file = write_webcam(tmp_path / "camera.avi", 9)
     errors = {6: [av.error.OSError(19, "No such device")]}
     plays(file, wrapped=lambda container: Failing(container, errors))
@@ -155,7 +155,7 @@ def test_a_camera_that_is_pulled_out_gives_its_last_picture(tmp_path, plays):
     assert frame_numbers(np.stack(frames)) == list(range(6))
 
 
-def test_damaged_pictures_are_left_out(tmp_path, plays):
+def test_damaged_frames_are_left_out(tmp_path, plays):
     file = write_webcam(tmp_path / "camera.avi", 50)
     with av.open(str(file)) as container:
         packets = list(container.demux(video=0))

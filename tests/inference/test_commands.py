@@ -11,7 +11,7 @@ from keras_t3d.cli import loading
 from keras_t3d.data import DamagedVideoWarning
 from keras_t3d.inference import WindowOptions, predict_video, stream_video
 from tests.conftest import counting_frames, write_video
-from tests.inference.conftest import SeeingPredictor, write_uneven_video
+from tests.inference.conftest import RecordingPredictor, write_uneven_video
 
 
 def times_and_tops(model, path, **options):
@@ -103,7 +103,7 @@ def test_windows_of_several_videos_in_a_file(run, model, folder, tmp_path, suffi
     assert len({video for video, *_ in got}) == 2
 
 
-class FailingPredictor(SeeingPredictor):
+class FailingPredictor(RecordingPredictor):
     """Has memory for a few windows only."""
 
     def __init__(self, clip_spec, windows):
@@ -118,9 +118,9 @@ class FailingPredictor(SeeingPredictor):
 
 @pytest.mark.parametrize("windows", [0, 5])
 def test_what_was_scored_before_a_model_fails_is_kept(
-    monkeypatch, capsys, folder, tmp_path, seeing, windows
+    monkeypatch, capsys, folder, tmp_path, recording, windows
 ):
-    failing = FailingPredictor(seeing.clip_spec, windows)
+    failing = FailingPredictor(recording.clip_spec, windows)
     monkeypatch.setattr(loading, "predictor", lambda path: failing)
     words = ["--out", tmp_path / "w.json", "--timeline", tmp_path / "t.png"]
     code = cli.main([str(word) for word in ("predict", "m", folder / "a.mp4", *words)])

@@ -1,4 +1,4 @@
-"""What docs/inference.md tells a user to type works, at small size."""
+"""Commands and code of docs/inference.md, run on small videos."""
 
 import pathlib
 import re
@@ -19,8 +19,7 @@ COMMANDS = [line for language, text in BLOCKS if not language for line in text.s
 CODE = [text for language, text in BLOCKS if language == "python"]
 
 
-def needs_what_is_not_here(words):
-    """A camera, or a window on the screen."""
+def needs_camera_or_screen(words):
     return "--camera" in words or (words[0] == "watch" and "--no-display" not in words)
 
 
@@ -40,7 +39,7 @@ def artifacts(model_path, lite_path, saved_model_path, tmp_path_factory):
 
 @pytest.fixture
 def folder(artifacts, tmp_path, monkeypatch):
-    """A folder like the page's reader has."""
+    """A folder with the files that the page names."""
     shutil.copytree(artifacts, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -51,7 +50,7 @@ def test_every_command(folder, capsys):
     for line in COMMANDS:
         program, *words = shlex.split(re.sub(r"\[[^]]*\]", "", line))
         assert program == "keras-t3d"
-        if needs_what_is_not_here(words):
+        if needs_camera_or_screen(words):
             continue
         with_options = shlex.split(re.sub(r"[][]", "", line))[1:]
         for command in {tuple(words), tuple(with_options)}:

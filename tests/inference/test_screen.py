@@ -1,4 +1,4 @@
-"""A window on the screen, with a fake for OpenCV."""
+"""The window on the screen, with a fake OpenCV."""
 
 import sys
 
@@ -35,7 +35,7 @@ def picture(height=4, width=4):
     return np.zeros((height, width, 3), np.uint8)
 
 
-def test_pictures_are_shown_in_their_colours_at_their_times(display, clock):
+def test_frames_are_shown_in_colour_at_their_times(display, clock):
     opencv = display(FakeOpenCV())
     clock(100.0, 100.01, 100.5, 100.5)
     red = picture()
@@ -49,9 +49,9 @@ def test_pictures_are_shown_in_their_colours_at_their_times(display, clock):
     assert opencv.window is None
 
 
-def test_live_pictures_are_shown_at_once_whatever_held_one_up(display, clock):
+def test_live_frames_are_shown_at_once(display, clock):
     opencv = display(FakeOpenCV())
-    clock()  # nobody looks at it
+    clock()  # it is not read
     with Screen("camera 0", live=True) as screen:
         assert all(screen.show(picture(), start) for start in (0.0, 0.1, 0.2, 0.3))
     assert opencv.waits == [1, 1, 1, 1]
@@ -59,18 +59,18 @@ def test_live_pictures_are_shown_at_once_whatever_held_one_up(display, clock):
 
 @pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize("keys", [[ord("q")], [27], [ord("Q"), -1, ord("q")], [-1, -1, 27]])
-def test_a_key_ends_it_whenever_it_is_pressed(display, keys, live):
+def test_a_key_ends_it_at_any_time(display, keys, live):
     display(FakeOpenCV(keys))
     with Screen("x", live) as screen:
         for index in range(len(keys) + 1):
             if not screen.show(picture(), index / 100):
                 return
-    pytest.fail("the key was not heard")
+    pytest.fail("the key was ignored")
 
 
 @pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize("closed_after", [1, 3])
-def test_closing_the_window_ends_it_and_does_not_open_it_again(display, closed_after, live):
+def test_closing_the_window_ends_it(display, closed_after, live):
     opencv = display(FakeOpenCV(closed_after=closed_after))
     with Screen("x", live) as screen:
         assert [screen.show(picture(), index / 100) for index in range(closed_after + 1)] == [
@@ -81,7 +81,7 @@ def test_closing_the_window_ends_it_and_does_not_open_it_again(display, closed_a
     assert len(opencv.shown) == closed_after
 
 
-def test_a_window_closed_before_the_first_picture_stays_closed(display):
+def test_a_window_closed_before_the_first_frame_stays_closed(display):
     opencv = display(FakeOpenCV())
     with Screen("x") as screen:
         opencv.window = None
@@ -98,7 +98,7 @@ def test_a_window_closed_before_the_first_picture_stays_closed(display):
         ((1, 5000), (1280, 1)),
     ],
 )
-def test_the_window_is_no_larger_than_a_screen(display, picture_size, window):
+def test_the_window_fits_a_screen(display, picture_size, window):
     opencv = display(FakeOpenCV())
     with Screen("x") as screen:
         screen.show(picture(*picture_size), 0.0)
@@ -108,15 +108,15 @@ def test_the_window_is_no_larger_than_a_screen(display, picture_size, window):
         assert opencv.size == (1, 1)
 
 
-def test_other_windows_of_the_program_are_left_alone(display):
+def test_other_windows_stay_open(display):
     opencv = display(FakeOpenCV())
-    opencv.destroyAllWindows = lambda: pytest.fail("closed what is not its own")
+    opencv.destroyAllWindows = lambda: pytest.fail("closed another window")
     with Screen("x"):
         pass
     assert opencv.window is None
 
 
-def test_what_is_missing_for_a_window_is_said(display, monkeypatch):
+def test_errors_name_the_remedy(display, monkeypatch):
     monkeypatch.setattr("keras_t3d.inference.screen.platform.system", lambda: "Linux")
     display(None)  # importing it fails
     with pytest.raises(ScreenError, match=r"pip install 'keras-t3d\[watch\]'"):

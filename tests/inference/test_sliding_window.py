@@ -1,4 +1,4 @@
-"""Which frames are in a window, which are held, which are ever turned into pixels."""
+"""Which frames are in a window, held in memory, and converted to pixels."""
 
 import weakref
 
@@ -15,7 +15,7 @@ from keras_t3d.inference.sliding_window import SlidingWindow, TimeHop, window_st
 
 
 def numbered(count, converted, times=None):
-    """Frames whose pixels say their number; `converted` notes which were asked for."""
+    """Frames whose pixels encode their index; `converted` lists those that were read."""
 
     def pixels(index):
         converted.append(index)
@@ -76,7 +76,7 @@ def test_windows_are_views_of_the_video(count, num_frames, stride, hop, num_crop
         assert windows[-1].first_frame + spec.span > count - stride
 
 
-def test_frames_between_those_of_a_clip_are_passed_over():
+def test_frames_that_no_clip_reads_are_not_converted():
     spec = ClipSpec(num_frames=4, frame_stride=3, resize=4, crop=4)
     converted = []
     slide(numbered(100, converted), SlidingWindow(spec, WindowOptions(hop_frames=6)))
@@ -84,7 +84,7 @@ def test_frames_between_those_of_a_clip_are_passed_over():
     assert sorted(converted) == [*range(10), *range(12, 100, 3)]
 
 
-def test_windows_may_lie_apart_and_the_last_ends_with_the_video():
+def test_windows_with_gaps_and_the_last_ends_with_the_video():
     spec = ClipSpec(num_frames=4, frame_stride=1, resize=4, crop=4)
     windows, most_held = slide(numbered(100, []), SlidingWindow(spec, WindowOptions(hop_frames=40)))
     assert [window.first_frame for window in windows] == [0, 40, 80, 96]
@@ -92,8 +92,8 @@ def test_windows_may_lie_apart_and_the_last_ends_with_the_video():
 
 
 @pytest.mark.parametrize("hop", [1, 4, 40])
-def test_frames_are_held_in_the_models_size(hop):
-    """Between windows that lie apart, too: no frame outlives its turn."""
+def test_decoded_frames_are_freed(hop):
+    """Only resized frames are held, also between windows with gaps."""
     spec = ClipSpec(num_frames=4, frame_stride=1, resize=4, crop=4)
     sliding = SlidingWindow(spec, WindowOptions(hop_frames=hop))
     large = []
@@ -105,7 +105,7 @@ def test_frames_are_held_in_the_models_size(hop):
         assert large[-1]() is None
 
 
-def test_hops_in_seconds_follow_the_clock_not_the_frames():
+def test_hops_in_seconds_use_timestamps():
     spec = ClipSpec(num_frames=2, frame_stride=2, resize=4, crop=4)
     # Ten frames a second, then a pause of a second, then two frames a second.
     times = [*np.arange(10) / 10, *(2 + np.arange(11) / 2)]
@@ -118,14 +118,14 @@ def test_hops_in_seconds_follow_the_clock_not_the_frames():
 
 
 @pytest.mark.parametrize(("seconds", "begins"), [(5e-324, 20), (1e-320, 20), (1e308, 1)])
-def test_the_shortest_and_longest_of_hops(seconds, begins):
+def test_extreme_hops(seconds, begins):
     hop = TimeHop(seconds, ClipSpec(num_frames=2, frame_stride=1, resize=4, crop=4))
     assert sum(hop.is_start(index, index / 10) for index in range(20)) == begins
 
 
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 500), min_size=20, max_size=60), st.integers(1, 300))
-def test_hops_in_seconds_begin_once_in_each(lengths, hundredths):
+def test_hops_in_seconds_start_one_window_each(lengths, hundredths):
     times, seconds = np.cumsum([0, *lengths]) / 100, hundredths / 100
     spec = ClipSpec(num_frames=1, frame_stride=1, resize=4, crop=4)
     hop = TimeHop(seconds, spec)
@@ -135,7 +135,7 @@ def test_hops_in_seconds_begin_once_in_each(lengths, hundredths):
     assert set(slots) == {int((time + 1e-4) // seconds) for time in times}  # and one in each
 
 
-def test_nothing_gives_no_window():
+def test_no_frames_give_no_window():
     spec = ClipSpec(num_frames=4, frame_stride=2, resize=4, crop=4)
     assert SlidingWindow(spec, WindowOptions(hop_frames=4)).finish() is None
 

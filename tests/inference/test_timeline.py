@@ -12,7 +12,7 @@ def scores(index, *probabilities):
     return WindowPrediction(index, index / 2, index / 2 + 1, np.array(probabilities, np.float32))
 
 
-def test_curves_are_the_windows():
+def test_curves():
     timeline = Timeline(["a", "b"])
     for index in range(5):
         timeline.add(scores(index, index / 10, 1 - index / 10))
@@ -23,7 +23,7 @@ def test_curves_are_the_windows():
 
 @settings(deadline=None)
 @given(st.integers(1, 100))
-def test_many_windows_are_averaged_in_neighbours(count):
+def test_neighbouring_windows_are_averaged(count):
     timeline = Timeline(["a"], max_points=8)
     values = np.random.default_rng(count).uniform(size=count)
     for index, value in enumerate(values):
@@ -39,7 +39,7 @@ def test_many_windows_are_averaged_in_neighbours(count):
 
 
 @pytest.mark.parametrize("count", [1, 30, 500])
-def test_the_picture_shows_the_classes(tmp_path, count):
+def test_the_plot_shows_the_classes(tmp_path, count):
     timeline = Timeline(["$flat$", "rising_" * 10, "never"])
     for index in range(count):
         rising = index / count
@@ -52,7 +52,7 @@ def test_the_picture_shows_the_classes(tmp_path, count):
         assert (np.abs(pixels - colour).max(axis=-1) < 8).any() == drawn
 
 
-def test_what_cannot_be_drawn_is_refused(tmp_path):
+def test_wrong_paths_and_empty_timelines_are_rejected(tmp_path):
     with pytest.raises(ValueError, match="at least one window"):
         Timeline(["a"]).save(tmp_path / "t.png")
     with pytest.raises(ValueError, match=r"timeline\.png"):
@@ -71,5 +71,5 @@ def test_what_cannot_be_drawn_is_refused(tmp_path):
         (-1, "-0:01"),
     ],
 )
-def test_times_read_as_on_a_format_time(seconds, shown):
+def test_format_time(seconds, shown):
     assert format_time(seconds) == shown

@@ -1,4 +1,4 @@
-"""Pictures with the running classes: what stands on which frame, and what is left at the end."""
+"""Annotated frames: the classes drawn on each, and the file at the end."""
 
 import itertools
 import subprocess
@@ -35,13 +35,13 @@ class Source:
             raise self.failure
 
 
-def test_each_frame_has_the_scores_of_the_newest_window(seeing):
-    frames = list(watch_frames(seeing, Source(22), options=WindowOptions(hop=0.4), top=2))
+def test_each_frame_has_the_prediction_of_the_latest_window(recording):
+    frames = list(watch_frames(recording, Source(22), options=WindowOptions(hop=0.4), top=2))
     assert [(frame.start, frame.end) for frame in frames] == [
         (i / 10, (i + 1) / 10) for i in range(22)
     ]
     # Windows of 7 frames, and one that ends with the video.
-    assert seeing.seen == [[s, s + 2, s + 4, s + 6] for s in (0, 4, 8, 12, 14)]
+    assert recording.read == [[s, s + 2, s + 4, s + 6] for s in (0, 4, 8, 12, 14)]
     # Nothing is said of fewer frames than a window has.
     assert [frame.prediction for frame in frames[:6]] == [None] * 6
     assert [frame.classes for frame in frames[:6]] == [()] * 6
@@ -54,13 +54,14 @@ def test_each_frame_has_the_scores_of_the_newest_window(seeing):
 @pytest.mark.parametrize(
     "options", [WindowOptions(), WindowOptions(hop=0.3, smoothing=MeanOfLast(2))]
 )
-def test_the_windows_are_those_of_stream_video(seeing, tmp_path, count, options):
+def test_the_windows_are_those_of_stream_video(recording, tmp_path, count, options):
     path = write_video(tmp_path / "x.mp4", counting_frames(count), fps=10)
-    expected = list(stream_video(seeing, path, options))
+    expected = list(stream_video(recording, path, options))
     told = []
     with VideoReader(path) as reader:
         assert (
-            watch(watch_frames(seeing, reader, options=options), on_prediction=told.append) == count
+            watch(watch_frames(recording, reader, options=options), on_prediction=told.append)
+            == count
         )
     got = [frame.prediction for frame in told]
     assert [(s.first_frame, s.start, s.end) for s in got] == [
@@ -72,20 +73,20 @@ def test_the_windows_are_those_of_stream_video(seeing, tmp_path, count, options)
 
 
 @pytest.mark.parametrize("failure", [None, VideoError("The camera stopped")])
-def test_a_video_shorter_than_a_window_is_answered_when_it_is_over(seeing, failure):
+def test_a_short_video_is_predicted_at_its_end(recording, failure):
     told = []
-    frames = watch_frames(seeing, Source(5, failure))
+    frames = watch_frames(recording, Source(5, failure))
     if failure:
         with pytest.raises(VideoError, match="stopped"):
             told.extend(frames)  # grows until it fails
     else:
         told.extend(frames)
     assert [frame.prediction is None for frame in told] == [True] * 4 + [False]
-    assert seeing.seen == [[0, 2, 4, 1]]  # the whole, looped
+    assert recording.read == [[0, 2, 4, 1]]  # the whole, looped
     assert (told[-1].prediction.start, told[-1].prediction.end) == (0, 0.5)
 
 
-def test_the_picture_says_the_classes():
+def test_classes_are_drawn():
     grey = np.full((240, 320, 3), 100, np.uint8)
     none, golf = draw_classes(grey, ()), draw_classes(grey, (("golf", 0.9), ("pour", 0.1)))
     more = draw_classes(grey, (("golf", 0.9), ("pour", 0.1), ("a class with a long name", 0.0)))
@@ -105,7 +106,7 @@ def test_the_picture_says_the_classes():
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 300), (1, 1), (1080, 64)])
-def test_small_pictures_are_no_reason_to_fail(size):
+def test_small_frames(size):
     picture = np.zeros((*size, 3), np.uint8)
     assert (
         draw_classes(picture, (("a long name\nin two lines", 1.0), ("", 0.0))).shape
@@ -113,7 +114,7 @@ def test_small_pictures_are_no_reason_to_fail(size):
     )
 
 
-def test_the_file_has_the_frames_the_times_and_the_text(seeing, tmp_path):
+def test_the_file_has_frames_times_and_text(recording, tmp_path):
     times = np.cumsum([0.0, *[0.04, 0.2, 0.5] * 5])
     path = write_uneven_video(
         tmp_path / "x.mp4",
@@ -124,7 +125,7 @@ def test_the_file_has_the_frames_the_times_and_the_text(seeing, tmp_path):
     out = tmp_path / "new" / "annotated.mp4"
     told = []
     with VideoReader(path) as reader:
-        assert watch(watch_frames(seeing, reader), out=out, on_prediction=told.append) == 16
+        assert watch(watch_frames(recording, reader), out=out, on_prediction=told.append) == 16
     with VideoReader(path) as source, VideoReader(out) as written:
         assert not written.header.has_sound
         before, after = list(source.timed()), list(written.timed())
@@ -141,55 +142,55 @@ def test_the_file_has_the_frames_the_times_and_the_text(seeing, tmp_path):
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, (48, 64)), (2, (17, 35)), (3, (16, 16))])
-def test_short_and_odd_pictures_are_written(seeing, tmp_path, count, size):
+def test_short_videos_and_odd_sizes_are_written(recording, tmp_path, count, size):
     out = tmp_path / "out.mp4"
-    assert watch(watch_frames(seeing, Source(count, size=size)), out=out) == count
+    assert watch(watch_frames(recording, Source(count, size=size)), out=out) == count
     frames = read_video(out).frames
     assert frames.shape == (count, size[0] + size[0] % 2, size[1] + size[1] % 2, 3)
 
 
 @pytest.mark.parametrize("failure", [VideoError("The camera stopped"), RuntimeError("no memory")])
-def test_what_fails_later_leaves_a_playable_file(seeing, tmp_path, failure):
+def test_a_late_error_leaves_a_playable_file(recording, tmp_path, failure):
     with pytest.raises(type(failure), match=str(failure)):
-        watch(watch_frames(seeing, Source(10, failure)), out=tmp_path / "out.mp4")
+        watch(watch_frames(recording, Source(10, failure)), out=tmp_path / "out.mp4")
     assert len(read_video(tmp_path / "out.mp4").frames) == 10
 
 
-def test_a_tell_that_cannot_write_leaves_the_pictures(seeing, tmp_path):
+def test_an_error_of_on_prediction_leaves_a_playable_file(recording, tmp_path):
     def tell(frame):
         if frame.start > 1:
             raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
-        watch(watch_frames(seeing, Source(22)), out=tmp_path / "out.mp4", on_prediction=tell)
+        watch(watch_frames(recording, Source(22)), out=tmp_path / "out.mp4", on_prediction=tell)
     assert 7 <= len(read_video(tmp_path / "out.mp4").frames) < 22
 
 
 @pytest.mark.parametrize("failure", [VideoError("no frame"), RuntimeError("no memory")])
-def test_what_fails_at_once_leaves_nothing(seeing, tmp_path, failure):
+def test_an_early_error_leaves_no_file(recording, tmp_path, failure):
     with pytest.raises(type(failure), match=str(failure)):
-        watch(watch_frames(seeing, Source(0, failure)), out=tmp_path / "out.mp4")
+        watch(watch_frames(recording, Source(0, failure)), out=tmp_path / "out.mp4")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_old_file_stays_until_the_new_one_is_whole(seeing, tmp_path):
+def test_an_old_file_is_replaced_at_the_end(recording, tmp_path):
     (tmp_path / "out.mp4").write_text("old")
 
     def check(frame):
         assert (tmp_path / "out.mp4").read_text() == "old"
 
-    watch(watch_frames(seeing, Source(9)), out=tmp_path / "out.mp4", on_prediction=check)
+    watch(watch_frames(recording, Source(9)), out=tmp_path / "out.mp4", on_prediction=check)
     assert len(read_video(tmp_path / "out.mp4").frames) == 9
 
 
 @pytest.mark.parametrize("name", ["out.avi", "out", "folder.mp4"])
-def test_other_files_are_refused(seeing, tmp_path, name):
+def test_other_files_are_rejected(recording, tmp_path, name):
     (tmp_path / "folder.mp4").mkdir()
-    with pytest.raises(ValueError, match=r"annotated\.mp4"):
-        watch(watch_frames(seeing, Source(9)), out=tmp_path / name)
+    with pytest.raises(ValueError, match=r"\.mp4.*Received"):
+        watch(watch_frames(recording, Source(9)), out=tmp_path / name)
 
 
-def test_watching_ends_when_asked_and_the_file_is_whole(seeing, tmp_path):
+def test_should_stop_ends_with_a_complete_file(recording, tmp_path):
     count = 0
 
     def should_stop():
@@ -198,34 +199,36 @@ def test_watching_ends_when_asked_and_the_file_is_whole(seeing, tmp_path):
         return count == 5
 
     assert (
-        watch(watch_frames(seeing, Source(22)), out=tmp_path / "out.mp4", should_stop=should_stop)
+        watch(
+            watch_frames(recording, Source(22)), out=tmp_path / "out.mp4", should_stop=should_stop
+        )
         == 5
     )
     assert len(read_video(tmp_path / "out.mp4").frames) == 5
 
 
-# Live: the model must not hold the pictures up.
+# Live sources: the model must not delay the frames.
 
 
-def test_live_frames_do_not_wait_for_the_model(seeing):
-    go, quick = threading.Event(), seeing.probabilities
+def test_live_frames_do_not_wait_for_the_model(recording):
+    go, quick = threading.Event(), recording.probabilities
 
     def slow(clips):
         assert go.wait(timeout=10)
         return quick(clips)
 
-    seeing.probabilities = slow
-    frames = watch_frames(seeing, Source(22), live=True)
+    recording.probabilities = slow
+    frames = watch_frames(recording, Source(22), live=True)
     shown = list(itertools.islice(frames, 21))
     assert [frame.start for frame in shown] == [i / 10 for i in range(21)]
     assert all(frame.prediction is None for frame in shown)
     go.set()
     frames.close()
-    assert seeing.seen == [[0, 2, 4, 6]]  # the first window; others were left out
+    assert recording.read == [[0, 2, 4, 6]]  # the first window; others were left out
 
 
 @pytest.mark.parametrize(("live", "ahead"), [(True, 0), (False, 1)])
-def test_live_frames_do_not_wait_for_the_next(seeing, live, ahead):
+def test_live_frames_are_not_delayed_by_one(recording, live, ahead):
     source, taken = Source(22), []
 
     class Counting:
@@ -234,14 +237,14 @@ def test_live_frames_do_not_wait_for_the_next(seeing, live, ahead):
                 taken.append(frame)
                 yield frame
 
-    frames = watch_frames(seeing, Counting(), live=live)
+    frames = watch_frames(recording, Counting(), live=live)
     for shown in range(1, 6):
         next(frames)
         assert len(taken) == shown + ahead
     frames.close()
 
 
-def test_the_model_s_last_failure_is_heard_of_and_the_recording_kept(seeing, tmp_path):
+def test_an_error_in_the_background_is_raised_and_the_file_kept(recording, tmp_path):
     go, count = threading.Event(), 0
 
     def fails(clips):
@@ -255,8 +258,8 @@ def test_the_model_s_last_failure_is_heard_of_and_the_recording_kept(seeing, tmp
             go.set()
         return count == 10
 
-    seeing.probabilities = fails
-    frames = watch_frames(seeing, Source(22), live=True)
+    recording.probabilities = fails
+    frames = watch_frames(recording, Source(22), live=True)
     with pytest.raises(RuntimeError, match="out of memory"):
         watch(frames, out=tmp_path / "out.mp4", should_stop=should_stop)
     assert len(read_video(tmp_path / "out.mp4").frames) == 10
@@ -265,7 +268,7 @@ def test_the_model_s_last_failure_is_heard_of_and_the_recording_kept(seeing, tmp
 # Anamorphic video: its pixels are wider than high.
 
 
-def test_anamorphic_video_is_made_square_before_the_letters(seeing, tmp_path):
+def test_anamorphic_frames_are_stretched_before_drawing(recording, tmp_path):
     path = tmp_path / "wide.mkv"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10)
@@ -277,19 +280,19 @@ def test_anamorphic_video_is_made_square_before_the_letters(seeing, tmp_path):
     with VideoReader(path) as reader:
         assert next(reader.timed()).pixels.shape == (120, 160, 3)  # what the model sees
     with VideoReader(path) as reader:
-        frames = list(watch_frames(seeing, reader))
+        frames = list(watch_frames(recording, reader))
     assert {frame.pixels.shape for frame in frames} == {(120, 240, 3)}
     square = np.full((120, 240, 3), frames[0].pixels[-1, -1])
     np.testing.assert_array_equal(frames[0].pixels, draw_classes(square, ()))  # letters as ever
     with VideoReader(path) as reader:
-        watch(watch_frames(seeing, reader), out=tmp_path / "out.mp4")
+        watch(watch_frames(recording, reader), out=tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as container:
         written = container.streams.video[0]
         assert (written.width, written.height) == (240, 120)
         assert written.sample_aspect_ratio in (None, 0, 1)
 
 
-def test_square_pixels_never_make_a_side_smaller():
+def test_stretching_never_shrinks_a_side():
     pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     assert to_square_pixels(pixels, 1.0) is pixels
     assert to_square_pixels(pixels, 1.5).shape == (2, 3, 3)
@@ -308,7 +311,7 @@ def test_square_pixels_never_make_a_side_smaller():
         (Fraction(1000), 90, 1),
     ],
 )
-def test_the_aspect_of_pixels_turns_with_them(ratio, rotation, expected):
+def test_pixel_aspect_is_rotated(ratio, rotation, expected):
     stream = SimpleNamespace(sample_aspect_ratio=ratio)
     assert pixel_aspect(stream, SimpleNamespace(rotation=rotation)) == pytest.approx(expected)
 
@@ -327,9 +330,9 @@ def test_inference_needs_no_opencv():
     ("name", "count"),
     [("made/vfr.mp4", 40), ("decord/test_data_video_90.mov", 3), ("made/anim.gif", 12)],
 )
-def test_odd_files_keep_their_times(seeing, tmp_path, name, count):
+def test_unusual_files_keep_their_times(recording, tmp_path, name, count):
     with VideoReader(ODD / name) as reader:
-        assert watch(watch_frames(seeing, reader), out=tmp_path / "out.mp4") == count
+        assert watch(watch_frames(recording, reader), out=tmp_path / "out.mp4") == count
     with VideoReader(ODD / name) as source, VideoReader(tmp_path / "out.mp4") as written:
         before, after = list(source.timed()), list(written.timed())
     np.testing.assert_allclose([f.start for f in after], [f.start for f in before], atol=1e-4)

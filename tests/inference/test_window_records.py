@@ -21,7 +21,7 @@ RECORD = {
 }
 
 
-def test_a_record_names_the_top_classes():
+def test_a_record_has_the_top_classes():
     assert window_record("a, b.mp4", PREDICTION, NAMES, top=2) == RECORD
     assert len(window_record("x", PREDICTION, NAMES, top=99)["classes"]) == 3
 
@@ -34,7 +34,7 @@ def test_json_is_an_array_of_windows(tmp_path, count):
     assert json.loads((tmp_path / "w.json").read_text("utf-8")) == [RECORD] * count
 
 
-def test_csv_has_a_row_a_class(tmp_path):
+def test_csv_has_a_row_per_class(tmp_path):
     with window_file(tmp_path / "new" / "w.CSV") as write:
         write(RECORD)
     with (tmp_path / "new" / "w.CSV").open(encoding="utf-8", newline="") as file:
@@ -46,7 +46,7 @@ def test_csv_has_a_row_a_class(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["w.json", "w.csv"])
-def test_a_failure_leaves_nothing_and_an_old_file_stays(tmp_path, name):
+def test_an_error_keeps_the_old_file(tmp_path, name):
     (tmp_path / name).write_text("old")
 
     def fail():
@@ -61,22 +61,22 @@ def test_a_failure_leaves_nothing_and_an_old_file_stays(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["w.txt", "w", "folder.csv"])
-def test_other_files_are_refused(tmp_path, name):
+def test_other_files_are_rejected(tmp_path, name):
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(ValueError, match=r"windows\.csv"), window_file(tmp_path / name):
+    with pytest.raises(ValueError, match=r"\.json or \.csv"), window_file(tmp_path / name):
         pass
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file names are text there")
 @pytest.mark.parametrize("name", ["w.json", "w.csv"])
-def test_a_file_name_need_not_be_text(tmp_path, name):
+def test_file_names_that_are_not_utf8(tmp_path, name):
     with window_file(tmp_path / name) as write:
         write({**RECORD, "video": b"caf\xe9.mp4".decode("utf-8", "surrogateescape")})
     assert r"caf\udce9.mp4" in (tmp_path / name).read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", ["w.json", "w.csv"])
-def test_a_long_file_needs_no_memory(tmp_path, name):
+def test_memory_does_not_grow_with_the_file(tmp_path, name):
     with window_file(tmp_path / name) as write:
         write(RECORD)
         tracemalloc.start()

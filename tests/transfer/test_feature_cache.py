@@ -59,7 +59,7 @@ def test_every_frame_of_the_centre_view(own_shards, folder, spec):
     assert seen == 8
 
 
-def test_they_stand_in_for_the_teacher_on_centre_views(own_shards, folder, spec):
+def test_features_match_the_teacher_on_centre_views(own_shards, folder, spec):
     teacher = tiny_teacher()
     clips = load_clips(
         own_shards, "test", spec, 8, labelled=False, transforms=[FrameFeatures.open(folder)]
@@ -73,17 +73,17 @@ def test_they_stand_in_for_the_teacher_on_centre_views(own_shards, folder, spec)
     np.testing.assert_array_equal(batch["clips"], labelled[0])
 
 
-def test_nothing_is_computed_twice(own_shards, folder, spec, monkeypatch):
-    said = []
+def test_stored_features_are_not_computed_again(own_shards, folder, spec, monkeypatch):
+    reported = []
     monkeypatch.setattr(keras.Model, "predict_on_batch", lambda *a: pytest.fail("computed again"))
     again = write_frame_features(
-        tiny_teacher(), own_shards, "test", spec, progress=lambda *done: said.append(done)
+        tiny_teacher(), own_shards, "test", spec, progress=lambda *done: reported.append(done)
     )
     assert again == folder
-    assert said[-1] == (8, 8)
+    assert reported[-1] == (8, 8)
 
 
-def test_a_call_that_was_stopped_goes_on(own_shards, folder, spec):
+def test_an_interrupted_call_is_completed(own_shards, folder, spec):
     index = sorted(folder.glob("test-*.json"))[0]
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     index.unlink()  # as killed before it was written
@@ -91,7 +91,7 @@ def test_a_call_that_was_stopped_goes_on(own_shards, folder, spec):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_another_teacher_view_or_preprocessing_has_another_folder(own_shards, folder, spec):
+def test_the_folder_depends_on_teacher_view_and_preprocessing(own_shards, folder, spec):
     teacher = tiny_teacher()
     others = [
         write_frame_features(tiny_teacher(seed=1), own_shards, "test", spec),
@@ -104,12 +104,12 @@ def test_another_teacher_view_or_preprocessing_has_another_folder(own_shards, fo
         ),
     ]
     assert len({folder, *others}) == 5
-    # Time is drawn by the clip: how many frames and how far apart is no matter of the cache.
+    # Number and stride of frames do not matter: features are stored per frame.
     longer = ClipSpec(num_frames=12, frame_stride=1, resize=36, crop=32)
     assert write_frame_features(teacher, own_shards, "test", longer) == folder
 
 
-def test_a_damaged_record_is_named_and_can_be_left_out(own_shards, spec, tmp_path):
+def test_a_damaged_record_is_named_and_can_be_skipped(own_shards, spec, tmp_path):
     import shutil
 
     copy = tmp_path / "shards"
@@ -131,7 +131,7 @@ def test_a_damaged_record_is_named_and_can_be_left_out(own_shards, spec, tmp_pat
 
 
 def test_shards_of_other_writers(own_shards, spec, tmp_path):
-    """Their names may end in any way, and they have no checksums."""
+    """Such shards have any names, and no checksums."""
     import shutil
 
     from keras_t3d.data import ShardSet
@@ -147,7 +147,7 @@ def test_shards_of_other_writers(own_shards, spec, tmp_path):
     assert write_frame_features(tiny_teacher(), shards, "train", spec) != first
 
 
-def test_frames_that_do_not_decode_are_told_by_shard_and_video(own_shards, spec, monkeypatch):
+def test_errors_of_decoding_name_shard_and_video(own_shards, spec, monkeypatch):
     from PIL import Image, UnidentifiedImageError
 
     def refuse(file):

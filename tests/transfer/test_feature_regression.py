@@ -7,7 +7,7 @@ from tests.transfer.pairs import batch, tiny_student, tiny_teacher
 pytestmark = pytest.mark.fit
 
 
-def test_loss_and_retrieval_are_those_of_the_equation():
+def test_loss_and_metric_match_the_equations():
     teacher, student = tiny_teacher(), tiny_student()
     regression = FeatureRegression(teacher, student)
     regression.compile()
@@ -24,8 +24,8 @@ def test_loss_and_retrieval_are_those_of_the_equation():
     assert got["retrieval"] == pytest.approx(np.mean(hits))
 
 
-def test_retrieval_of_features_that_hardly_differ():
-    """Differences of a thousandth, beside features of 20."""
+def test_retrieval_of_nearly_equal_features():
+    """Features around 20 that differ by a thousandth."""
     regression = FeatureRegression(tiny_teacher(), tiny_student())
     regression.compile()
     rng = np.random.default_rng(0)
@@ -36,11 +36,11 @@ def test_retrieval_of_features_that_hardly_differ():
         kernel.assign(np.zeros(kernel.shape))
         bias.assign(frames[row])
         outputs = regression({**inputs, "frame_features": frames})
-        hits = np.asarray(regression._clip_hits(outputs))
+        hits = np.asarray(regression._metric_per_clip(outputs))
         assert hits.tolist() == [float(n == row) for n in range(8)]
 
 
-def test_it_learns():
+def test_loss_decreases():
     regression = FeatureRegression(tiny_teacher(), tiny_student())
     regression.compile("adam")
     history = regression.fit(batch(range(16)), batch_size=8, epochs=8, verbose=0).history

@@ -15,7 +15,7 @@ def dense(layer, x):
     return x @ kernel + bias
 
 
-def test_scores_and_loss_are_those_of_the_equation():
+def test_scores_and_loss_match_the_equations():
     teacher, student = tiny_teacher(), tiny_student()
     matching = FrameClipMatching(teacher, student, **SMALL, negatives=2)
     matching.compile()
@@ -43,19 +43,19 @@ def test_scores_and_loss_are_those_of_the_equation():
     assert got["match_accuracy"] == pytest.approx(hits.mean())
 
 
-def test_what_counts_nothing():
-    """A padded clip, and clips for which the batch has no other video."""
+def test_excluded_clips():
+    """Padding, and clips without a clip of another video in the batch."""
     matching = FrameClipMatching(tiny_teacher(), tiny_student(), **SMALL)
     matching.compile()
     padded, whole = batch([3, 5, 6, -1]), batch([3, 5, 6, -1])
     whole = {key: value[:3] for key, value in whole.items()}
     assert np.asarray(matching(padded)["weights"]).tolist() == [1, 1, 1, 0]
-    figures = [
+    results = [
         matching.evaluate(inputs, batch_size=4, verbose=0, return_dict=True)
         for inputs in (padded, whole)
     ]
-    assert figures[0]["transfer_loss"] == pytest.approx(figures[1]["transfer_loss"], rel=1e-5)
-    assert figures[0]["match_accuracy"] == figures[1]["match_accuracy"]
+    assert results[0]["transfer_loss"] == pytest.approx(results[1]["transfer_loss"], rel=1e-5)
+    assert results[0]["match_accuracy"] == results[1]["match_accuracy"]
     before = values_of(matching._embed)[:1]
     alone = batch([3, 3, -1, 3])
     assert not np.asarray(matching(alone)["weights"]).any()
@@ -64,7 +64,7 @@ def test_what_counts_nothing():
     np.testing.assert_array_equal(before, values_of(matching._embed)[:1])
 
 
-def test_only_the_student_and_the_head_move():
+def test_only_student_and_head_are_trained():
     teacher, student = tiny_teacher(), tiny_student()
     matching = FrameClipMatching(teacher, student, **SMALL)
     matching.compile(keras.optimizers.AdamW(0.1, weight_decay=0.1))
@@ -85,7 +85,7 @@ def test_only_the_student_and_the_head_move():
     assert not ids & {id(v) for v in teacher.variables}
 
 
-def test_cached_features_stand_in_for_the_teacher():
+def test_cached_features_replace_the_teacher():
     teacher = tiny_teacher()
     matching = FrameClipMatching(teacher, tiny_student(), **SMALL)
     inputs = batch([0, 1, 2])
@@ -104,7 +104,7 @@ def test_no_projection_where_widths_are_equal():
 
 
 def test_it_learns_to_match():
-    """Clips of one brightness each, which frames and clips tell alike."""
+    """Clips of uniform brightness, which frames and clips show alike."""
     rng = np.random.default_rng(0)
     levels = rng.integers(0, 256, 64)
     clips = np.broadcast_to(levels[:, None, None, None, None], (64, 4, 16, 16, 3)).astype("uint8")
@@ -128,31 +128,31 @@ def test_half_precision(dtype):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"teacher": keras.Sequential([keras.Input((8, 8, 3))])}, "must be a FrameTeacher"),
-        ({"student": keras.Sequential([keras.Input((4, 16, 16, 3))])}, "network of keras_t3d"),
+        ({"teacher": keras.Sequential([keras.Input((8, 8, 3))])}, "`teacher`"),
+        ({"student": keras.Sequential([keras.Input((4, 16, 16, 3))])}, "`student`"),
         ({"negatives": 0}, r"Received: negatives=\[0\]"),
         ({"hidden": ()}, r"Received: hidden=\[\]"),
         ({"features": 1.5}, r"Received: features=\[1.5\]"),
     ],
 )
-def test_refusals(arguments, message):
+def test_wrong_arguments_are_rejected(arguments, message):
     with pytest.raises(ValueError, match=message):
         FrameClipMatching(**{"teacher": tiny_teacher(), "student": tiny_student()} | arguments)
 
 
-def test_refuses_a_student_that_does_not_pool():
+def test_a_student_without_pooling_is_rejected():
     student = tiny_student(include_top=False, num_classes=None, pooling=None)
-    with pytest.raises(ValueError, match="must pool its features: pooling='avg'"):
+    with pytest.raises(ValueError, match="`student`"):
         FrameClipMatching(tiny_teacher(), student)
 
 
-def test_a_student_without_a_classifying_layer():
+def test_a_student_without_a_classification_layer():
     student = tiny_student(include_top=False, num_classes=None)
     matching = FrameClipMatching(tiny_teacher(), student, **SMALL)
     assert len(matching.checkpointed_variables) == len(matching._embed.variables) + 10
 
 
-def test_refuses_what_is_no_unlabelled_clip():
+def test_other_inputs_and_losses_are_rejected():
     matching = FrameClipMatching(tiny_teacher(), tiny_student(), **SMALL)
     with pytest.raises(ValueError, match="load_clips"):
         matching(batch([0, 1])["clips"])
