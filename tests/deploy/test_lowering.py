@@ -103,9 +103,9 @@ def test_channel_correlation(combine, temporal_bins):
     assert_same(functional((5, 6, 6, 4), layer))
 
 
-def sides(pool, strides):
-    """Height and width of the pooled frames, with the pool's size and stride along them."""
-    return zip((6, 7), pool[1:], strides[1:], strict=True)
+def skips_the_end(length, size, stride):
+    """Whether the last window of padding "same" ends before the last value."""
+    return (-(-length // stride) - 1) * stride + size < length
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
@@ -121,9 +121,8 @@ def sides(pool, strides):
 def test_any_pool(pooling, padding, frames, pool, strides):
     assume(padding == "same" or pool[0] <= frames)
     # Without oneDNN, TensorFlow's own pool is wrong where strides skip the last row or column.
-    assume(
-        padding == "valid" or all(-(-n // s) * s - s + k >= n for n, k, s in sides(pool, strides))
-    )
+    axes = zip((frames, 6, 7), pool, strides, strict=True)
+    assume(padding == "valid" or not any(skips_the_end(*axis) for axis in axes))
     # Negative values show a pool that pads with zeros.
     shift = ClipNormalization(mean=(1, 1, 1))
     assert_same(functional((frames, 6, 7, 3), shift, pooling(pool, strides, padding)))
