@@ -1,4 +1,4 @@
-"""The whole path on generated videos: the command `keras-t3d demo`."""
+"""Every step on generated videos: the command `keras-t3d demo`."""
 
 from __future__ import annotations
 
@@ -10,60 +10,56 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import loky
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from keras_t3d.cores import usable_cores
-from keras_t3d.data.clips.reader import load_clips
-from keras_t3d.data.conversion.convert import convert
-from keras_t3d.deploy import saved_model, tflite
-from keras_t3d.deploy.comparison import check_difference
-from keras_t3d.deploy.options import TFLiteOptions
-from keras_t3d.evaluation import EvaluationOptions, evaluate
-from keras_t3d.inference.load import load_predictor
-from keras_t3d.inference.predict import predict_video
-from keras_t3d.motion_set.writing import write_motion_set
-from keras_t3d.training.command_line import config_parser, parse_config
-from keras_t3d.training.config import TrainConfig
-from keras_t3d.training.supervised import train_and_report
+from keras_t3d import data, evaluation, inference, motion_set, training
+from keras_t3d.deploy.options import EXPORT_TARGETS, TFLiteOptions
+from keras_t3d.errors import InvalidArgumentError
 
 _VIDEOS_PER_CLASS = {"train": 120, "test": 25}
 _VIDEOS_PER_CLASS_QUICK = {"train": 4, "test": 2}
 _VIEWS = 3
-_TOLERANCES = {
-    "Keras": 0.0,
-    "SavedModel": saved_model.TOLERANCE,
-    "TFLite float32": tflite.TOLERANCES["none"],
-    "TFLite float16": tflite.TOLERANCES["float16"],
-}
 
 ProgressBar = Callable[[str, str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
 
 
 def run_demo(
-    out: str | os.PathLike[str], progress_bar: ProgressBar, seed: int = 0, quick: bool = False
+    out: str | os.PathLike[str] = "demo",
+    *,
+    progress_bar: ProgressBar,
+    seed: int = 0,
+    quick: bool = False,
 ) -> dict[str, Any]:
     """Generates videos, converts, trains, evaluates, exports, compares and predicts.
 
     Args:
         out: new folder for everything.
-        progress_bar: gives a context manager from a title and a unit, which gives a
-            function of (done, all).
-        seed: int. Seed of videos and training. Defaults to `0`.
-        quick: bool. A few videos and one epoch: shows that every stretch works,
-            learns nothing. Defaults to `False`.
+        progress_bar: context manager called with a title and a unit; yields a function of
+            (done, total).
+        seed: seed of videos and training.
+        quick: use a few videos and two epochs, which takes seconds and shows only that every
+            step works.
 
     Returns:
-        Dict of `top1`, and of the table's rows by artifact.
+        `top1`, and the rows of the table of artifacts by name.
 
     Raises:
-        ValueError: if `out` exists and is not empty.
+        InvalidArgumentError: if `out` exists and is not empty.
+
+    Example:
+
+    ```python
+    run_demo("demo", progress_bar=keras_t3d.cli.progress.progress_bar, quick=True)["top1"]
+    ```
     """
     folder = pathlib.Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(
-            f"--out must be a new or empty folder: remove it first. Received: {folder}"
+        raise InvalidArgumentError(
+            f"`out` must be a new or empty folder, for example demo. Received: {folder}",
+            argument="out",
         )
     console = Console(highlight=False)
     started = time.perf_counter()
@@ -75,19 +71,20 @@ def run_demo(
         _stage(console, "1 of 6: generate videos of eight motions, as mp4"),
         progress_bar("generating", "videos") as progress,
     ):
-        workers = usable_cores()
-        write_motion_set(videos, counts, seed=seed, workers=workers, progress=progress)
+        motion_set.write_motion_set(
+            videos, counts, seed=seed, workers=loky.cpu_count(), progress=progress
+        )
     with _stage(console, "2 of 6: convert them to TFRecord shards"):
         with progress_bar("converting", "videos") as progress:
-            converted = convert(videos, shards, short_side=64, progress=progress)
+            converted = data.convert(videos, shards, short_side=64, progress=progress)
         console.print(f"{converted.videos}, {len(converted.rejects)} rejected")
     with _stage(console, "3 of 6: train t3d_tiny with model.fit under MirroredStrategy"):
-        train_and_report(_config(shards, seed, quick), str(run))
+        training.train(_config(shards, seed, quick), run)
     with _stage(console, f"4 of 6: evaluate, {_VIEWS} views of each test video"):
         best = str(run / "best.keras")
         with progress_bar("evaluating", "videos") as progress:
-            options = EvaluationOptions(views=_VIEWS)
-            metrics = evaluate(best, shards, "test", report, options, progress=progress)
+            options = evaluation.EvaluationOptions(views=_VIEWS)
+            metrics = evaluation.evaluate(best, shards, "test", report, options, progress=progress)
         console.print(f"top-1 {metrics['top1']:.3f}, top-5 {metrics['top5']:.3f}")
     artifacts = {
         "Keras": run / "best.keras",
@@ -96,16 +93,15 @@ def run_demo(
         "TFLite float16": folder / "t3d_tiny_float16.tflite",
     }
     with _stage(console, "5 of 6: export, and compare on the same views of the test videos"):
-        saved_model.export_saved_model_file(best, serving)
-        tflite.export_tflite_file(best, artifacts["TFLite float32"])
-        tflite.export_tflite_file(
-            best, artifacts["TFLite float16"], options=TFLiteOptions("float16")
-        )
+        saved_model, tflite = (EXPORT_TARGETS[name] for name in ("saved-model", "tflite"))
+        saved_model.export(best, serving)
+        tflite.export(best, artifacts["TFLite float32"])
+        tflite.export(best, artifacts["TFLite float16"], options=TFLiteOptions("float16"))
         rows = _compare(artifacts, shards)
-    with _stage(console, "6 of 6: say what happens in one video"):
+    with _stage(console, "6 of 6: predict one video"):
         video = sorted((videos / "test").rglob("*.mp4"))[0]
         console.print(str(video))
-        for name, probability in predict_video(artifacts["TFLite float32"], video, top=3):
+        for name, probability in inference.predict_video(artifacts["TFLite float32"], video, top=3):
             console.print(f"  {probability:6.1%}  {name}")
 
     console.rule("Results")
@@ -134,18 +130,27 @@ def _stage(console: Console, title: str) -> Iterator[None]:
     console.print(f"[dim]{time.perf_counter() - start:.0f} s[/dim]")
 
 
-def _config(shards: pathlib.Path, seed: int, quick: bool) -> TrainConfig:
+def _config(shards: pathlib.Path, seed: int, quick: bool) -> training.TrainConfig:
     words = ["--config", "motion", "--data.shards", str(shards), "--seed", str(seed)]
     if quick:
         words += ["--epochs", "2", "--optimizer.warmup_epochs", "1"]
-    return parse_config(config_parser(), words)[0]
+    return training.parse_config(training.config_parser(), words)[0]
 
 
 def _compare(artifacts: dict[str, pathlib.Path], shards: pathlib.Path) -> dict[str, dict[str, Any]]:
-    """Accuracy, agreement, size and latency of each artifact, on identical views."""
-    predictors = {name: load_predictor(path) for name, path in artifacts.items()}
-    spec = predictors["Keras"].clip_spec
-    views = list(load_clips(shards, "test", spec, batch_size=1).as_numpy_iterator())
+    """Measures accuracy, agreement, size and latency of each artifact, on identical views."""
+    from keras_t3d.deploy import saved_model, tflite
+    from keras_t3d.deploy.comparison import check_difference
+
+    tolerances = {
+        "Keras": 0.0,
+        "SavedModel": saved_model.TOLERANCE,
+        "TFLite float32": tflite.TOLERANCES["none"],
+        "TFLite float16": tflite.TOLERANCES["float16"],
+    }
+    predictors = {name: inference.load_predictor(path) for name, path in artifacts.items()}
+    clip_spec = predictors["Keras"].clip_spec
+    views = list(data.load_clips(shards, "test", clip_spec, batch_size=1).as_numpy_iterator())
     labels = np.concatenate([label for _, label in views])
     probabilities = {
         name: np.concatenate([predictor.probabilities(clip) for clip, _ in views])
@@ -154,7 +159,7 @@ def _compare(artifacts: dict[str, pathlib.Path], shards: pathlib.Path) -> dict[s
     rows = {}
     for name, predictor in predictors.items():
         difference = float(np.abs(probabilities[name] - probabilities["Keras"]).max())
-        check_difference(difference, _TOLERANCES[name])
+        check_difference(difference, tolerances[name])
         clip = views[0][0]
         rows[name] = {
             "top1_one_view": float((probabilities[name].argmax(1) == labels).mean()),

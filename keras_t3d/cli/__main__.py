@@ -1,4 +1,4 @@
-"""`python -m keras_t3d.cli`: the command, where its script is not on the PATH."""
+"""`python -m keras_t3d.cli` runs the command where its script is not on the PATH."""
 
 import sys
 

@@ -1,24 +1,22 @@
-"""`keras-t3d demo`: the whole path on generated videos."""
+"""`keras-t3d demo`: run every step on generated videos."""
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
+from collections.abc import Sequence
 
-from keras_t3d.cli.command import add_command
+import jsonargparse
+
+from keras_t3d.cli.options import add_options, selected
 from keras_t3d.cli.progress import progress_bar
 from keras_t3d.cli.tensorflow_import import import_tensorflow
+from keras_t3d.demo import run_demo
 
 
-def add(commands: Any) -> None:
-    demo = add_command(commands, "demo", run, "run the whole path on generated videos")
-    demo.add_argument("--out", default="demo", metavar="DIR", help="new folder for everything")
-    demo.add_argument("--seed", type=int, default=0, help="seed of videos and training")
-    demo.add_argument("--quick", action="store_true", help="seconds, not minutes: learns little")
+def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
+    add_options(parser, run_demo, skip=("progress_bar",))
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
+    arguments = parser.parse_args(words)
     import_tensorflow()
-    from keras_t3d.demo import run_demo
-
-    run_demo(arguments.out, progress_bar, seed=arguments.seed, quick=arguments.quick)
+    run_demo(**selected(arguments, run_demo), progress_bar=progress_bar)

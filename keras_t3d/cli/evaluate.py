@@ -1,47 +1,35 @@
-"""`keras-t3d evaluate`: the videos of a split, scored."""
+"""`keras-t3d evaluate`: score the videos of a split."""
 
 from __future__ import annotations
 
-import argparse
 import os
-from typing import Any
+from collections.abc import Sequence
 
-from keras_t3d.cli.command import MODEL, add_command
+import jsonargparse
+
+from keras_t3d.cli.options import MODEL, SHARDS, add_options, selected
 from keras_t3d.cli.progress import progress_bar
 from keras_t3d.cli.tensorflow_import import import_tensorflow
+from keras_t3d.evaluation.options import EvaluationOptions
 
 
-def add(commands: Any) -> None:
-    evaluate = add_command(commands, "evaluate", run, "score the videos of a split")
-    evaluate.add_argument("model", metavar="MODEL", help=MODEL)
-    evaluate.add_argument("shards", metavar="SHARDS", help="folder that `convert` wrote")
-    evaluate.add_argument("--split", default="test", choices=("train", "val", "test"), help="which")
-    evaluate.add_argument(
-        "--protocol",
-        default="views",
-        choices=("views", "t3d", "stc"),
-        help="views: N clips x M crops; t3d, stc: as in the papers, every frame, centre crop",
+def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
+    parser.add_argument("shards", metavar="SHARDS", help=SHARDS)
+    parser.add_argument(
+        "--split", default="test", choices=("train", "val", "test"), help="split to score"
     )
-    evaluate.add_argument(
-        "--views", type=int, metavar="N", help="clips of each video, spread over it (default: 1)"
-    )
-    evaluate.add_argument(
-        "--crops", type=int, choices=(1, 3, 5), help="crops of each clip (default: 1)"
-    )
-    evaluate.add_argument(
-        "--batch-size", type=int, default=8, metavar="N", help="views scored at once"
-    )
-    evaluate.add_argument("--out", required=True, metavar="DIR", help="folder of the report")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the report")
+    add_options(parser, EvaluationOptions)
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
+    arguments = parser.parse_args(words)
     import_tensorflow()
-    from keras_t3d.evaluation import EvaluationOptions, evaluate
+    from keras_t3d.evaluation import evaluate
     from keras_t3d.evaluation.report import FILES
 
-    options = EvaluationOptions(
-        arguments.protocol, arguments.views, arguments.crops, arguments.batch_size
-    )
+    options = EvaluationOptions(**selected(arguments, EvaluationOptions))
     with progress_bar("evaluating", "videos") as progress:
         metrics = evaluate(
             arguments.model,

@@ -1,47 +1,56 @@
-"""`keras-t3d import-weights`: a network that starts from a PyTorch checkpoint."""
+"""`keras-t3d import-weights`: start from a PyTorch checkpoint."""
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
+from collections.abc import Sequence
 
-from keras_t3d.cli.command import add_command
+import jsonargparse
+
 from keras_t3d.cli.tensorflow_import import import_tensorflow
+from keras_t3d.errors import InvalidArgumentError
 
 
-def add(commands: Any) -> None:
-    weights = add_command(commands, "import-weights", run, "start from a PyTorch checkpoint")
-    weights.add_argument(
+def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
+    # By hand: the function that imports weights comes with Keras, which --help does without.
+    parser.add_argument(
         "checkpoint", metavar="CHECKPOINT", help=".pth, .pt, .tar or .safetensors file"
     )
-    weights.add_argument("out", metavar="OUT.keras", help="file to write")
-    weights.add_argument(
-        "--model", required=True, metavar="NAME", help="network, such as resnet3d_18 or r3d_18"
+    parser.add_argument("out", metavar="OUT.keras", help="file to write")
+    parser.add_argument(
+        "--model",
+        dest="name",
+        required=True,
+        metavar="NAME",
+        help="network, for example resnet3d_18 or r3d_18",
     )
-    weights.add_argument(
+    parser.add_argument(
         "--num-classes",
         type=int,
         metavar="N",
-        help="another number than the checkpoint's makes the classifying layer fresh",
+        help="a number other than the checkpoint's initializes a new classification layer",
     )
-    weights.add_argument(
+    parser.add_argument(
         "--normalization",
         choices=("kinetics", "activitynet", "torchvision"),
-        help="what Hara et al.'s checkpoints were trained on: activitynet in 2017 and 2018, "
-        "kinetics in 2020",
+        help="normalization that the checkpoint was trained with; Hara et al. used activitynet in "
+        "2017 and 2018, kinetics in 2020",
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
+    arguments = parser.parse_args(words)
     if not arguments.out.endswith(".keras"):
-        raise ValueError(f"OUT must end in .keras, as in start.keras. Received: {arguments.out!r}")
+        raise InvalidArgumentError(
+            f"`out` must end in .keras, for example start.keras. Received: {arguments.out!r}",
+            argument="out",
+        )
     import_tensorflow()
     from keras_t3d.atomic import written_beside
     from keras_t3d.transfer import import_weights
 
     imported = import_weights(
         arguments.checkpoint,
-        arguments.model,
+        arguments.name,
         num_classes=arguments.num_classes,
         normalization=arguments.normalization,
     )

@@ -1,30 +1,30 @@
-"""`keras-t3d inspect`: what shards hold."""
+"""`keras-t3d inspect`: summarize and verify shards."""
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
+from collections.abc import Sequence
 
-from keras_t3d.cli.command import CommandError, add_command
+import jsonargparse
+
+from keras_t3d.cli.options import SHARDS
 from keras_t3d.cli.progress import progress_bar
+from keras_t3d.errors import KerasT3DError
 
 
-def add(commands: Any) -> None:
-    inspect = add_command(commands, "inspect", run, "say what shards hold")
-    inspect.add_argument("shards", metavar="SHARDS", help="folder that `convert` wrote")
-    inspect.add_argument(
+def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
+    parser.add_argument("shards", metavar="SHARDS", help=SHARDS)
+    parser.add_argument(
         "--verify",
         action="store_true",
-        help="read all: compare the checksums, say the sizes and lengths of the videos",
+        help="read everything: compare checksums, print sizes and lengths of the videos",
     )
-    inspect.add_argument("--sheet", metavar="PNG", help="write a picture of some videos of a class")
-    inspect.add_argument("--seed", type=int, default=0, help="seed of the videos on the sheet")
+    parser.add_argument("--sheet", metavar="PNG", help="write a picture of some videos per class")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the videos on the sheet")
 
 
-def run(arguments: argparse.Namespace) -> None:
-    from keras_t3d.data.contact_sheet import contact_sheet
-    from keras_t3d.data.inspection import summarize
-    from keras_t3d.data.shards.shard_set import ShardSet
+def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
+    arguments = parser.parse_args(words)
+    from keras_t3d.data import ShardSet, contact_sheet, summarize
 
     shards = ShardSet.open(arguments.shards)
     splits = shards.manifest["splits"]
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.verify:
         damaged = shards.damaged_shards()
         if damaged:
-            raise CommandError(f"Damaged shards: {', '.join(damaged)}")
+            raise KerasT3DError(f"Damaged shards: {', '.join(damaged)}")
         print("Every shard has its checksum.")
         with progress_bar("reading", "videos") as progress:
             lines = summarize(shards, progress).lines()

@@ -1,4 +1,4 @@
-"""The network that a command names."""
+"""Loads the model that a command line names."""
 
 from __future__ import annotations
 

@@ -1,89 +1,82 @@
-"""`keras-t3d predict`: what happens in videos, once for each or window by window."""
+"""`keras-t3d predict`: classify videos, as a whole or window by window."""
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Sequence
-from typing import Any
+
+import jsonargparse
 
 from keras_t3d.cli import loading
-from keras_t3d.cli.answers import print_classes
-from keras_t3d.cli.command import HOP, MODEL, SMOOTHING, add_command
+from keras_t3d.cli.options import MODEL, SMOOTHING, add_options
+from keras_t3d.cli.output import print_classes
 from keras_t3d.cli.predict_windows import predict_windows
-from keras_t3d.cli.unreadable import check_readable, told_if_damaged, told_if_unreadable
+from keras_t3d.cli.unreadable import check_readable, collect_unreadable, print_damage
+from keras_t3d.data.sources.video_files import video_files
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.inference import predict_video
+from keras_t3d.inference.options import WindowOptions
+from keras_t3d.inference.predictor import check_top
 
 
-def add(commands: Any) -> None:
-    predict = add_command(commands, "predict", run, "say what happens in videos, and when")
-    predict.add_argument("model", metavar="MODEL", help=MODEL)
-    predict.add_argument(
+def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
+    parser.add_argument(
         "videos", metavar="VIDEO", nargs="+", help="video files, or folders of them"
     )
-    predict.add_argument("--top", type=int, default=5, metavar="K", help="classes to name")
-    predict.add_argument(
-        "--views", type=int, metavar="N", help="clips to score (default: cover the video, up to 10)"
-    )
-    predict.add_argument("--json", action="store_true", help="one JSON object a line")
-    windows = predict.add_argument_group("over time, a window slides over each video")
-    windows.add_argument("--windows", action="store_true", help="say what happens in each window")
+    add_options(parser, predict_video, flags={"num_views": "--views"})
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
+    windows = parser.add_argument_group("over time, with a window that slides over each video")
+    windows.add_argument("--windows", action="store_true", help="print the classes of each window")
     windows.add_argument(
-        "--out", metavar="FILE", help="write the windows to this .json or .csv file (as --windows)"
+        "--out", metavar="FILE", help="write the windows to this .json or .csv file"
     )
     windows.add_argument(
-        "--timeline", metavar="PNG", help="draw the top classes over time (as --windows)"
+        "--timeline", metavar="PNG", help="draw the top classes over time, of one video"
     )
-    windows.add_argument("--hop", type=float, metavar="S", help=HOP)
+    add_options(windows, WindowOptions, skip=("hop_frames", "smoothing", "num_crops"))
     windows.add_argument("--smoothing", metavar="RULE", help=SMOOTHING)
-    windows.add_argument(
-        "--batch-size", type=int, metavar="N", help="windows scored at once (default: 1)"
-    )
 
 
-def run(arguments: argparse.Namespace) -> None:
-    from keras_t3d.inference.predictor import check_top
-
+def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
+    arguments = parser.parse_args(words)
     check_top(arguments.top)
-    videos = _videos(arguments.videos)
+    videos = _find_videos(arguments.videos)
     if arguments.windows or arguments.out is not None or arguments.timeline is not None:
         predict_windows(arguments, videos)
         return
-    for_windows = ("hop", "smoothing", "batch_size")
-    alone = [option for option in for_windows if getattr(arguments, option) is not None]
-    if alone:
-        raise ValueError(
-            "--hop, --smoothing and --batch-size are for windows: add --windows, --out or "
-            f"--timeline. Received: --{alone[0].replace('_', '-')} without"
-        )
-    from keras_t3d.inference import predict_video
-
+    for name in ("hop", "smoothing", "batch_size"):
+        if getattr(arguments, name) != getattr(WindowOptions(), name):
+            raise InvalidArgumentError(
+                f"`{name}` is for windows: add --windows, --out or --timeline. "
+                f"Received: `{name}` without any of these",
+                argument=name,
+            )
     predictor = loading.predictor(arguments.model)
     unreadable = 0
     for video in videos:
-        with told_if_unreadable(video, videos) as failures:
-            with told_if_damaged():
-                classes = predict_video(predictor, video, arguments.top, arguments.views)
+        with collect_unreadable(video, videos) as failures:
+            with print_damage():
+                classes = predict_video(predictor, video, arguments.top, arguments.num_views)
             print_classes(video, classes, arguments)
         unreadable += len(failures)
     check_readable(unreadable, videos)
 
 
-def _videos(paths: Sequence[str]) -> list[str]:
-    """The videos that were named, and those below folders that were."""
-    from keras_t3d.data.sources.video_files import video_files
-
+def _find_videos(paths: Sequence[str]) -> list[str]:
+    """Returns the videos that were named, and those in folders that were named."""
     if not any(os.path.exists(path) for path in paths):
-        raise ValueError(
-            "Expected videos, or folders with videos below. Received: "
-            f"{', '.join(paths)}, where nothing is"
-        )
+        raise InvalidArgumentError(f"No such file: {', '.join(paths)}", argument="videos")
     videos: list[str] = []
     for path in paths:
         if not os.path.isdir(path):
             videos.append(path)
             continue
-        below = [os.path.join(path, name) for name in video_files(path)]
-        if not below:
-            raise ValueError(f"Expected videos, or folders with videos below. Received: {path}")
-        videos += below
+        found = [os.path.join(path, name) for name in video_files(path)]
+        if not found:
+            raise InvalidArgumentError(
+                f"`videos` must be video files, or folders with videos. Received: {path}",
+                argument="videos",
+            )
+        videos += found
     return videos

@@ -1,4 +1,4 @@
-"""`keras-t3d pretrain`: its options are the fields of the configuration."""
+"""`keras-t3d pretrain`: its options are the fields of `PretrainConfig`."""
 
 from __future__ import annotations
 
@@ -6,31 +6,34 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
+import jsonargparse
+
 from keras_t3d.cli.progress import progress_bar
 from keras_t3d.cli.tensorflow_import import import_tensorflow
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.training.command_line import add_config, parse_config
+from keras_t3d.training.pretrain_config import PretrainConfig
 
 
-def run(argv: Sequence[str]) -> None:
-    from keras_t3d.training.command_line import config_parser, parse_config
-    from keras_t3d.training.pretrain_config import PretrainConfig
-
-    parser = config_parser(
-        prog="keras-t3d pretrain",
-        description="Learn from shards without their labels, taught by a frozen 2D network; the "
-        "same command again goes on where the run was. Then: keras-t3d train --init "
-        "RUN/student.keras.",
-        config_class=PretrainConfig,
-    )
+def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
+    add_config(parser, PretrainConfig)
     parser.add_argument("--run-dir", metavar="DIR", help="folder of the run (required)")
     parser.add_argument(
         "--cache-features",
         dest="caches",
         action="store_true",
-        help="as --cache_features true: compute the teacher's features once, of the centre view",
+        help="short for --cache_features true: compute the teacher's features of the centre view "
+        "once",
     )
-    config, others = parse_config(parser, argv, PretrainConfig)
+
+
+def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
+    config, others = parse_config(parser, words, PretrainConfig)
     if others["run_dir"] is None:
-        raise ValueError("pretrain needs a folder for the run, for example --run-dir runs/pre")
+        raise InvalidArgumentError(
+            "`run_dir` must be given, for example --run-dir runs/pre. Received: none",
+            argument="run_dir",
+        )
     if others["caches"]:
         config = dataclasses.replace(config, cache_features=True)
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":

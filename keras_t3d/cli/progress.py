@@ -1,4 +1,4 @@
-"""How far a command is."""
+"""Progress of a command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar with rate and time left; on no terminal, a line now and then."""
+    """Shows a bar with rate and time left; without a terminal, a line per tenth."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -42,13 +42,13 @@ def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _lines(title: str, unit: str) -> Callable[[int, int], None]:
-    said = -1
+    printed = -1
 
     def update(done: int, total: int) -> None:
-        nonlocal said
+        nonlocal printed
         tenth = 10 * done // max(total, 1)
-        if tenth > said:
-            said = tenth
+        if tenth > printed:
+            printed = tenth
             print(f"{title}: {done} of {total} {unit}", file=sys.stderr, flush=True)
 
     return update

@@ -1,4 +1,4 @@
-"""TensorFlow, quietly."""
+"""Imports TensorFlow quietly."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow without its start-up messages, which no setting of its own silences."""
+    """Imports TensorFlow without its start-up messages, which none of its settings silences."""
     standard_error = os.dup(2)
     with open(os.devnull, "w") as nothing:
         os.dup2(nothing.fileno(), 2)

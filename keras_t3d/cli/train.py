@@ -1,28 +1,36 @@
-"""`keras-t3d train`: its options are the fields of the configuration."""
+"""`keras-t3d train`: its options are the fields of `TrainConfig`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 
+import jsonargparse
+
 from keras_t3d.cli.tensorflow_import import import_tensorflow
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.training.command_line import add_config, parse_config
+from keras_t3d.training.config import TrainConfig
 
 
-def run(argv: Sequence[str]) -> None:
-    from keras_t3d.training.command_line import config_parser, parse_config
-
-    parser = config_parser(
-        prog="keras-t3d train",
-        description="Train on shards; the same command again goes on where the run was.",
-    )
+def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
+    add_config(parser, TrainConfig)
     parser.add_argument("--run-dir", metavar="DIR", help="folder of the run (required)")
-    parser.add_argument("--init", metavar="MODEL", help=".keras file whose weights to start from")
+    parser.add_argument(
+        "--init", metavar="MODEL", help=".keras file whose weights training starts from"
+    )
     parser.add_argument(
         "--profile", action="store_true", help="trace some steps for TensorBoard's profiler"
     )
-    config, others = parse_config(parser, argv)
+
+
+def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
+    config, others = parse_config(parser, words)
     if others["run_dir"] is None:
-        raise ValueError("train needs a folder for the run, for example --run-dir runs/a")
+        raise InvalidArgumentError(
+            "`run_dir` must be given, for example --run-dir runs/a. Received: none",
+            argument="run_dir",
+        )
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
         import_tensorflow()
     from keras_t3d.training.supervised import train_and_report

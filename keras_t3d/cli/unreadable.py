@@ -1,4 +1,4 @@
-"""Videos that cannot be read, or not whole."""
+"""Videos that cannot be read, or only in part."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from keras_t3d.cli.command import CommandError
+from keras_t3d.errors import KerasT3DError
 
 
 @contextmanager
-def told_if_unreadable(video: str, videos: Sequence[str]) -> Iterator[list[Exception]]:
-    """Says that a video cannot be read and goes on; where it is the only one, fails."""
-    from keras_t3d.data.video.errors import VideoError
+def collect_unreadable(video: str, videos: Sequence[str]) -> Iterator[list[Exception]]:
+    """Prints that a video cannot be read, and continues; raises if it is the only video."""
+    from keras_t3d.data import VideoError
 
     failures: list[Exception] = []
     try:
@@ -27,19 +27,21 @@ def told_if_unreadable(video: str, videos: Sequence[str]) -> Iterator[list[Excep
 
 def check_readable(unreadable: int, videos: Sequence[str]) -> None:
     if unreadable:
-        raise CommandError(f"{unreadable} of {len(videos)} videos could not be read")
+        raise KerasT3DError(f"{unreadable} of {len(videos)} videos could not be read")
 
 
 @contextmanager
-def told_if_damaged() -> Iterator[None]:
-    """Says which videos did not decode to their end, as a line without Python's words."""
-    from keras_t3d.data.video.errors import DamagedVideoWarning
+def print_damage() -> Iterator[None]:
+    """Prints warnings about damaged videos as one line each."""
+    from keras_t3d.data import DamagedVideoWarning
 
-    with warnings.catch_warnings(record=True) as noted:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DamagedVideoWarning)
         yield
-    for one in noted:
-        if issubclass(one.category, DamagedVideoWarning):
-            print(f"keras-t3d: {one.message}", file=sys.stderr)
+    for warning in caught:
+        if issubclass(warning.category, DamagedVideoWarning):
+            print(f"keras-t3d: {warning.message}", file=sys.stderr)
         else:
-            warnings.showwarning(one.message, one.category, one.filename, one.lineno)
+            warnings.showwarning(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )

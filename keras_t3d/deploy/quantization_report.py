@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+import loky
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_t3d.cores import usable_cores
 from keras_t3d.deploy.comparison import keras_probabilities
 from keras_t3d.deploy.integer_conversion import LayerError
 from keras_t3d.inference.litert_predictor import LiteRTRunner
@@ -146,7 +146,7 @@ def compare(
     best = expected.argmax(1) == found.argmax(1)
     ordered = np.sort(expected, axis=1)
     confident = ordered[:, -1] - ordered[:, -2] > _MARGIN if expected.shape[1] > 1 else best
-    threads = usable_cores()
+    threads = loky.cpu_count()
     float_time, quantized_time = _times(contents, threads)
     accuracies: dict[str, Any] = dict.fromkeys(("float_top1", "top1", "top1_interval"))
     if labels is not None:

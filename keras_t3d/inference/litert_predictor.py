@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import zipfile
 
+import loky
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_t3d.artifact_files import read_artifact
-from keras_t3d.cores import usable_cores
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference.predictor import validate_clips
 
@@ -29,7 +29,7 @@ class LiteRTRunner:
 
     def __init__(self, file: str | bytes, threads: int | None = None) -> None:
         argument = "model_path" if isinstance(file, str) else "model_content"
-        interpreter = Interpreter(**{argument: file}, num_threads=threads or usable_cores())
+        interpreter = Interpreter(**{argument: file}, num_threads=threads or loky.cpu_count())
         self._run = interpreter.get_signature_runner()
         (details,) = self._run.get_output_details().values()
         self._scale, self._zero_point = details["quantization"]

@@ -38,6 +38,12 @@ def config_parser(
         The parser, to which further arguments may be added.
     """
     parser = jsonargparse.ArgumentParser(prog=prog, description=description, exit_on_error=False)
+    add_config(parser, config_class)
+    return parser
+
+
+def add_config(parser: jsonargparse.ArgumentParser, config_class: type[RunConfig]) -> None:
+    """Adds `--config` and a flag for each field of a configuration."""
     parser.add_argument(
         "--config",
         action="config",
@@ -45,7 +51,6 @@ def config_parser(
     )
     parser.add_class_arguments(ClipSpec, "clip")
     parser.add_class_arguments(config_class, skip=set(YAML_KEYS))
-    return parser
 
 
 @overload

@@ -129,7 +129,9 @@ class TrainingProgress(keras.callbacks.Callback):
                 self._draw(self._metrics(logs))
                 self._shown = self._now.time
         elif self._is_line_due() and not is_last:
-            self._print([f"{done}/{self._steps_per_epoch}", *self._metrics(logs), self._time_left()])
+            self._print(
+                [f"{done}/{self._steps_per_epoch}", *self._metrics(logs), self._time_left()]
+            )
 
     def on_test_begin(self, logs: Any = None) -> None:
         self._draw(["validation"])

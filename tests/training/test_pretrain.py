@@ -328,7 +328,7 @@ class TestInflation:
     ("words", "said"),
     [
         (["--config", "motion", "--run-dir", "{run}"], "keras-t3d train --config motion"),
-        (["--config", "{config}"], "needs a folder for the run"),
+        (["--config", "{config}"], "--run-dir"),
         (["--config", "none", "--run-dir", "{run}"], "pretrain_motion"),
         (["--config", "{config}", "--run-dir", "{run}", "--epochz", "1"], "Did you mean epochs"),
         (

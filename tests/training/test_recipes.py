@@ -97,11 +97,11 @@ class TestEveryRecipe:
     def test_its_commands_parse_and_fit_each_other(self, name):
         commands = commands_of(name)
         if name == "motion":  # the demo does the rest
-            assert vars(command_parser().parse_args(["demo", *commands["demo"]]))["out"] == "demo"
+            assert vars(command_parser("demo").parse_args(commands["demo"]))["out"] == "demo"
             return
         config, others = train_words(name)
-        convert = command_parser().parse_args(["convert", *commands["convert"]])
-        evaluate = command_parser().parse_args(["evaluate", *commands["evaluate"]])
+        convert = command_parser("convert").parse_args(commands["convert"])
+        evaluate = command_parser("evaluate").parse_args(commands["evaluate"])
         assert convert.out == evaluate.shards == config.data.shards
         assert convert.short_side == config.clip_spec.resize
         assert evaluate.model == f"{others['run_dir']}/best.keras"
@@ -144,14 +144,14 @@ class TestRecipesOfThePapers:
         assert config.epochs == 200 if fresh else config.epochs < 200
 
     def test_it_is_evaluated_by_its_papers_protocol(self, name):
-        evaluate = command_parser().parse_args(["evaluate", *commands_of(name)["evaluate"]])
+        evaluate = command_parser("evaluate").parse_args(commands_of(name)["evaluate"])
         assert evaluate.protocol == ("t3d" if "t3d" in name else "stc")
         assert evaluate.split == ("val" if name.startswith("kinetics") else "test")
 
     def test_small_sets_use_the_first_split(self, name):
         if name.startswith("kinetics"):
             return
-        convert = command_parser().parse_args(["convert", *commands_of(name)["convert"]])
+        convert = command_parser("convert").parse_args(commands_of(name)["convert"])
         assert convert.split_id == 1
         assert convert.layout == name.split("_")[0]
 
@@ -198,10 +198,10 @@ class TestEveryPretraining:
     def test_its_shards_are_those_of_its_convert_command(self, name):
         config, commands = pretraining_of(name), commands_of(name)
         if "convert" not in commands:  # the demo does it
-            out = command_parser().parse_args(["demo", *commands["demo"]]).out
+            out = command_parser("demo").parse_args(commands["demo"]).out
             assert config.data.shards == f"{out}/shards"
             return
-        convert = command_parser().parse_args(["convert", *commands["convert"]])
+        convert = command_parser("convert").parse_args(commands["convert"])
         assert (convert.out, convert.short_side) == (config.data.shards, config.clip_spec.resize)
 
     def test_no_line_is_too_long_to_read(self, name):

@@ -11,7 +11,8 @@ import queue
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from keras_t3d.cores import usable_cores
+import loky
+
 from keras_t3d.data.conversion.folder import ConversionFolder
 from keras_t3d.data.conversion.isolation import IsolatedDecoder, check_time_limit, disk_full_named
 from keras_t3d.data.conversion.plan import ConversionPlan, check_space, plan_conversion
@@ -109,7 +110,7 @@ def convert(
     check_space(plan)
     with disk_full_named(plan.out), folder.entered(plan.fingerprint()):
         summaries = _write_shards(
-            folder, plan, workers or usable_cores(), time_limit, max_rejects, progress
+            folder, plan, workers or loky.cpu_count(), time_limit, max_rejects, progress
         )
         if not any(shard["examples"] for shard in summaries):
             folder.clear(remove=made_folder)
