@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from jhmdb_settings import ROWS
 from keras_machine import hardware
-from result_files import as_in_yaml, flatten_config, mean_and_deviation, rounded, write_result
+from result_files import flatten_config, mean_and_deviation, rounded, write_result
 
 from keras_t3d.atomic import written_beside
 from keras_t3d.training.config import TrainConfig
@@ -175,7 +175,7 @@ def _chosen(out: Path, run: Finished) -> dict[str, Any]:
 
 def _settings(out: Path, runs: Sequence[Finished]) -> list[str]:
     """Returns an item for each family: settings of all its rows, then their networks."""
-    defaults = flatten_config(dataclasses.asdict(TrainConfig()))
+    defaults = flatten_config(yaml.safe_load(TrainConfig().to_yaml()))
     networks: dict[str, list[str]] = {}
     for group in _groups(runs):
         configs = [
@@ -191,7 +191,7 @@ def _settings(out: Path, runs: Sequence[Finished]) -> list[str]:
         shown = ", ".join(
             f"{name} {json.dumps(value)}"
             for name, value in configs[0].items()
-            if name in _ALWAYS_SHOWN or value != as_in_yaml(defaults.get(name))
+            if name in _ALWAYS_SHOWN or value != defaults.get(name)
         )
         chosen = _chosen(out, group[0])
         setting = (

@@ -48,7 +48,3 @@ def flatten_config(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[key] = value
     return flat
-
-
-def as_in_yaml(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 from keras_machine import hardware
-from result_files import as_in_yaml, flatten_config, mean_and_deviation, rounded, write_result
+from result_files import flatten_config, mean_and_deviation, rounded, write_result
 from transfer_differences import difference_blocks
 from transfer_settings import DATASETS, STARTS, Folders
 from transfer_videos import label_subset, listed_clips
@@ -341,10 +341,7 @@ def _common(run_dirs: Iterable[Path], default: Any) -> tuple[str, str]:
                 f"{folders[0]} and {folder}, whose config.yaml differ"
             )
         flat = config
-    defaults = {
-        name: as_in_yaml(value)
-        for name, value in flatten_config(dataclasses.asdict(default)).items()
-    }
+    defaults = flatten_config(yaml.safe_load(default.to_yaml()))
     return _shown(flat, defaults), f"{', '.join(map(str, sorted(epochs)))} epochs"
 
 
