@@ -54,7 +54,7 @@ class Learner(_Step):
     ```python
     with tf.distribute.MirroredStrategy().scope():
         network = keras_t3d.models.T3D121(input_shape=(16, 112, 112, 3), num_classes=101)
-    learner = Learner(network, accumulation=4)
+        learner = Learner(network, accumulation=4)
         optimizer = make_optimizer("SGD", 0.1, momentum=0.9, global_clipnorm=40.0)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         learner.compile(optimizer, loss)
