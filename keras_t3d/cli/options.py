@@ -45,10 +45,7 @@ def add_options(
     add_options(parser, evaluate, skip=("progress",), flags={"num_views": "--views"})
     ```
     """
-    documented = docstring_parser.parse(
-        inspect.getdoc(declaration) or "", docstring_parser.DocstringStyle.GOOGLE
-    )
-    helps = {one.arg_name: " ".join((one.description or "").split()) for one in documented.params}
+    helps = _descriptions(declaration)
     for name, option in inspect.signature(declaration).parameters.items():
         if option.default is option.empty or name in skip:
             continue
@@ -87,8 +84,24 @@ def flags_of(parser: jsonargparse.ArgumentParser) -> dict[str, str]:
     return spelled
 
 
+def _descriptions(declaration: Callable[..., Any]) -> dict[str, str]:
+    """Returns what docstrings state of each option; subclasses add to their base classes."""
+    found: dict[str, str] = {}
+    owners = inspect.getmro(declaration) if inspect.isclass(declaration) else (declaration,)
+    for owner in reversed(owners):
+        documented = docstring_parser.parse(
+            inspect.cleandoc(owner.__doc__ or ""), docstring_parser.DocstringStyle.GOOGLE
+        )
+        found |= {
+            one.arg_name: " ".join((one.description or "").split()) for one in documented.params
+        }
+    return found
+
+
 def _hint(option: inspect.Parameter, declaration: Callable[..., Any]) -> Any:
-    """Evaluates an annotation; others of the same signature may be known to type checkers only."""
+    """Evaluates an annotation; others of the same function may be known to type checkers only."""
+    if inspect.isclass(declaration):
+        return typing.get_type_hints(declaration)[option.name]
     if not isinstance(option.annotation, str):
         return option.annotation
     return eval(option.annotation, vars(sys.modules[declaration.__module__]))

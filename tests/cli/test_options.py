@@ -35,6 +35,17 @@ class Options:
     ratio: str | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class MoreOptions(Options):
+    """More options.
+
+    Args:
+        quality: quality of images
+    """
+
+    quality: int = 90
+
+
 @pytest.fixture
 def parser():
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
@@ -86,3 +97,11 @@ def test_every_option_of_every_command_has_help(name):
     for action in parser._actions:
         if action.option_strings and not action.dest.endswith(".help"):
             assert action.help, action.dest
+
+
+def test_inherited_options_keep_their_help():
+    parser = jsonargparse.ArgumentParser()
+    add_options(parser, MoreOptions)
+    text = " ".join(parser.format_help().split())
+    assert "short side in pixels" in text
+    assert "quality of images" in text

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from keras_t3d.errors import InvalidArgumentError, MissingPackageError
+
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
 _LOST_SLASH = re.compile(r"[a-z][a-z0-9+.-]+:/[^/]")
 _PIECE = 2**20  # bytes read at once
@@ -28,11 +30,11 @@ def is_address(path: str | os.PathLike[str]) -> bool:
     """Whether a path has a scheme, as `s3://bucket/folder`.
 
     Raises:
-        ValueError: if it had one and lost a slash.
+        InvalidArgumentError: if it had one and lost a slash.
     """
     text = os.fspath(path)
     if _LOST_SLASH.match(text) and not os.path.exists(text):
-        raise ValueError(
+        raise InvalidArgumentError(
             "An address has two slashes after its scheme, for example s3://bucket/folder; "
             f"pathlib.Path drops one: pass the address as a str. Received: {text}"
         )
@@ -46,14 +48,16 @@ class Address:
         text: str. For example `s3://bucket/folder`.
 
     Raises:
-        RuntimeError: if tensorflow-io is needed to read it and absent.
-        ValueError: if it names no bucket or host, or nothing can read its scheme.
+        MissingPackageError: if tensorflow-io is needed to read it and absent.
+        InvalidArgumentError: if it names no bucket or host, or nothing can read its scheme.
     """
 
     def __init__(self, text: str) -> None:
         match = _ADDRESS.match(text)
         if match is None or not match[2].strip("/"):
-            raise ValueError(f"An address must be like s3://bucket/folder. Received: {text!r}")
+            raise InvalidArgumentError(
+                f"An address must be like s3://bucket/folder. Received: {text!r}"
+            )
         self._text = text.rstrip("/")
         self._scheme = match[1]
         self._files = _file_system(self._scheme)
@@ -81,7 +85,7 @@ class Address:
             try:
                 self._files.stat(bucket)
             except tf.errors.NotFoundError:
-                raise ValueError(
+                raise InvalidArgumentError(
                     f"There is no bucket {bucket}{self._endpoint()}. Received: {self}"
                 ) from None
 
@@ -90,7 +94,7 @@ class Address:
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it cannot be read.
+            InvalidArgumentError: if it cannot be read.
         """
         import tensorflow as tf
 
@@ -128,7 +132,7 @@ class Address:
             raise FileNotFoundError(f"There is no {self}") from None
         except tf.errors.OpError as error:
             kind = type(error).__name__.removesuffix("Error")
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"{self} cannot be read: {kind}: {error.message.lstrip(': ').rstrip('.')}"
                 f"{self._endpoint()}. Check address, region, credentials and endpoint; "
                 "docs/data.md says which variables are read."
@@ -150,13 +154,13 @@ def _file_system(scheme: str) -> Any:
         try:
             import tensorflow_io  # noqa: F401  (registers its schemes)
         except ImportError:
-            raise RuntimeError(
+            raise MissingPackageError(
                 f"To read {scheme}:// addresses, tensorflow-io must be installed: "
                 "pip install 'keras-t3d[io]', with Python 3.11 or 3.12."
             ) from None
     known = sorted(name for name in tf.io.gfile.get_registered_schemes() if name)
     if scheme not in known:
-        raise ValueError(
+        raise InvalidArgumentError(
             f"TensorFlow {tf.__version__} reads no {scheme}:// addresses, only those of {known}. "
             "For s3:// install versions that fit each other: pip install 'keras-t3d[io]'. "
             f"Received: {scheme}://"

@@ -17,6 +17,7 @@ from keras_t3d.data.shards.address import is_address
 from keras_t3d.data.shards.labels import LABEL_MISMATCH, label_mismatch
 from keras_t3d.data.shards.record_file import RecordError, read_record, record_length
 from keras_t3d.data.shards.shard_set import Shard, ShardSet
+from keras_t3d.errors import InvalidArgumentError
 
 _FRAMING = 16  # bytes of a record that are not its data
 
@@ -58,8 +59,8 @@ def split_records(shards: ShardSet, split: str, *, skip_damaged: bool = False) -
             is found when a record is read.
 
     Raises:
-        ValueError: if no record is left, or if damaged records are to be skipped in an object
-            store.
+        InvalidArgumentError: if no record is left, or damaged records are to be skipped in an
+            object store.
     """
     shards.check_split(split)
     holding = tuple(shard for shard in shards.shards if shard.split == split and shard.examples)
@@ -80,7 +81,9 @@ def split_records(shards: ShardSet, split: str, *, skip_damaged: bool = False) -
         return whole
     left = tuple(len(intact) for intact in offsets)
     if not sum(left):
-        raise ValueError(f"Not one record of the split {split!r} can be read: {places[0]}")
+        raise InvalidArgumentError(
+            f"Not one record of the split {split!r} can be read: {places[0]}"
+        )
     warnings.warn(
         f"{missing} of {whole.num_videos} records of the split {split!r} are damaged and left out: "
         f"{'; '.join(places)}",
@@ -101,7 +104,7 @@ def check_local(paths: Iterable[str], reader: str) -> None:
     """Raises a ValueError where shards lie in an object store, which `reader` cannot read."""
     remote = [path for path in paths if is_address(path)]
     if remote:
-        raise ValueError(
+        raise InvalidArgumentError(
             f"{reader} reads local files: copy the shards to a folder first. Received: {remote[0]}"
         )
 
@@ -166,7 +169,7 @@ def damage_named(shards: ShardSet) -> Iterator[None]:
         shards: ShardSet that the block reads.
 
     Raises:
-        ValueError: if the block failed to read, and a shard's checksum is not the
+        InvalidArgumentError: if the block failed to read, and a shard's checksum is not the
             manifest's, or its labels are not those of labels.txt.
     """
     try:
@@ -179,7 +182,7 @@ def damage_named(shards: ShardSet) -> Iterator[None]:
             raise
         for line in str(error).splitlines():
             if LABEL_MISMATCH in line:
-                raise ValueError(label_mismatch(shards)) from None
+                raise InvalidArgumentError(label_mismatch(shards)) from None
         damaged = shards.damaged_shards()
         if not damaged:
             raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from keras_t3d.data.shards.record import StoredVideo
 from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -24,7 +25,7 @@ def check_labelled(shards: ShardSet) -> None:
             if shards.has_manifest
             else "name the classes to ShardSet.of_files"
         )
-        raise ValueError(
+        raise InvalidArgumentError(
             "These shards have no labels: they are for pre-training (`keras-t3d pretrain`, "
             f"`labelled` False). To train or evaluate a classifier {remedy}. "
             f"Received: {shards.folder}"
@@ -51,7 +52,7 @@ def check_label(shards: ShardSet, video: StoredVideo, path: str) -> None:
     names = shards.class_names
     known = 0 <= video.label_index < len(names)
     if not known or video.label not in ("", names[video.label_index]):
-        raise ValueError(
+        raise InvalidArgumentError(
             f"{label_mismatch(shards)} Received: {video.label_index} ({video.label!r}) for "
             f"{video.video_id!r} in {path}"
         )

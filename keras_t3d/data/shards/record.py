@@ -9,6 +9,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from keras_t3d.data.shards.messages import SequenceExample
+from keras_t3d.errors import InvalidArgumentError
 
 FRAMES = "image/encoded"
 LABEL_INDEX = "clip/label/index"
@@ -87,19 +88,23 @@ def stored_video(serialized: bytes) -> StoredVideo:
     """Reads a record; what other writers leave out gets a default.
 
     Raises:
-        ValueError: if it is no SequenceExample, or holds no frames.
+        InvalidArgumentError: if it is no SequenceExample, or holds no frames.
     """
     try:
         example = SequenceExample.FromString(serialized)
     except DecodeError:
-        raise ValueError("A record must be a tf.train.SequenceExample of video frames.") from None
+        raise InvalidArgumentError(
+            "A record must be a tf.train.SequenceExample of video frames."
+        ) from None
     frames = tuple(
         frame
         for feature in example.feature_lists.feature_list[FRAMES].feature
         for frame in feature.bytes_list.value
     )
     if not frames:
-        raise ValueError(f"A record must hold JPEG frames in the feature list {FRAMES!r}.")
+        raise InvalidArgumentError(
+            f"A record must hold JPEG frames in the feature list {FRAMES!r}."
+        )
     context = example.context.feature
     height, width = (_first(context, name, "int64_list", 0) for name in (HEIGHT, WIDTH))
     if not (height and width):

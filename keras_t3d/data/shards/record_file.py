@@ -17,11 +17,13 @@ from typing import BinaryIO
 import google_crc32c
 import numpy as np
 
+from keras_t3d.errors import KerasT3DError
+
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 
 
-class RecordError(ValueError):
+class RecordError(KerasT3DError, ValueError):
     """A record cannot be read; the message names file and record."""
 
 

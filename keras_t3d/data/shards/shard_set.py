@@ -16,6 +16,7 @@ from keras_t3d.data.shards.address import Address, is_address
 from keras_t3d.data.shards.record import stored_video
 from keras_t3d.data.shards.record_file import RecordError, read_record, record_offsets
 from keras_t3d.data.sources.listing import SPLITS
+from keras_t3d.errors import InvalidArgumentError
 
 MANIFEST = "manifest.json"
 REJECTS = "rejects.csv"
@@ -77,8 +78,8 @@ class ShardSet:
             The ShardSet.
 
         Raises:
-            RuntimeError: if a package that reads the address is not installed.
-            ValueError: if the folder holds no finished conversion or cannot be read, or
+            MissingPackageError: if a package that reads the address is not installed.
+            InvalidArgumentError: if the folder holds no finished conversion or cannot be read, or
                 a shard is missing or cut short.
 
         Example:
@@ -103,14 +104,14 @@ class ShardSet:
             sizes = [shard["bytes"] for shard in manifest["shards"]]
             num_classes, short_side = manifest["num_classes"], manifest["options"]["short_side"]
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"{MANIFEST} cannot be read ({error}). Convert the videos again into a new "
                 f"folder. Received: {place / MANIFEST}"
             ) from None
         _check_sizes(shards, sizes)
         names = labels_text.splitlines()
         if len(names) != num_classes:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"{LABELS} must have one line for each of the {num_classes} classes "
                 f"that the shards were written with. Received: {len(names)} lines in "
                 f"{place / LABELS}"
@@ -138,7 +139,7 @@ class ShardSet:
 
         Raises:
             FileNotFoundError: if a file is missing.
-            ValueError: if the arguments are wrong, a file is cut short, or its first
+            InvalidArgumentError: if the arguments are wrong, a file is cut short, or its first
                 record holds no JPEG frames.
 
         Example:
@@ -157,14 +158,14 @@ class ShardSet:
         _check_files(files)
         _check_class_names(class_names)
         if short_side is not None and (not isinstance(short_side, int) or short_side < 1):
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"short_side must be a number of pixels, for example 128. Received: {short_side!r}"
             )
         listed = [(split, pathlib.Path(path)) for split, paths in files.items() for path in paths]
         shards = tuple(Shard(path, split, _num_records(path)) for split, path in listed)
         holding = [path for (_, path), shard in zip(listed, shards, strict=True) if shard.examples]
         if not holding:
-            raise ValueError(f"The files hold no records. Received: {dict(files)}")
+            raise InvalidArgumentError(f"The files hold no records. Received: {dict(files)}")
         stored = _short_side_of_first(holding[0])
         folder = os.path.commonpath([path.absolute().parent for _, path in listed])
         return cls(pathlib.Path(folder), tuple(class_names), short_side or stored, shards)
@@ -179,10 +180,10 @@ class ShardSet:
         """What `manifest.json` holds.
 
         Raises:
-            ValueError: if another program wrote the records, which has no manifest.
+            InvalidArgumentError: if another program wrote the records, which has no manifest.
         """
         if self._manifest is None:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"These shards have no {MANIFEST}, which `keras-t3d convert` writes: they were "
                 f"opened with ShardSet.of_files. Received: {self.folder}"
             )
@@ -215,7 +216,7 @@ class ShardSet:
     def check_split(self, split: str) -> None:
         """Raises a ValueError where the split holds no videos."""
         if split not in self.splits:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"The shards hold no videos of the split {split!r}; they have {self.splits}. "
                 f"Received: {self.folder}"
             )
@@ -237,7 +238,7 @@ def _text(folder: pathlib.Path | Address, name: str) -> str:
     try:
         return (folder / name).read_bytes().decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(
+        raise InvalidArgumentError(
             f"Not a folder of finished shards: it has no {name}. Make one with `keras-t3d convert "
             "VIDEOS OUT --layout folder`; an interrupted conversion goes on when run again. "
             f"Received: {folder}"
@@ -250,7 +251,7 @@ def _check_sizes(shards: Sequence[Shard], sizes: Sequence[int]) -> None:
     for shard, size, found in zip(shards, sizes, found_sizes, strict=True):
         if found != size:
             state = "is missing" if found is None else f"has {found} bytes instead of {size}"
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"The shard {shard.path} {state}. Convert the videos again, or restore the file."
             )
 
@@ -265,25 +266,29 @@ def _size(path: pathlib.Path | Address) -> int | None:
 def _check_files(files: Mapping[str, Sequence[str | os.PathLike[str]]]) -> None:
     example = '{"train": ["train-0.tfrecord"], "test": ["test-0.tfrecord"]}'
     if not isinstance(files, Mapping) or not any(files.values()):
-        raise ValueError(f"files must be like {example}. Received: {files!r}")
+        raise InvalidArgumentError(f"files must be like {example}. Received: {files!r}")
     for split, paths in files.items():
         if isinstance(paths, (str, bytes, os.PathLike)):
-            raise ValueError(f"A split has a list of files, as {example}. Received: {paths!r}")
+            raise InvalidArgumentError(
+                f"A split has a list of files, as {example}. Received: {paths!r}"
+            )
         for path in paths:
             if is_address(path):
-                raise ValueError(
+                raise InvalidArgumentError(
                     "ShardSet.of_files counts the records of local files: copy the files, or "
                     f"convert the videos, whose manifest has the counts. Received: {path}"
                 )
         if len(set(map(os.path.abspath, paths))) < len(paths):
-            raise ValueError(f"A file of the split {split!r} is listed twice. Received: {paths!r}")
+            raise InvalidArgumentError(
+                f"A file of the split {split!r} is listed twice. Received: {paths!r}"
+            )
 
 
 def _check_class_names(class_names: Sequence[str]) -> None:
     names = list(class_names)
     is_text = isinstance(class_names, str)
     if is_text or not all(map(is_class_name, names)) or len(set(names)) < len(names):
-        raise ValueError(
+        raise InvalidArgumentError(
             'class_names must be different names, for example ["jump", "run"], or [] for records '
             f"without labels. Received: {class_names!r}"
         )
@@ -293,7 +298,9 @@ def _num_records(path: pathlib.Path) -> int:
     try:
         return len(record_offsets(path))
     except RecordError as error:
-        raise ValueError(f"{error}. Files must be whole, uncompressed TFRecords.") from None
+        raise InvalidArgumentError(
+            f"{error}. Files must be whole, uncompressed TFRecords."
+        ) from None
 
 
 def _short_side_of_first(path: pathlib.Path) -> int:
@@ -301,7 +308,9 @@ def _short_side_of_first(path: pathlib.Path) -> int:
         with open(path, "rb") as file:
             video = stored_video(read_record(file, 0))
     except (ValueError, OSError) as error:
-        raise ValueError(f"The first record of {path} is not a video of DMVR: {error}") from None
+        raise InvalidArgumentError(
+            f"The first record of {path} is not a video of DMVR: {error}"
+        ) from None
     return min(video.height, video.width)
 
 

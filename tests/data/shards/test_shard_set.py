@@ -17,6 +17,7 @@ from keras_t3d.data import ShardSet, load_clips
 from keras_t3d.data.shards.address import Address, is_address
 from keras_t3d.data.shards.record import LABEL_TEXT, VIDEO_ID
 from keras_t3d.data.shards.record_file import RecordWriter, record_offsets
+from keras_t3d.errors import MissingPackageError
 
 
 def num_records(path):
@@ -116,7 +117,7 @@ class TestAddresses:
 
     def test_a_missing_package_is_named(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "tensorflow_io", None)
-        with pytest.raises(RuntimeError, match=r"pip install 'keras-t3d\[io\]'"):
+        with pytest.raises(MissingPackageError, match=r"pip install 'keras-t3d\[io\]'"):
             ShardSet.open("store://bucket/folder")
 
     def test_a_package_that_does_not_fit_tensorflow(self, monkeypatch):
