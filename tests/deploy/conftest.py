@@ -1,4 +1,4 @@
-"""The network that both kinds of artifact are made of."""
+"""The model from which the artifacts of the tests are exported."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def model():
 
 @pytest.fixture(scope="session")
 def model_path(model, tmp_path_factory):
-    """The same as a .keras file; without this, all other folders would get it for theirs."""
+    """The same as a .keras file; overrides the fixture of the other directories."""
     path = tmp_path_factory.mktemp("six") / "six.keras"
     model.save(path)
     return path
@@ -28,7 +28,7 @@ def clips(model):
 
 @pytest.fixture(scope="session")
 def report(model, clips, tmp_path_factory):
-    """Of its export as a SavedModel, version 1 of the model `t3d`."""
+    """Report of its export as a SavedModel, version 1 of the model `t3d`."""
     from keras_t3d.deploy import export_saved_model
 
     return export_saved_model(model, tmp_path_factory.mktemp("serving") / "t3d", clips)
@@ -36,7 +36,7 @@ def report(model, clips, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def stand_in(report):
-    """A server of it on loopback, which is not TF Serving itself."""
+    """A local stand-in for TF Serving that serves it."""
     pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
     from tests.deploy.tf_serving_stand_in import StandIn
 
@@ -47,7 +47,7 @@ def stand_in(report):
 
 @pytest.fixture
 def no_waiting(monkeypatch):
-    """A client that waits for nothing between attempts; gives the waits that it would have."""
+    """A client that does not wait between attempts; returns the waits that it would have made."""
     from keras_t3d.deploy.serving_client import deadline as deadlines
 
     waits = []
@@ -62,7 +62,7 @@ def no_waiting(monkeypatch):
 
 @pytest.fixture
 def server(stand_in):
-    """The server, without what an earlier test made it do."""
+    """The server, reset after earlier tests."""
     stand_in.models.faults.clear()
     stand_in.models.states.clear()
     stand_in.models.requests.clear()

@@ -1,4 +1,4 @@
-"""Requests that no model should answer, drawn by a seed: for the tests and the benchmark."""
+"""Malformed requests, drawn from a seed, for the tests and the benchmark."""
 
 import base64
 import http.client

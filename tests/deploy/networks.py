@@ -1,4 +1,4 @@
-"""Small networks whose answers tell one graph from another, and clips for them."""
+"""Small models whose predictions differ between wrong and right graphs, and clips for them."""
 
 import keras
 import numpy as np
@@ -45,7 +45,7 @@ class NormalizedConv3D(CompositeLayer):
 
 
 class DoubledComposite(NormalizedConv3D):
-    """A composite layer that computes something else than its parts say."""
+    """A composite layer whose call differs from its parts."""
 
     def call(self, clips, training=None):
         return 2 * super().call(clips, training)
@@ -61,7 +61,7 @@ def functional(shape, *network):
 
 
 def randomize(model, seed=0):
-    """Sets weights by a seed: statistics and biases that matter, and clear-cut answers."""
+    """Sets weights from a seed: significant statistics and biases, and confident predictions."""
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         if weight.path.endswith(("gamma", "moving_variance")):
@@ -81,18 +81,18 @@ def clips_for(model, num_clips):
 
 
 def answers(model, clips):
-    """What the Keras model computes in inference, as an array."""
+    """Returns the Keras model's output in inference."""
     return keras.ops.convert_to_numpy(model(clips.astype("float32"), training=False))
 
 
 def assert_close(actual, expected, tolerance=1e-5):
-    """Compares by the largest absolute value: what is small is a difference of large ones."""
+    """Compares relative to the largest value, as small ones are differences of large ones."""
     bound = tolerance * np.abs(expected).max()
     np.testing.assert_allclose(actual, expected, rtol=0, atol=bound)
 
 
 def types_of(content, kind):
-    """Types of what a kind of operation makes, in the order of computing."""
+    """Returns the output types of a kind of operation, in the order of computation."""
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
     (graph,) = model.subgraphs
     names = {value: name for name, value in vars(schema.BuiltinOperator).items()}

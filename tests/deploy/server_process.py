@@ -1,4 +1,4 @@
-"""The server of the tests in a process of its own, whose memory is no one else's."""
+"""The stand-in server in a separate process, so that its memory can be measured."""
 
 import contextlib
 import json
@@ -11,9 +11,9 @@ _SCRIPT = pathlib.Path(__file__).with_name("tf_serving_stand_in.py")
 
 @contextlib.contextmanager
 def started(folder, threads=None):
-    """Serves a folder of versions until the block ends; gives {"rest": port, "grpc": port, "pid"}.
+    """Serves a directory of versions; yields {"rest": port, "grpc": port, "pid": pid}.
 
-    The model's name is the folder's.
+    The model has the directory's name.
     """
     words = ["--rest-port", "0", "--grpc-port", "0"]
     words += [] if threads is None else ["--threads", str(threads)]
@@ -34,7 +34,7 @@ def started(folder, threads=None):
 
 
 def resident_bytes(pid):
-    """Memory that a process holds now. Linux only."""
+    """Returns the current memory of a process. Linux only."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
     return 1024 * int(line.split()[1])

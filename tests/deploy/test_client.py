@@ -1,4 +1,4 @@
-"""The client against a server that speaks TF Serving's interfaces, by both protocols."""
+"""The client against a stand-in server, with both protocols."""
 
 import base64
 import contextlib
@@ -67,7 +67,7 @@ def connected(server, protocol, name="t3d", **options):
 # What it says.
 
 
-def test_it_says_what_the_model_is(client):
+def test_client_returns_status_signatures_and_class_names(client):
     assert client.clip_spec == SPEC
     assert client.class_names == NAMES
     assert client.status() == [VersionStatus(1, "AVAILABLE", "")]
@@ -81,14 +81,14 @@ def test_it_says_what_the_model_is(client):
     )
 
 
-def test_it_is_a_predictor(client, in_keras, video):
+def test_client_is_a_predictor(client, in_keras, video):
     expected = predict_video(in_keras, video)
     answer = predict_video(client, video)
     assert [name for name, _ in answer] == [name for name, _ in expected]
     np.testing.assert_allclose([p for _, p in answer], [p for _, p in expected], atol=1e-5)
 
 
-def test_query_answers_as_predict_video_does(client, in_keras, video):
+def test_query_returns_what_predict_video_returns(client, in_keras, video):
     for views in (None, 1, 3):
         expected = predict_video(in_keras, video, 6, views)
         answer = query(client, video, 6, views)
@@ -96,7 +96,7 @@ def test_query_answers_as_predict_video_does(client, in_keras, video):
         np.testing.assert_allclose([p for _, p in answer], [p for _, p in expected], atol=1e-5)
 
 
-def test_jpeg_images_answer_nearly_so(client, video):
+def test_jpeg_changes_probabilities_slightly(client, video):
     exact = dict(query(client, video, 6))
     compressed = query(client, video, 6, jpeg=True)
     assert dict(compressed) != exact  # a loss there is
@@ -104,7 +104,7 @@ def test_jpeg_images_answer_nearly_so(client, video):
         assert probability == pytest.approx(exact[name], abs=0.05)
 
 
-def test_both_protocols_give_the_same_bits(server, clips):
+def test_both_protocols_return_the_same_bits(server, clips):
     answers = []
     for protocol in ("rest", "grpc"):
         with connected(server, protocol) as client:
@@ -117,14 +117,14 @@ def test_both_protocols_give_the_same_bits(server, clips):
     assert set(rest["top_classes"].ravel()) <= set(NAMES)
 
 
-def test_the_only_output_comes_by_its_name(client, clips):
+def test_single_output_has_its_name(client, clips):
     video = np.zeros((1, 20, 40, 50, 3), np.uint8)
     answer = client.predict("features", {"clips": video})
     assert list(answer) == ["embedding"]
     assert answer["embedding"].dtype == np.float32
 
 
-def test_views_go_in_batches(server, client, clips):
+def test_views_are_sent_in_batches(server, client, clips):
     many = np.concatenate([clips, clips[::-1], clips])
     together = client.probabilities(many)  # 9, and what its clips are
     assert len([method for method, _ in server.models.requests if method == "Predict"]) == 3 + 1
@@ -133,7 +133,7 @@ def test_views_go_in_batches(server, client, clips):
     np.testing.assert_allclose(together[3:6], together[2::-1], atol=1e-6)
 
 
-def test_a_message_larger_than_grpcs_own_limit(server):
+def test_message_above_default_grpc_limit(server):
     frames = np.random.default_rng(0).integers(0, 256, (1, 30, 240, 320, 3), np.uint8)
     assert frames.nbytes > 4 * 2**20
     with connected(server, "grpc") as client:
@@ -144,7 +144,7 @@ def test_a_message_larger_than_grpcs_own_limit(server):
         )
 
 
-def test_an_address_may_name_the_version(server, protocol, clips):
+def test_address_with_version(server, protocol, clips):
     with connected(server, protocol, "t3d/versions/1") as client:
         assert client.probabilities(clips).shape == (3, 6)
     with (
@@ -167,7 +167,7 @@ def silent(client, monkeypatch):
 
 
 @pytest.mark.parametrize("jpeg", [False, True])
-def test_a_silent_model_takes_the_centre_view_itself(silent, in_keras, video, jpeg):
+def test_model_without_files_takes_the_centre_view(silent, in_keras, video, jpeg):
     expected = dict(predict_video(in_keras, video, 6, num_views=1))
     answer = query(silent, video, top=3, jpeg=jpeg)
     assert len(answer) == 3
@@ -176,7 +176,7 @@ def test_a_silent_model_takes_the_centre_view_itself(silent, in_keras, video, jp
 
 
 @pytest.mark.parametrize("jpeg", [False, True])
-def test_a_video_too_long_to_send_whole_is_not_decoded_whole(silent, video, monkeypatch, jpeg):
+def test_decoding_stops_at_the_size_limit(silent, video, monkeypatch, jpeg):
     frames = []
 
     class Counted(video_query.VideoReader):
@@ -194,7 +194,7 @@ def test_a_video_too_long_to_send_whole_is_not_decoded_whole(silent, video, monk
 
 
 @pytest.mark.parametrize("jpeg", [False, True])
-def test_views_of_a_silent_model_need_a_spec(silent, in_keras, video, report, jpeg):
+def test_views_of_a_model_without_files_need_a_clip_spec(silent, in_keras, video, report, jpeg):
     with pytest.raises(InvalidArgumentError, match=r"`num_views`.*`clip_spec`.*Received: 3"):
         query(silent, video, num_views=3, jpeg=jpeg)
     expected = [p for _, p in predict_video(in_keras, video, 6, num_views=3)]
@@ -208,7 +208,7 @@ def test_views_of_a_silent_model_need_a_spec(silent, in_keras, video, report, jp
         silent.clip_spec  # noqa: B018
 
 
-def test_a_spec_of_another_model(silent, video, report, tmp_path):
+def test_clip_spec_of_another_model(silent, video, report, tmp_path):
     (tmp_path / "saved_model.pb").touch()
     shutil.copytree(report.path / "assets.extra", tmp_path / "assets.extra")
     (tmp_path / "assets.extra" / "labels.txt").write_text("one\n")
@@ -216,7 +216,7 @@ def test_a_spec_of_another_model(silent, video, report, tmp_path):
         query(silent, video, clip_spec=tmp_path)
 
 
-def test_a_wrong_spec_file(client, video, tmp_path):
+def test_invalid_clip_spec_file(client, video, tmp_path):
     (tmp_path / "clip_spec.json").write_text('{"frames": 3}')
     for path in (tmp_path / "clip_spec.json", tmp_path, tmp_path / "none"):
         with pytest.raises(InvalidArgumentError, match=r"`clip_spec`.*Received: "):
@@ -226,7 +226,7 @@ def test_a_wrong_spec_file(client, video, tmp_path):
 # What can go wrong, each with its error.
 
 
-def test_wrong_addresses():
+def test_invalid_addresses():
     for text in ("localhost:8500/t3d", "http://h:1/v2/models/a", "http://h:1/v1/models/", "", "x"):
         with pytest.raises(
             InvalidArgumentError, match=r"`address`.*http://localhost:8501/v1/models/t3d"
@@ -250,7 +250,7 @@ def test_wrong_addresses():
         ("secret@h:8500/t3d", True),
     ],
 )
-def test_a_login_is_refused_and_not_shown(text, grpc):
+def test_credentials_are_rejected_and_not_shown(text, grpc):
     with pytest.raises(InvalidArgumentError, match=r"`address`.*Received: \.\.\.@h") as error:
         connect(text, grpc)
     assert "sec" not in str(error.value)
@@ -272,7 +272,7 @@ def test_options_out_of_range(name, value):
         connect("http://h:1/v1/models/a", **{name: value})
 
 
-def test_query_hands_the_time_on(video):
+def test_query_passes_the_timeout(video):
     with pytest.raises(InvalidArgumentError, match=r"`timeout`.*Received: -1"):
         query("http://h:1/v1/models/a", video, timeout=-1)
 
@@ -304,7 +304,7 @@ def test_no_server(protocol, no_waiting):
     assert len(no_waiting) == 4  # five attempts
 
 
-def test_the_other_protocols_port(server, no_waiting):
+def test_port_of_the_other_protocol(server, no_waiting):
     wrong_rest = f"http://127.0.0.1:{server.grpc_port}/v1/models/t3d"
     wrong_grpc = f"127.0.0.1:{server.rest_port}/t3d"
     for address, grpc in ((wrong_rest, False), (wrong_grpc, True)):
@@ -325,7 +325,7 @@ def test_no_such_model(server, protocol, clips, no_waiting):
     assert no_waiting == []
 
 
-def test_a_model_that_is_not_ready(server, protocol, clips):
+def test_model_that_is_not_ready(server, protocol, clips):
     server.models.states = {
         "young": [(3, "LOADING", 0, "")],
         "broken": [(1, "END", 9, "Op type not registered 'Foo'")],
@@ -354,14 +354,14 @@ def test_a_wrong_shape(client, clips, no_waiting):
     assert no_waiting == []  # it would be refused again
 
 
-def test_what_the_model_refuses(client):
+def test_requests_that_the_model_rejects(client):
     with pytest.raises(errors.RefusedRequestError, match=r"expected JPEG images"):
         client.predict("serve_jpeg", {"frames": strings([[b"no image"]])})
     with pytest.raises(errors.RefusedRequestError, match=r"\"nothing\" not found"):
         client.predict("nothing", {"frames": strings([[b"no image"]])})
 
 
-def test_busy_servers_are_asked_again(server, client, clips, no_waiting):
+def test_requests_to_busy_servers_are_retried(server, client, clips, no_waiting):
     from tests.deploy.tf_serving_stand_in import StatusError
 
     full = "The batch scheduling queue to which this task was submitted is full"
@@ -386,7 +386,7 @@ def test_busy_servers_are_asked_again(server, client, clips, no_waiting):
         ("DEADLINE_EXCEEDED", errors.TimedOutError),
     ],
 )
-def test_what_is_not_asked_again(server, client, clips, no_waiting, code, kind):
+def test_failures_that_are_not_retried(server, client, clips, no_waiting, code, kind):
     from tests.deploy.tf_serving_stand_in import StatusError
 
     server.models.faults.append(StatusError(code, "for a reason"))
@@ -395,7 +395,7 @@ def test_what_is_not_asked_again(server, client, clips, no_waiting, code, kind):
     assert no_waiting == []
 
 
-def test_a_server_that_does_not_answer_in_time(server, protocol, clips):
+def test_server_that_does_not_respond_in_time(server, protocol, clips):
     goes_on, ended = threading.Event(), []
     server.models.faults.append(lambda: ended.append(goes_on.wait(60)))
     with (
@@ -407,7 +407,7 @@ def test_a_server_that_does_not_answer_in_time(server, protocol, clips):
     goes_on.set()
 
 
-def test_why_a_model_is_missing_is_asked_in_what_time_is_left():
+def test_status_of_a_missing_model_shares_the_deadline():
     deadlines = []
 
     class Client(ServingClient):
@@ -428,7 +428,7 @@ def test_why_a_model_is_missing_is_asked_in_what_time_is_left():
     assert first is second
 
 
-def test_the_name_of_the_only_output_is_asked_in_what_time_is_left(monkeypatch):
+def test_metadata_request_for_the_output_name_shares_the_deadline(monkeypatch):
     deadlines = []
     outputs = {"p": {"dtype": "DT_FLOAT", "tensor_shape": {}}}
     signatures = {"signature_def": {"signature_def": {"s": {"inputs": {}, "outputs": outputs}}}}
@@ -471,7 +471,7 @@ def test_a_request_too_large(server, client, monkeypatch, clips):
         ([0.5], "float64"),
     ],
 )
-def test_arrays_that_are_not_sent(server, client, array, received):
+def test_unsupported_arrays_are_rejected(server, client, array, received):
     with pytest.raises(InvalidArgumentError, match=f"(?s)`inputs`.*Received: .*{received}"):
         client.predict("views", {"clips": array})
     assert server.models.requests == []
@@ -507,7 +507,7 @@ def test_lists_of_numbers_are_sent_as_numpy_reads_them(server, clips):
 
 
 @hypothesis.given(strategies.lists(strategies.binary(max_size=9), min_size=1, max_size=5))
-def test_no_byte_of_a_list_is_lost(values):
+def test_trailing_zero_bytes_are_kept(values):
     """NumPy's own arrays of bytes drop zeros at the end."""
     assert checked_inputs({"frames": values})["frames"].tolist() == values
     nested = checked_inputs({"frames": [values, values]})["frames"]
@@ -549,7 +549,7 @@ def test_sizes_of_requests(server):
         assert client.sent_bytes(images) == 20_000
 
 
-def test_a_limit_on_the_way(clips, no_waiting):
+def test_size_limit_of_a_proxy(clips, no_waiting):
     """Of a gRPC server that did not raise its own."""
     import grpc
 
@@ -600,7 +600,7 @@ class _Anything:
         (500, '{"error": "it broke"}', errors.ServerFailedError),
     ],
 )
-def test_what_stands_between(status, body, kind, no_waiting):
+def test_responses_of_proxies(status, body, kind, no_waiting):
     with answering(status, body) as address, pytest.raises(kind, match="Address: http"):
         connect(address).status()
     assert len(no_waiting) == (4 if status == 503 else 0)
@@ -614,7 +614,7 @@ def test_what_stands_between(status, body, kind, no_waiting):
         {"probabilities": {"b64": ""}},
     ],
 )
-def test_outputs_that_are_no_array(outputs, clips, no_waiting):
+def test_outputs_that_are_not_arrays(outputs, clips, no_waiting):
     with (
         answering(200, json.dumps({"outputs": outputs})) as address,
         pytest.raises(errors.NotTFServingError, match="JSON"),
@@ -624,7 +624,7 @@ def test_outputs_that_are_no_array(outputs, clips, no_waiting):
 
 
 @pytest.mark.parametrize("status", [301, 308])
-def test_a_server_that_sends_on_is_named(status, no_waiting):
+def test_redirects_are_reported(status, no_waiting):
     with (
         answering(status, "<html>", {"Location": "https://other/v1"}) as address,
         pytest.raises(errors.NotTFServingError, match=f"HTTP {status}.*https://other/v1"),
@@ -633,7 +633,7 @@ def test_a_server_that_sends_on_is_named(status, no_waiting):
     assert no_waiting == []
 
 
-def test_a_server_with_another_version_by_now(server, protocol, clips, video, monkeypatch):
+def test_server_with_another_version(server, protocol, clips, video, monkeypatch):
     with connected(server, protocol) as client:
         names, spec = client.class_names, client.clip_spec
         monkeypatch.setattr(client, "_files", (names[:-1], spec))
@@ -643,7 +643,7 @@ def test_a_server_with_another_version_by_now(server, protocol, clips, video, mo
         client.probabilities(clips)
 
 
-def test_an_answer_nested_too_deeply(no_waiting):
+def test_response_nested_too_deeply(no_waiting):
     with answering(200, "[" * 100_000) as address, pytest.raises(errors.NotTFServingError):
         connect(address).status()
 
@@ -681,7 +681,7 @@ def answering(status, body, headers=None):
         server.shutdown()
 
 
-def test_retries_end_with_the_time():
+def test_retries_end_at_the_deadline():
     waits = []
 
     def attempt(deadline):
@@ -715,7 +715,7 @@ def test_command_options(server, video, report, capsys):
     assert len(out) == 6
 
 
-def test_command_says_one_line_of_what_failed(server, video, capsys):
+def test_command_prints_errors_in_one_line(server, video, capsys):
     assert cli.main(["query", server.rest("none"), str(video)]) == 1
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
@@ -725,7 +725,7 @@ def test_command_says_one_line_of_what_failed(server, video, capsys):
 
 
 @pytest.mark.process
-def test_it_needs_no_tensorflow(server, protocol, video):
+def test_client_imports_no_tensorflow(server, protocol, video):
     address, grpc = getattr(server, protocol)("t3d"), protocol == "grpc"
     script = f"""
 import sys
@@ -739,7 +739,7 @@ print([name for name in ("tensorflow", "keras", "tensorflow_serving") if name in
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_grpcio_absent(tmp_path):
+def test_missing_grpcio(tmp_path):
     script = """
 import sys
 sys.modules["grpc"] = None

@@ -1,7 +1,7 @@
-"""Every network of the package at its full depth, in LiteRT, in floats and in whole numbers.
+"""Every network of the package at full depth in LiteRT, in floats and int8.
 
-Half an hour; resnet3d_152 takes 14 GB of memory by itself, and one process gives little of it back:
-with less than 32 GB run them in parts, with -k. `test_quantization.py` has small networks of every
+Takes half an hour. resnet3d_152 alone needs 14 GB of memory, which the process mostly keeps: with
+less than 32 GB, run the tests in parts with -k. `test_quantization.py` tests small models of every
 family.
 """
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.export, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("name", models.list_models())
-def test_it_answers_as_keras_does(name, tmp_path):
+def test_probabilities_equal_keras(name, tmp_path):
     keras.utils.set_random_seed(0)
     model = models.create(name, input_shape=(16, 64, 64, 3), num_classes=20)
     rng = np.random.default_rng(0)

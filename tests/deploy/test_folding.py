@@ -1,4 +1,4 @@
-"""A folded network computes what Keras computes, without the batch normalisations."""
+"""Folded models compute the same as Keras, without batch normalisations."""
 
 import keras
 import numpy as np
@@ -41,7 +41,7 @@ def operations(model):
     return [op.type for op in traced.get_concrete_function().graph.get_operations()]
 
 
-def test_no_batch_normalisation_is_left_in_a_residual_network():
+def test_residual_network_has_no_batch_normalisation_left():
     model = models.ResNet3D(
         input_shape=(8, 16, 16, 3),
         num_classes=2,
@@ -56,7 +56,7 @@ def test_no_batch_normalisation_is_left_in_a_residual_network():
     assert "ReadVariableOp" not in found
 
 
-def test_a_dense_layer_keeps_the_batch_normalisation_of_what_was_concatenated():
+def test_batch_normalisation_after_concatenation_is_kept():
     model = functional((4, 6, 6, 3), DenseBlock3D(5, growth_rate=2))
     found = operations(model)
     assert found.count("FusedBatchNormV3") == 5
@@ -82,7 +82,7 @@ def test_any_normalised_convolution(frames, kernel, strides, groups, use_bias, a
     assert_same(model)
 
 
-def test_a_convolution_that_others_read_too():
+def test_convolution_with_several_readers():
     inputs = keras.Input((4, 6, 6, 3))
     conv = ClipConv3D(4, 3)(inputs)
     read = [conv, ClipBatchNormalization("relu")(conv), ClipBatchNormalization()(conv)]
@@ -127,7 +127,7 @@ def test_a_composite_layer_needs_no_rule():
     assert_same(model)
 
 
-def test_a_composite_layer_with_a_call_of_its_own_is_called():
+def test_composite_layer_with_its_own_call_is_called():
     assert_same(functional((4, 6, 6, 3), DoubledComposite(4)))
 
 

@@ -1,4 +1,4 @@
-"""One HTTP exchange: within its deadline whatever the server does, and by TLS."""
+"""HTTP exchanges: deadlines and TLS."""
 
 import contextlib
 import http.server
@@ -55,7 +55,7 @@ def address(port, scheme="http"):
 
 
 @pytest.mark.parametrize("at_once", [b"", head(len(BODY))])
-def test_a_byte_now_and_then_does_not_draw_it_out(at_once):
+def test_deadline_holds_for_a_slow_response(at_once):
     """Of the header, and of the body: a right answer, but one of seconds."""
 
     def trickle(connection, ended):
@@ -70,7 +70,7 @@ def test_a_byte_now_and_then_does_not_draw_it_out(at_once):
         connect(address(port), timeout=0.5).status()
 
 
-def test_a_server_that_takes_little_at_a_time_does_not_draw_it_out():
+def test_deadline_holds_for_a_slow_reader():
     def sip(connection, ended):
         while not ended.wait(0.1) and connection.recv(2**16):
             pass
@@ -90,7 +90,7 @@ def test_a_server_that_takes_little_at_a_time_does_not_draw_it_out():
     assert len(taken) < 300 + 300  # once to add up their lengths
 
 
-def test_an_answer_in_pieces_is_put_together():
+def test_chunked_response_is_joined():
     def answer(connection, ended):
         request = b""
         while not request.endswith(b"abcdef"):
@@ -105,7 +105,7 @@ def test_an_answer_in_pieces_is_put_together():
     assert found == (200, b"6" + BODY)
 
 
-def test_a_server_that_is_cut_off_is_not_reached():
+def test_interrupted_response_is_unreachable():
     def cut(connection, ended):
         connection.recv(10_000)
         connection.sendall(head(100) + b"abc")
@@ -115,7 +115,7 @@ def test_a_server_that_is_cut_off_is_not_reached():
     assert failure.value.code == "UNREACHABLE"
 
 
-def test_nothing_is_left_when_it_is_over():
+def test_no_time_is_left_after_the_deadline():
     over = Deadline(0)
     assert over.left() == 0
     with pytest.raises(TimeoutError):
@@ -160,7 +160,7 @@ def tls_port(certificate):
         server.shutdown()
 
 
-def test_a_certificate_that_is_not_trusted(tls_port, no_waiting):
+def test_untrusted_certificate(tls_port, no_waiting):
     with pytest.raises(errors.TLSError, match=r"self.signed"):
         connect(address(tls_port, "https")).status()
     assert no_waiting == []
@@ -171,7 +171,7 @@ def test_a_trusted_certificate(tls_port, certificate, monkeypatch):
     assert connect(address(tls_port, "https")).status() == []
 
 
-def test_a_certificate_of_another_name(tls_port, certificate, monkeypatch, no_waiting):
+def test_certificate_of_another_host(tls_port, certificate, monkeypatch, no_waiting):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "certificate.pem"))
     with pytest.raises(errors.TLSError, match="Hostname mismatch"):
         connect(address(tls_port, "https").replace("127.0.0.1", "localhost")).status()
@@ -188,7 +188,7 @@ def test_a_server_without_tls(no_waiting):
     assert no_waiting == []
 
 
-def test_a_handshake_that_does_not_end():
+def test_handshake_timeout():
     def say_nothing(connection, ended):
         ended.wait(60)
 

@@ -1,4 +1,4 @@
-"""The 2-D rewrite computes what Keras computes."""
+"""Lowered models compute the same as Keras."""
 
 import keras
 import numpy as np
@@ -146,7 +146,7 @@ def test_temporal_transition(variant, pool_size):
     assert_same(functional((5, 6, 6, 3), layer))
 
 
-def test_layers_that_join_pad_and_reshape():
+def test_concatenation_padding_and_reshaping():
     inputs = keras.Input((4, 6, 6, 3))
     padded = layers.ZeroPadding3D(((1, 0), (0, 2), (1, 1)))(ClipNormalization()(inputs))
     branches = [layers.Conv3D(4, 3, padding="same")(padded) for _ in range(2)]
@@ -173,7 +173,7 @@ def test_a_composite_layer_needs_no_rule():
     assert_same(functional((4, 6, 6, 3), NormalizedConv3D(4), NormalizedConv3D(3)))
 
 
-def test_a_part_that_joins_less_than_the_one_before():
+def test_part_that_concatenates_fewer_inputs_than_the_previous_one():
     assert_same(functional((4, 6, 6, 3), Shrinking()))
 
 
@@ -184,7 +184,7 @@ def test_a_mixed_precision_network_is_lowered_in_float32(model):
 
 
 @pytest.mark.parametrize("conv", [layers.Conv3D(4, 3, padding="same"), ClipConv3D(4, 3)])
-def test_taps_that_meet_only_padding_are_left_out(conv):
+def test_taps_that_read_only_padding_are_omitted(conv):
     model = functional((1, 6, 6, 3), conv)
     traced = tf.function(lower(model), input_signature=[tf.TensorSpec((1, 6, 6, 3))])
     operations = [op.type for op in traced.get_concrete_function().graph.get_operations()]
@@ -205,7 +205,7 @@ def test_batch_norm_is_folded_into_a_convolution(use_bias, convolve):
     assert not {"DepthwiseConv2dNative", "Mul"}.intersection(kinds)
 
 
-def test_a_convolution_that_two_read_is_the_same_for_both():
+def test_convolution_with_two_readers():
     inputs = keras.Input((3, 6, 6, 3))
     x = layers.Conv3D(4, 3, padding="same")(inputs)
     outputs = layers.Add()([layers.BatchNormalization()(x), x, layers.Activation("tanh")(x)])
@@ -240,13 +240,13 @@ class Doubled(layers.Conv3D):
         (layers.Dense(2, name="dense"), "'dense'.*kernel_size=1"),
     ],
 )
-def test_what_has_no_rule_is_named(layer, message):
+def test_unsupported_layers_are_named(layer, message):
     model = functional((6, 6, 6, 3), layer)
     with pytest.raises(UnsupportedLayerError, match=f"(?s){message}"):
         lower(model)(clip_for(model))
 
 
-def test_training_behaviour_is_refused():
+def test_training_behaviour_is_rejected():
     inputs = keras.Input((4, 6, 6, 3))
     model = keras.Model(inputs, layers.Dropout(0.5, name="always")(inputs, training=True))
     with pytest.raises(UnsupportedLayerError, match=r"'always'.*training"):

@@ -1,4 +1,4 @@
-"""Every family of networks: Keras, the 2-D rewrite and the folded graph compute the same."""
+"""Every model family: Keras, the lowered and the folded model compute the same."""
 
 import pytest
 import tensorflow as tf
@@ -55,7 +55,7 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_three_ways_to_compute_a_network(name):
+def test_keras_folded_and_lowered_models_are_equal(name):
     network, options = NETWORKS[name]
     # An even height tells even padding from Keras's "same".
     model = randomize(network(input_shape=(8, 20, 19, 3), num_classes=5, **options))

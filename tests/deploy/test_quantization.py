@@ -1,4 +1,4 @@
-"""Files of 8 bits: what is in them, that they answer as in floats, and what their report says."""
+"""8-bit files: contents, predictions and report."""
 
 import hashlib
 import json
@@ -72,7 +72,7 @@ def conversion(model, calibration):
 
 
 class TestFile:
-    def test_clips_go_in_as_they_are_and_floats_come_out(self, exported, model):
+    def test_input_is_uint8_and_output_is_float32(self, exported, model):
         runner = Interpreter(str(exported.path)).get_signature_runner()
         (clip,) = runner.get_input_details().values()
         assert clip["name"].startswith("serving_default_clip")
@@ -82,14 +82,14 @@ class TestFile:
         (found,) = runner.get_output_details().values()
         assert found["dtype"] == np.float32
 
-    def test_it_computes_in_whole_numbers_but_for_the_head(self, exported):
+    def test_only_the_head_computes_in_floats(self, exported):
         content = exported.path.read_bytes()
         assert set(types_of(content, "CONV_2D")) == {INT8}
         assert set(types_of(content, "DEPTHWISE_CONV_2D")) == {INT8}
         assert types_of(content, "FULLY_CONNECTED") == [FLOAT32]
         assert not [name for name in list_ops(exported.path) if name.startswith("CUSTOM")]
 
-    def test_it_answers_as_in_floats(self, exported, model, calibration):
+    def test_predictions_equal_the_float_model(self, exported, model, calibration):
         run = LiteRTRunner(exported.path.read_bytes())
         found = np.concatenate([run(clip[None]) for clip in calibration])
         expected = keras_probabilities(model, calibration)
@@ -142,8 +142,8 @@ class TestFile:
         predicted = LiteRTPredictor(report.path).probabilities(calibration)
         np.testing.assert_array_equal(predicted, answers)
 
-    def test_integer_output_of_a_network_that_is_sure(self, model, calibration, tmp_path):
-        """Most of its probabilities are less than the file's step of 1/256."""
+    def test_integer_output_of_a_confident_model(self, model, calibration, tmp_path):
+        """Most of its probabilities are below the file's step of 1/256."""
         sure = small_network()
         kernel, bias = sure.get_layer("logits").get_weights()
         sure.get_layer("logits").set_weights([40 * kernel, 40 * bias])
@@ -157,7 +157,7 @@ class TestFile:
         assert report.quantized.correlation > 0.95
         assert report.quantized.agreement == 1
 
-    def test_dynamic_is_small_too(self, model, calibration, tmp_path):
+    def test_dynamic_file_is_small(self, model, calibration, tmp_path):
         whole = export_tflite(model, tmp_path / "a.tflite", calibration=calibration)
         report = export_tflite(model, tmp_path / "b.tflite", "dynamic", calibration)
         assert report.num_bytes < 0.4 * whole.num_bytes
@@ -193,12 +193,12 @@ class Fields:
 
 
 class TestFloatLayers:
-    def test_layers_are_named_as_in_keras(self, conversion):
+    def test_layers_have_their_keras_names(self, conversion):
         assert conversion.layers[:3] == ["normalization", "stem/conv", "stem/pool"]
         assert "block1/layer1_conv2" in conversion.layers
         assert conversion.layers[-1] == "logits"
 
-    def test_a_layer_is_left_in_floats(self, conversion, calibration):
+    def test_layer_is_kept_in_floats(self, conversion, calibration):
         before = types_of(conversion.convert(), "CONV_2D")
         content = conversion.convert(["transition1/depth3_conv"])
         after = types_of(content, "CONV_2D")
@@ -206,18 +206,18 @@ class TestFloatLayers:
         LiteRTRunner(content)(calibration[:1])
 
     @pytest.mark.parametrize("layer", ["stem", "block1", "transition1", "transition1/depth6_conv"])
-    def test_what_reads_a_float_layer_still_runs(self, conversion, model, calibration, layer):
-        """A concatenation of floats and whole numbers is what no runtime has."""
+    def test_readers_of_a_float_layer_run(self, conversion, model, calibration, layer):
+        """No runtime concatenates floats and integers."""
         run = LiteRTRunner(conversion.convert([layer]))
         found = np.concatenate([run(clip[None]) for clip in calibration])
         assert logit_correlation(keras_probabilities(model, calibration), found) > 0.999
 
-    def test_everything_in_floats_is_the_network(self, conversion, model, calibration):
+    def test_all_layers_in_floats_equal_the_float_model(self, conversion, model, calibration):
         run = LiteRTRunner(conversion.convert(conversion.layers))
         found = np.concatenate([run(clip[None]) for clip in calibration])
         np.testing.assert_allclose(found, keras_probabilities(model, calibration), atol=0.02)
 
-    def test_errors_are_of_layers_worst_first(self, conversion, calibration):
+    def test_layer_errors_are_sorted(self, conversion, calibration):
         errors = conversion.layer_errors(calibration[:2])
         sizes = [error.error for error in errors]
         assert sizes == sorted(sizes, reverse=True)
@@ -229,7 +229,7 @@ class TestFloatLayers:
             e.layer for e in conversion.layer_errors(calibration[:2], ["stem"])
         }
 
-    def test_an_unknown_layer_is_refused(self, conversion):
+    def test_unknown_layer_is_rejected(self, conversion):
         with pytest.raises(
             InvalidArgumentError, match=r"`float_layers`.*stem/conv\?.*'stem/convv'"
         ):
@@ -237,7 +237,7 @@ class TestFloatLayers:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_family_in_floats_and_in_whole_numbers(name, tmp_path):
+def test_every_family_in_floats_and_int8(name, tmp_path):
     network, options = NETWORKS[name]
     model = randomize(network(input_shape=(8, 20, 19, 3), num_classes=5, **options))
     clips = clips_for(model, 4)
@@ -252,8 +252,8 @@ def test_every_family_in_floats_and_in_whole_numbers(name, tmp_path):
         check_builtins_only(content)
 
 
-def test_the_head_is_what_feeds_the_softmax():
-    """A dense layer in the middle of the network, here in channel correlation, is not it."""
+def test_head_is_the_input_of_the_softmax():
+    """Dense layers inside the model, as in channel correlation, are not the head."""
     inputs = keras.Input((4, 12, 12, 3))
     x = layers.Conv3D(8, 3, padding="same", activation="relu")(inputs)
     x = SpatioTemporalChannelCorrelation(2)(x)
@@ -270,7 +270,7 @@ class TestReport:
     EXPECTED = np.array([[0.7, 0.2, 0.1], [0.5, 0.45, 0.05], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
     FOUND = np.array([[0.6, 0.3, 0.1], [0.45, 0.5, 0.05], [0.1, 0.8, 0.1], [0.5, 0.1, 0.4]])
 
-    def test_figures(self, exported, calibration, model):
+    def test_measurements(self, exported, calibration, model):
         contents = (convert(model, "none"), exported.path.read_bytes())
         errors = (LayerError("stem/conv", "CONV_2D", 0.25),)
         report = compare(self.EXPECTED, self.FOUND, np.array([0, 1, 1, 2]), contents, errors)
@@ -288,7 +288,7 @@ class TestReport:
         assert "50.0% of 4 clips; 66.7% of the 3" in said
         assert "25.00%  stem/conv (CONV_2D)" in said
 
-    def test_no_change_of_few_clips_may_be_chance(self):
+    def test_interval_of_few_clips_is_not_empty(self):
         same = np.ones(30, bool)
         low, high = change_interval(same, same)
         assert (low, high) == pytest.approx((-1.96 / 32, 1.96 / 32))
@@ -300,7 +300,7 @@ class TestReport:
         assert exported.quantized.num_clips == 6
         assert not [line for line in exported.quantized.lines() if line.startswith("top-1")]
 
-    def test_correlation_is_that_of_logits(self):
+    def test_correlation_of_logits(self):
         logits = np.array([[1.0, 2.0, 4.0]])
         probabilities = np.exp(logits) / np.exp(logits).sum()
         other = np.exp(2 * logits) / np.exp(2 * logits).sum()
@@ -313,7 +313,7 @@ class TestReport:
         expected = np.array([[0.01, 0.29, 0.7]])
         assert logit_correlation(expected, found, 0.125) > 0.99 > logit_correlation(expected, found)
 
-    def test_a_file_of_no_use_is_not_written(self, model, calibration, tmp_path, monkeypatch):
+    def test_low_correlation_is_not_written(self, model, calibration, tmp_path, monkeypatch):
         monkeypatch.setattr(tflite, "LEAST_CORRELATION", 1.1)
         with pytest.raises(QuantizationError, match="`float_layers`") as raised:
             export_tflite(model, tmp_path / "a.tflite", "int8", calibration)
@@ -376,7 +376,7 @@ class TestCommand:
         assert report["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
         assert b"MIT" in out.read_bytes()
 
-    def test_what_is_measured_on_is_said(self, model_path, videos, tmp_path, capsys):
+    def test_evaluation_clips_are_reported(self, model_path, videos, tmp_path, capsys):
         unlabelled = tmp_path / "shards"
         convert_videos(videos / "train", unlabelled, "unlabelled", short_side=40, workers=1)
         words = ["export", "tflite", str(model_path), str(tmp_path / "t.tflite")]
@@ -390,7 +390,7 @@ class TestCommand:
         assert "accuracy is not measured" in said
         assert "top-1" not in said
 
-    def test_a_refused_network_leaves_its_report(
+    def test_rejected_model_leaves_its_report(
         self, model_path, shards, tmp_path, capsys, monkeypatch
     ):
         monkeypatch.setattr(tflite, "LEAST_CORRELATION", 1.1)
@@ -402,14 +402,14 @@ class TestCommand:
         assert [path.name for path in tmp_path.iterdir()] == ["t.report.json"]
         assert "correlate" in json.loads((tmp_path / "t.report.json").read_text())["refused"]
 
-    def test_int8_without_shards_is_refused(self, model_path, tmp_path, capsys):
+    def test_int8_needs_shards(self, model_path, tmp_path, capsys):
         words = ["export", "tflite", str(model_path), str(tmp_path / "t.tflite")]
         assert main([*words, "--quantization", "int8"]) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert "calibration" in line
         assert not list(tmp_path.iterdir())
 
-    def test_labels_of_other_classes_are_left_out(self, shards, spec):
+    def test_labels_of_other_classes_are_ignored(self, shards, spec):
         split, labelled, batches = held_out_clips(str(shards), spec, ("bright", "dark"), 3)
         assert (split, labelled) == ("test", True)
         ((clips, labels),) = batches
@@ -420,7 +420,7 @@ class TestCommand:
         assert labels is None
 
 
-def test_the_example_needs_litert_alone(model, calibration, tmp_path):
+def test_example_needs_only_litert(model, calibration, tmp_path):
     example = ROOT / "docs" / "examples" / "litert_alone.py"
     path = export_tflite(model, tmp_path / "a.tflite", "int8", calibration).path
     video = write_video(tmp_path / "v.mp4", counting_frames(20))
@@ -441,7 +441,7 @@ runpy.run_path({str(example)!r})
     assert main(["predict", str(path), str(video), "--top", "1"]) == 0
 
 
-def test_the_spec_of_a_file_is_read_by_the_package(exported):
+def test_predictor_reads_the_clip_spec_of_a_file(exported):
     from keras_t3d.inference import load_predictor
 
     predictor = load_predictor(str(exported.path))

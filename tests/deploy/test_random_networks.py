@@ -1,4 +1,4 @@
-"""Networks put together at random answer the same in floats and in whole numbers."""
+"""Random models predict the same in floats and int8."""
 
 import keras
 import numpy as np
@@ -141,7 +141,7 @@ def assert_answers_the_same(model):
     keras.utils.clear_session()
 
 
-def test_a_network_that_reads_padding_only_is_refused_by_name():
+def test_model_with_constant_output_is_rejected():
     inputs = keras.Input((1, 8, 8, 3))
     x = layers.Conv3D(4, (2, 3, 3), padding="same", dilation_rate=2)(inputs)
     x = layers.GlobalAveragePooling3D(name="embedding")(x)
@@ -152,12 +152,12 @@ def test_a_network_that_reads_padding_only_is_refused_by_name():
 
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_a_few(data):
+def test_few_random_networks(data):
     assert_answers_the_same(network(data.draw))
 
 
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_many(data):
+def test_many_random_networks(data):
     assert_answers_the_same(network(data.draw))

@@ -1,4 +1,4 @@
-"""Malformed requests, of every kind, by the C++ loader and through the server's interfaces."""
+"""Malformed requests to the C++ loader and to the server's interfaces."""
 
 import pathlib
 import re
@@ -54,12 +54,12 @@ def refusal(servable, signature, inputs):
         ("files", "names", np.array([b"x"], object), "labels.txt, clip_spec.json.*another"),
     ],
 )
-def test_the_graph_says_what_is_wrong(servable, signature, name, array, message):
+def test_graph_reports_the_cause(servable, signature, name, array, message):
     said = refusal(servable, signature, {name: array})
     assert re.search(message, said, re.DOTALL), said
 
 
-def test_a_claimed_size_is_refused_by_its_header(servable):
+def test_size_in_a_jpeg_header_is_checked(servable):
     image = jpeg(np.zeros((40, 48, 3), np.uint8))
     frames = np.array([[claiming(image, 60_000, 60_000)] * 16], object)
     said = refusal(servable, "serve_jpeg", {"frames": frames})
@@ -67,14 +67,14 @@ def test_a_claimed_size_is_refused_by_its_header(servable):
     assert "[60000 60000 3]" in said
 
 
-def test_a_large_frame_within_the_limits_is_answered(servable):
+def test_large_frame_within_the_limits(servable):
     video = np.zeros((1, 1, 410, 4096, 3), np.uint8)
     response = servable.predict(as_request("t3d", "serving_default", {"clips": video}))
     assert np.isfinite(response.outputs["probabilities"].float_val).all()
 
 
 @pytest.mark.parametrize("what", list(_KINDS))
-def test_every_kind_is_refused_and_the_next_request_answered(server, servable, what):
+def test_malformed_requests_do_not_affect_the_next_request(server, servable, what):
     good = as_request("t3d", "views", {"clips": np.ones((1, *SPEC.input_shape), np.uint8)})
     before = servable.predict(good).SerializeToString(deterministic=True)
     rng = np.random.default_rng(0)
@@ -87,7 +87,7 @@ def test_every_kind_is_refused_and_the_next_request_answered(server, servable, w
 @pytest.mark.parametrize(
     ("count", "growth"), [(110, 1e6), pytest.param(1000, 2e6, marks=pytest.mark.slow)]
 )
-def test_a_server_refuses_them_all_and_its_memory_stays(report, clips, monkeypatch, count, growth):
+def test_server_memory_stays_constant(report, clips, monkeypatch, count, growth):
     """After the first, which TensorFlow's memory grows to the size of.
 
     One arena: with one a thread, glibc holds megabytes that are free, now more and now less.

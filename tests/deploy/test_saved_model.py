@@ -1,4 +1,4 @@
-"""A SavedModel: its signatures, its versions, and that it answers as the Keras model does."""
+"""SavedModels: signatures, versions, and predictions equal to Keras."""
 
 import dataclasses
 import io
@@ -42,7 +42,7 @@ def videos_of(shape):
     return np.random.default_rng(1).integers(0, 256, shape, np.uint8)
 
 
-def test_views_answer_as_keras(served, model, clips):
+def test_views_equal_keras(served, model, clips):
     answer = served.signatures["views"](clips=tf.constant(clips))
     probabilities = answer["probabilities"].numpy()
     expected = keras_probabilities(model, clips)
@@ -99,7 +99,7 @@ def test_no_operation_needs_xla(served):
         assert not [op for op in operations if "Xla" in op], name
 
 
-def test_a_v1_session_answers_by_signature(report, model):
+def test_signature_in_a_v1_session(report, model):
     videos = videos_of((1, 20, 50, 40, 3))
     views = np.stack([take_view(video, model.clip_spec) for video in videos])
     np.testing.assert_allclose(
@@ -120,8 +120,8 @@ def by_session(path, name, clips):
         )
 
 
-def test_serve_jpeg_of_a_record_is_evaluations_centre_view(served, model, shards):
-    """Bit for bit: the clip, and so the probabilities."""
+def test_serve_jpeg_of_a_record_equals_the_evaluation_view(served, model, shards):
+    """The clip is the same to the bit, and so are the probabilities."""
     views = load_clips(shards, "test", model.clip_spec, batch_size=1)
     clips = {ids.numpy()[0].decode(): clip for clip, _, ids in views}
     records = [video for path in sorted(shards.glob("test-*")) for video in videos_in(path)]
@@ -140,8 +140,8 @@ def videos_in(path):
         return [stored_video(read_record(file, at)) for at in record_offsets(path)]
 
 
-def test_frames_are_viewed_one_by_one(served, model):
-    """So a large one costs memory of its own size only; even their sizes may differ."""
+def test_frames_are_decoded_one_by_one(served, model):
+    """A large frame uses memory of its own size only; sizes may differ."""
     frames = [videos_of((1, 40 + index, 50, 3))[0] for index in range(15)]
     spec = dataclasses.replace(model.clip_spec, num_frames=1)
     answer = served.signatures["serve_jpeg"](frames=tf.constant([[_jpeg(f) for f in frames]]))
@@ -151,7 +151,7 @@ def test_frames_are_viewed_one_by_one(served, model):
     np.testing.assert_array_equal(answer["probabilities"], expected["probabilities"])
 
 
-def test_the_model_hands_out_its_text_files(served, report):
+def test_files_returns_the_text_files(served, report):
     names = ["clip_spec.json", "labels.txt", "labels.txt"]
     contents = served.signatures["files"](names=tf.constant(names))["contents"].numpy()
     extra = report.path / "assets.extra"
@@ -175,7 +175,7 @@ def test_extra_assets(report, model):
 
 
 def test_all_signatures_share_one_copy_of_the_weights(report, model):
-    """They are constants of the graph, which holds little else."""
+    """The weights are constants of the graph, which holds little else."""
     assert report.num_bytes < 1.5 * 4 * model.count_params()
     assert _stored_values(report.path) == 0
 
@@ -188,7 +188,7 @@ def test_report(report, clips):
     assert report.frozen
 
 
-def test_a_version_appears_whole_under_the_next_number(model, clips, tmp_path, monkeypatch):
+def test_complete_version_gets_the_next_number(model, clips, tmp_path, monkeypatch):
     (tmp_path / "9").mkdir()
     (tmp_path / "notes").mkdir()
     before_the_rename = set()
@@ -217,7 +217,7 @@ def test_a_failure_while_writing_leaves_nothing(model, clips, tmp_path, monkeypa
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["old", "old/1"]
 
 
-def test_other_answers_are_not_written(model, clips, tmp_path, monkeypatch):
+def test_different_predictions_are_not_written(model, clips, tmp_path, monkeypatch):
     wrong = randomize(small_network(), seed=7)
     write = saved_model.write_graph
     monkeypatch.setattr(
@@ -240,8 +240,8 @@ def test_mixed_precision_gives_float32_probabilities_and_few_classes(tmp_path):
     assert signatures["features"](clips=videos)["embedding"].dtype == tf.float32
 
 
-def test_two_exports_at_once_get_a_number_each(model, clips, tmp_path, monkeypatch):
-    """The second begins and ends while the first, which saw an empty folder, compares."""
+def test_concurrent_exports_get_different_numbers(model, clips, tmp_path, monkeypatch):
+    """The second starts and ends while the first, which saw an empty directory, compares."""
     second = []
 
     def export_another(*arguments, compare=saved_model.largest_difference):
@@ -258,8 +258,8 @@ def test_two_exports_at_once_get_a_number_each(model, clips, tmp_path, monkeypat
         assert (version.path / "saved_model.pb").is_file()
 
 
-def test_a_number_taken_at_the_last_moment(tmp_path, monkeypatch):
-    """Between the look at the folder and the rename."""
+def test_number_taken_before_the_rename(tmp_path, monkeypatch):
+    """Another export takes the number between listing and rename."""
     (tmp_path / "new").mkdir()
     (tmp_path / "versions" / "1").mkdir(parents=True)
     (tmp_path / "versions" / "1" / "saved_model.pb").touch()
@@ -274,7 +274,7 @@ def test_a_number_taken_at_the_last_moment(tmp_path, monkeypatch):
         saved_model._publish(tmp_path / "new", tmp_path / "versions")
 
 
-def test_the_first_error_is_told_where_another_export_has_begun(
+def test_original_error_is_raised_despite_another_export(
     model, clips, tmp_path, monkeypatch
 ):
     def fail(model, folder, frozen):
@@ -287,7 +287,7 @@ def test_the_first_error_is_told_where_another_export_has_begun(
     assert [entry.name for entry in (tmp_path / "t3d").iterdir()] == ["1"]
 
 
-def test_a_version_is_open_to_whom_new_folders_are(report, tmp_path):
+def test_version_has_the_permissions_of_new_directories(report, tmp_path):
     """TF Serving may be another user."""
     (tmp_path / "new").mkdir()
     mode = (tmp_path / "new").stat().st_mode
@@ -299,14 +299,14 @@ def test_a_version_is_open_to_whom_new_folders_are(report, tmp_path):
     ("too_large", "frozen", "is_frozen"),
     [(0, None, True), (1, None, False), (0, False, False), (1, True, True)],
 )
-def test_weights_are_frozen_by_size_unless_it_is_said(
+def test_default_of_frozen_depends_on_size(
     model, monkeypatch, too_large, frozen, is_frozen
 ):
     monkeypatch.setattr(saved_model, "_FOLDED_BY_DEFAULT", 4 * model.count_params() - too_large)
     assert saved_model._is_frozen(model, frozen) is is_frozen
 
 
-def test_weights_that_are_not_frozen_are_variables(model, clips, tmp_path, capsys):
+def test_weights_without_frozen_are_variables(model, clips, tmp_path, capsys):
     model.save(tmp_path / "small.keras")
     words = ["export", "saved-model", str(tmp_path / "small.keras"), str(tmp_path / "t3d")]
     assert cli.main([*words, "--no-frozen"]) == 0
@@ -319,7 +319,7 @@ def test_weights_that_are_not_frozen_are_variables(model, clips, tmp_path, capsy
     )
 
 
-def test_weights_that_no_graph_holds_are_not_frozen(model, clips, tmp_path, monkeypatch):
+def test_weights_above_the_graph_limit_cannot_be_frozen(model, clips, tmp_path, monkeypatch):
     monkeypatch.setattr(saved_model, "_FOLDED_LIMIT", 4 * model.count_params() - 1)
     with pytest.raises(InvalidArgumentError, match=r"`frozen`.*Received: True"):
         export_saved_model(model, tmp_path / "t3d", clips, options=SavedModelOptions(frozen=True))
@@ -338,8 +338,8 @@ def test_under_another_backend(model, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_few_frames_and_one_video_are_resized_at_once(report):
-    """Else many large ones would fill the memory of a server with many cores."""
+def test_parallel_iterations_are_limited(report):
+    """Many large frames in parallel would fill the memory of a server with many cores."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         meta = tf.compat.v1.saved_model.load(session, ["serve"], str(report.path))
     at_once = sorted(
@@ -351,7 +351,7 @@ def test_few_frames_and_one_video_are_resized_at_once(report):
     assert at_once == [1, 1, 4]  # serving_default, features, serve_jpeg
 
 
-def test_a_network_of_other_layers_is_served(tmp_path):
+def test_model_of_other_layers(tmp_path):
     inputs = keras.Input((4, 16, 16, 3))
     x = keras.layers.Conv3D(8, 3, activation="gelu")(inputs / 255.0)
     x = Bias()(keras.layers.BatchNormalization()(x))
@@ -368,7 +368,7 @@ def test_a_network_of_other_layers_is_served(tmp_path):
 
 
 class Bias(keras.layers.Layer):
-    """A layer with a variable that Keras knows nothing of."""
+    """A layer with a variable that Keras does not track."""
 
     def build(self, input_shape):
         self.bias = tf.Variable(tf.range(float(input_shape[-1])))

@@ -1,4 +1,4 @@
-"""OpenVINO, which shares no code with TensorFlow, reads the SavedModel and gives its numbers."""
+"""OpenVINO, which shares no code with TensorFlow, computes the same from the SavedModel."""
 
 import numpy as np
 import pytest

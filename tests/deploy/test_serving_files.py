@@ -1,4 +1,4 @@
-"""The configuration files of docs/serving/ are what TF Serving and Docker read."""
+"""The configuration files of docs/serving/ are valid for TF Serving and Docker."""
 
 import pathlib
 import re
@@ -46,7 +46,7 @@ def test_model_config_parses():
     assert two.version_labels == {"stable": 1, "canary": 2}
 
 
-def test_metrics_are_where_the_guide_says():
+def test_metrics_path_matches_the_guide():
     text = (FOLDER / "monitoring.config").read_text()
     path = re.search(r'prometheus_config {\n  enable: true\n  path: "(.+)"\n}', text)[1]
     assert f"http://localhost:8501{path}" in (FOLDER.parent / "serving.md").read_text()

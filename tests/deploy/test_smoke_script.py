@@ -1,4 +1,4 @@
-"""export/smoke_tf_serving.sh, as far as it goes without TF Serving."""
+"""export/smoke_tf_serving.sh, as far as it runs without TF Serving."""
 
 import os
 import pathlib
@@ -33,7 +33,7 @@ def program(folder, name, script):
     (folder / name).chmod(0o755)
 
 
-def test_without_a_server_it_says_so(tmp_path):
+def test_missing_server_is_reported(tmp_path):
     done = run(path=tmp_path)
     assert done.returncode == 3
     assert "neither tensorflow_model_server on the PATH nor a Docker" in done.stderr
@@ -41,7 +41,7 @@ def test_without_a_server_it_says_so(tmp_path):
     assert done.stdout == ""
 
 
-def test_a_docker_that_does_not_run_is_none(tmp_path):
+def test_docker_without_daemon_is_ignored(tmp_path):
     program(tmp_path, "docker", "exit 1")
     assert run(path=tmp_path).returncode == 3
 

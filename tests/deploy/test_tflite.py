@@ -1,4 +1,4 @@
-"""A `.tflite` file: what is in it, and that it answers as the Keras model does."""
+"""`.tflite` files: contents, and predictions equal to Keras."""
 
 import json
 import zipfile
@@ -26,7 +26,7 @@ def exported(model, clips, tmp_path_factory):
     return export_tflite(model, path, calibration=clips)
 
 
-def test_the_one_signature(exported, model, clips):
+def test_signature(exported, model, clips):
     interpreter = Interpreter(model_path=str(exported.path))
     assert list(interpreter.get_signature_list().values()) == [
         {"inputs": ["clip"], "outputs": ["probabilities"]}
@@ -135,11 +135,11 @@ def test_mixed_precision_models_export_in_float32(model, clips, exported, tmp_pa
         assert report.path.read_bytes() == exported.path.read_bytes()
 
 
-def test_made_clips_are_compared_without_calibration(model, tmp_path):
+def test_generated_clips_without_calibration(model, tmp_path):
     assert export_tflite(model, tmp_path / "model.tflite").num_clips == 8
 
 
-def test_a_file_that_answers_otherwise_is_not_written(model, clips, tmp_path, monkeypatch):
+def test_file_with_different_predictions_is_not_written(model, clips, tmp_path, monkeypatch):
     path = tmp_path / "model.tflite"
     path.write_bytes(b"an older file")
     wrong = randomize(small_network(), seed=7)

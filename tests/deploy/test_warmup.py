@@ -1,4 +1,4 @@
-"""The requests that TF Serving warms up with."""
+"""Warm-up requests of TF Serving."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.export
 apis = pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
 
 
-def test_each_signature_has_one_and_answers_it(report, stand_in):
+def test_each_signature_has_a_warmup_request(report, stand_in):
     from tensorflow_serving.apis import prediction_log_pb2
 
     path = report.path / "assets.extra" / WARMUP_REQUESTS
@@ -38,7 +38,7 @@ def test_each_signature_has_one_and_answers_it(report, stand_in):
         np.zeros((0, 3), np.uint8),
     ],
 )
-def test_tensors_are_tensorflows(array):
+def test_tensors_match_tensorflow(array):
     from tensorflow.core.framework import tensor_pb2
 
     theirs = tensor_pb2.TensorProto.FromString(to_tensor(array).SerializeToString())
@@ -51,7 +51,7 @@ def test_tensors_are_tensorflows(array):
 
 
 @pytest.mark.parametrize("value", [7, b"jpeg"])
-def test_one_value_stands_for_all(value):
+def test_constant_tensor_repeats_its_value(value):
     from tensorflow.core.framework import tensor_pb2
 
     ours = constant_tensor((2, 3), value)
@@ -59,7 +59,7 @@ def test_one_value_stands_for_all(value):
     assert tf.make_ndarray(theirs).tolist() == to_array(ours).tolist() == [[value] * 3] * 2
 
 
-def test_a_tensor_of_another_type_is_refused():
+def test_unsupported_tensor_type_is_rejected():
     tensor = message_classes["TensorProto"](dtype=17)
     with pytest.raises(ValueError, match=r"float32, uint8.*Received: type 17"):
         to_array(tensor)

@@ -1,4 +1,4 @@
-"""A server on loopback that speaks TF Serving's REST and gRPC interfaces.
+"""A local server with TF Serving's REST and gRPC interfaces.
 
 It is no TF Serving: it is written after its sources (json_tensor.cc, http_rest_api_handler.cc,
 predict_util.cc, get_model_status_impl.cc at tensorflow/serving 9d981c5), with its words in
