@@ -274,9 +274,7 @@ def test_number_taken_before_the_rename(tmp_path, monkeypatch):
         saved_model._publish(tmp_path / "new", tmp_path / "versions")
 
 
-def test_original_error_is_raised_despite_another_export(
-    model, clips, tmp_path, monkeypatch
-):
+def test_original_error_is_raised_despite_another_export(model, clips, tmp_path, monkeypatch):
     def fail(model, folder, frozen):
         (tmp_path / "t3d" / "1").mkdir()
         raise MemoryError("no memory")
@@ -299,9 +297,7 @@ def test_version_has_the_permissions_of_new_directories(report, tmp_path):
     ("too_large", "frozen", "is_frozen"),
     [(0, None, True), (1, None, False), (0, False, False), (1, True, True)],
 )
-def test_default_of_frozen_depends_on_size(
-    model, monkeypatch, too_large, frozen, is_frozen
-):
+def test_default_of_frozen_depends_on_size(model, monkeypatch, too_large, frozen, is_frozen):
     monkeypatch.setattr(saved_model, "_FOLDED_BY_DEFAULT", 4 * model.count_params() - too_large)
     assert saved_model._is_frozen(model, frozen) is is_frozen
 
