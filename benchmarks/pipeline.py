@@ -145,11 +145,15 @@ def _joined(paths: list[str], seconds: float, scratch: pathlib.Path) -> list[str
 
 
 def _shards(paths: list[str], max_seconds: float, scratch: pathlib.Path) -> str:
-    from keras_t3d.data import convert
+    from keras_t3d.data import ConversionOptions, convert
 
     rows = [f'"{path}",{"ab"[index % 2]},train' for index, path in enumerate(paths)]
     (scratch / "list.csv").write_text("\n".join(["path,label,split", *rows]))
-    convert(scratch / "list.csv", scratch / "shards", "csv", max_seconds=max_seconds)
+    convert(
+        scratch / "list.csv",
+        scratch / "shards",
+        ConversionOptions(layout="csv", max_seconds=max_seconds),
+    )
     return str(scratch / "shards")
 
 

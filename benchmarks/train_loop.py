@@ -97,7 +97,7 @@ def _resize(options: argparse.Namespace) -> int:
 
 def _make_shards(folder: Path, options: argparse.Namespace, devices: int) -> Path:
     """Writes enough videos for the steps of an epoch."""
-    from keras_t3d.data import convert
+    from keras_t3d.data import ConversionOptions, convert
     from keras_t3d.motion_set import MOTION_CLASSES, write_motion_set
 
     side = _resize(options) + _resize(options) % 2
@@ -107,7 +107,7 @@ def _make_shards(folder: Path, options: argparse.Namespace, devices: int) -> Pat
     write_motion_set(
         folder / "videos", counts, num_frames=_FRAMES_OF_A_VIDEO, size=side, workers=workers
     )
-    convert(folder / "videos", folder / "shards", short_side=side)
+    convert(folder / "videos", folder / "shards", ConversionOptions(short_side=side))
     return folder / "shards"
 
 

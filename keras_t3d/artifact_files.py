@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 
 from keras_t3d.clips import ClipSpec
+from keras_t3d.errors import InvalidArgumentError
 
 LABELS = "labels.txt"
 CLIP_SPEC = "clip_spec.json"
@@ -18,7 +19,7 @@ def is_class_name(name: object) -> bool:
 
 
 def labels_text(class_names: Sequence[str]) -> str:
-    """Returns the content of labels.txt: one class a line; its line is its id."""
+    """Returns the content of labels.txt: one class per line, in the order of their ids."""
     return "".join(f"{name}\n" for name in class_names)
 
 
@@ -35,10 +36,10 @@ def read_artifact(read: Callable[[str], bytes]) -> tuple[tuple[str, ...], ClipSp
 
 
 def newest_version(folder: pathlib.Path) -> pathlib.Path:
-    """Returns a SavedModel's folder: this one, or the one below with the largest number.
+    """Returns the folder of a SavedModel: this one, or the largest version number below it.
 
     Raises:
-        ValueError: if there is none.
+        InvalidArgumentError: if there is none.
     """
     if (folder / "saved_model.pb").is_file():
         return folder
@@ -48,7 +49,7 @@ def newest_version(folder: pathlib.Path) -> pathlib.Path:
         if path.name.isdecimal() and (path / "saved_model.pb").is_file()
     ]
     if not versions:
-        raise ValueError(
+        raise InvalidArgumentError(
             "Expected a SavedModel folder with saved_model.pb in it, or in a numbered version "
             f"below it, for example serving/t3d/1. Received: {folder}"
         )

@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent: written beside, then renamed."""
+"""Writes files and folders completely or not at all: under another name, then renamed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
+from keras_t3d.errors import InvalidArgumentError
+
 
 @contextlib.contextmanager
 def written_beside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
-    """Gives a path beside `path` to write a file or folder to, then renames it to `path`.
+    """Yields a path beside `path` to write a file or folder to, then renames it to `path`.
 
-    If the block raises, what it wrote is removed and `path` stays as it was.
+    If the block raises, the file or folder is removed and `path` stays as it was.
 
     Args:
-        path: where the result is to lie. A file there is replaced, an empty folder
-            gives way to a folder.
+        path: path of the result, which replaces a file or an empty folder.
 
     Raises:
-        ValueError: if a file lies where a parent folder is to be.
+        InvalidArgumentError: if a parent folder is a file.
 
     Example:
 
@@ -33,10 +34,10 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise ValueError(
-            f"Expected a folder to write to, new or old. Received: {path.parent}, where a file is"
+        raise InvalidArgumentError(
+            f"Expected a folder to write to, new or existing. Received: the file {path.parent}"
         ) from None
-    # Keeps the suffix, which Keras and Matplotlib read as the file's format.
+    # Keeps the suffix, from which Keras and Matplotlib derive the format.
     part = path.with_name(f".part-{os.getpid()}-{path.name}")
     try:
         yield part
@@ -46,7 +47,7 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
 
 
 def remove(path: pathlib.Path) -> None:
-    """Removes a file or folder, if it is there."""
+    """Removes a file or folder, if it exists."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -55,7 +56,7 @@ def remove(path: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def written_durably(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
-    """As `written_beside`, for a file that a power loss must not leave empty."""
+    """Does the same as `written_beside`, for a file that must survive a power loss."""
     with written_beside(path) as part:
         yield part
         with part.open("rb") as file:
@@ -63,7 +64,7 @@ def written_durably(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a UTF-8 text file that is whole or absent."""
+    """Writes a UTF-8 text file completely or not at all."""
     with written_beside(path) as part:
-        # A file name need not be UTF-8; what is not is written as \\udcff and the like.
+        # File names in the text need not be UTF-8; other bytes are written as \\udcff.
         part.write_text(text, encoding="utf-8", errors="backslashreplace")

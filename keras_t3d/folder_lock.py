@@ -1,4 +1,4 @@
-"""Which processes write to a folder."""
+"""Locks folders against other processes."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from keras_t3d.errors import KerasT3DError
 
 
 class FolderLockedError(KerasT3DError, ValueError):
-    """Another process uses a folder."""
+    """Another process writes to a folder."""
 
 
-def lock(file: IO[str], refusal: str) -> None:
-    """Locks an open file for this process, until it is closed or the process ends, however.
+def lock(file: IO[str], message: str) -> None:
+    """Locks an open file for this process, until it is closed or the process ends.
 
     Does nothing on Windows.
 
     Args:
         file: the open lock file.
-        refusal: str. What to say where another process holds it.
+        message: message of the error.
 
     Raises:
-        FolderLockedError: if another process holds it.
+        FolderLockedError: if another process holds the lock.
     """
     try:
         import fcntl
@@ -35,18 +35,19 @@ def lock(file: IO[str], refusal: str) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise FolderLockedError(refusal) from None
+        raise FolderLockedError(message) from None
 
 
 @contextlib.contextmanager
 def written_by_many(folder: pathlib.Path) -> Iterator[None]:
-    """Removes what kills left in a folder that several processes may write to at once.
+    """Removes unfinished files from a folder that several processes may write to at once.
 
-    That is, files and folders `.part-*`, unless another process is in such a block of this
-    folder. Does nothing on Windows, and where the folder cannot be locked.
+    These are the files and folders `.part-*` of processes that were killed. Does nothing while
+    another process is in such a block for this folder, on Windows, and if the folder cannot be
+    locked.
 
     Args:
-        folder: pathlib.Path. Made if it is not there.
+        folder: the folder, which is created if needed.
     """
     try:
         import fcntl
@@ -59,8 +60,8 @@ def written_by_many(folder: pathlib.Path) -> Iterator[None]:
     try:
         with contextlib.suppress(OSError):
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for cut_short in folder.glob(".part-*"):
-                remove(cut_short)
+            for unfinished in folder.glob(".part-*"):
+                remove(unfinished)
         with contextlib.suppress(OSError):
             fcntl.flock(opened, fcntl.LOCK_SH)
         yield

@@ -1,7 +1,7 @@
-"""What is called while long work goes on, to say how far it is."""
+"""The type of callbacks that report progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-Progress = Callable[[int, int], None]  # called with (videos done, videos in all)
+Progress = Callable[[int, int], None]  # called with (videos done, videos in total)

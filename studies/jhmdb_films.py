@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_t3d.atomic import write_text
-from keras_t3d.data import convert
-from keras_t3d.data.sources.jhmdb import list_jhmdb
+from keras_t3d.data import ConversionOptions, convert
+from keras_t3d.data.sources import SourceOptions, list_videos
 
 HELD_OUT = 0.16  # share of each class's training clips, as far as its films allow
 _SEED = 0
@@ -59,7 +59,8 @@ def read_clips(videos: Path, annotations: Path | None) -> list[FilmClip]:
         rows = list(csv.DictReader(file))
     sides = {row["file"]: row["split1"] for row in rows}
     if annotations is not None:
-        listing = list_jhmdb(videos, annotations=annotations, split_id=_SPLIT_ID)
+        options = SourceOptions("jhmdb", str(annotations), _SPLIT_ID)
+        listing = list_videos(videos, options)
         sides = {entry.video_id: entry.split for entry in listing.entries}
         missing = [row["file"] for row in rows if row["file"] not in sides]
         if missing:
@@ -203,4 +204,4 @@ def _convert(videos: Path, clips: Sequence[FilmClip], folder: Path, name: str) -
         )
     write_text(listed, rows.getvalue())
     if not (folder / name / "manifest.json").is_file():
-        convert(listed, folder / name, "csv", max_rejects=0)
+        convert(listed, folder / name, ConversionOptions(layout="csv", max_rejects=0))

@@ -16,7 +16,7 @@ from jhmdb_films import FilmClip, convert_both
 from transfer_settings import Drawn
 
 from keras_t3d.atomic import write_text, written_beside
-from keras_t3d.data import convert
+from keras_t3d.data import ConversionOptions, convert
 from keras_t3d.motion_set import write_motion_set
 
 
@@ -109,7 +109,7 @@ def labelled_shards(final: Path, percent: int, seed: int) -> Path:
         return folder
     write_text(listed, text)
     with written_beside(folder) as part:
-        convert(listed, part, "csv", max_rejects=0)
+        convert(listed, part, ConversionOptions(layout="csv", max_rejects=0))
         passes = round(sum(clip.split == "train" for clip in clips) / len(chosen))
         _repeat_shards(part, passes)
     return folder

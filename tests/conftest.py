@@ -62,10 +62,10 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 @pytest.fixture(scope="session")
 def shards(videos: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The same videos as shards of short side 40."""
-    from keras_t3d.data import convert
+    from keras_t3d.data import ConversionOptions, convert
 
     out = tmp_path_factory.mktemp("shards") / "two"
-    convert(videos, out, short_side=40, workers=1)
+    convert(videos, out, ConversionOptions(short_side=40, workers=1))
     return out
 
 

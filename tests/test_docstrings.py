@@ -266,7 +266,7 @@ def run_example(example: Example, prepared: Prepared) -> None:
 @pytest.fixture(scope="module")
 def artifacts(model_path, lite_path, saved_model_path, shards, videos, tmp_path_factory):
     """A folder with every file that an example reads."""
-    from keras_t3d.data import convert
+    from keras_t3d.data import ConversionOptions, convert
 
     folder = tmp_path_factory.mktemp("examples")
     for name in ("model.keras", "best.keras", "runs/a/best.keras", "kinetics.keras"):
@@ -278,7 +278,7 @@ def artifacts(model_path, lite_path, saved_model_path, shards, videos, tmp_path_
         write_video(folder / name, counting_frames(40))
     for name in ("shards", "sets/ucf101"):
         shutil.copytree(shards, folder / name)
-    convert(videos, folder / "sets" / "unlabelled", layout="unlabelled", short_side=40, workers=1)
+    convert(videos, folder / "sets" / "unlabelled", ConversionOptions(layout="unlabelled", short_side=40, workers=1))
     shutil.copytree(folder / "sets", folder / "shards", dirs_exist_ok=True)
     shutil.copytree(shards, folder / "shards" / "mine")
     for name in ("train-0", "train-1", "train-00000-of-00001"):

@@ -9,6 +9,7 @@ import jsonargparse
 from keras_t3d.cli.options import add_options, selected
 from keras_t3d.cli.progress import progress_bar
 from keras_t3d.data.conversion.convert import convert
+from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.conversion.report import ConversionReport
 from keras_t3d.errors import InvalidArgumentError
 
@@ -16,7 +17,7 @@ from keras_t3d.errors import InvalidArgumentError
 def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="folder or csv file that lists the videos")
     parser.add_argument("out", metavar="OUT", help="new folder for the shards")
-    add_options(parser, convert, skip=("progress",))
+    add_options(parser, ConversionOptions)
     parser.add_argument(
         "--runner",
         default="local",
@@ -36,10 +37,19 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
         separator = words.index("--")
         words, beam_options = words[:separator], words[separator + 1 :]
     arguments = parser.parse_args(words)
+    options = ConversionOptions(**selected(arguments, ConversionOptions))
     if arguments.runner == "beam":
-        report = _convert_with_beam(arguments, beam_options)
+        from keras_t3d.data.conversion.beam import convert_with_beam
+
+        report = convert_with_beam(
+            arguments.source,
+            arguments.out,
+            options,
+            videos_at=arguments.videos_at,
+            beam_options=beam_options,
+        )
     else:
-        report = _convert_here(arguments, beam_options)
+        report = _convert_here(arguments, options, beam_options)
     counts = ", ".join(f"{count} {split}" for split, count in report.videos.items() if count)
     print(f"Wrote {report.folder}: {counts} videos, {report.bytes / 2**20:.1f} MiB of shards")
     if report.cut:
@@ -52,7 +62,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
 
 
 def _convert_here(
-    arguments: jsonargparse.Namespace, beam_options: Sequence[str]
+    arguments: jsonargparse.Namespace, options: ConversionOptions, beam_options: Sequence[str]
 ) -> ConversionReport:
     if beam_options or arguments.videos_at:
         raise InvalidArgumentError(
@@ -61,19 +71,4 @@ def _convert_here(
             argument="videos_at",
         )
     with progress_bar("converting", "videos") as progress:
-        return convert(**selected(arguments, convert), progress=progress)
-
-
-def _convert_with_beam(
-    arguments: jsonargparse.Namespace, beam_options: Sequence[str]
-) -> ConversionReport:
-    from keras_t3d.data.conversion.beam import convert_with_beam
-
-    if arguments.workers is not None:
-        raise InvalidArgumentError(
-            "`workers` is for --runner local; Beam's runners have options of their own, for "
-            f"example `-- --direct_num_workers 4`. Received: {arguments.workers} with "
-            "--runner beam",
-            argument="workers",
-        )
-    return convert_with_beam(**selected(arguments, convert_with_beam), beam_options=beam_options)
+        return convert(arguments.source, arguments.out, options, progress=progress)

@@ -5,6 +5,8 @@ from .clips.options import ReadOptions
 from .clips.reader import ClipReader, load_clips
 from .contact_sheet import contact_sheet
 from .conversion.convert import convert
+from .conversion.errors import ConversionError
+from .conversion.options import ConversionOptions
 from .conversion.report import ConversionReport
 from .inspection import summarize
 from .shards.shard_set import ShardSet
@@ -15,6 +17,8 @@ __all__ = [
     "Augmentation",
     "Clip",
     "ClipReader",
+    "ConversionError",
+    "ConversionOptions",
     "ConversionReport",
     "DamagedVideoWarning",
     "FrameFeatures",

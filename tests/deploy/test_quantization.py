@@ -18,6 +18,7 @@ from keras import layers
 from keras_t3d import models
 from keras_t3d.cli import main
 from keras_t3d.clips import ClipSpec
+from keras_t3d.data import ConversionOptions
 from keras_t3d.data import convert as convert_videos
 from keras_t3d.deploy import (
     QuantizationError,
@@ -378,7 +379,11 @@ class TestCommand:
 
     def test_evaluation_clips_are_reported(self, model_path, videos, tmp_path, capsys):
         unlabelled = tmp_path / "shards"
-        convert_videos(videos / "train", unlabelled, "unlabelled", short_side=40, workers=1)
+        convert_videos(
+            videos / "train",
+            unlabelled,
+            ConversionOptions(layout="unlabelled", short_side=40, workers=1),
+        )
         words = ["export", "tflite", str(model_path), str(tmp_path / "t.tflite")]
         words += ["--quantization", "dynamic", "--report-clips", "2"]
         assert main(words) == 0

@@ -77,13 +77,17 @@ class TestRecordsOfOneVideo:
         assert scores.middle_records.tolist() == [0, 1, 4]  # long#1 is the middle record
 
     def test_of_a_converted_video(self, tmp_path):
-        from keras_t3d.data import convert
+        from keras_t3d.data import ConversionOptions, convert
         from tests.conftest import counting_frames, write_video
 
         for name in ("a/long", "b/short"):
             frames = counting_frames(50 if name == "a/long" else 10, 32, 48)
             write_video(tmp_path / "videos" / "test" / f"{name}.mp4", frames, fps=20)
-        convert(tmp_path / "videos", tmp_path / "s", short_side=16, max_seconds=1, workers=1)
+        convert(
+            tmp_path / "videos",
+            tmp_path / "s",
+            ConversionOptions(short_side=16, max_seconds=1, workers=1),
+        )
         predictor = FirstFrame()
         predictor.class_names = ("a", "b")
         scores = score_videos(predictor, tmp_path / "s", "test", EvaluationOptions("t3d"))

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import keras_t3d
 from keras_t3d.cli import main
-from keras_t3d.data import ShardSet, convert
+from keras_t3d.data import ConversionOptions, ShardSet, convert
 from keras_t3d.training import pretrain, run_directory, train
 from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.network import new_student
@@ -125,7 +125,11 @@ def test_resuming_with_another_teacher_is_refused(shards, teacher_path, tmp_path
 @pytest.mark.parametrize("kind", ["matching", "contrast"])
 def test_a_batch_with_parts_of_one_video_is_refused(kind, teacher_path, tmp_path, capsys):
     write_video(tmp_path / "films" / "long.mp4", counting_frames(125))
-    convert(tmp_path / "films", tmp_path / "one", "unlabelled", short_side=40, max_seconds=1)
+    convert(
+        tmp_path / "films",
+        tmp_path / "one",
+        ConversionOptions(layout="unlabelled", short_side=40, max_seconds=1),
+    )
     assert ShardSet.open(tmp_path / "one").num_videos("train") == 5
     config = tiny.write_pretraining(tmp_path / "p.yaml", tmp_path / "one", teacher_path)
     flags = [f"--objective.kind={kind}", "--data.validation_split=null"]

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_t3d.data import convert
+from keras_t3d.data import ConversionOptions, convert
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.evaluation import evaluate
 from keras_t3d.training import run_directory, train
@@ -77,7 +77,7 @@ class TestRun:
     def test_shards_that_changed_are_refused(self, finished, videos, tmp_path):
         config, run = finished
         copy = shutil.copytree(run, tmp_path / "run")
-        other = convert(videos, tmp_path / "other", short_side=40, workers=1)
+        other = convert(videos, tmp_path / "other", ConversionOptions(short_side=40, workers=1))
         (other.folder / "labels.txt").write_text("bright\nzebra\n")
         (copy / "config.yaml").write_text(
             config.to_yaml().replace(config.data.shards, str(other.folder))
@@ -221,7 +221,7 @@ class TestBadInput:
         for number, path in enumerate(sorted(source.glob("train/*/*.mp4"))):
             if number % 2:
                 path.write_bytes(path.read_bytes()[:200])
-        convert(source, tmp_path / "shards", short_side=40, workers=1)
+        convert(source, tmp_path / "shards", ConversionOptions(short_side=40, workers=1))
         flags = ["--data.shards", str(tmp_path / "shards"), "--epochs", "1"]
         flags += ["--optimizer.warmup_epochs", "0"]
         train(read(config_file, *flags), tmp_path / "run")

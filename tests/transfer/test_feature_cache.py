@@ -16,10 +16,10 @@ from tests.transfer.pairs import tiny_teacher
 @pytest.fixture(scope="module")
 def own_shards(videos, tmp_path_factory):
     """Shards that no other test writes features beside."""
-    from keras_t3d.data import convert
+    from keras_t3d.data import ConversionOptions, convert
 
     out = tmp_path_factory.mktemp("features") / "shards"
-    convert(videos, out, short_side=40, workers=1)
+    convert(videos, out, ConversionOptions(short_side=40, workers=1))
     return out
 
 

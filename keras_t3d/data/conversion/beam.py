@@ -1,4 +1,4 @@
-"""Videos to clip shards on many machines: `keras_t3d.data.convert` under Apache Beam."""
+"""Converts videos to clip shards on many machines, with Apache Beam."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_t3d.artifact_files import LABELS
-from keras_t3d.data.conversion.folder import STATE
-from keras_t3d.data.conversion.isolation import ConversionError, check_time_limit
+from keras_t3d.data.conversion.errors import ConversionError
+from keras_t3d.data.conversion.options import ConversionOptions
+from keras_t3d.data.conversion.output_folder import STATE
 from keras_t3d.data.conversion.plan import ConversionPlan, check_space, plan_conversion
 from keras_t3d.data.conversion.report import ConversionReport, finish_conversion
 from keras_t3d.data.conversion.shard_plan import PlannedShard
 from keras_t3d.data.shards.shard_set import MANIFEST, REJECTS
+from keras_t3d.errors import InvalidArgumentError, KerasT3DError, MissingPackageError
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -25,103 +27,77 @@ if TYPE_CHECKING:
     from keras_t3d.data.conversion.beam_folder import BeamFolder
 
 _PLAN = f"{STATE}/plan.jsonl"
-# Their job servers know options of their own, which Beam's Python part does not.
+# Their job servers have options that the Python part of Beam does not know.
 _RUNNERS_WITH_JOB_SERVER = ("flink", "portable", "spark")
 
 
 def convert_with_beam(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
-    layout: str = "folder",
+    options: ConversionOptions | None = None,
     *,
-    annotations: str | os.PathLike[str] | None = None,
-    split_id: int | None = None,
-    split_ratio: str | None = None,
-    group_regex: str | None = None,
-    short_side: int = 128,
-    jpeg_quality: int = 90,
-    max_seconds: float = 30.0,
-    seed: int = 0,
-    time_limit: float = 120.0,
-    max_rejects: int | None = None,
     videos_at: str | None = None,
     beam_options: Sequence[str] = (),
 ) -> ConversionReport:
     """Converts videos to TFRecord clip shards with an Apache Beam pipeline.
 
-    Writes the same bytes as `keras_t3d.data.convert`. The videos are listed here;
-    the workers decode them and write the shards; labels, rejects and manifest are
-    written here. Run again with the same arguments, it makes only those shards that
-    are not finished.
+    Writes the same bytes as `keras_t3d.data.convert`. The launcher lists the videos, and writes
+    labels, rejects and manifest; the workers decode the videos and write the shards. Call it
+    again with the same arguments to write only the shards that are not finished.
 
     Args:
-        source: as for `convert`. The workers must see it at the same path, if
-            `videos_at` is not given.
-        out: folder to write, that launcher and workers share, or its address in a
-            bucket (`gs://`, `s3://`, `hdfs://`), for which Beam needs its own extra.
-        layout: as for `convert`, like all that follow, but the last two. Defaults
-            to `"folder"`.
-        annotations: defaults to `None`.
-        split_id: int. Defaults to `None`.
-        split_ratio: str. Defaults to `None`.
-        group_regex: str. Defaults to `None`.
-        short_side: int, in pixels. Defaults to `128`.
-        jpeg_quality: int, 1 to 100. Defaults to `90`.
-        max_seconds: float. Defaults to `30.0`.
-        seed: int. Defaults to `0`.
-        time_limit: float, in seconds. Defaults to `120.0`.
-        max_rejects: int. Known only when all videos are decoded. Defaults to no limit.
-        videos_at: str. Where the workers find the folder of videos, if not where it
-            lies here: an absolute path, or an address such as `gs://bucket/videos`,
-            from which each worker fetches what it decodes. Defaults to `None`.
-        beam_options: words of Beam's command line, such as `"--runner=FlinkRunner"`.
-            Defaults to none, which means Beam's DirectRunner.
+        source: as for `convert`. Without `videos_at`, the workers read it at the same path.
+        out: folder to write, which launcher and workers share, or its address in a bucket
+            (`gs://`, `s3://`, `hdfs://`), for which Beam needs its own extra.
+        options: ConversionOptions without `workers`; None means the default of each option.
+        videos_at: where the workers find the folder of videos, if not at the launcher's path: an
+            absolute path, or an address such as `gs://bucket/videos`, from which each worker
+            fetches the videos that it decodes.
+        beam_options: words of Beam's command line, such as `"--runner=FlinkRunner"`. Without
+            any, Beam's DirectRunner runs the pipeline.
 
     Returns:
-        A ConversionReport. Its folder is a str where `out` is in a bucket.
+        A ConversionReport.
 
     Raises:
-        ImportError: if Apache Beam, or the part of it that a runner needs, is absent.
-        ValueError: as `convert` does, and if Beam does not know an option.
-        ConversionError: if the pipeline fails.
+        MissingPackageError: if Apache Beam is not installed.
+        InvalidArgumentError: as `convert` does, and if Beam does not accept an option.
+        ConversionError: as `convert` does, and if the pipeline fails.
 
     Example:
 
     ```python
-    options = ["--direct_num_workers=4", "--direct_running_mode=multi_processing"]
-    convert_with_beam("videos", "shards", split_ratio="0.8", beam_options=options)
+    options = ConversionOptions(split_ratio="0.8")
+    words = ["--direct_num_workers=4", "--direct_running_mode=multi_processing"]
+    convert_with_beam("videos", "shards", options, beam_options=words)
     ```
 
     Reference:
         https://beam.apache.org/documentation/runners/capability-matrix
     """
-    check_time_limit(time_limit)
+    options = options or ConversionOptions()
+    if options.workers is not None:
+        raise InvalidArgumentError(
+            "`workers` does not apply to Apache Beam, whose runners have their own options, such "
+            f"as --direct_num_workers=4. Received: {options.workers}",
+            argument="workers",
+        )
     _check_beam()
     from keras_t3d.data.conversion.beam_folder import BeamFolder, is_in_bucket
 
-    options = _pipeline_options(beam_options)
+    pipeline_options = _pipeline_options(beam_options)
     source, out = os.path.abspath(source), os.fspath(out)
     in_bucket = is_in_bucket(out)
     for address in (out, videos_at or ""):
         if is_in_bucket(address):
             _check_address(address)
     if in_bucket and any(character in out for character in "*?["):
-        raise ValueError(f"OUT in a bucket must not contain any of * ? [. Received: {out}")
-    with tempfile.TemporaryDirectory(prefix="keras_t3d-") as here:
-        plan = plan_conversion(
-            source,
-            here if in_bucket else out,
-            layout,
-            annotations=annotations,
-            split_id=split_id,
-            split_ratio=split_ratio,
-            group_regex=group_regex,
-            short_side=short_side,
-            jpeg_quality=jpeg_quality,
-            max_seconds=max_seconds,
-            seed=seed,
+        raise InvalidArgumentError(
+            f"`out` in a bucket must not contain any of * ? [. Received: {out}", argument="out"
         )
-        made_folder = not os.path.exists(out)
+    with tempfile.TemporaryDirectory(prefix="keras_t3d-") as here:
+        plan = plan_conversion(source, here if in_bucket else out, options)
+        is_new = not os.path.exists(out)
         folder = BeamFolder(out if in_bucket else os.path.abspath(out))
         if not in_bucket:
             check_space(plan)
@@ -129,14 +105,12 @@ def convert_with_beam(
         finished = folder.summaries()
         pending = [shard for shard in plan.shards if shard.name not in finished]
         if pending:
-            _write_shards(folder, plan, _moved(pending, source, videos_at), time_limit, options)
+            _write_shards(folder, plan, _relocated(pending, source, videos_at), pipeline_options)
         summaries = _all_summaries(folder, plan)
         if not any(shard["examples"] for shard in summaries):
-            folder.clear(remove=made_folder)
-        with _sent(folder, pathlib.Path(here)):
-            report = finish_conversion(
-                dataclasses.replace(plan, out=pathlib.Path(here)), summaries, max_rejects
-            )
+            folder.clear(remove=is_new)
+        with _uploaded(folder, pathlib.Path(here)):
+            report = finish_conversion(dataclasses.replace(plan, out=pathlib.Path(here)), summaries)
         folder.leave()
     where: Any = out if in_bucket else pathlib.Path(out)
     return dataclasses.replace(report, folder=where)
@@ -146,10 +120,10 @@ def _check_beam() -> None:
     try:
         import apache_beam  # noqa: F401
     except ModuleNotFoundError as error:
-        if error.name != "apache_beam":  # it is there, but cannot be loaded
+        if error.name != "apache_beam":  # installed, but fails to import
             raise
-        raise ImportError(
-            "Converting on many machines needs Apache Beam: pip install 'keras-t3d[beam]'"
+        raise MissingPackageError(
+            "Converting on many machines requires Apache Beam: pip install 'keras-t3d[beam]'"
         ) from None
 
 
@@ -159,60 +133,66 @@ def _check_address(address: str) -> None:
     try:
         FileSystems.get_filesystem(address)
     except ValueError:
-        raise ValueError(
-            "Beam knows no such address: install its part for it, as with "
+        raise InvalidArgumentError(
+            "Beam has no file system for this address: install its extra, for example "
             "pip install 'apache-beam[gcp]' for gs:// or 'apache-beam[aws]' for s3://. "
             f"Received: {address}"
         ) from None
 
 
 def _pipeline_options(words: Sequence[str]) -> PipelineOptions:
-    """Checks what of Beam's options can be checked before a pipeline is made."""
+    """Parses Beam's options, and checks them as far as possible without a pipeline."""
     from apache_beam.io.filesystems import FileSystems
     from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
     if isinstance(words, str):
-        raise ValueError(
-            "beam_options must be a list of words, for example "
-            f'["--runner=FlinkRunner", "--flink_master=localhost:8081"]. Received: {words!r}'
+        raise InvalidArgumentError(
+            "`beam_options` must be a list of words, for example "
+            f'["--runner=FlinkRunner", "--flink_master=localhost:8081"]. Received: {words!r}',
+            argument="beam_options",
         )
-    said = io.StringIO()
+    printed = io.StringIO()
     parsers: list[Any] = []
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(printed):
             options = PipelineOptions(list(words))
             options.get_all_options(add_extra_args_fn=parsers.append)
             _, unknown = parsers[0].parse_known_args(list(words))
     except SystemExit as error:
-        if not error.code:  # --help was among them
+        if not error.code:  # --help was one of them
             raise
-        reason = said.getvalue().strip().rpartition("error: ")[2]
-        raise ValueError(f"Beam refuses its options: {reason}. Received: {list(words)}") from None
+        reason = printed.getvalue().strip().rpartition("error: ")[2]
+        raise InvalidArgumentError(
+            f"Beam rejects `beam_options`: {reason}. Received: {list(words)}",
+            argument="beam_options",
+        ) from None
     runner = (options.view_as(StandardOptions).runner or "").lower().removesuffix("runner")
     if runner in _RUNNERS_WITH_JOB_SERVER:
         unknown = [word for word in unknown if not word.startswith("--")]
     if unknown:
-        raise ValueError(
-            "Beam knows no such option; write --name=value, for example --runner=FlinkRunner. "
-            f"Received: {' '.join(unknown)}"
+        raise InvalidArgumentError(
+            "Unknown words in `beam_options`; write --name=value, for example "
+            f"--runner=FlinkRunner. Received: {' '.join(unknown)}",
+            argument="beam_options",
         )
     FileSystems.set_options(options)
     return options
 
 
-def _moved(
+def _relocated(
     shards: Sequence[PlannedShard], source: str, videos_at: str | None
 ) -> list[PlannedShard]:
-    """The shards with their videos' paths as the workers know them."""
+    """Returns the shards with the paths at which the workers find their videos."""
     if videos_at is None:
         return list(shards)
     root = source if os.path.isdir(source) else os.path.dirname(source)
 
-    def moved(path: str) -> str:
+    def relocated(path: str) -> str:
         below = os.path.relpath(path, root)
         if below.startswith(os.pardir):
-            raise ValueError(
-                f"--videos-at stands for {root}, where all videos must lie then. Received: {path}"
+            raise InvalidArgumentError(
+                f"`videos_at` replaces {root}, so all videos must be below it. Received: {path}",
+                argument="videos_at",
             )
         return f"{str(videos_at).rstrip('/')}/{below}"
 
@@ -220,7 +200,7 @@ def _moved(
         dataclasses.replace(
             shard,
             entries=tuple(
-                dataclasses.replace(entry, path=moved(entry.path)) for entry in shard.entries
+                dataclasses.replace(entry, path=relocated(entry.path)) for entry in shard.entries
             ),
         )
         for shard in shards
@@ -231,10 +211,9 @@ def _write_shards(
     folder: BeamFolder,
     plan: ConversionPlan,
     shards: Sequence[PlannedShard],
-    time_limit: float,
     options: PipelineOptions,
 ) -> None:
-    """Runs the pipeline to its end."""
+    """Runs the pipeline."""
     import apache_beam as beam
 
     from keras_t3d.data.conversion.beam_steps import DecodeVideo, WriteShard, plan_lines, read_lines
@@ -246,13 +225,15 @@ def _write_shards(
     except ImportError:
         raise
     except Exception as error:
-        raise ValueError(f"Beam cannot run with these options: {error}") from error
+        raise InvalidArgumentError(
+            f"Beam cannot run with these `beam_options`: {error}", argument="beam_options"
+        ) from error
     _ = (
         pipeline
         | "Plan" >> beam.Create([folder.path(_PLAN)])
         | "Videos" >> beam.FlatMap(read_lines)
         | "Spread" >> beam.Reshuffle()
-        | "Decode" >> beam.ParDo(DecodeVideo(plan.options, time_limit))
+        | "Decode" >> beam.ParDo(DecodeVideo(plan.options))
         | "Shards" >> beam.GroupByKey()
         | "Write" >> beam.ParDo(WriteShard(folder))
     )
@@ -261,11 +242,11 @@ def _write_shards(
     except Exception as error:
         reason = str(error).strip() or type(error).__name__
         raise ConversionError(
-            f"The Beam pipeline failed: {reason}\nFinished shards are kept: run again to go on."
+            f"The Beam pipeline failed: {reason}\nFinished shards are kept: re-run to resume."
         ) from error
     if state != "DONE":
         raise ConversionError(
-            f"The Beam pipeline ended as {state}. Finished shards are kept: run again to go on."
+            f"The Beam pipeline ended as {state}. Finished shards are kept: re-run to resume."
         )
 
 
@@ -274,20 +255,20 @@ def _all_summaries(folder: BeamFolder, plan: ConversionPlan) -> list[dict[str, A
     absent = [shard.name for shard in plan.shards if shard.name not in summaries]
     if absent:
         raise ConversionError(
-            f"The workers ended, but {len(absent)} of {len(plan.shards)} shards are not to be seen "
-            f"from here, {absent[0]} the first: OUT must be a folder that the workers share, or "
-            f"in a bucket. Received: {folder.out}"
+            f"The workers finished, but {len(absent)} of {len(plan.shards)} shards are missing "
+            f"here, such as {absent[0]}: `out` must be a folder that the workers share, or in a "
+            f"bucket. Received: {folder.out}"
         )
     return [summaries[shard.name] for shard in plan.shards]
 
 
 @contextlib.contextmanager
-def _sent(folder: BeamFolder, here: pathlib.Path) -> Iterator[None]:
-    """Sends what the block writes beside the shards, the manifest last."""
+def _uploaded(folder: BeamFolder, here: pathlib.Path) -> Iterator[None]:
+    """Copies what the block writes to `here` into the folder, the manifest last."""
     try:
         yield
-    except ValueError as error:
-        raise ValueError(str(error).replace(str(here), folder.out)) from None
+    except KerasT3DError as error:
+        raise type(error)(str(error).replace(str(here), folder.out)) from None
     finally:
         for name in (REJECTS, LABELS, MANIFEST):
             if (here / name).is_file():

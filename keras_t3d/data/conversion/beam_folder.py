@@ -1,7 +1,7 @@
-"""The folder that a conversion under Apache Beam writes: in a bucket, or on a shared disk.
+"""The output folder of a conversion with Apache Beam: in a bucket, or on a shared disk.
 
-It holds the same files as `conversion_folder.ConversionFolder`, so that on a disk either
-runner goes on where the other one stopped.
+It holds the same files as `OutputFolder`, so that on a disk either runner resumes the other's
+conversion.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from typing import Any, BinaryIO
 
 from apache_beam.io.filesystems import FileSystems
 
-from keras_t3d.data.conversion.folder import FINGERPRINT, STATE, check_start, summary_file
+from keras_t3d.data.conversion.output_folder import FINGERPRINT, STATE, check_start, summary_file
 
-_READERS = 16  # a bucket answers slowly, but many at once
+_READERS = 16  # a bucket has a high latency, but answers many requests at once
 
 
 def is_in_bucket(path: str) -> bool:
-    """Whether a path is none of a disk, as `gs://bucket/shards` is."""
+    """Returns whether a path is an address such as `gs://bucket/shards`."""
     return "://" in path
 
 
 class BeamFolder:
-    """What a conversion has done so far; launcher and workers have one each.
+    """The state of a conversion, as launcher and workers see it.
 
     Args:
-        out: str. Absolute path of the folder, or its address in a bucket.
+        out: absolute path of the folder, or its address in a bucket.
     """
 
     def __init__(self, out: str) -> None:
         self.out = out.rstrip("/") or out
 
     def path(self, name: str) -> str:
-        """Where a file lies."""
+        """Returns the path of a file."""
         return f"{self.out}/{name}"
 
     def enter(self, fingerprint: str) -> None:
-        """Makes the folder, or checks that it holds the same conversion, unfinished.
+        """Creates the folder, or checks that it holds this conversion, unfinished.
 
         Raises:
-            ValueError: if it holds anything else.
+            InvalidArgumentError: if it holds anything else.
         """
         names = self._names("")
         started = None
@@ -58,11 +58,11 @@ class BeamFolder:
             self.write(FINGERPRINT, io.BytesIO(fingerprint.encode()))
 
     def leave(self) -> None:
-        """Removes the state: the conversion is finished."""
+        """Removes the state of a finished conversion."""
         self._delete(f"{STATE}/")
 
     def clear(self, remove: bool) -> None:
-        """Removes shards and state, and the folder too if asked for: nothing came of it."""
+        """Removes shards and state, and with `remove` the folder, too."""
         for name in self._names(""):
             if name.endswith(".tfrecord"):
                 self._delete(name)
@@ -71,8 +71,8 @@ class BeamFolder:
             os.rmdir(self.out)
 
     def write(self, name: str, content: BinaryIO) -> None:
-        """Writes a file that is whole or absent."""
-        # The name of the part is its own: a runner may try the same file twice at a time.
+        """Writes a file completely or not at all."""
+        # A unique name, as a runner may write the same file twice at a time.
         part = f".part-{uuid.uuid4().hex}-{os.path.basename(name)}"
         try:
             with FileSystems.create(self.path(part)) as file:
@@ -90,7 +90,7 @@ class BeamFolder:
             raise
 
     def summaries(self) -> dict[str, dict[str, Any]]:
-        """What each finished shard holds, by its name."""
+        """Returns the summaries of the finished shards, by name."""
         names = [name for name in self._names(STATE) if name.endswith(".tfrecord.json")]
         shards = [name.removesuffix(".json") for name in names]
         with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
@@ -98,12 +98,12 @@ class BeamFolder:
             return {name: json.loads(text) for name, text in zip(shards, texts, strict=True)}
 
     def keep_summary(self, summary: dict[str, Any]) -> None:
-        """Says that a shard is finished; it lies in the folder."""
+        """Writes the summary of a finished shard."""
         text = json.dumps(summary).encode()
         self.write(summary_file(summary["name"]), io.BytesIO(text))
 
     def _names(self, name: str) -> set[str]:
-        """What lies in the folder, or in one of its folders."""
+        """Returns the names in the folder, or in one of its folders."""
         path = self.path(name).rstrip("/")
         if not is_in_bucket(path):
             return set(os.listdir(path)) if os.path.isdir(path) else set()
@@ -115,7 +115,7 @@ class BeamFolder:
             return file.read()
 
     def _delete(self, name: str) -> None:
-        # Not of FileSystems: to them a name on a disk is a pattern.
+        # FileSystems takes a name on a disk for a pattern.
         if is_in_bucket(self.out):
             FileSystems.delete([self.path(name)])
         elif name.endswith("/"):

@@ -1,11 +1,11 @@
-"""The steps of a conversion under Apache Beam, as its workers run them.
+"""The steps of a conversion with Apache Beam, as its workers run them.
 
 ```
 plan file -> lines -> pieces of videos, by shard -> shards
 ```
 
-A piece is (place of the video in its shard, number, data): piece 0 says which video it is
-and what became of it, the others are its records. So no step holds more than one record.
+A piece is (position of the video in its shard, number, data): piece 0 holds the video and its
+outcome, the others its records. So no step holds more than one record.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 
 from keras_t3d.data.conversion.beam_folder import BeamFolder, is_in_bucket
-from keras_t3d.data.conversion.folder import summarize_shard
-from keras_t3d.data.conversion.isolation import ConversionError, IsolatedDecoder
+from keras_t3d.data.conversion.errors import ConversionError
+from keras_t3d.data.conversion.isolated_decoder import IsolatedDecoder
+from keras_t3d.data.conversion.options import ConversionOptions
+from keras_t3d.data.conversion.output_folder import summarize_shard
 from keras_t3d.data.conversion.shard_plan import PlannedShard
-from keras_t3d.data.conversion.video_records import Outcome, RecordOptions
+from keras_t3d.data.conversion.video_records import Outcome
 from keras_t3d.data.shards.record_file import framed, read_record, record_offsets
 from keras_t3d.data.sources.listing import VideoEntry
 
@@ -36,7 +38,7 @@ Piece = tuple[int, int, bytes]
 def plan_lines(shards: Sequence[PlannedShard], class_ids: Mapping[str, int]) -> Iterator[str]:
     """Yields a line for each video to decode; the workers read them from a file.
 
-    In a file, as a pipeline that names all the videos itself may be larger than a runner takes.
+    A pipeline that holds all videos itself may exceed the size limit of a runner.
     """
     for shard in shards:
         for place, entry in enumerate(shard.entries):
@@ -58,19 +60,17 @@ def read_lines(path: str) -> Iterator[str]:
 
 @beam.typehints.with_output_types(tuple[str, Piece])
 class DecodeVideo(beam.DoFn):
-    """One line of the plan to the pieces of a video, each with the name of its shard.
+    """Converts a line of the plan to the pieces of a video, each with the name of its shard.
 
     Args:
-        options: RecordOptions.
-        time_limit: float. See `IsolatedDecoder`.
+        options: ConversionOptions.
     """
 
-    def __init__(self, options: RecordOptions, time_limit: float) -> None:
+    def __init__(self, options: ConversionOptions) -> None:
         self._options = options
-        self._time_limit = time_limit
 
     def setup(self) -> None:
-        self._decoder = IsolatedDecoder(self._time_limit)
+        self._decoder = IsolatedDecoder(self._options.time_limit)
 
     def teardown(self) -> None:
         self._decoder.stop()
@@ -80,11 +80,11 @@ class DecodeVideo(beam.DoFn):
         shard, place = task["shard"], task["place"]
         entry = VideoEntry(**task["entry"])
         with tempfile.TemporaryDirectory(prefix="keras_t3d-") as folder:
-            here = dataclasses.replace(entry, path=_on_this_disk(entry.path, folder))
+            local = dataclasses.replace(entry, path=_local_path(entry.path, folder))
             path = pathlib.Path(folder) / "records.tfrecord"
-            outcome = self._decoder.write_records(here, task["label_index"], self._options, path)
-            said = {"entry": task["entry"], "outcome": dataclasses.asdict(outcome)}
-            yield shard, (place, 0, json.dumps(said).encode("ascii"))
+            outcome = self._decoder.write_records(local, task["label_index"], self._options, path)
+            header = {"entry": task["entry"], "outcome": dataclasses.asdict(outcome)}
+            yield shard, (place, 0, json.dumps(header).encode("ascii"))
             if outcome.records:
                 with path.open("rb") as file:
                     for number, offset in enumerate(record_offsets(path), 1):
@@ -92,7 +92,7 @@ class DecodeVideo(beam.DoFn):
 
 
 class WriteShard(beam.DoFn):
-    """The pieces of a shard's videos, in any order, to the shard and its summary.
+    """Writes a shard and its summary from the pieces of its videos, in any order.
 
     Args:
         folder: BeamFolder.
@@ -114,52 +114,52 @@ class WriteShard(beam.DoFn):
             self._folder.keep_summary(summary)
 
 
-def _on_this_disk(path: str, folder: str) -> str:
-    """Fetches a video that lies in a bucket; gives where it can be read.
+def _local_path(path: str, folder: str) -> str:
+    """Returns a local path of a video, which is fetched to `folder` if it is in a bucket.
 
-    One that is gone is not there either: its decoder rejects it, as that of the local runner.
+    The decoder rejects a video that no longer exists.
     """
     if not is_in_bucket(path):
         if not os.path.exists(path):
-            _check_seen(path)
+            _check_visible(path)
         return path
     copy = os.path.join(folder, path.rpartition("/")[2])
     if not FileSystems.exists(path):
-        _check_seen(path)
+        _check_visible(path)
         return copy
     with FileSystems.open(path, compression_type="uncompressed") as video, open(copy, "wb") as file:
         shutil.copyfileobj(video, file, 2**20)
     return copy
 
 
-def _check_seen(path: str) -> None:
-    """Raises a ConversionError where no other video lies where one that is absent should.
+def _check_visible(path: str) -> None:
+    """Raises a ConversionError if the folder of a missing video is empty or missing.
 
-    Then it is the worker that does not see the videos, and none of them is a reject for that.
+    Then the worker does not see the videos, which is no reason to reject them.
     """
     folder = path.rpartition("/")[0]
     if is_in_bucket(path):
-        seen = bool(FileSystems.match([f"{folder}/*"], [1])[0].metadata_list)
+        is_visible = bool(FileSystems.match([f"{folder}/*"], [1])[0].metadata_list)
     else:
-        seen = os.path.isdir(folder) and bool(os.listdir(folder))
-    if not seen:
+        is_visible = os.path.isdir(folder) and bool(os.listdir(folder))
+    if not is_visible:
         raise ConversionError(
-            f"The worker {socket.gethostname()} does not see {path}, nor anything beside it: the "
-            "videos must lie at the same path on all workers, or in a bucket"
+            f"The worker {socket.gethostname()} does not see {path}, nor other files in its "
+            "folder: the videos must be at the same path on all workers, or in a bucket"
         )
 
 
 def _write_in_order(
     pieces: Iterable[Piece], path: pathlib.Path
 ) -> list[tuple[VideoEntry, Outcome]]:
-    """Writes the records of all videos to a file in their order; gives the videos in theirs."""
+    """Writes the records of all videos to a file in order, and returns the videos in order."""
     videos: dict[int, tuple[VideoEntry, Outcome]] = {}
     framed_at: dict[tuple[int, int], tuple[int, int]] = {}
     with tempfile.TemporaryFile(dir=path.parent) as arrived, path.open("wb") as file:
         for place, number, data in pieces:
             if number == 0:
-                said = json.loads(data)
-                videos[place] = VideoEntry(**said["entry"]), Outcome(**said["outcome"])
+                header = json.loads(data)
+                videos[place] = VideoEntry(**header["entry"]), Outcome(**header["outcome"])
             else:
                 framed_at[place, number] = arrived.tell(), arrived.write(framed(data))
         for _, (offset, size) in sorted(framed_at.items()):

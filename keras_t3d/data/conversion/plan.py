@@ -1,4 +1,4 @@
-"""What a conversion is to do, settled before anything is decoded."""
+"""Plans a conversion before any video is decoded."""
 
 from __future__ import annotations
 
@@ -10,32 +10,45 @@ import pathlib
 import shutil
 from typing import Any
 
+from keras_t3d.data.conversion.errors import ConversionError
+from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.conversion.shard_plan import PlannedShard, plan_shards
-from keras_t3d.data.conversion.video_records import RecordOptions
 from keras_t3d.data.sources.layouts import list_videos
 from keras_t3d.data.sources.listing import Listing
+from keras_t3d.errors import InvalidArgumentError
 
 
 @dataclasses.dataclass(frozen=True)
 class ConversionPlan:
-    """A conversion: what it reads, what it writes, and how.
+    """What a conversion reads and writes.
 
     Attributes:
-        out: pathlib.Path. The folder of shards.
+        out: the folder of shards.
         listing: Listing.
         shards: PlannedShards, in the order of their names.
-        options: RecordOptions.
-        said: dict. The options as the manifest states them.
+        options: ConversionOptions.
     """
 
     out: pathlib.Path
     listing: Listing
     shards: tuple[PlannedShard, ...]
-    options: RecordOptions
-    said: dict[str, Any]
+    options: ConversionOptions
+
+    @property
+    def manifest_options(self) -> dict[str, Any]:
+        """The options that determine the shards, as the manifest states them."""
+        options = self.options
+        return {
+            "layout": options.layout,
+            "split_id": options.split_id,
+            "short_side": options.short_side,
+            "jpeg_quality": options.jpeg_quality,
+            "max_seconds": float(options.max_seconds),
+            "seed": options.seed,
+        }
 
     def fingerprint(self) -> str:
-        """Names the conversion: same videos, same shards, same options."""
+        """Returns a hash of the videos, their shards and the options."""
         videos = [
             (
                 shard.name,
@@ -46,77 +59,46 @@ class ConversionPlan:
             )
             for shard in self.shards
         ]
-        content = [self.said, list(self.listing.class_names), videos]
+        content = [self.manifest_options, list(self.listing.class_names), videos]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def plan_conversion(
-    source: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    layout: str,
-    *,
-    annotations: str | os.PathLike[str] | None,
-    split_id: int | None,
-    split_ratio: str | None,
-    group_regex: str | None,
-    short_side: int,
-    jpeg_quality: int,
-    max_seconds: float,
-    seed: int,
+    source: str | os.PathLike[str], out: str | os.PathLike[str], options: ConversionOptions
 ) -> ConversionPlan:
-    """Checks the arguments of a conversion, lists its videos and deals them to shards.
-
-    Args:
-        See `keras_t3d.data.convert`.
+    """Lists the videos of a conversion and distributes them to shards.
 
     Raises:
-        ValueError: if an argument is wrong, or the source lists nothing to train on.
+        InvalidArgumentError: if `out` is inside `source` or a file, or an option does not apply
+            to the layout.
+        SourceError: if the source lists nothing to train on.
     """
-    if short_side < 16:
-        raise ValueError(
-            f"--short-side must be at least 16 pixels, for example 128. Received: {short_side}"
-        )
-    if not 1 <= jpeg_quality <= 100:
-        raise ValueError(
-            f"--jpeg-quality must be from 1 to 100, for example 90. Received: {jpeg_quality}"
-        )
-    if not max_seconds >= 1:
-        raise ValueError(
-            f"--max-seconds must be at least 1, for example 30. Received: {max_seconds}"
-        )
     out, source = pathlib.Path(out), pathlib.Path(source)
     if out.resolve().is_relative_to(source.resolve()):
-        raise ValueError(
-            "OUT must not lie inside SOURCE, whose folders are read as videos: choose a folder "
-            f"beside it. Received: {out} in {source}"
+        raise InvalidArgumentError(
+            "`out` must not be inside `source`, whose folders are read as videos: choose a folder "
+            f"beside it. Received: {out} in {source}",
+            argument="out",
         )
     if out.exists() and not out.is_dir():
-        raise ValueError(f"OUT must be a folder. Received: the file {out}")
-    listing = list_videos(
-        layout,
-        source,
-        annotations=annotations,
-        split_id=split_id,
-        split_ratio=split_ratio,
-        group_regex=group_regex,
-    )
-    options = RecordOptions(short_side, jpeg_quality, float(max_seconds))
-    shards = tuple(plan_shards(listing.entries, seed, short_side))
-    said = {"layout": layout, "split_id": split_id, **dataclasses.asdict(options), "seed": seed}
-    return ConversionPlan(out, listing, shards, options, said)
+        raise InvalidArgumentError(
+            f"`out` must be a folder. Received: the file {out}", argument="out"
+        )
+    listing = list_videos(source, options)
+    return ConversionPlan(out, listing, tuple(plan_shards(listing.entries, options)), options)
 
 
 def check_space(plan: ConversionPlan) -> None:
-    """Raises a ValueError where the disk has too little space for the shards."""
+    """Raises a ConversionError if the disk has too little space for the shards."""
     folder = next(place for place in (plan.out, *plan.out.absolute().parents) if place.is_dir())
     free = shutil.disk_usage(folder).free
     written = sum(path.stat().st_size for path in plan.out.rglob("*") if path.is_file())
-    # While a shard is put together its videos lie there twice.
+    # The videos of a shard are stored twice while it is assembled.
     shards = [shard.expected_bytes for shard in plan.shards]
     needed = sum(shards) + max(shards) - written
     if needed > free:
-        raise ValueError(
+        raise ConversionError(
             f"The shards will take about {needed / 2**30:.1f} GiB, and the disk of {folder} has "
-            f"{free / 2**30:.1f} GiB free. Free some space, choose another disk, or a smaller "
-            f"--short-side. Received: {len(plan.listing.entries)} videos"
+            f"{free / 2**30:.1f} GiB free. Free some space, choose another disk or a smaller "
+            f"`short_side`. Received: {len(plan.listing.entries)} videos"
         )

@@ -1,4 +1,4 @@
-"""What is written beside the shards when all are there: labels, rejects, manifest."""
+"""Writes labels, rejects and manifest once all shards are written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from keras_t3d.artifact_files import LABELS, labels_text
 from keras_t3d.atomic import write_text
-from keras_t3d.data.conversion.isolation import ConversionError
+from keras_t3d.data.conversion.errors import ConversionError
 from keras_t3d.data.conversion.plan import ConversionPlan
 from keras_t3d.data.shards.shard_set import MANIFEST, REJECTS
 from keras_t3d.data.sources.listing import SPLITS, Reject
@@ -22,17 +22,15 @@ _FORMAT = 1
 
 @dataclasses.dataclass(frozen=True)
 class ConversionReport:
-    """What a conversion wrote.
+    """Result of a conversion.
 
     Attributes:
-        folder: pathlib.Path, or the address of a bucket. The folder of shards.
-        videos: dict of str to int. Videos in the shards, by split; one that was cut counts
-            as many times as it has parts.
-        rejects: Reject. Listed videos that gave no record.
-        damaged: dicts of `video` and `reason`. Videos in the shards with the
-            frames that decoded, fewer than their file promises or their span asks for.
-        cut: dict of str to int. Videos longer than a record, and their parts.
-        bytes: int. Size of all shards.
+        folder: the folder of shards; a str for an address in a bucket.
+        videos: number of videos in the shards, by split; each part of a cut video counts.
+        rejects: listed videos without a record.
+        damaged: `video` and `reason` of videos that are stored as far as they decode.
+        cut: number of parts of each video longer than a record.
+        bytes: size of all shards.
     """
 
     folder: pathlib.Path | str
@@ -44,34 +42,34 @@ class ConversionReport:
 
 
 def finish_conversion(
-    plan: ConversionPlan, summaries: Sequence[dict[str, Any]], max_rejects: int | None
+    plan: ConversionPlan, summaries: Sequence[dict[str, Any]]
 ) -> ConversionReport:
-    """Writes labels, rejects and, last, the manifest, which makes the folder a set of shards.
+    """Writes labels, rejects and, last, the manifest, which completes the set of shards.
 
     Args:
         plan: ConversionPlan.
-        summaries: what `summarize_shard` gave for each shard, in the plan's order.
-        max_rejects: int or None.
+        summaries: `summarize_shard` of each shard, in the order of the plan.
 
     Returns:
         A ConversionReport.
 
     Raises:
-        ValueError: if no video gave a record, or more were rejected than may be.
+        ConversionError: if no video was converted, or more than `max_rejects` were rejected.
     """
     decoding = [Reject(**reject) for shard in summaries for reject in shard["rejects"]]
     rejects = sorted([*plan.listing.rejects, *decoding], key=lambda r: (r.source, r.reason))
     if not any(shard["examples"] for shard in summaries):
-        raise ValueError(
-            f"Not one of {len(rejects)} files could be converted; the first, {rejects[0].source}: "
+        raise ConversionError(
+            f"None of {len(rejects)} files could be converted; the first, {rejects[0].source}: "
             f"{rejects[0].reason}"
         )
     write_text(plan.out / REJECTS, _rejects_text(rejects))
+    max_rejects = plan.options.max_rejects
     if max_rejects is not None and len(rejects) > max_rejects:
-        raise ValueError(
-            f"{len(rejects)} files were rejected, more than --max-rejects {max_rejects}: see "
-            f"{plan.out / REJECTS}. The shards are kept: run again with a higher limit to finish "
-            "at once."
+        raise ConversionError(
+            f"{len(rejects)} files were rejected, more than `max_rejects` ({max_rejects}): see "
+            f"{plan.out / REJECTS}. The shards are kept: re-run with a higher limit to finish "
+            "immediately."
         )
     write_text(plan.out / LABELS, labels_text(plan.listing.class_names))
     manifest = _manifest(plan, summaries, rejects)
@@ -106,13 +104,13 @@ def _manifest(
     converted = records - sum(cut.values()) + len(cut)
     if converted + len(rejects) != listed:
         raise ConversionError(
-            f"Of {listed} listed videos {converted} are in the shards and {len(rejects)} were "
-            "rejected: that does not add up. Remove OUT and convert again."
+            f"{listed} videos were listed, but {converted} are in the shards and {len(rejects)} "
+            f"were rejected. Remove {plan.out} and convert again."
         )
     fields = ("name", "split", "examples", "bytes", "sha256")
     return {
         "format": _FORMAT,
-        "options": plan.said,
+        "options": plan.manifest_options,
         "num_classes": len(plan.listing.class_names),
         "listed": listed,
         "converted": converted,

@@ -1,4 +1,4 @@
-"""Which video goes to which shard, decided before anything is decoded."""
+"""Distributes videos to shards before any is decoded."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from keras_t3d.data.conversion.isolated_decoder import IsolatedDecoder
+from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.sources.listing import SPLITS, VideoEntry
+from keras_t3d.data.video.frames import USUAL_FPS
 
 _TARGET_BYTES = 256 * 2**20
-# Small sets still get several shards: they are shuffled and read in parallel.
+# Small sets get several shards, too, to be shuffled and read in parallel.
 _MOST_SHARDS_OF_SMALL_SETS = 16
 _FEWEST_VIDEOS = 8
-_PROBE_SECONDS = 20.0  # that a header may take
-_PROBED = 64  # videos whose headers say how much larger than the files the JPEG frames get
+_HEADER_SECONDS = 20.0  # time limit of reading a header
+_NUM_HEADERS = 64  # videos whose headers are read to estimate the size of their JPEG frames
 _BYTES_PER_PIXEL = 0.3  # of a JPEG of quality 90, measured on clips of 170x128
-_USUAL_GROWTH = 10.0  # of short clips of 170x128, where no header says a length
+_USUAL_GROWTH = 10.0  # of short clips of 170x128, if no header states a length
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +28,10 @@ class PlannedShard:
     """One shard to write.
 
     Attributes:
-        name: str. Its file's name.
-        split: str.
-        entries: VideoEntry. Its videos, in order.
-        expected_bytes: int. About what it will take.
+        name: file name.
+        split: `"train"`, `"val"` or `"test"`.
+        entries: its videos, in order.
+        expected_bytes: estimated size.
     """
 
     name: str
@@ -37,41 +40,32 @@ class PlannedShard:
     expected_bytes: int
 
 
-def plan_shards(
-    entries: Sequence[VideoEntry], seed: int = 0, short_side: int = 128
-) -> list[PlannedShard]:
-    """Deals the videos of each split to shards.
+def plan_shards(entries: Sequence[VideoEntry], options: ConversionOptions) -> list[PlannedShard]:
+    """Distributes the videos of each split to shards.
 
-    The order is a hash of the seed and each video's name, so that classes mix
-    and neither workers nor restarts can change it. The number of shards follows from
-    the files' sizes, and from what a few headers say of their lengths.
+    The order is a hash of the seed and each video's name, so that classes mix and neither
+    workers nor restarts change it. The number of shards follows from the sizes of the files and
+    the lengths that a few headers state.
 
     Args:
         entries: the videos.
-        seed: int. Another seed gives another order. Defaults to `0`.
-        short_side: int. Frames are shrunk to this, in pixels. Defaults to `128`.
+        options: ConversionOptions.
 
     Returns:
         The shards of train, val and test, in the order of their names.
-
-    Example:
-
-    ```python
-    [shard.name for shard in plan_shards(entries)]  # ["train-00000-of-00002.tfrecord", ...]
-    ```
     """
     shards = []
     for split in SPLITS:
         mixed = sorted(
             (entry for entry in entries if entry.split == split),
             key=lambda entry: hashlib.sha256(
-                f"{seed}:{entry.video_id}".encode("utf-8", "surrogateescape")
+                f"{options.seed}:{entry.video_id}".encode("utf-8", "surrogateescape")
             ).digest(),
         )
         if not mixed:
             continue
         sizes = [os.path.getsize(entry.path) for entry in mixed]
-        expected = int(_growth(mixed[:_PROBED], sizes, short_side) * sum(sizes))
+        expected = int(_growth(mixed[:_NUM_HEADERS], sizes, options.short_side) * sum(sizes))
         for_reading = min(_MOST_SHARDS_OF_SMALL_SETS, len(mixed) // _FEWEST_VIDEOS)
         count = max(1, for_reading, min(len(mixed), -(-expected // _TARGET_BYTES)))
         for index in range(count):
@@ -82,14 +76,12 @@ def plan_shards(
 
 
 def _growth(entries: Sequence[VideoEntry], sizes: Sequence[int], short_side: int) -> float:
-    """Expected bytes of JPEG frames to a byte of these files, of which some are probed."""
-    from keras_t3d.data.conversion.isolation import IsolatedDecoder
-
+    """Returns the estimated bytes of JPEG frames per byte of these files."""
     before = after = 0.0
-    decoder = IsolatedDecoder(_PROBE_SECONDS)  # a broken header can crash or hang, too
+    decoder = IsolatedDecoder(_HEADER_SECONDS)  # a broken header can crash or hang it
     try:
         for entry, size in zip(entries, sizes, strict=False):
-            expected = _jpeg_bytes(entry, decoder.promise(entry.path), short_side)
+            expected = _jpeg_bytes(entry, decoder.read_header(entry.path), short_side)
             if expected is not None:
                 before, after = before + size, after + expected
     finally:
@@ -97,12 +89,12 @@ def _growth(entries: Sequence[VideoEntry], sizes: Sequence[int], short_side: int
     return after / before if before else _USUAL_GROWTH
 
 
-def _jpeg_bytes(entry: VideoEntry, promise: dict[str, Any], short_side: int) -> float | None:
-    """What a header promises; None where it says nothing."""
-    if not (promise and promise["height"] and promise["width"]):
+def _jpeg_bytes(entry: VideoEntry, header: dict[str, Any], short_side: int) -> float | None:
+    """Returns the estimated size of a video's JPEG frames; None if the header is incomplete."""
+    if not (header and header["height"] and header["width"]):
         return None
-    seconds = min(promise["seconds"], entry.end or promise["seconds"]) - (entry.start or 0.0)
-    height, width = promise["height"], promise["width"]
+    seconds = min(header["seconds"], entry.end or header["seconds"]) - (entry.start or 0.0)
+    height, width = header["height"], header["width"]
     scale = min(1.0, short_side / min(height, width))
     pixels = height * width * scale**2
-    return max(seconds, 0.0) * (promise["fps"] or 25.0) * pixels * _BYTES_PER_PIXEL
+    return max(seconds, 0.0) * (header["fps"] or USUAL_FPS) * pixels * _BYTES_PER_PIXEL

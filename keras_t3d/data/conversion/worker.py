@@ -1,8 +1,7 @@
-"""The process that decodes videos for a conversion: `python -m keras_t3d.data.conversion.worker`.
+"""The process of an IsolatedDecoder: `python -m keras_t3d.data.conversion.worker`.
 
-It reads one task a line from its standard input and answers on its standard output, in
-JSON: lines `{"alive": true}` while frames come, then the outcome. A process of its own,
-because a broken video can crash or hang the decoder.
+It reads one JSON task per line from standard input, and answers on standard output with lines
+`{"alive": true}` while it decodes frames, then with the outcome.
 """
 
 from __future__ import annotations
@@ -18,31 +17,32 @@ import threading
 import time
 from typing import Any
 
-from keras_t3d.data.conversion.video_records import RecordOptions, write_video_records
+from keras_t3d.data.conversion.options import ConversionOptions
+from keras_t3d.data.conversion.video_records import write_video_records
 from keras_t3d.data.sources.listing import VideoEntry
 from keras_t3d.data.video.errors import VideoError
 from keras_t3d.data.video.reader import VideoReader
 
-_BEAT = 0.5  # seconds between two signs of life
+_HEARTBEAT = 0.5  # seconds between two messages
 
 
 def main() -> None:
-    """Answers tasks until the standard input ends, as it does when the parent dies."""
-    # Who stops a conversion stops the parent, which is what ends this process: a signal to all
-    # of them must not look like a video that kills its decoder.
+    """Answers tasks until standard input ends, as it does when the parent process ends."""
+    # The parent ends this process. A signal to the whole process group must not look like a
+    # video that crashes its decoder.
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w", encoding="ascii", buffering=1)
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # keeps what libraries print apart from the answers
     for line in iter(_lines().get, None):
         task = json.loads(line)
-        answer = _promise(task["probe"]) if "probe" in task else _answer(task, answers)
+        answer = _header(task["header"]) if "header" in task else _answer(task, answers)
         print(json.dumps(answer), file=answers)
 
 
 def _lines() -> queue.Queue[str]:
-    """The lines of the standard input; ends the process when it ends, at work or not."""
+    """Returns the lines of standard input; ends the process when it ends, even at work."""
     lines: queue.Queue[str] = queue.Queue()
 
     def read() -> None:
@@ -54,7 +54,7 @@ def _lines() -> queue.Queue[str]:
     return lines
 
 
-def _promise(path: str) -> dict[str, Any]:
+def _header(path: str) -> dict[str, Any]:
     try:
         with VideoReader(path) as reader:
             header = reader.header
@@ -65,28 +65,28 @@ def _promise(path: str) -> dict[str, Any]:
 
 
 def _answer(task: dict[str, Any], answers: Any) -> dict[str, Any]:
-    said = time.monotonic()
+    sent = time.monotonic()
 
     def frame_decoded() -> None:
-        nonlocal said
-        if time.monotonic() - said > _BEAT:
-            said = time.monotonic()
+        nonlocal sent
+        if time.monotonic() - sent > _HEARTBEAT:
+            sent = time.monotonic()
             print('{"alive": true}', file=answers)
 
     try:
         outcome = write_video_records(
             VideoEntry(**task["entry"]),
             task["label_index"],
-            RecordOptions(**task["options"]),
+            ConversionOptions(**task["options"]),
             task["path"],
             frame_decoded,
         )
     except MemoryError:
-        return {"reason": "Takes more memory than there is"}
+        return {"reason": "Out of memory"}
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return {"disk_full": True}
-        return {"failure": str(error)}  # of the machine, not of the video
+        return {"failure": str(error)}  # caused by the machine, not by the video
     return dataclasses.asdict(outcome)
 
 

@@ -1,4 +1,4 @@
-"""The lists that datasets come with: found, and read as text or as rows of a csv file."""
+"""Reads the lists of datasets: text files, rows of csv files, times in seconds."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ import io
 import os
 import pathlib
 
+from keras_t3d.data.sources.listing import SourceError
+from keras_t3d.data.sources.options import SourceOptions
+from keras_t3d.errors import InvalidArgumentError
 
-def annotation_folder(
-    annotations: str | os.PathLike[str], layout: str, holding: str
-) -> pathlib.Path:
+
+def annotation_folder(options: SourceOptions, content: str) -> pathlib.Path:
     """Returns the folder of a dataset's lists.
 
     Args:
-        annotations: path given as `--annotations`.
-        layout: str. Name of the layout, for the error.
-        holding: str. What the folder holds, for the error.
+        options: SourceOptions with `annotations`.
+        content: what the folder holds, for the error message.
 
     Raises:
-        ValueError: if there is no such folder.
+        InvalidArgumentError: if the folder does not exist.
     """
-    folder = pathlib.Path(annotations)
-    if not folder.is_dir():
-        raise ValueError(
-            f"--layout {layout} needs --annotations, a folder that holds {holding}. "
-            f"Received: {folder}"
+    folder = pathlib.Path(options.annotations or "")
+    if not options.annotations or not folder.is_dir():
+        raise InvalidArgumentError(
+            f"The layout {options.layout!r} requires `annotations`, a folder that holds {content}. "
+            f"Received: {options.annotations}",
+            argument="annotations",
         )
     return folder
 
@@ -34,46 +36,50 @@ def source_folder(source: str | os.PathLike[str], layout: str) -> pathlib.Path:
     """Returns the folder of a dataset's videos.
 
     Raises:
-        ValueError: if there is no such folder.
+        InvalidArgumentError: if the folder does not exist.
     """
     folder = pathlib.Path(source)
     if not folder.is_dir():
-        raise ValueError(
-            f"--layout {layout} needs an existing folder of videos. Received: {folder}"
+        raise InvalidArgumentError(
+            f"`source` must be an existing folder of videos for the layout {layout!r}. "
+            f"Received: {folder}",
+            argument="source",
         )
     return folder
 
 
-def checked_split_id(split_id: int, layout: str) -> int:
+def official_split(options: SourceOptions) -> int:
     """Returns the number of an official split, 1 to 3.
 
     Raises:
-        ValueError: if it is another.
+        InvalidArgumentError: if it is another.
     """
-    if split_id not in (1, 2, 3):
-        raise ValueError(
-            f"--layout {layout} has the splits 1, 2 and 3, for example --split-id 1. "
-            f"Received: {split_id}"
+    if options.split_id not in (1, 2, 3):
+        raise InvalidArgumentError(
+            f"`split_id` must be 1, 2 or 3 for the layout {options.layout!r}. "
+            f"Received: {options.split_id}",
+            argument="split_id",
         )
-    return int(split_id)
+    return int(options.split_id)
 
 
 def read_text(path: pathlib.Path) -> str:
     """Returns the text of a UTF-8 file, without a byte order mark.
 
     Raises:
-        ValueError: if there is no such file, or it is not UTF-8.
+        SourceError: if the file does not exist or is not UTF-8.
     """
     if not path.is_file():
-        raise ValueError(
+        raise SourceError(
             f"The annotation file {path.name} is missing: unpack the dataset's annotations, or "
-            f"point --annotations at the folder that holds it. Received: {path.parent}"
+            f"set `annotations` to the folder that holds it. Received: {path.parent}"
         )
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"The file must be UTF-8: save it as that. Received: {path} ({error})"
+        raise SourceError(
+            f"An annotation file must be UTF-8: save it in this encoding. Received: {path} "
+            f"({error})"
         ) from None
 
 
@@ -84,10 +90,10 @@ def read_lines(path: pathlib.Path) -> list[tuple[int, str]]:
 
 
 def read_rows(path: pathlib.Path) -> tuple[list[str], list[dict[str, str | None]]]:
-    """Returns the columns of a csv file, and its rows by column.
+    """Returns the column names of a csv file, and its rows by column.
 
     Raises:
-        ValueError: if there is no such file, or it is no csv file in UTF-8.
+        SourceError: if the file does not exist, or is not a csv file in UTF-8.
     """
     with io.StringIO(read_text(path), newline="") as file:
         reader = csv.DictReader(file)
@@ -96,17 +102,17 @@ def read_rows(path: pathlib.Path) -> tuple[list[str], list[dict[str, str | None]
             reader.fieldnames = columns
             return columns, list(reader)
         except csv.Error as error:
-            raise ValueError(
-                f"The csv file cannot be read, for want of a closing quote perhaps ({error}). "
+            raise SourceError(
+                f"The csv file cannot be parsed ({error}); a closing quote may be missing. "
                 f"Received: line {reader.line_num} of {path}"
             ) from None
 
 
 def parse_seconds(value: str | None, column: str, where: str) -> float | None:
-    """Reads a time in seconds; an empty one is `None`.
+    """Returns a time in seconds; None for an empty value.
 
     Raises:
-        ValueError: if it is no number from 0.
+        SourceError: unless it is a number from 0.
     """
     text = (value or "").strip()
     if not text:
@@ -116,16 +122,16 @@ def parse_seconds(value: str | None, column: str, where: str) -> float | None:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise ValueError(
+        raise SourceError(
             f"{column} must be a time in seconds, for example 12.5. Received: {text!r} in {where}"
         )
     return seconds
 
 
 def check_span(start: float | None, end: float | None, where: str) -> None:
-    """Raises a ValueError where a span ends before it begins."""
+    """Raises a SourceError if a span does not end after its start."""
     if end is not None and end <= (start or 0.0):
-        raise ValueError(
-            "A span must end after it begins, for example start 3, end 8.5 (seconds). "
+        raise SourceError(
+            "A span must end after its start, for example start 3, end 8.5 (seconds). "
             f"Received: start {start}, end {end} in {where}"
         )

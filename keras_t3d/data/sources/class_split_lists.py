@@ -1,4 +1,4 @@
-"""The split lists of HMDB51 and JHMDB: one file for each class and split."""
+"""Reads the split lists of HMDB51 and JHMDB: one file per class and split."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ import re
 
 from keras_t3d.data.sources.annotation_files import (
     annotation_folder,
-    checked_split_id,
+    official_split,
     read_lines,
     source_folder,
 )
-from keras_t3d.data.sources.listing import Listing, Reject, VideoEntry, make_official_listing
+from keras_t3d.data.sources.listing import (
+    Listing,
+    Reject,
+    SourceError,
+    VideoEntry,
+    make_official_listing,
+)
+from keras_t3d.data.sources.options import SourceOptions
 from keras_t3d.data.sources.video_files import video_files
 
 _LIST_NAME = re.compile(r"(.+)_test_split([1-3])\.txt")
@@ -20,31 +27,26 @@ _SPLITS = {"1": "train", "2": "test"}
 _UNUSED = "0"
 
 
-def list_class_splits(
-    source: str | os.PathLike[str],
-    annotations: str | os.PathLike[str],
-    split_id: int,
-    layout: str,
-) -> Listing:
+def list_class_splits(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
     """Lists the videos that files `<class>_test_split{N}.txt` name, 1 for train, 2 for test.
 
     Args:
         source: folder of class folders, at any depth.
-        annotations: folder of the lists, and of `class_list.txt` where there is one.
-        split_id: int, 1 to 3.
-        layout: str. Name of the layout, for errors.
+        options: SourceOptions. `annotations` is the folder of the lists, and of an optional
+            `class_list.txt`.
 
     Returns:
-        A Listing; its classes are sorted. Videos numbered 0 are left out, listed
-        ones that are absent are rejects.
+        A Listing; classes are sorted. Videos numbered 0 are left out; listed videos that are
+        missing are rejects.
 
     Raises:
-        ValueError: if a class has no list, a line cannot be read, a video is listed
-            twice, or no listed video is found.
+        InvalidArgumentError: if the folders do not exist.
+        SourceError: if a class has no list, a line is malformed, a video is listed twice, or no
+            listed video is found.
     """
-    root = source_folder(source, layout)
-    split_id = checked_split_id(split_id, layout)
-    lists = annotation_folder(annotations, layout, f"<class>_test_split{split_id}.txt")
+    root = source_folder(source, options.layout)
+    split_id = official_split(options)
+    lists = annotation_folder(options, f"<class>_test_split{split_id}.txt")
     class_names = _class_names(lists)
 
     found: dict[tuple[str, str], str] = {}
@@ -62,14 +64,14 @@ def list_class_splits(
             file_name, _, number = text.rpartition(" ")
             file_name = file_name.strip()
             if not file_name or number not in (_UNUSED, *_SPLITS):
-                raise ValueError(
+                raise SourceError(
                     "A line must name a file and 0 (unused), 1 (train) or 2 (test), for example "
                     f"'sunset_wave_u_nm_np1_fr_med_0.avi 1'. Received: {text!r} in line {line} of "
                     f"{list_path}"
                 )
             if file_name in seen:
-                raise ValueError(
-                    "Every video is listed once in a split. "
+                raise SourceError(
+                    "A split must list a video once. "
                     f"Received: {file_name!r} again in line {line} of {list_path}"
                 )
             seen.add(file_name)
@@ -85,16 +87,16 @@ def list_class_splits(
 
 
 def _class_names(lists: pathlib.Path) -> tuple[str, ...]:
-    """The classes of all three splits and of class_list.txt, sorted.
+    """Returns the classes of all three splits and of class_list.txt, sorted.
 
-    class_list.txt has another order in some copies, and many copies lack it: sorted,
-    class ids are the same with it and without, and those of published checkpoints.
+    Copies of class_list.txt differ in order, and many datasets lack it. Sorted, class ids do
+    not depend on it, and are those of published checkpoints.
     """
     matches = (_LIST_NAME.fullmatch(path.name) for path in lists.iterdir())
     names = {match[1] for match in matches if match}
     if not names:
-        raise ValueError(
-            "--annotations must hold files <class>_test_split{1,2,3}.txt, for example "
+        raise SourceError(
+            "`annotations` must hold files <class>_test_split{1,2,3}.txt, for example "
             f"wave_test_split1.txt. Received: {lists}"
         )
     class_list = lists / "class_list.txt"

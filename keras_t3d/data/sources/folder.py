@@ -1,71 +1,67 @@
-"""Folders of videos: `<split>/<class>/<video>`, or `<class>/<video>` split by hash."""
+"""Layout `folder`: `<split>/<class>/<video>`, or `<class>/<video>` split by hash."""
 
 from __future__ import annotations
 
 import os
 import pathlib
 
-from keras_t3d.data.sources.listing import SPLITS, Listing, Reject, VideoEntry, make_listing
-from keras_t3d.data.sources.splitting import parse_group_regex, parse_split_ratio, split_by_hash
+from keras_t3d.data.sources.annotation_files import source_folder
+from keras_t3d.data.sources.listing import (
+    SPLITS,
+    Listing,
+    Reject,
+    SourceError,
+    VideoEntry,
+    make_listing,
+)
+from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
+from keras_t3d.data.sources.splitting import HashSplit
 from keras_t3d.data.sources.video_files import checked_files
+from keras_t3d.errors import InvalidArgumentError
 
 
-def list_folder(
-    source: str | os.PathLike[str],
-    split_ratio: str | None = None,
-    group_regex: str | None = None,
-) -> Listing:
+def list_folder(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
     """Lists the videos below a folder.
 
     Args:
-        source: folder of `train`, `val` and `test` folders that hold one folder a
-            class each; or of class folders.
-        split_ratio: str. Needed where there are no split folders; see
-            `parse_split_ratio`. Defaults to `None`.
-        group_regex: str. Keeps videos of one group in one split; see
-            `split_by_hash`. Defaults to `None`.
+        source: folder of `train`, `val` and `test` folders that hold one folder per class; or
+            of class folders.
+        options: SourceOptions. `split_ratio` is required if there are no split folders.
 
     Returns:
-        A Listing. Hidden files are left out; files without a video's suffix are
-        rejects.
+        A Listing. Hidden files are left out; files without the suffix of a video are rejects.
 
     Raises:
-        ValueError: if the folder does not exist, holds no video or one class
-            only, or its splits are neither given nor asked for.
-
-    Example:
-
-    ```python
-    listing = list_folder("videos", split_ratio="0.8", group_regex=r"(.+)_clip\\d+")
-    ```
+        InvalidArgumentError: if the folder does not exist, or the splits are neither given by
+            folders nor by `split_ratio`, or by both.
+        SourceError: if the folder holds no video, only one class, or classes beside splits.
     """
-    root = pathlib.Path(source)
-    if not root.is_dir():
-        raise ValueError(f"--layout folder needs an existing folder of videos. Received: {root}")
+    root = source_folder(source, options.layout)
     folders = _visible_folders(root)
     split_names = [folder.name for folder in folders if folder.name in SPLITS]
     if split_names and len(split_names) < len(folders):
         others = sorted({folder.name for folder in folders} - set(split_names))
-        raise ValueError(
-            f"A folder holds either splits ({', '.join(SPLITS)}) or classes, not both. "
-            f"Received: {root} with splits {sorted(split_names)} beside {others[:5]}"
+        raise SourceError(
+            f"A folder must hold splits ({', '.join(SPLITS)}) or classes, not both. "
+            f"Received: {root} with the splits {sorted(split_names)} beside {others[:5]}"
         )
-    if split_names and (split_ratio or group_regex):
-        raise ValueError(
-            f"--split-ratio and --group-regex are for folders without splits. Received: {root} "
-            f"with the splits {sorted(split_names)}"
+    if split_names and (options.split_ratio or options.group_regex):
+        raise InvalidArgumentError(
+            f"`split_ratio` and `group_regex` are for folders without splits. Received: {root} "
+            f"with the splits {sorted(split_names)}",
+            argument="split_ratio",
         )
-    if not split_names and folders and not split_ratio:
-        raise ValueError(
-            "Folders <class>/<video> say no splits: add --split-ratio, for example "
-            "--split-ratio 0.8 for 80 % training and 20 % test videos (1 trains on all), "
-            f"or sort them into train/<class>/ and test/<class>/. Received: {root}"
+    if not split_names and folders and not options.split_ratio:
+        raise InvalidArgumentError(
+            "Folders <class>/<video> have no splits: set `split_ratio`, for example to 0.8 for "
+            "80 % training and 20 % test videos (1 trains on all), or sort them into "
+            f"train/<class>/ and test/<class>/. Received: {root}",
+            argument="split_ratio",
         )
 
     entries: list[VideoEntry] = []
     rejects: list[Reject] = []
-    shares = parse_split_ratio(split_ratio) if split_ratio else (1.0, 0.0, 0.0)
-    pattern = parse_group_regex(group_regex)
+    hash_split = HashSplit(options)
     class_folders = (
         [(label, split.name) for split in folders for label in _visible_folders(split)]
         if split_names
@@ -73,7 +69,7 @@ def list_folder(
     )
     for folder in (root, *(folders if split_names else ())):
         rejects += [
-            Reject(path.relative_to(root).as_posix(), "list", "lies in no class folder")
+            Reject(path.relative_to(root).as_posix(), "list", "not in a class folder")
             for path in _visible(folder)
             if not path.is_dir()
         ]
@@ -84,7 +80,7 @@ def list_folder(
             if wrong is not None:
                 rejects.append(Reject(below, "list", wrong))
                 continue
-            split = named_split or split_by_hash(path.name, shares, pattern)
+            split = named_split or hash_split.of(path.name)
             entries.append(VideoEntry(below, str(path), class_folder.name, split))
     return make_listing(root, entries, rejects)
 
@@ -95,3 +91,6 @@ def _visible_folders(folder: pathlib.Path) -> list[pathlib.Path]:
 
 def _visible(folder: pathlib.Path) -> list[pathlib.Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+LAYOUT = DatasetLayout(list_folder, optional=("split_ratio", "group_regex"))

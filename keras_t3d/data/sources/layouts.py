@@ -1,111 +1,62 @@
-"""All layouts by their names, and the options that each one knows."""
+"""Lists the videos of a dataset in any layout."""
 
 from __future__ import annotations
 
-import dataclasses
+import importlib
 import os
-from collections.abc import Callable
 
-from keras_t3d.data.sources.csv_file import list_csv
-from keras_t3d.data.sources.folder import list_folder
-from keras_t3d.data.sources.hmdb51 import list_hmdb51
-from keras_t3d.data.sources.jhmdb import list_jhmdb
-from keras_t3d.data.sources.kinetics import list_kinetics
 from keras_t3d.data.sources.listing import Listing
-from keras_t3d.data.sources.ssv2 import list_ssv2
-from keras_t3d.data.sources.ucf101 import list_ucf101
-from keras_t3d.data.sources.unlabelled import list_unlabelled
+from keras_t3d.data.sources.options import LAYOUTS, DatasetLayout, SourceOptions
+from keras_t3d.errors import InvalidArgumentError
+
+_LAYOUT_OPTIONS = ("annotations", "split_id", "split_ratio", "group_regex")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Layout:
-    """How a layout lists its videos.
-
-    Attributes:
-        listed: function from the source and the options to a Listing.
-        needs: dict from the options that must be given to an example of each.
-        may_have: the other options.
-    """
-
-    listed: Callable[..., Listing]
-    needs: dict[str, str] = dataclasses.field(default_factory=dict)
-    may_have: tuple[str, ...] = ()
+def load_layout(name: str) -> DatasetLayout:
+    """Returns the DatasetLayout of a name in LAYOUTS."""
+    return importlib.import_module(f"keras_t3d.data.sources.{name}").LAYOUT
 
 
-_BY_HASH = ("split_ratio", "group_regex")
-_KNOWN = {
-    "folder": _Layout(list_folder, may_have=_BY_HASH),
-    "csv": _Layout(list_csv, may_have=_BY_HASH),
-    "unlabelled": _Layout(list_unlabelled, may_have=_BY_HASH),
-    "ucf101": _Layout(list_ucf101, {"annotations": "ucfTrainTestlist", "split_id": "1"}),
-    "hmdb51": _Layout(list_hmdb51, {"annotations": "testTrainMulti_7030_splits", "split_id": "1"}),
-    "jhmdb": _Layout(list_jhmdb, {"annotations": "splits", "split_id": "1"}),
-    "kinetics": _Layout(list_kinetics, {"annotations": "annotations/train.csv"}),
-    "ssv2": _Layout(list_ssv2, {"annotations": "labels"}),
-}
-
-LAYOUTS: tuple[str, ...] = tuple(_KNOWN)
-
-
-def list_videos(
-    layout: str,
-    source: str | os.PathLike[str],
-    *,
-    annotations: str | os.PathLike[str] | None = None,
-    split_id: int | None = None,
-    split_ratio: str | None = None,
-    group_regex: str | None = None,
-) -> Listing:
-    """Lists the videos of a dataset in any layout.
+def list_videos(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+    """Lists the videos of a dataset, with labels and splits.
 
     Args:
-        layout: str. One of `LAYOUTS`.
-        source: folder of videos, or csv file for the layout `csv`.
-        annotations: folder or file of a dataset's lists. Needed for `ucf101`, `hmdb51`,
-            `jhmdb`, `kinetics` and `ssv2`. Defaults to `None`.
-        split_id: int, 1 to 3. Needed for `ucf101`, `hmdb51` and `jhmdb`. Defaults to
-            `None`.
-        split_ratio: str. For `folder`, `csv` and `unlabelled`; see `parse_split_ratio`.
-            Defaults to `None`.
-        group_regex: str. For the same; see `split_by_hash`. Defaults to `None`.
+        source: folder of videos, or the csv file of the layout `csv`.
+        options: SourceOptions.
 
     Returns:
         A Listing.
 
     Raises:
-        ValueError: if the layout is unknown, knows no such option or lacks one, or for
-            what the layout's own function says.
+        InvalidArgumentError: if the layout does not accept one of the options, or requires one
+            that is missing.
+        SourceError: if the dataset cannot be listed.
 
     Example:
 
     ```python
-    listing = list_videos("ucf101", "UCF-101", annotations="ucfTrainTestlist", split_id=1)
+    options = SourceOptions(layout="ucf101", annotations="ucfTrainTestlist", split_id=1)
+    listing = list_videos("UCF-101", options)
     ```
     """
-    if layout not in _KNOWN:
-        raise ValueError(f"--layout must be one of {', '.join(LAYOUTS)}. Received: {layout!r}")
-    known = _KNOWN[layout]
-    all_options = {
-        "annotations": annotations,
-        "split_id": split_id,
-        "split_ratio": split_ratio,
-        "group_regex": group_regex,
-    }
-    options = {name: value for name, value in all_options.items() if value is not None}
-    for name, value in options.items():
-        if name not in (*known.needs, *known.may_have):
-            others = [n for n, other in _KNOWN.items() if name in (*other.needs, *other.may_have)]
-            raise ValueError(
-                f"--layout {layout} knows no {_flag(name)}, which is for {', '.join(others)}. "
-                f"Received: {_flag(name)} {value}"
+    layout = load_layout(options.layout)
+    for name in _LAYOUT_OPTIONS:
+        value = getattr(options, name)
+        if value is not None and not _accepts(layout, name):
+            others = [other for other in LAYOUTS if _accepts(load_layout(other), name)]
+            raise InvalidArgumentError(
+                f"The layout {options.layout!r} does not accept `{name}`, which is for "
+                f"{', '.join(others)}. Received: {value!r}",
+                argument=name,
             )
-    for name, example in known.needs.items():
-        if name not in options:
-            raise ValueError(
-                f"--layout {layout} needs {_flag(name)}, for example {_flag(name)} {example}"
+        if value is None and name in layout.required:
+            raise InvalidArgumentError(
+                f"The layout {options.layout!r} requires `{name}`, for example "
+                f"{layout.required[name]}. Received: None",
+                argument=name,
             )
-    return known.listed(source, **options)
+    return layout.list_videos(source, options)
 
 
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+def _accepts(layout: DatasetLayout, option: str) -> bool:
+    return option in layout.required or option in layout.optional

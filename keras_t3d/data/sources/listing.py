@@ -1,4 +1,4 @@
-"""What every source gives: the videos, their labels and their splits."""
+"""Listings: the videos of a source, their labels and their splits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 
 from keras_t3d.artifact_files import is_class_name
+from keras_t3d.errors import KerasT3DError
 
 SPLITS = ("train", "val", "test")
 
@@ -22,20 +23,23 @@ _SPELLINGS = {
 }
 
 
+class SourceError(KerasT3DError, ValueError):
+    """The videos of a source cannot be listed; the message states why."""
+
+
 @functools.total_ordering
 @dataclasses.dataclass(frozen=True)
 class VideoEntry:
     """One video of a dataset, or a span of one.
 
     Attributes:
-        video_id: str. Name that is unique in the dataset: its path below the source,
-            and its span where it has one (see `span_id`).
-        path: str. Where the file lies.
-        label: str. Class name; empty where the source has no classes.
-        split: str. `"train"`, `"val"` or `"test"`.
-        start: float. Where the span begins, in seconds. Defaults to `None`, the
-            beginning.
-        end: float. Where the span ends, in seconds. Defaults to `None`, the end.
+        video_id: name that is unique in the dataset: the path below the source, followed by
+            the span if there is one (see `span_id`).
+        path: path of the file.
+        label: class name; empty if the source has no classes.
+        split: `"train"`, `"val"` or `"test"`.
+        start: start of the span in seconds; None for the start of the video.
+        end: end of the span in seconds; None for the end of the video.
     """
 
     video_id: str
@@ -46,9 +50,9 @@ class VideoEntry:
     end: float | None = None
 
     def __lt__(self, other: VideoEntry) -> bool:
-        return self._place() < other._place()
+        return self._sort_key() < other._sort_key()
 
-    def _place(self) -> tuple[str, str, str, str, float, float]:
+    def _sort_key(self) -> tuple[str, str, str, str, float, float]:
         start = -math.inf if self.start is None else self.start
         end = math.inf if self.end is None else self.end
         return self.video_id, self.path, self.label, self.split, start, end
@@ -58,12 +62,12 @@ def span_id(name: str, start: float | None, end: float | None) -> str:
     """Returns the id of a span of a video.
 
     Args:
-        name: str. The video's path below the source.
-        start: float, in seconds; `None` for the beginning.
-        end: float, in seconds; `None` for the end.
+        name: path of the video below the source.
+        start: seconds; None for the start of the video.
+        end: seconds; None for the end of the video.
 
     Returns:
-        The name, with `@start-end` where there is a span.
+        The name, followed by `@start-end` unless both are None.
 
     Example:
 
@@ -82,7 +86,7 @@ def _seconds(value: float) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Reject:
-    """A listed file that gives no record: which, at what stage, and why."""
+    """A listed file without a record: which, at what stage it was rejected, and why."""
 
     source: str
     stage: str
@@ -91,13 +95,13 @@ class Reject:
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """All videos of a source, and the files it passed over.
+    """All videos of a source, and its rejected files.
 
     Attributes:
-        entries: VideoEntry, sorted.
-        class_names: str; a name's place is its class id. Sorted, but for datasets
-            that number their classes, whose order is kept. Empty where the source has none.
-        rejects: Reject. Files that cannot be videos, or rows that name none.
+        entries: the videos, sorted.
+        class_names: class names in the order of their ids: sorted, unless the dataset numbers
+            its classes. Empty if the source has no classes.
+        rejects: files that cannot be videos, and annotations without a video.
     """
 
     entries: tuple[VideoEntry, ...]
@@ -106,23 +110,22 @@ class Listing:
 
     @property
     def class_ids(self) -> dict[str, int]:
-        """The class id of each label: -1, which records have for none, of the empty one."""
+        """Class id of each label; -1 for the empty label of unlabelled videos."""
         return {"": -1, **{name: index for index, name in enumerate(self.class_names)}}
 
 
 def make_listing(
     source: str | os.PathLike[str], entries: list[VideoEntry], rejects: list[Reject]
 ) -> Listing:
-    """Sorts what a source found and checks that it can train a classifier.
+    """Returns a sorted Listing, checked for videos of at least two classes.
 
     Raises:
-        ValueError: if there is no video, or only one class.
+        SourceError: if there is no video, or only one class.
     """
     if not entries:
-        passed_over = f" ({len(rejects)} other files were passed over)" if rejects else ""
-        raise ValueError(
-            f"No videos found{passed_over}. Expected <split>/<class>/<video> or <class>/<video> "
-            "below a folder, or a csv file with the columns path,label,split. "
+        raise SourceError(
+            f"No videos found{_skipped(rejects)}. Expected <split>/<class>/<video> or "
+            "<class>/<video> below a folder, or a csv file with the columns path,label,split. "
             f"Received: {os.fspath(source)}"
         )
     return _sorted_listing(source, entries, rejects, sorted({entry.label for entry in entries}))
@@ -131,16 +134,15 @@ def make_listing(
 def make_unlabelled_listing(
     source: str | os.PathLike[str], entries: list[VideoEntry], rejects: list[Reject]
 ) -> Listing:
-    """Sorts what was found of videos without labels.
+    """Returns a sorted Listing of videos without labels.
 
     Raises:
-        ValueError: if there is no video.
+        SourceError: if there is no video.
     """
     if not entries:
-        passed_over = f" ({len(rejects)} other files were passed over)" if rejects else ""
-        raise ValueError(
-            f"No videos found{passed_over}. SOURCE must be a folder that holds some, at any depth. "
-            f"Received: {os.fspath(source)}"
+        raise SourceError(
+            f"No videos found{_skipped(rejects)}. `source` must be a folder of videos, at any "
+            f"depth. Received: {os.fspath(source)}"
         )
     return Listing(tuple(sorted(entries)), (), tuple(sorted(rejects, key=lambda r: r.source)))
 
@@ -151,27 +153,30 @@ def make_official_listing(
     rejects: list[Reject],
     class_names: Sequence[str],
 ) -> Listing:
-    """Sorts what was found of a dataset whose lists name its videos and classes.
+    """Returns a sorted Listing of a dataset whose lists name its videos and classes.
 
-    All its classes are kept, so that class ids are the same in every split and run,
-    whichever videos are present.
+    All classes are kept, so that class ids do not depend on which videos are present.
 
     Args:
         source: the folder of videos.
         entries: listed videos that are present.
-        rejects: listed videos that are not.
-        class_names: str. All classes of the dataset, in the order of their ids.
+        rejects: listed videos that are missing.
+        class_names: all classes of the dataset, in the order of their ids.
 
     Raises:
-        ValueError: if not one listed video is present, or there is only one class.
+        SourceError: if no listed video is present, or there is only one class.
     """
     if not entries:
         first = f"; the first, {rejects[0].source}: {rejects[0].reason}" if rejects else ""
-        raise ValueError(
-            f"Not one of the {len(rejects)} listed videos was found{first}. SOURCE must be the "
-            f"folder that holds the dataset's videos. Received: {os.fspath(source)}"
+        raise SourceError(
+            f"None of the {len(rejects)} listed videos was found{first}. `source` must be the "
+            f"folder of the dataset's videos. Received: {os.fspath(source)}"
         )
     return _sorted_listing(source, entries, rejects, class_names)
+
+
+def _skipped(rejects: list[Reject]) -> str:
+    return f" ({len(rejects)} other files were skipped)" if rejects else ""
 
 
 def _sorted_listing(
@@ -181,13 +186,13 @@ def _sorted_listing(
     class_names: Sequence[str],
 ) -> Listing:
     if len(class_names) < 2:
-        raise ValueError(
-            "A classifier needs videos of at least 2 classes. "
+        raise SourceError(
+            "A classifier requires videos of at least 2 classes. "
             f"Received: only {class_names[0]!r} in {os.fspath(source)}"
         )
     for name in class_names:
         if not is_class_name(name):
-            raise ValueError(
+            raise SourceError(
                 "A class name must be printable text in one line, for example 'brush hair'. "
                 f"Received: {name!r} in {os.fspath(source)}"
             )
@@ -196,19 +201,19 @@ def _sorted_listing(
     )
 
 
-def split_named(value: str | None, where: str) -> str:
-    """Returns the split that a list names, whatever its spelling (`validate` is `val`).
+def parse_split(value: str | None, where: str) -> str:
+    """Returns the split that a list names in any spelling (`validate` is `val`).
 
     Args:
-        value: str. What the list says.
-        where: str. The place in the list, for the error.
+        value: the name in the list.
+        where: position in the list, for the error message.
 
     Raises:
-        ValueError: if it is none.
+        SourceError: if it is not the name of a split.
     """
     split = _SPELLINGS.get((value or "").strip().lower())
     if split is None:
-        raise ValueError(
+        raise SourceError(
             f"A split must be one of {', '.join(SPLITS)}. Received: {value!r} in {where}"
         )
     return split

@@ -1,85 +1,59 @@
-"""Splits videos by a hash of their names, so that a split never depends on the others."""
+"""Splits videos by a hash of their names, so that a split does not depend on other videos."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 
 from keras_t3d.data.sources.listing import SPLITS
-
-_RULE = (
-    "--split-ratio must be the share of training videos, for example 0.8 (the rest is test), "
-    "or three shares train:val:test, for example 0.7:0.1:0.2."
-)
+from keras_t3d.data.sources.options import SourceOptions, parse_group_regex, parse_split_ratio
+from keras_t3d.errors import InvalidArgumentError
 
 
-def parse_split_ratio(ratio: str) -> tuple[float, float, float]:
-    """Reads a `--split-ratio`: `"0.8"`, or `"0.7:0.1:0.2"` (also `"70:10:20"`).
-
-    Returns:
-        Shares of train, val and test, adding up to 1.
-
-    Raises:
-        ValueError: if it is neither.
-    """
-    try:
-        shares = [float(part) for part in str(ratio).split(":")]
-    except ValueError:
-        shares = []
-    if len(shares) == 1 and 0 < shares[0] <= 1:
-        return shares[0], 0.0, 1.0 - shares[0]
-    if len(shares) == 3 and min(shares) >= 0 and shares[0] > 0:
-        total = sum(shares)
-        return shares[0] / total, shares[1] / total, shares[2] / total
-    raise ValueError(f"{_RULE} Received: {ratio!r}")
-
-
-def parse_group_regex(group_regex: str | None) -> re.Pattern[str] | None:
-    """Compiles a `--group-regex`, with an error that names the option."""
-    if group_regex is None:
-        return None
-    try:
-        return re.compile(group_regex)
-    except re.error as error:
-        raise ValueError(
-            "--group-regex must be a regular expression whose first group (or whole match) names "
-            rf"a video's source, for example '(.+)_clip\d+'. Received: {group_regex!r} ({error})"
-        ) from None
-
-
-def split_by_hash(
-    name: str, shares: tuple[float, float, float], group_regex: re.Pattern[str] | None = None
-) -> str:
-    """Returns the split of a video, decided by its name alone.
+class HashSplit:
+    """Assigns videos to splits by `split_ratio` and `group_regex`.
 
     Args:
-        name: str. File name of the video.
-        shares: shares of train, val and test.
-        group_regex: compiled pattern, searched in the name; its first group (or
-            the whole match) is hashed in place of the name, so that clips of one
-            source stay on one side.
+        options: SourceOptions. Without `split_ratio`, all videos are for training.
 
-    Returns:
-        `"train"`, `"val"` or `"test"`.
+    Example:
 
-    Raises:
-        ValueError: if the pattern does not match the name.
+    ```python
+    split = HashSplit(SourceOptions(split_ratio="0.5"))
+    split.of("0.mp4"), split.of("1.mp4")  # ("train", "test")
+    ```
     """
-    group = name if group_regex is None else _group(name, group_regex)
-    digest = hashlib.sha256(group.encode("utf-8", "surrogateescape")).digest()
-    position = int.from_bytes(digest[:8], "big") / 2**64
-    train, val, _ = shares
-    if position < train:
-        return SPLITS[0]
-    return SPLITS[1] if position < train + val else SPLITS[2]
 
+    def __init__(self, options: SourceOptions) -> None:
+        ratio, group_regex = options.split_ratio, options.group_regex
+        self._shares = parse_split_ratio(ratio) if ratio else (1.0, 0.0, 0.0)
+        self._group_regex = parse_group_regex(group_regex) if group_regex else None
 
-def _group(name: str, group_regex: re.Pattern[str]) -> str:
-    match = group_regex.search(name)
-    group = match and match.group(1 if group_regex.groups else 0)
-    if group is None:
-        raise ValueError(
-            "--group-regex must match the name of every video. "
-            f"Received: {group_regex.pattern!r}, which does not match {name!r}"
-        )
-    return group
+    def of(self, name: str) -> str:
+        """Returns the split of a video: `"train"`, `"val"` or `"test"`.
+
+        Args:
+            name: file name of the video.
+
+        Raises:
+            InvalidArgumentError: if `group_regex` does not match the name.
+        """
+        digest = hashlib.sha256(self._group(name).encode("utf-8", "surrogateescape")).digest()
+        position = int.from_bytes(digest[:8], "big") / 2**64
+        train, val, _ = self._shares
+        if position < train:
+            return SPLITS[0]
+        return SPLITS[1] if position < train + val else SPLITS[2]
+
+    def _group(self, name: str) -> str:
+        pattern = self._group_regex
+        if pattern is None:
+            return name
+        match = pattern.search(name)
+        group = match and match.group(1 if pattern.groups else 0)
+        if group is None:
+            raise InvalidArgumentError(
+                "`group_regex` must match the name of every video. "
+                f"Received: {pattern.pattern!r}, which does not match {name!r}",
+                argument="group_regex",
+            )
+        return group

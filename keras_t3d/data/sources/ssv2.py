@@ -1,4 +1,4 @@
-"""Something-Something v2: videos named by number, with lists in JSON."""
+"""Layout `ssv2`: Something-Something v2, videos named by number and lists in JSON."""
 
 from __future__ import annotations
 
@@ -13,43 +13,45 @@ from keras_t3d.data.sources.annotation_files import (
     read_text,
     source_folder,
 )
-from keras_t3d.data.sources.listing import Listing, Reject, VideoEntry, make_official_listing
+from keras_t3d.data.sources.listing import (
+    Listing,
+    Reject,
+    SourceError,
+    VideoEntry,
+    make_official_listing,
+)
+from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
 from keras_t3d.data.sources.video_files import video_files
 
 _LISTS = {"train": "train.json", "val": "validation.json", "test": "test.json"}
 _PREFIX = "something-something-v2-"  # of the files' names in the first release
 
 
-def list_ssv2(source: str | os.PathLike[str], *, annotations: str | os.PathLike[str]) -> Listing:
+def list_ssv2(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
     """Lists the videos of Something-Something v2.
 
     Args:
-        source: folder of `<id>.webm`, at any depth, or other encodings of them under
-            the same name.
-        annotations: folder of `labels.json`, and of `train.json`, `validation.json` and
-            `test.json` or some of them. The labels of the test videos stand in
-            `test-answers.csv` (`id;label` in each line).
+        source: folder of `<id>.webm`, at any depth, or other encodings of them under the same
+            name.
+        options: SourceOptions. `annotations` is the folder of `labels.json`, and of at least one
+            of `train.json`, `validation.json` and `test.json`. `test-answers.csv` holds the
+            labels of the test videos (`id;label` in each line).
 
     Returns:
-        A Listing; class ids are those of `labels.json`. Listed videos that are absent,
-        and test videos without an answer, are rejects.
+        A Listing; class ids are those of `labels.json`. Listed videos that are missing, and test
+        videos without an answer, are rejects.
 
     Raises:
-        ValueError: if a list is missing or cannot be read, a label is not in
-            `labels.json`, a video is listed twice, or no listed video is found.
-
-    Example:
-
-    ```python
-    listing = list_ssv2("20bn-something-something-v2", annotations="labels")
-    ```
+        InvalidArgumentError: if the folders do not exist.
+        SourceError: if a list is missing or malformed, a label is not in `labels.json`, a video
+            is listed twice, or no listed video is found.
 
     Reference:
         Goyal et al., The "something something" video database for learning and
         evaluating visual common sense, ICCV 2017, https://arxiv.org/abs/1706.04261
     """
-    root = source_folder(source, "ssv2")
-    lists = annotation_folder(annotations, "ssv2", "labels.json, train.json and validation.json")
+    root = source_folder(source, options.layout)
+    lists = annotation_folder(options, "labels.json, train.json and validation.json")
     class_names = _class_names(_named(lists, "labels.json"))
     known = set(class_names)
     answers = _answers(_named(lists, "test-answers.csv"))
@@ -59,8 +61,8 @@ def list_ssv2(source: str | os.PathLike[str], *, annotations: str | os.PathLike[
 
     list_paths = {split: _named(lists, name) for split, name in _LISTS.items()}
     if not any(path.is_file() for path in list_paths.values()):
-        raise ValueError(
-            f"--annotations must hold {', '.join(_LISTS.values())} or some of them. "
+        raise SourceError(
+            f"`annotations` must hold at least one of {', '.join(_LISTS.values())}. "
             f"Received: {lists}"
         )
     entries: list[VideoEntry] = []
@@ -71,13 +73,13 @@ def list_ssv2(source: str | os.PathLike[str], *, annotations: str | os.PathLike[
             number = str(row["id"])
             where = f"video {number} of {list_path}"
             if number in seen:
-                raise ValueError(f"Every video is listed once. Received: again {where}")
+                raise SourceError(f"A video must be listed once. Received: again {where}")
             seen.add(number)
             label = _without_brackets(row["template"]) if "template" in row else answers.get(number)
             if label is not None and label not in known:
-                raise ValueError(
-                    "A label must be one of labels.json, which its template gives without "
-                    f"brackets. Received: {label!r} for {where}"
+                raise SourceError(
+                    "A label, the template without brackets, must be in labels.json. "
+                    f"Received: {label!r} for {where}"
                 )
             if number not in found:
                 rejects.append(Reject(f"{number}.webm", "list", "no such file"))
@@ -105,8 +107,8 @@ def _class_names(path: pathlib.Path) -> tuple[str, ...]:
     except (AttributeError, TypeError, ValueError):
         names = {}
     if sorted(names) != list(range(len(ids))) or len(set(names.values())) < len(ids):
-        raise ValueError(
-            "labels.json must give each template its number from 0, for example "
+        raise SourceError(
+            "labels.json must number the templates from 0, for example "
             f'{{"Holding something": "0", "Pushing something": "1"}}. Received: {path}'
         )
     return tuple(names[number] for number in range(len(names)))
@@ -119,7 +121,7 @@ def _rows(path: pathlib.Path) -> list[dict[str, Any]]:
         is_list and all(isinstance(row.get("template"), str) for row in rows)
     )
     if not (is_list and is_labelled):
-        raise ValueError(
+        raise SourceError(
             "The file must be a list of videos, for example "
             f'[{{"id": "78687", "template": "Holding [something]"}}]. Received: {path}'
         )
@@ -130,7 +132,7 @@ def _json(path: pathlib.Path) -> Any:
     try:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
-        raise ValueError(f"The file must be JSON ({error}). Received: {path}") from None
+        raise SourceError(f"The file must be JSON ({error}). Received: {path}") from None
 
 
 def _answers(path: pathlib.Path) -> dict[str, str]:
@@ -140,9 +142,12 @@ def _answers(path: pathlib.Path) -> dict[str, str]:
     for line, text in read_lines(path):
         number, separator, label = text.partition(";")
         if not separator:
-            raise ValueError(
+            raise SourceError(
                 "A line must be <id>;<label>, for example '1420;Holding something'. "
                 f"Received: {text!r} in line {line} of {path}"
             )
         answers[number.strip()] = _without_brackets(label.strip())
     return answers
+
+
+LAYOUT = DatasetLayout(list_ssv2, required={"annotations": "labels"})

@@ -1,4 +1,4 @@
-"""UCF101: class folders of videos, with the official lists of three splits."""
+"""Layout `ucf101`: the class folders of UCF101, with the official lists of three splits."""
 
 from __future__ import annotations
 
@@ -7,52 +7,52 @@ import pathlib
 
 from keras_t3d.data.sources.annotation_files import (
     annotation_folder,
-    checked_split_id,
+    official_split,
     read_lines,
     source_folder,
 )
-from keras_t3d.data.sources.listing import Listing, Reject, VideoEntry, make_official_listing
+from keras_t3d.data.sources.listing import (
+    Listing,
+    Reject,
+    SourceError,
+    VideoEntry,
+    make_official_listing,
+)
+from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
 from keras_t3d.data.sources.video_files import video_files
 
 _LISTS = {"train": "trainlist0{}.txt", "test": "testlist0{}.txt"}
 
 
-def list_ucf101(
-    source: str | os.PathLike[str], *, annotations: str | os.PathLike[str], split_id: int
-) -> Listing:
+def list_ucf101(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
     """Lists the videos of an official split of UCF101.
 
     Args:
-        source: folder of class folders, at any depth, with the `.avi` files or
-            other encodings of them under the same name.
-        annotations: folder of `classInd.txt`, `trainlist0N.txt` and `testlist0N.txt`.
-        split_id: int, 1 to 3.
+        source: folder of class folders, at any depth, with the `.avi` files or other encodings
+            of them under the same name.
+        options: SourceOptions. `annotations` is the folder of `classInd.txt`, `trainlist0N.txt`
+            and `testlist0N.txt`.
 
     Returns:
-        A Listing; class ids are those of `classInd.txt`. Listed videos that are
-        absent are rejects.
+        A Listing; class ids are those of `classInd.txt`. Listed videos that are missing are
+        rejects.
 
     Raises:
-        ValueError: if a list is missing or does not agree with `classInd.txt`, or no
-            listed video is found.
-
-    Example:
-
-    ```python
-    listing = list_ucf101("UCF-101", annotations="ucfTrainTestlist", split_id=1)
-    ```
+        InvalidArgumentError: if the folders do not exist, or `split_id` is not 1 to 3.
+        SourceError: if a list is missing or contradicts `classInd.txt`, or no listed video is
+            found.
 
     Reference:
         Soomro et al., UCF101: A dataset of 101 human actions classes from videos in
         the wild, 2012, https://www.crcv.ucf.edu/data/UCF101.php
     """
-    root = source_folder(source, "ucf101")
-    split_id = checked_split_id(split_id, "ucf101")
-    lists = annotation_folder(annotations, "ucf101", "classInd.txt and trainlist01.txt")
+    root = source_folder(source, options.layout)
+    split_id = official_split(options)
+    lists = annotation_folder(options, "classInd.txt and trainlist01.txt")
     class_names = _class_names(lists / "classInd.txt")
     canonical = {name.casefold(): name for name in class_names}
 
-    # Lists and files disagree on capitals: HandstandPushups, v_HandStandPushups_g01_c01.
+    # Lists and files differ in capitals: HandstandPushups, v_HandStandPushups_g01_c01.
     found: dict[tuple[str, str], str] = {}
     for path in video_files(root):
         folder, stem = pathlib.PurePosixPath(path).parts[-2:-1], pathlib.PurePosixPath(path).stem
@@ -65,19 +65,19 @@ def list_ucf101(
     for split, list_name in _LISTS.items():
         list_path = lists / list_name.format(split_id)
         for line, text in read_lines(list_path):
-            listed, _, class_id = text.partition(" ")  # test lists name no class ids
+            listed, _, class_id = text.partition(" ")  # test lists have no class ids
             folder_name, _, file_name = listed.rpartition("/")
             label = canonical.get(folder_name.casefold())
             if label is None or class_id.strip() not in ("", str(class_names.index(label) + 1)):
-                raise ValueError(
+                raise SourceError(
                     "A line must name a class of classInd.txt and its number, for example "
                     f"'Archery/v_Archery_g01_c01.avi 3'. Received: {text!r} in line {line} of "
                     f"{list_path}"
                 )
             key = (folder_name.casefold(), pathlib.PurePosixPath(file_name).stem.casefold())
             if "/".join(key) in seen:
-                raise ValueError(
-                    "Every video is listed once in a split. "
+                raise SourceError(
+                    "A split must list a video once. "
                     f"Received: {listed!r} again in line {line} of {list_path}"
                 )
             seen.add("/".join(key))
@@ -94,11 +94,14 @@ def _class_names(path: pathlib.Path) -> tuple[str, ...]:
     for line, text in read_lines(path):
         number, _, name = text.partition(" ")
         if number != str(len(names) + 1) or not name.strip():
-            raise ValueError(
+            raise SourceError(
                 "classInd.txt must number the classes from 1, for example '1 ApplyEyeMakeup'. "
                 f"Received: {text!r} in line {line} of {path}"
             )
         names.append(name.strip())
     if len({name.casefold() for name in names}) < len(names):
-        raise ValueError(f"classInd.txt must name each class once. Received: {path}")
+        raise SourceError(f"classInd.txt must name each class once. Received: {path}")
     return tuple(names)
+
+
+LAYOUT = DatasetLayout(list_ucf101, required={"annotations": "ucfTrainTestlist", "split_id": "1"})

@@ -1,10 +1,11 @@
-"""Videos without labels, anywhere below a folder."""
+"""Layout `unlabelled`: videos without labels, anywhere below a folder."""
 
 from __future__ import annotations
 
 import os
 import pathlib
 
+from keras_t3d.data.sources.annotation_files import source_folder
 from keras_t3d.data.sources.listing import (
     SPLITS,
     Listing,
@@ -12,57 +13,45 @@ from keras_t3d.data.sources.listing import (
     VideoEntry,
     make_unlabelled_listing,
 )
-from keras_t3d.data.sources.splitting import parse_group_regex, parse_split_ratio, split_by_hash
+from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
+from keras_t3d.data.sources.splitting import HashSplit
 from keras_t3d.data.sources.video_files import checked_files, has_video_suffix
+from keras_t3d.errors import InvalidArgumentError
 
 
-def list_unlabelled(
-    source: str | os.PathLike[str],
-    split_ratio: str | None = None,
-    group_regex: str | None = None,
-) -> Listing:
+def list_unlabelled(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
     """Lists the videos below a folder, at any depth.
 
     Args:
-        source: folder. Where all folders and videos in it are folders named `train`, `val`
-            and `test`, these are the splits.
-        split_ratio: str. Splits by hash where there are no such folders; see
-            `parse_split_ratio`. Defaults to `None`: all videos are for training.
-        group_regex: str. With `split_ratio`: keeps videos of one group in one split; see
-            `split_by_hash`. Defaults to `None`.
+        source: folder. If it holds only folders named `train`, `val` and `test`, these are the
+            splits.
+        options: SourceOptions. Without split folders and `split_ratio`, all videos are for
+            training.
 
     Returns:
         A Listing without classes; the label of each video is empty. Hidden files are left
-        out; files without a video's suffix are rejects.
+        out; files without the suffix of a video are rejects.
 
     Raises:
-        ValueError: if the folder does not exist or holds no video, or its splits are both
-            given and asked for.
-
-    Example:
-
-    ```python
-    listing = list_unlabelled("films", split_ratio="0.9:0.1:0")
-    ```
+        InvalidArgumentError: if the folder does not exist, the splits are given both by folders
+            and `split_ratio`, or `group_regex` is given without `split_ratio`.
+        SourceError: if the folder holds no video.
     """
-    root = pathlib.Path(source)
-    if not root.is_dir():
-        raise ValueError(
-            f"--layout unlabelled needs an existing folder of videos. Received: {root}"
-        )
+    root = source_folder(source, options.layout)
     has_splits = _has_splits(root)
-    if has_splits and (split_ratio or group_regex):
-        raise ValueError(
-            f"--split-ratio and --group-regex are for folders without splits. Received: {root}, "
-            f"which holds nothing but {', '.join(SPLITS)}"
+    if has_splits and (options.split_ratio or options.group_regex):
+        raise InvalidArgumentError(
+            f"`split_ratio` and `group_regex` are for folders without splits. Received: {root}, "
+            f"which holds only {', '.join(SPLITS)}",
+            argument="split_ratio",
         )
-    if group_regex and not split_ratio:
-        raise ValueError(
-            "--group-regex keeps videos together where they are split by hash: add --split-ratio, "
-            f"for example --split-ratio 0.9. Received: --group-regex {group_regex}"
+    if options.group_regex and not options.split_ratio:
+        raise InvalidArgumentError(
+            "`group_regex` requires `split_ratio`, for example 0.9. "
+            f"Received: group_regex={options.group_regex!r}",
+            argument="group_regex",
         )
-    shares = parse_split_ratio(split_ratio) if split_ratio else (1.0, 0.0, 0.0)
-    pattern = parse_group_regex(group_regex)
+    hash_split = HashSplit(options)
     entries: list[VideoEntry] = []
     rejects: list[Reject] = []
     for name, wrong in checked_files(root):
@@ -71,13 +60,13 @@ def list_unlabelled(
             rejects.append(Reject(name, "list", wrong))
             continue
         named = folder.partition("/")[0] if has_splits else None
-        split = named or split_by_hash(file_name, shares, pattern)
+        split = named or hash_split.of(file_name)
         entries.append(VideoEntry(name, str(root / name), "", split))
     return make_unlabelled_listing(root, entries, rejects)
 
 
 def _has_splits(root: pathlib.Path) -> bool:
-    """Whether the folders in it are splits, and no video lies beside them."""
+    """Returns whether all folders are splits, and there is no video beside them."""
     folders = []
     for path in root.iterdir():
         if path.name.startswith("."):
@@ -87,3 +76,6 @@ def _has_splits(root: pathlib.Path) -> bool:
         elif has_video_suffix(path.name):
             return False
     return bool(folders) and set(folders) <= set(SPLITS)
+
+
+LAYOUT = DatasetLayout(list_unlabelled, optional=("split_ratio", "group_regex"))

@@ -1,4 +1,4 @@
-"""The video files below a folder, found in one walk."""
+"""Finds the video files below a folder in one walk."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ VIDEO_SUFFIXES = frozenset(
 
 
 def files_below(root: str | os.PathLike[str]) -> Iterator[str]:
-    """Walks a folder once and gives all its files, broken links too.
+    """Yields all files below a folder, including broken links.
 
-    Linked folders are walked too, each folder once.
+    Follows links to folders, and walks each folder once.
 
     Args:
         root: folder to walk.
 
-    Returns:
-        Iterator of paths below the folder, with `/`, in an order that depends on
-        names only. Hidden files and folders are left out.
+    Yields:
+        Paths below the folder, with `/`, in an order that depends on names only. Hidden files
+        and folders are left out.
     """
     yield from _below(os.fspath(root), "", set())
 
 
 def checked_files(root: str | os.PathLike[str]) -> Iterator[tuple[str, str | None]]:
-    """As `files_below`, each with the reason why it is no video, None for a video."""
+    """Yields `files_below`, each with the reason why it is not a video, or None."""
     for name in files_below(root):
         if not os.path.isfile(os.path.join(root, name)):
             yield name, "no such file: a broken link"
         elif not has_video_suffix(name):
-            yield name, "not a video file's suffix"
+            yield name, "not the suffix of a video file"
         else:
             yield name, None
 
 
 def video_files(root: str | os.PathLike[str]) -> Iterator[str]:
-    """As `files_below`, but video files only, by their suffix; a broken link is none."""
+    """Yields those of `files_below` with the suffix of a video, without broken links."""
     for name in files_below(root):
-        if has_video_suffix(name) and _is_there(root, name):
+        if has_video_suffix(name) and _exists(root, name):
             yield name
 
 
 def has_video_suffix(name: str) -> bool:
-    """Whether a file's name ends as that of a video."""
+    """Returns whether a file name has the suffix of a video."""
     return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
 
 
-def _is_there(root: str | os.PathLike[str], name: str) -> bool:
+def _exists(root: str | os.PathLike[str], name: str) -> bool:
     path = os.path.join(root, name)
     return not os.path.islink(path) or os.path.isfile(path)
 
 
 def _below(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str]:
     status = os.stat(folder)
-    if (status.st_dev, status.st_ino) in seen:  # a link in a circle
+    if (status.st_dev, status.st_ino) in seen:  # a circular link
         return
     seen.add((status.st_dev, status.st_ino))
     with os.scandir(folder) as found:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_t3d import ClipSpec
 from keras_t3d.clips import crop_positions, take_view, view_starts
-from keras_t3d.data import Augmentation, ShardSet, convert
+from keras_t3d.data import Augmentation, ConversionOptions, ShardSet, convert
 from keras_t3d.data.clips.order import epoch_order
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.record_file import RecordWriter, record_offsets
@@ -78,7 +78,7 @@ class TestEvaluation:
     def test_a_video_shorter_than_the_clip_loops(self, tmp_path):
         for label in "ab":
             write_video(tmp_path / "v" / "train" / label / "x.mp4", counting_frames(5, 32, 32))
-        convert(tmp_path / "v", tmp_path / "s", workers=1)
+        convert(tmp_path / "v", tmp_path / "s", ConversionOptions(workers=1))
         spec = ClipSpec(num_frames=8, frame_stride=2, resize=32, crop=32)
         for training in (False, True):
             clips, _ = next(iter(load_clips(tmp_path / "s", "train", spec, 2, training=training)))

@@ -14,10 +14,11 @@ import pytest
 
 from keras_t3d.data.conversion.beam import convert_with_beam
 from keras_t3d.data.conversion.convert import convert
-from keras_t3d.data.conversion.isolation import ConversionError
+from keras_t3d.data.conversion.errors import ConversionError
+from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.conversion.shard_plan import plan_shards
-from keras_t3d.data.conversion.video_records import RecordOptions
 from keras_t3d.data.sources.layouts import list_videos
+from keras_t3d.errors import InvalidArgumentError
 from tests.conftest import counting_frames, write_video
 
 needs_beam = pytest.mark.skipif(
@@ -28,8 +29,10 @@ needs_beam = pytest.mark.skipif(
 LOCAL = ("--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",)
 
 
-def beam_convert(source, out, **options):
-    return convert_with_beam(source, out, beam_options=LOCAL, **options)
+def beam_convert(source, out, videos_at=None, **options):
+    return convert_with_beam(
+        source, out, ConversionOptions(**options), videos_at=videos_at, beam_options=LOCAL
+    )
 
 
 def content(folder):
@@ -115,7 +118,12 @@ def test_the_folder_is_that_of_the_local_runner(videos, shards, tmp_path):
 def test_worker_processes_write_the_same(videos, shards, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(__file__).parents[2]))
     processes = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
-    convert_with_beam(videos, tmp_path / "out", short_side=40, beam_options=(*LOCAL, *processes))
+    convert_with_beam(
+        videos,
+        tmp_path / "out",
+        ConversionOptions(short_side=40),
+        beam_options=(*LOCAL, *processes),
+    )
     assert content(tmp_path / "out") == content(shards)
 
 
@@ -130,7 +138,7 @@ def test_videos_in_parts_broken_ones_and_odd_names(videos, tmp_path, monkeypatch
     noise = np.random.default_rng(0).integers(0, 256, (60, 48, 64, 3), dtype=np.uint8)
     cut = write_video(source / "test" / "long" / "cut.avi", noise)
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
-    local = convert(source, tmp_path / "local", max_seconds=1, workers=1)
+    local = convert(source, tmp_path / "local", ConversionOptions(max_seconds=1, workers=1))
     monkeypatch.chdir(tmp_path)  # the workers have other folders than the launcher
     report = beam_convert("v", "odd [1]*", max_seconds=1)
     assert content(tmp_path / "odd [1]*") == content(tmp_path / "local")
@@ -152,14 +160,16 @@ def test_a_list_of_spans_is_converted_as_the_local_runner_does(videos, tmp_path)
         "path,label,split,start,end\n"
         f"videos/{first},a,train,0,0.2\nvideos/{first},b,train,0.2,\nvideos/{second},b,val,,\n"
     )
-    convert(listing, tmp_path / "local", "csv", workers=1)
-    convert_with_beam(listing, tmp_path / "out", "csv", beam_options=LOCAL)
+    convert(listing, tmp_path / "local", ConversionOptions(layout="csv", workers=1))
+    convert_with_beam(
+        listing, tmp_path / "out", ConversionOptions(layout="csv"), beam_options=LOCAL
+    )
     assert content(tmp_path / "out") == content(tmp_path / "local")
 
 
 @needs_beam
 def test_videos_without_labels(some_videos, tmp_path):
-    convert(some_videos, tmp_path / "local", "unlabelled", workers=1)
+    convert(some_videos, tmp_path / "local", ConversionOptions(layout="unlabelled", workers=1))
     report = beam_convert(some_videos, tmp_path / "out", layout="unlabelled")
     assert report.videos == {"train": 0, "val": 0, "test": 8}
     assert [reject.source for reject in report.rejects] == ["test/dark/empty.mp4"]
@@ -171,9 +181,10 @@ def test_pieces_may_arrive_in_any_order(videos, shards, tmp_path):
     from keras_t3d.data.conversion.beam_folder import BeamFolder
     from keras_t3d.data.conversion.beam_steps import DecodeVideo, WriteShard, plan_lines
 
-    listing = list_videos("folder", videos)
-    shard = plan_shards(listing.entries, 0, 40)[0]
-    decode = DecodeVideo(RecordOptions(short_side=40), 60.0)
+    options = ConversionOptions(short_side=40)
+    listing = list_videos(videos, options)
+    shard = plan_shards(listing.entries, options)[0]
+    decode = DecodeVideo(options)
     decode.setup()
     lines = plan_lines([shard], listing.class_ids)
     pieces = [piece for line in lines for _, piece in decode.process(line)]
@@ -189,10 +200,10 @@ def test_pieces_may_arrive_in_any_order(videos, shards, tmp_path):
 
 @needs_beam
 def test_too_many_rejects_fail_and_a_second_run_decodes_nothing_again(some_videos, tmp_path):
-    convert(some_videos, tmp_path / "local", workers=1)
+    convert(some_videos, tmp_path / "local", ConversionOptions(workers=1))
     out = tmp_path / "out"
     with pytest.raises(
-        ValueError, match="1 files were rejected, more than --max-rejects 0"
+        ConversionError, match=r"1 files were rejected.*`max_rejects` \(0\)"
     ) as told:
         beam_convert(some_videos, out, max_rejects=0)
     assert str(out / "rejects.csv") in str(told.value)
@@ -200,7 +211,7 @@ def test_too_many_rejects_fail_and_a_second_run_decodes_nothing_again(some_video
     spoil((some_videos / "test").rglob("*.mp4"))
     beam_convert(some_videos, out, max_rejects=1)
     assert content(out) == content(tmp_path / "local")
-    with pytest.raises(ValueError, match="already holds finished shards"):
+    with pytest.raises(InvalidArgumentError, match="`out`.*finished shards"):
         beam_convert(some_videos, out, max_rejects=1)
 
 
@@ -208,10 +219,12 @@ def test_too_many_rejects_fail_and_a_second_run_decodes_nothing_again(some_video
 def test_only_unfinished_shards_are_made(videos, tmp_path):
     source, out = shutil.copytree(videos, tmp_path / "v"), tmp_path / "out"
     (source / "train" / "dark" / "empty.mp4").write_bytes(b"")
-    convert(source, tmp_path / "local", workers=1)
-    with pytest.raises(ValueError, match="max-rejects"):
+    convert(source, tmp_path / "local", ConversionOptions(workers=1))
+    with pytest.raises(ConversionError, match="`max_rejects`"):
         beam_convert(source, out, max_rejects=0)
-    first, *finished = plan_shards(list_videos("folder", source).entries)
+    first, *finished = plan_shards(
+        list_videos(source, ConversionOptions()).entries, ConversionOptions()
+    )
     assert finished
     (out / ".conversion" / f"{first.name}.json").unlink()
     (out / first.name).write_bytes(b"of a run before that was killed")
@@ -223,29 +236,29 @@ def test_only_unfinished_shards_are_made(videos, tmp_path):
 
 @needs_beam
 def test_either_runner_goes_on_where_the_other_stopped(some_videos, tmp_path):
-    convert(some_videos, tmp_path / "whole", workers=1)
-    with pytest.raises(ValueError, match="max-rejects"):
-        convert(some_videos, tmp_path / "a", workers=1, max_rejects=0)
+    convert(some_videos, tmp_path / "whole", ConversionOptions(workers=1))
+    with pytest.raises(ConversionError, match="`max_rejects`"):
+        convert(some_videos, tmp_path / "a", ConversionOptions(workers=1, max_rejects=0))
     beam_convert(some_videos, tmp_path / "a")
-    with pytest.raises(ValueError, match="max-rejects"):
+    with pytest.raises(ConversionError, match="`max_rejects`"):
         beam_convert(some_videos, tmp_path / "b", max_rejects=0)
-    with pytest.raises(ValueError, match="other options"):
-        convert(some_videos, tmp_path / "b", seed=1)
+    with pytest.raises(InvalidArgumentError, match="`out`.*unfinished"):
+        convert(some_videos, tmp_path / "b", ConversionOptions(seed=1))
     spoil((some_videos / "test").rglob("*.mp4"))
-    convert(some_videos, tmp_path / "b", workers=1)
+    convert(some_videos, tmp_path / "b", ConversionOptions(workers=1))
     assert content(tmp_path / "a") == content(tmp_path / "b") == content(tmp_path / "whole")
 
 
 @needs_beam
 def test_other_conversions_and_files_are_left_alone(some_videos, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(ValueError, match="max-rejects"):
+    with pytest.raises(ConversionError, match="`max_rejects`"):
         beam_convert(some_videos, out, max_rejects=0)
-    with pytest.raises(ValueError, match="other options"):
+    with pytest.raises(InvalidArgumentError, match="`out`.*unfinished"):
         beam_convert(some_videos, out, seed=1)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("dear")
-    with pytest.raises(ValueError, match="holds files"):
+    with pytest.raises(InvalidArgumentError, match="`out`"):
         beam_convert(some_videos, tmp_path / "full")
     assert content(tmp_path / "full") == {"letter.txt": b"dear"}
 
@@ -258,7 +271,7 @@ def test_nothing_decodable_leaves_nothing(there, tmp_path):
         (tmp_path / "v" / "train" / label / "x.mp4").write_bytes(b"")
     if there:
         (tmp_path / "out").mkdir()
-    with pytest.raises(ValueError, match="Not one of 2 files"):
+    with pytest.raises(ConversionError, match="None of 2 files"):
         beam_convert(tmp_path / "v", tmp_path / "out")
     assert (tmp_path / "out").exists() == there
     assert not there or not list((tmp_path / "out").iterdir())
@@ -266,30 +279,30 @@ def test_nothing_decodable_leaves_nothing(there, tmp_path):
 
 @needs_beam
 def test_a_bucket_gets_the_same_files(some_videos, bucket, tmp_path):
-    convert(some_videos, tmp_path / "local", workers=1)
-    with pytest.raises(ValueError, match=r"see box://b/shards/rejects\.csv"):
+    convert(some_videos, tmp_path / "local", ConversionOptions(workers=1))
+    with pytest.raises(ConversionError, match=r"see box://b/shards/rejects\.csv"):
         beam_convert(some_videos, "box://b/shards", max_rejects=0)
     rows = list(
         csv.DictReader(io.StringIO((bucket.root / "b" / "shards" / "rejects.csv").read_text()))
     )
     assert [row["source"] for row in rows] == ["test/dark/empty.mp4"]
-    with pytest.raises(ValueError, match="other options"):
+    with pytest.raises(InvalidArgumentError, match="`out`.*unfinished"):
         beam_convert(some_videos, "box://b/shards", seed=1)
     spoil((some_videos / "test").rglob("*.mp4"))
     report = beam_convert(some_videos, "box://b/shards/")
     assert content(bucket.root / "b" / "shards") == content(tmp_path / "local")
     assert report.folder == "box://b/shards/"
-    with pytest.raises(ValueError, match="already holds finished shards"):
+    with pytest.raises(InvalidArgumentError, match="`out`.*finished shards"):
         beam_convert(some_videos, "box://b/shards")
     (bucket.root / "taken" / "deep").mkdir(parents=True)
     (bucket.root / "taken" / "deep" / "letter.txt").write_text("dear")
-    with pytest.raises(ValueError, match="holds files"):
+    with pytest.raises(InvalidArgumentError, match="`out`"):
         beam_convert(some_videos, "box://taken")
 
 
 @needs_beam
 def test_workers_fetch_videos_from_where_they_find_them(some_videos, bucket, tmp_path):
-    convert(some_videos, tmp_path / "local", workers=1)
+    convert(some_videos, tmp_path / "local", ConversionOptions(workers=1))
     shutil.copytree(some_videos, bucket.root / "videos")
     shutil.copytree(some_videos, tmp_path / "mount")
     spoil((some_videos / "test").rglob("*.mp4"))
@@ -300,8 +313,8 @@ def test_workers_fetch_videos_from_where_they_find_them(some_videos, bucket, tmp
 
 @needs_beam
 def test_videos_that_the_workers_do_not_see_are_no_rejects(some_videos, tmp_path):
-    convert(some_videos, tmp_path / "local", workers=1)
-    with pytest.raises(ConversionError, match=r"(?s)does not see .*nowhere.*run again"):
+    convert(some_videos, tmp_path / "local", ConversionOptions(workers=1))
+    with pytest.raises(ConversionError, match=r"(?s)does not see .*nowhere.*re-run"):
         beam_convert(some_videos, tmp_path / "out", videos_at=str(tmp_path / "nowhere"))
     assert not list((tmp_path / "out").glob("*.tfrecord"))
     beam_convert(some_videos, tmp_path / "out")
@@ -343,7 +356,7 @@ def test_a_folder_without_any_video_is_one_that_the_workers_do_not_see(
 @needs_beam
 def test_a_disk_without_space_is_seen_before(some_videos, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 1000))
-    with pytest.raises(ValueError, match="will take about"):
+    with pytest.raises(ConversionError, match="will take about"):
         beam_convert(some_videos, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -353,7 +366,7 @@ def test_videos_elsewhere_than_below_the_source_cannot_be_moved(videos, tmp_path
     paths = sorted((videos / "train").rglob("*.mp4"))[::15]
     rows = "".join(f"{path},{path.parent.name},train\n" for path in paths)
     (tmp_path / "list.csv").write_text(f"path,label,split\n{rows}")
-    with pytest.raises(ValueError, match="--videos-at stands for"):
+    with pytest.raises(InvalidArgumentError, match="`videos_at`"):
         beam_convert(tmp_path / "list.csv", tmp_path / "out", layout="csv", videos_at="/mnt")
 
 
@@ -362,7 +375,7 @@ def test_shards_that_only_the_workers_see_are_an_error(some_videos, tmp_path, mo
     from keras_t3d.data.conversion.beam_folder import BeamFolder
 
     monkeypatch.setattr(BeamFolder, "summaries", lambda folder: {})
-    with pytest.raises(ConversionError, match="1 of 1 shards are not to be seen"):
+    with pytest.raises(ConversionError, match="1 of 1 shards are missing"):
         beam_convert(some_videos, tmp_path / "out")
 
 
@@ -370,12 +383,12 @@ def test_shards_that_only_the_workers_see_are_an_error(some_videos, tmp_path, mo
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--runer=FlinkRunner"], "no such option.*--runer=FlinkRunner"),
-        (["DirectRunner"], "no such option.*Received: DirectRunner"),
+        (["--runer=FlinkRunner"], "`beam_options`.*--runer=FlinkRunner"),
+        (["DirectRunner"], "`beam_options`.*Received: DirectRunner"),
         (["--direct_num_workers=many"], "invalid int value: 'many'"),
-        (["--runner=NoSuchRunner"], "cannot run with these options.*NoSuchRunner"),
-        ("--runner=DirectRunner", "must be a list of words"),
-        (["--runner=FlinkRunner", "parallelism=2"], "no such option.*parallelism=2"),
+        (["--runner=NoSuchRunner"], "`beam_options`.*NoSuchRunner"),
+        ("--runner=DirectRunner", "`beam_options` must be a list"),
+        (["--runner=FlinkRunner", "parallelism=2"], "`beam_options`.*parallelism=2"),
     ],
 )
 def test_bad_options_are_refused(words, message, some_videos, tmp_path):
@@ -398,7 +411,10 @@ def test_options_of_a_job_server_are_left_to_it():
 @needs_beam
 @pytest.mark.parametrize(
     ("out", "message"),
-    [("nosuch://b/shards", "knows no such address"), ("box://b/shards*", "must not contain")],
+    [
+        ("nosuch://b/shards", "Received: nosuch://b/shards"),
+        ("box://b/shards*", "`out`.*box://b/shards"),
+    ],
 )
 def test_bad_addresses_are_refused(out, message, some_videos, bucket):
     with pytest.raises(ValueError, match=message):
@@ -407,7 +423,7 @@ def test_bad_addresses_are_refused(out, message, some_videos, bucket):
 
 @needs_beam
 def test_a_bad_address_of_the_videos_is_refused(some_videos, tmp_path):
-    with pytest.raises(ValueError, match=r"(?s)knows no such address.*nosuch://b/videos"):
+    with pytest.raises(ValueError, match="Received: nosuch://b/videos"):
         beam_convert(some_videos, tmp_path / "out", videos_at="nosuch://b/videos")
     assert not (tmp_path / "out").exists()
 
@@ -436,6 +452,6 @@ def test_without_beam_it_says_what_to_install(some_videos, tmp_path, monkeypatch
     assert not (tmp_path / "out").exists()
 
 
-def test_a_time_limit_must_be_positive(some_videos, tmp_path):
-    with pytest.raises(ValueError, match="--time-limit must be at least 1"):
-        convert_with_beam(some_videos, tmp_path / "out", time_limit=0)
+def test_workers_are_not_an_option_of_beam(some_videos, tmp_path):
+    with pytest.raises(InvalidArgumentError, match="`workers`.*Received: 2"):
+        convert_with_beam(some_videos, tmp_path / "out", ConversionOptions(workers=2))

@@ -15,12 +15,13 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_t3d.data.conversion.convert import convert
-from keras_t3d.data.conversion.folder import ConversionFolder
-from keras_t3d.data.conversion.isolation import ConversionError, IsolatedDecoder
-from keras_t3d.data.conversion.shard_plan import plan_shards
+from keras_t3d.data.conversion.errors import ConversionError
+from keras_t3d.data.conversion.isolated_decoder import IsolatedDecoder
+from keras_t3d.data.conversion.options import ConversionOptions
+from keras_t3d.data.conversion.output_folder import OutputFolder
 from keras_t3d.data.shards.record import stored_video
 from keras_t3d.data.shards.shard_set import ShardSet
-from keras_t3d.data.sources.listing import VideoEntry
+from keras_t3d.errors import InvalidArgumentError
 from tests.conftest import counting_frames, frame_numbers, write_video
 
 
@@ -62,11 +63,11 @@ def test_manifest_labels_and_rejects_add_up(shards):
 
 
 def test_workers_do_not_change_a_byte(videos, shards, tmp_path):
-    convert(videos, tmp_path / "again", short_side=40, workers=2)
+    convert(videos, tmp_path / "again", ConversionOptions(short_side=40, workers=2))
     assert content(tmp_path / "again") == content(shards)
 
 
-def test_an_interrupted_conversion_goes_on_where_it_was(videos, shards, tmp_path, monkeypatch):
+def test_an_interrupted_conversion_resumes(videos, shards, tmp_path, monkeypatch):
     out = tmp_path / "out"
     decoded = []
 
@@ -79,12 +80,12 @@ def test_an_interrupted_conversion_goes_on_where_it_was(videos, shards, tmp_path
     original = IsolatedDecoder.write_records
     monkeypatch.setattr(IsolatedDecoder, "write_records", decode_until_stopped)
     with pytest.raises(KeyboardInterrupt):
-        convert(videos, out, short_side=40, workers=1)
+        convert(videos, out, ConversionOptions(short_side=40, workers=1))
     with pytest.raises(ValueError, match="interrupted"):
         ShardSet.open(out)
-    with pytest.raises(ValueError, match="other options"):
-        convert(videos, out, short_side=32, workers=1)
-    convert(videos, out, short_side=40, workers=1)
+    with pytest.raises(InvalidArgumentError, match="`out`.*unfinished"):
+        convert(videos, out, ConversionOptions(short_side=32, workers=1))
+    convert(videos, out, ConversionOptions(short_side=40, workers=1))
     # All but the one that it was at; a worker may be one video ahead of the interruption.
     assert len(set(decoded)) == 28
     assert len(decoded) <= 28 + 2
@@ -92,9 +93,7 @@ def test_an_interrupted_conversion_goes_on_where_it_was(videos, shards, tmp_path
 
 
 @pytest.mark.parametrize("seconds", [0.6, 1.2, 2.0])
-def test_a_killed_conversion_goes_on_and_ends_with_the_same_bytes(
-    videos, shards, tmp_path, seconds
-):
+def test_a_killed_conversion_resumes_with_the_same_bytes(videos, shards, tmp_path, seconds):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "keras_t3d.cli", "convert", videos, out, "--short-side=40"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -104,7 +103,7 @@ def test_a_killed_conversion_goes_on_and_ends_with_the_same_bytes(
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if not (out / "manifest.json").exists():  # it may have been faster
-        convert(videos, out, short_side=40, workers=2)
+        convert(videos, out, ConversionOptions(short_side=40, workers=2))
     assert content(out) == content(shards)
 
 
@@ -112,7 +111,7 @@ def test_a_long_video_is_cut_into_records(tmp_path):
     for label, count in (("a", 25), ("b", 10)):
         path = tmp_path / "v" / "train" / label / "x.mp4"
         write_video(path, counting_frames(count, 16, 32), fps=5)
-    report = convert(tmp_path / "v", tmp_path / "out", max_seconds=2, workers=1)
+    report = convert(tmp_path / "v", tmp_path / "out", ConversionOptions(max_seconds=2, workers=1))
     assert report.cut == {"train/a/x.mp4": 3}
     assert report.videos["train"] == 4
     shards = ShardSet.open(tmp_path / "out")
@@ -138,7 +137,9 @@ def test_spans_of_one_file(tmp_path):
         "path,label,split,start,end\nfilm.mp4,a,train,0.4,1.2\nfilm.mp4,b,train,2.6,5\n"
         "film.mp4,b,train,9,10\n"
     )
-    report = convert(tmp_path / "list.csv", tmp_path / "out", "csv", workers=1)
+    report = convert(
+        tmp_path / "list.csv", tmp_path / "out", ConversionOptions(layout="csv", workers=1)
+    )
     assert report.videos["train"] == 2
     (reject,) = report.rejects
     assert reject.reason == "No frame could be decoded (it holds none from second 9.0 to 10.0)"
@@ -156,7 +157,9 @@ def test_a_span_that_its_file_does_not_hold_in_full_is_named_as_damaged(tmp_path
     (tmp_path / "list.csv").write_text(
         "path,label,split,start,end\nfilm.mp4,a,train,1,3\nfilm.mp4,b,train,6,16\n"
     )
-    report = convert(tmp_path / "list.csv", tmp_path / "out", "csv", workers=1)
+    report = convert(
+        tmp_path / "list.csv", tmp_path / "out", ConversionOptions(layout="csv", workers=1)
+    )
     assert report.videos["train"] == 2
     assert report.damaged == (
         {
@@ -171,8 +174,8 @@ def test_rejects_beyond_the_limit_stop_early(tmp_path):
         (tmp_path / "v" / "train" / label).mkdir(parents=True)
         for name in range(10):
             (tmp_path / "v" / "train" / label / f"{name}.mp4").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"4 of the first 4 files .* --max-rejects 3: stopped"):
-        convert(tmp_path / "v", tmp_path / "out", workers=1, max_rejects=3)
+    with pytest.raises(ConversionError, match=r"4 of the first 4 files .*`max_rejects` \(3\)"):
+        convert(tmp_path / "v", tmp_path / "out", ConversionOptions(workers=1, max_rejects=3))
 
 
 def test_two_conversions_cannot_write_to_one_folder(videos, tmp_path, monkeypatch):
@@ -187,10 +190,10 @@ def test_two_conversions_cannot_write_to_one_folder(videos, tmp_path, monkeypatc
 
     original = IsolatedDecoder.write_records
     monkeypatch.setattr(IsolatedDecoder, "write_records", convert_meanwhile)
-    convert(videos, out, workers=1)
+    convert(videos, out, ConversionOptions(workers=1))
     ((code, message),) = said
     assert code == 1
-    assert "Another conversion is writing to OUT" in message
+    assert "Another conversion is writing" in message
     assert ShardSet.open(out).num_videos("train") == 20
 
 
@@ -199,10 +202,10 @@ def test_an_outcome_that_was_lost_stops_the_conversion(videos, tmp_path, monkeyp
         if place != 3:
             original(self, place, outcome)
 
-    original = ConversionFolder.keep_outcome
-    monkeypatch.setattr(ConversionFolder, "keep_outcome", lose)
-    with pytest.raises(ConversionError, match="video 3 of the plan has no outcome"):
-        convert(videos, tmp_path / "out", workers=1)
+    original = OutputFolder.keep_outcome
+    monkeypatch.setattr(OutputFolder, "keep_outcome", lose)
+    with pytest.raises(ConversionError, match="video 3 of the plan"):
+        convert(videos, tmp_path / "out", ConversionOptions(workers=1))
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
@@ -210,9 +213,9 @@ def test_a_disk_that_gets_full_is_named(videos, tmp_path, monkeypatch):
     def full(self, place, outcome):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(ConversionFolder, "keep_outcome", full)
+    monkeypatch.setattr(OutputFolder, "keep_outcome", full)
     with pytest.raises(ConversionError, match=r"The disk of .* is full"):
-        convert(videos, tmp_path / "out", workers=1)
+        convert(videos, tmp_path / "out", ConversionOptions(workers=1))
 
 
 def test_linked_folders_are_read(videos, tmp_path):
@@ -221,14 +224,16 @@ def test_linked_folders_are_read(videos, tmp_path):
     for label in ("bright", "dark"):
         (tmp_path / "v" / "test" / label).mkdir()
         (tmp_path / "v" / "test" / label / "more").symlink_to(videos / "test" / label)
-    report = convert(tmp_path / "v", tmp_path / "out", workers=1)
+    report = convert(tmp_path / "v", tmp_path / "out", ConversionOptions(workers=1))
     assert report.videos["test"] == 8
 
 
 def test_a_disk_without_space_is_seen_before(videos, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 1000))
-    with pytest.raises(ValueError, match=r"will take about .* GiB, and the disk .* 0.0 GiB free"):
-        convert(videos, tmp_path / "out", workers=1)
+    with pytest.raises(
+        ConversionError, match=r"will take about .* GiB, and the disk .* 0.0 GiB free"
+    ):
+        convert(videos, tmp_path / "out", ConversionOptions(workers=1))
     assert not (tmp_path / "out").exists()
 
 
@@ -242,7 +247,7 @@ def test_bad_videos_are_reported_and_the_rest_is_written(videos, tmp_path):
     frames = np.random.default_rng(0).integers(0, 256, (60, 48, 64, 3), dtype=np.uint8)
     cut = write_video(source / "test" / "bright" / "cut.avi", frames)
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
-    report = convert(source, tmp_path / "out", workers=1)
+    report = convert(source, tmp_path / "out", ConversionOptions(workers=1))
     assert whole.is_file()
     assert report.videos == {"train": 0, "val": 0, "test": 9}
     assert [video["video"] for video in report.damaged] == ["test/bright/cut.avi"]
@@ -261,10 +266,10 @@ def test_too_many_rejects_fail_and_a_higher_limit_finishes(videos, tmp_path):
     source = tmp_path / "videos"
     shutil.copytree(videos / "test", source / "test")
     (source / "test" / "dark" / "empty.mp4").write_bytes(b"")
-    with pytest.raises(ValueError, match="max-rejects 0"):
-        convert(source, tmp_path / "out", workers=1, max_rejects=0)
+    with pytest.raises(ConversionError, match=r"`max_rejects` \(0\)"):
+        convert(source, tmp_path / "out", ConversionOptions(workers=1, max_rejects=0))
     assert not (tmp_path / "out" / "manifest.json").exists()
-    convert(source, tmp_path / "out", workers=1, max_rejects=1)
+    convert(source, tmp_path / "out", ConversionOptions(workers=1, max_rejects=1))
     assert ShardSet.open(tmp_path / "out").num_videos("test") == 8
 
 
@@ -272,8 +277,8 @@ def test_nothing_decodable_leaves_nothing(tmp_path):
     for label in "ab":
         (tmp_path / "v" / "train" / label).mkdir(parents=True)
         (tmp_path / "v" / "train" / label / "x.mp4").write_bytes(b"")
-    with pytest.raises(ValueError, match="Not one of 2 files"):
-        convert(tmp_path / "v", tmp_path / "out", workers=1)
+    with pytest.raises(ConversionError, match="None of 2 files"):
+        convert(tmp_path / "v", tmp_path / "out", ConversionOptions(workers=1))
     assert not (tmp_path / "out").exists()
 
 
@@ -282,8 +287,8 @@ def test_nothing_decodable_leaves_an_empty_folder_empty(tmp_path):
     for label in "ab":
         (tmp_path / "v" / "train" / label).mkdir(parents=True)
         (tmp_path / "v" / "train" / label / "x.mp4").write_bytes(b"")
-    with pytest.raises(ValueError, match="Not one of 2 files"):
-        convert(tmp_path / "v", tmp_path / "out", workers=1)
+    with pytest.raises(ConversionError, match="None of 2 files"):
+        convert(tmp_path / "v", tmp_path / "out", ConversionOptions(workers=1))
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -293,25 +298,25 @@ def test_names_that_are_not_utf8_are_converted_and_reported(videos, tmp_path):
     shutil.copy(os.fsencode(good), source + b"/dark/g\xfft.mp4")
     with open(source + b"/dark/b\xffd.mp4", "wb"):
         pass
-    report = convert(tmp_path / "videos", tmp_path / "out", workers=2)
+    report = convert(tmp_path / "videos", tmp_path / "out", ConversionOptions(workers=2))
     assert report.videos["test"] == 9
     assert "b\\udcffd.mp4" in (tmp_path / "out" / "rejects.csv").read_text()
 
 
 def test_an_output_folder_inside_the_source_is_refused(videos):
     for out in (videos / "shards", videos):
-        with pytest.raises(ValueError, match="must not lie inside SOURCE"):
+        with pytest.raises(InvalidArgumentError, match="`out`.*inside `source`"):
             convert(videos, out)
     assert not (videos / "shards").exists()
 
 
 def test_an_output_folder_that_exists_is_left_alone(videos, shards, tmp_path):
-    with pytest.raises(ValueError, match="already holds finished shards"):
-        convert(videos, shards, short_side=40)
+    with pytest.raises(InvalidArgumentError, match="`out`.*finished shards"):
+        convert(videos, shards, ConversionOptions(short_side=40))
     (tmp_path / "mine.txt").write_text("precious")
-    with pytest.raises(ValueError, match="new or empty"):
+    with pytest.raises(InvalidArgumentError, match="`out`.*new or empty"):
         convert(videos, tmp_path)
-    with pytest.raises(ValueError, match="must be a folder"):
+    with pytest.raises(InvalidArgumentError, match="`out`.*mine.txt"):
         convert(videos, tmp_path / "mine.txt")
     assert (tmp_path / "mine.txt").read_text() == "precious"
 
@@ -328,73 +333,30 @@ def test_an_output_folder_that_exists_is_left_alone(videos, shards, tmp_path):
     ],
 )
 def test_wrong_arguments_are_refused(videos, tmp_path, wrong):
-    with pytest.raises(ValueError, match="Received"):
-        convert(videos, tmp_path / "out", **wrong)
+    ((name, value),) = wrong.items()
+    with pytest.raises(InvalidArgumentError, match=f"`{name}`.*Received: {value!r}") as error:
+        convert(videos, tmp_path / "out", ConversionOptions(**wrong))
+    assert error.value.argument == name
     assert not (tmp_path / "out").exists()
 
 
 def test_progress_counts_every_video(videos, tmp_path):
     seen = []
-    convert(videos, tmp_path / "out", workers=1, progress=lambda *counts: seen.append(counts))
+    convert(
+        videos,
+        tmp_path / "out",
+        ConversionOptions(workers=1),
+        progress=lambda *counts: seen.append(counts),
+    )
     assert seen == [(done, 28) for done in range(1, 29)]
 
 
 def test_small_frames_are_not_enlarged(tmp_path):
     for label in "ab":
         write_video(tmp_path / "v" / "train" / label / "x.mp4", counting_frames(4, 16, 16))
-    convert(tmp_path / "v", tmp_path / "out", workers=1)
+    convert(tmp_path / "v", tmp_path / "out", ConversionOptions(workers=1))
     record = next(
         tf.data.TFRecordDataset(ShardSet.open(tmp_path / "out").paths("train")).as_numpy_iterator()
     )
     context = tf.train.SequenceExample.FromString(record).context.feature
     assert context["image/height"].int64_list.value[0] == 16
-
-
-class TestPlan:
-    def entries(self, tmp_path, count):
-        (tmp_path / "x.mp4").write_bytes(b"x")
-        return [VideoEntry(f"{n}.mp4", str(tmp_path / "x.mp4"), "a", "train") for n in range(count)]
-
-    def test_each_video_lies_in_one_shard(self, tmp_path):
-        shards = plan_shards(self.entries(tmp_path, 50))
-        ids = [entry.video_id for shard in shards for entry in shard.entries]
-        assert sorted(ids) == sorted(f"{n}.mp4" for n in range(50))
-        assert [shard.name for shard in shards][:2] == [
-            "train-00000-of-00006.tfrecord",
-            "train-00001-of-00006.tfrecord",
-        ]
-
-    def test_seed_and_names_alone_decide(self, tmp_path):
-        entries = self.entries(tmp_path, 30)
-        assert plan_shards(entries) == plan_shards(entries[::-1])
-        assert plan_shards(entries, seed=0) != plan_shards(entries, seed=1)
-
-
-class TestShardSet:
-    def test_a_cut_shard_is_named(self, shards, tmp_path):
-        copy = shutil.copytree(shards, tmp_path / "copy")
-        victim = sorted(copy.glob("train*"))[0]
-        victim.write_bytes(victim.read_bytes()[:-10])
-        with pytest.raises(ValueError, match=victim.name):
-            ShardSet.open(copy)
-        victim.unlink()
-        with pytest.raises(ValueError, match="is missing"):
-            ShardSet.open(copy)
-
-    def test_a_label_missing_from_labels_txt(self, shards, tmp_path):
-        copy = shutil.copytree(shards, tmp_path / "copy")
-        (copy / "labels.txt").write_text("bright\n")
-        with pytest.raises(ValueError, match="one line for each of the 2 classes"):
-            ShardSet.open(copy)
-
-    def test_a_folder_without_shards_says_how_to_make_them(self, tmp_path):
-        with pytest.raises(ValueError, match="keras-t3d convert"):
-            ShardSet.open(tmp_path)
-        (tmp_path / "manifest.json").write_text("{")
-        (tmp_path / "labels.txt").write_text("a\n")
-        with pytest.raises(ValueError, match="cannot be read"):
-            ShardSet.open(tmp_path)
-
-    def test_an_unknown_split_names_the_known_ones(self, shards):
-        with pytest.raises(ValueError, match=r"\['train', 'test'\]"):
-            ShardSet.open(shards).paths("val")

@@ -8,12 +8,13 @@ from PIL import Image
 
 from keras_t3d.clips import resize_frames
 from keras_t3d.data.conversion.encode import encode_parts
+from keras_t3d.data.conversion.options import ConversionOptions
 
 FRAME = np.zeros((16, 20, 3), np.uint8)
 
 
 def lengths(count, fps, max_seconds):
-    parts = encode_parts([FRAME] * count, fps, max_seconds=max_seconds)
+    parts = encode_parts([FRAME] * count, fps, ConversionOptions(max_seconds=max_seconds))
     return [len(part.frames) for part in parts]
 
 
@@ -45,7 +46,7 @@ def test_frames_are_read_as_they_are_needed():
             read += 1
             yield FRAME
 
-    next(encode_parts(frames(), 10, max_seconds=2))
+    next(encode_parts(frames(), 10, ConversionOptions(max_seconds=2)))
     assert read == 41
 
 
@@ -53,7 +54,7 @@ def test_frames_are_read_as_they_are_needed():
 def test_larger_frames_shrink_as_in_the_view_and_smaller_ones_stay(size, stored):
     rows, columns = np.mgrid[: size[0], : size[1]]
     frame = np.stack([4 * rows, 3 * columns, rows + columns], axis=-1).astype(np.uint8)
-    (video,) = encode_parts([frame], 25.0, short_side=32, jpeg_quality=100)
+    (video,) = encode_parts([frame], 25.0, ConversionOptions(short_side=32, jpeg_quality=100))
     assert (video.height, video.width) == stored
     pixels = np.asarray(Image.open(io.BytesIO(video.frames[0])))
     expected = resize_frames(frame[None], *stored)[0]

@@ -278,3 +278,33 @@ class TestFilesOfOthers:
     def test_files_in_object_stores_are_refused(self):
         with pytest.raises(ValueError, match="local files"):
             ShardSet.of_files({"test": ["s3://bucket/a.tfrecord"]}, self.CLASSES)
+
+
+class TestShardSet:
+    def test_a_cut_shard_is_named(self, shards, tmp_path):
+        copy = shutil.copytree(shards, tmp_path / "copy")
+        victim = sorted(copy.glob("train*"))[0]
+        victim.write_bytes(victim.read_bytes()[:-10])
+        with pytest.raises(ValueError, match=victim.name):
+            ShardSet.open(copy)
+        victim.unlink()
+        with pytest.raises(ValueError, match="is missing"):
+            ShardSet.open(copy)
+
+    def test_a_label_missing_from_labels_txt(self, shards, tmp_path):
+        copy = shutil.copytree(shards, tmp_path / "copy")
+        (copy / "labels.txt").write_text("bright\n")
+        with pytest.raises(ValueError, match="one line for each of the 2 classes"):
+            ShardSet.open(copy)
+
+    def test_a_folder_without_shards_says_how_to_make_them(self, tmp_path):
+        with pytest.raises(ValueError, match="keras-t3d convert"):
+            ShardSet.open(tmp_path)
+        (tmp_path / "manifest.json").write_text("{")
+        (tmp_path / "labels.txt").write_text("a\n")
+        with pytest.raises(ValueError, match="cannot be read"):
+            ShardSet.open(tmp_path)
+
+    def test_an_unknown_split_names_the_known_ones(self, shards):
+        with pytest.raises(ValueError, match=r"\['train', 'test'\]"):
+            ShardSet.open(shards).paths("val")

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from keras_t3d import ClipSpec, cli
-from keras_t3d.data import ShardSet, convert, load_clips
+from keras_t3d.data import ConversionOptions, ShardSet, convert, load_clips
 from keras_t3d.data.clips.record_keys import source_number
 from keras_t3d.data.contact_sheet import contact_sheet
-from keras_t3d.data.conversion.isolation import IsolatedDecoder
+from keras_t3d.data.conversion.isolated_decoder import IsolatedDecoder
 from keras_t3d.data.inspection import summarize
 from keras_t3d.data.shards.messages import SequenceExample
 from keras_t3d.data.shards.record import stored_video
@@ -42,7 +42,7 @@ OPTIONS = {"short_side": 32, "max_seconds": 2, "workers": 1}
 @pytest.fixture(scope="module")
 def shards(films, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "shards"
-    convert(films, out, "unlabelled", **OPTIONS)
+    convert(films, out, ConversionOptions(layout="unlabelled", **OPTIONS))
     return out
 
 
@@ -100,8 +100,8 @@ class TestConvert:
         monkeypatch.setattr(IsolatedDecoder, "write_records", decode_until_stopped)
         out = tmp_path / "out"
         with pytest.raises(KeyboardInterrupt):
-            convert(films, out, "unlabelled", **OPTIONS)
-        convert(films, out, "unlabelled", **OPTIONS)
+            convert(films, out, ConversionOptions(layout="unlabelled", **OPTIONS))
+        convert(films, out, ConversionOptions(layout="unlabelled", **OPTIONS))
         assert len(set(decoded)) == 10
         assert len(decoded) <= 12
         assert content(out) == content(shards)
@@ -109,7 +109,7 @@ class TestConvert:
     def test_two_classes_are_still_needed_where_there_are_classes(self, tmp_path):
         write_video(tmp_path / "v" / "train" / "a" / "x.mp4", counting_frames(4, 32, 48))
         with pytest.raises(ValueError, match="at least 2 classes"):
-            convert(tmp_path / "v", tmp_path / "s", workers=1)
+            convert(tmp_path / "v", tmp_path / "s", ConversionOptions(workers=1))
         assert not (tmp_path / "s").exists()
 
 

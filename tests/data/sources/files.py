@@ -4,6 +4,7 @@ import pathlib
 
 import pytest
 
+from keras_t3d.data.sources import Listing, SourceOptions, list_videos
 from tests.conftest import SHARED_DATA
 
 ANNOTATIONS = SHARED_DATA / "annotations"
@@ -46,3 +47,8 @@ def counts(listing) -> dict[str, int]:
     for entry in listing.entries:
         found[entry.split] = found.get(entry.split, 0) + 1
     return found
+
+
+def list_layout(layout: str, source: pathlib.Path, **options) -> Listing:
+    """Lists a source with the SourceOptions given as keywords."""
+    return list_videos(source, SourceOptions(layout=layout, **options))

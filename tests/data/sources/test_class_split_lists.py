@@ -3,9 +3,8 @@ import csv
 
 import pytest
 
-from keras_t3d.data.sources import list_hmdb51, list_jhmdb
 from tests.conftest import SHARED_DATA
-from tests.data.sources.files import counts, label_map, official, touch, write
+from tests.data.sources.files import counts, label_map, list_layout, official, touch, write
 
 WAVE = "a_wave_0.avi 1 \nb_wave_0.avi 2 \nc_wave_0.avi 0 \n"
 CLAP = "a_clap_0.avi 2 \nClap![_NEW_]_clap_1.avi 1 \n"
@@ -39,7 +38,7 @@ class TestHmdb51:
     @pytest.mark.parametrize("split_id", [1, 2, 3])
     def test_official_splits(self, every_hmdb51_video, split_id):
         folder = official("hmdb51")
-        listing = list_hmdb51(every_hmdb51_video, annotations=folder, split_id=split_id)
+        listing = list_layout("hmdb51", every_hmdb51_video, annotations=folder, split_id=split_id)
         assert counts(listing) == {"train": 3570, "test": 1530}
         assert listing.rejects == ()
         assert listing.class_names == label_map("hmdb51")
@@ -61,7 +60,7 @@ class TestJhmdb:
 
     @pytest.mark.parametrize("split_id", [1, 2, 3])
     def test_official_splits_of_the_real_videos(self, split_id):
-        listing = list_jhmdb(self.FOLDER, annotations=self.LISTS, split_id=split_id)
+        listing = list_layout("jhmdb", self.FOLDER, annotations=self.LISTS, split_id=split_id)
         with open(self.FOLDER / "manifest.csv", newline="") as file:
             expected = {row["file"]: row for row in csv.DictReader(file)}
         found = {entry.video_id: entry for entry in listing.entries}
@@ -75,11 +74,11 @@ class TestJhmdb:
             assert counts(listing) == {"train": 660, "test": 268}
 
 
-@pytest.mark.parametrize("list_layout", [list_hmdb51, list_jhmdb])
+@pytest.mark.parametrize("layout", ["hmdb51", "jhmdb"])
 class TestBoth:
-    def test_entries(self, tmp_path, list_layout):
+    def test_entries(self, tmp_path, layout):
         touch(tmp_path / "v", *FILES)
-        listing = list_layout(tmp_path / "v", annotations=lists(tmp_path), split_id=1)
+        listing = list_layout(layout, tmp_path / "v", annotations=lists(tmp_path), split_id=1)
         assert [(e.video_id, e.label, e.split) for e in listing.entries] == [
             ("clap/Clap![_NEW_]_clap_1.avi", "clap", "train"),
             ("clap/a_clap_0.avi", "clap", "test"),
@@ -88,47 +87,47 @@ class TestBoth:
         ]
         assert listing.class_names == ("clap", "wave")
 
-    def test_another_encoding_and_a_deeper_folder_are_found(self, tmp_path, list_layout):
+    def test_another_encoding_and_a_deeper_folder_are_found(self, tmp_path, layout):
         touch(tmp_path / "v", "ReCompress_Videos/wave/a_wave_0.mp4")
-        listing = list_layout(tmp_path / "v", annotations=lists(tmp_path), split_id=1)
+        listing = list_layout(layout, tmp_path / "v", annotations=lists(tmp_path), split_id=1)
         assert [e.video_id for e in listing.entries] == ["ReCompress_Videos/wave/a_wave_0.mp4"]
         assert len(listing.rejects) == 3  # the unused one is not missed
 
-    def test_a_class_without_a_folder_stays(self, tmp_path, list_layout):
+    def test_a_class_without_a_folder_stays(self, tmp_path, layout):
         touch(tmp_path / "v", *FILES[:3])
-        listing = list_layout(tmp_path / "v", annotations=lists(tmp_path), split_id=1)
+        listing = list_layout(layout, tmp_path / "v", annotations=lists(tmp_path), split_id=1)
         assert listing.class_names == ("clap", "wave")
         assert {(r.source, r.reason) for r in listing.rejects} == {
             ("clap/a_clap_0.avi", "no such file"),
             ("clap/Clap![_NEW_]_clap_1.avi", "no such file"),
         }
 
-    def test_a_class_with_no_list_of_this_split_is_refused(self, tmp_path, list_layout):
+    def test_a_class_with_no_list_of_this_split_is_refused(self, tmp_path, layout):
         touch(tmp_path / "v", *FILES)
         folder = write(lists(tmp_path), run_test_split2__txt="a_run_0.avi 1\n")
         with pytest.raises(ValueError, match=r"run_test_split1\.txt is missing"):
-            list_layout(tmp_path / "v", annotations=folder, split_id=1)
+            list_layout(layout, tmp_path / "v", annotations=folder, split_id=1)
 
-    def test_a_class_of_class_list_with_no_list_is_refused(self, tmp_path, list_layout):
+    def test_a_class_of_class_list_with_no_list_is_refused(self, tmp_path, layout):
         touch(tmp_path / "v", *FILES)
         folder = write(lists(tmp_path), class_list__txt="wave  \nclap\nrun")
         with pytest.raises(ValueError, match=r"run_test_split1\.txt is missing"):
-            list_layout(tmp_path / "v", annotations=folder, split_id=1)
+            list_layout(layout, tmp_path / "v", annotations=folder, split_id=1)
 
     @pytest.mark.parametrize("split_id", [0, 4])
-    def test_other_splits_are_refused(self, tmp_path, list_layout, split_id):
+    def test_other_splits_are_refused(self, tmp_path, layout, split_id):
         touch(tmp_path / "v", *FILES)
-        with pytest.raises(ValueError, match=f"--split-id 1.*Received: {split_id}"):
-            list_layout(tmp_path / "v", annotations=lists(tmp_path), split_id=split_id)
+        with pytest.raises(ValueError, match=f"`split_id`.*Received: {split_id}"):
+            list_layout(layout, tmp_path / "v", annotations=lists(tmp_path), split_id=split_id)
 
-    def test_missing_and_empty_folders_are_refused(self, tmp_path, list_layout):
+    def test_missing_and_empty_folders_are_refused(self, tmp_path, layout):
         touch(tmp_path / "v", *FILES)
-        with pytest.raises(ValueError, match="--annotations, a folder"):
-            list_layout(tmp_path / "v", annotations=tmp_path / "none", split_id=1)
+        with pytest.raises(ValueError, match="`annotations`, a folder"):
+            list_layout(layout, tmp_path / "v", annotations=tmp_path / "none", split_id=1)
         with pytest.raises(ValueError, match=r"wave_test_split1\.txt"):
-            list_layout(tmp_path / "v", annotations=tmp_path / "v", split_id=1)
-        with pytest.raises(ValueError, match="existing folder of videos"):
-            list_layout(tmp_path / "none", annotations=lists(tmp_path), split_id=1)
+            list_layout(layout, tmp_path / "v", annotations=tmp_path / "v", split_id=1)
+        with pytest.raises(ValueError, match="`source`"):
+            list_layout(layout, tmp_path / "none", annotations=lists(tmp_path), split_id=1)
 
     @pytest.mark.parametrize(
         ("wave", "said"),
@@ -136,10 +135,10 @@ class TestBoth:
             ("a_wave_0.avi 3\n", r"0 \(unused\), 1 \(train\) or 2.*line 1 of .*wave_test_split1"),
             ("a_wave_0.avi\n", r"0 \(unused\)"),
             ("1\n", r"0 \(unused\)"),
-            ("a_wave_0.avi 1\n\na_wave_0.avi 2\n", "listed once.*line 3"),
+            ("a_wave_0.avi 1\n\na_wave_0.avi 2\n", "must.* once.*line 3"),
         ],
     )
-    def test_wrong_lists_are_refused(self, tmp_path, list_layout, wave, said):
+    def test_wrong_lists_are_refused(self, tmp_path, layout, wave, said):
         touch(tmp_path / "v", *FILES)
         with pytest.raises(ValueError, match=said):
-            list_layout(tmp_path / "v", annotations=lists(tmp_path, wave=wave), split_id=1)
+            list_layout(layout, tmp_path / "v", annotations=lists(tmp_path, wave=wave), split_id=1)

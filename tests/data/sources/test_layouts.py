@@ -1,15 +1,11 @@
+import dataclasses
+
 import pytest
 
-from keras_t3d.data.sources import LAYOUTS, list_videos
-from tests.data.sources.files import touch, write
-
-OFFICIAL = {"ucf101", "hmdb51", "jhmdb", "kinetics", "ssv2"}
-
-
-def test_names():
-    assert LAYOUTS == (
-        "folder", "csv", "unlabelled", "ucf101", "hmdb51", "jhmdb", "kinetics", "ssv2"
-    )  # fmt: skip
+from keras_t3d.data.sources import LAYOUTS, SourceOptions
+from keras_t3d.data.sources.layouts import load_layout
+from keras_t3d.errors import InvalidArgumentError
+from tests.data.sources.files import list_layout, touch, write
 
 
 @pytest.fixture
@@ -41,10 +37,12 @@ def sources(tmp_path):
     }
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_each_layout_is_listed_by_its_name(sources, layout):
+@pytest.mark.parametrize(
+    "layout", ["folder", "csv", "unlabelled", "ucf101", "hmdb51", "jhmdb", "kinetics", "ssv2"]
+)
+def test_layouts_agree_on_one_dataset(sources, layout):
     source, options = sources[layout]
-    listing = list_videos(layout, source, **options)
+    listing = list_layout(layout, source, **options)
     classes = () if layout == "unlabelled" else ("a", "b")
     labels = classes or ("", "")
     assert [(e.label, e.split) for e in listing.entries] == [(name, "train") for name in labels]
@@ -52,34 +50,40 @@ def test_each_layout_is_listed_by_its_name(sources, layout):
     assert listing.class_ids == {"": -1, **dict(zip(classes, (0, 1), strict=False))}
 
 
-@pytest.mark.parametrize("layout", sorted(OFFICIAL))
-def test_options_that_a_layout_needs_are_asked_for(sources, layout):
-    source, options = sources[layout]
-    for name in options:
-        others = {key: value for key, value in options.items() if key != name}
-        flag = "--" + name.replace("_", "-")
-        with pytest.raises(ValueError, match=f"--layout {layout} needs {flag}, for example {flag}"):
-            list_videos(layout, source, **others)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_missing_required_option_is_an_error(tmp_path, layout):
+    required = load_layout(layout).required
+    for name in required:
+        others = {key: 1 if key == "split_id" else value for key, value in required.items()}
+        del others[name]
+        with pytest.raises(InvalidArgumentError, match=f"'{layout}' requires `{name}`") as error:
+            list_layout(layout, tmp_path, **others)
+        assert error.value.argument == name
 
 
 @pytest.mark.parametrize(
-    ("layout", "wrong", "said"),
+    ("layout", "wrong", "message"),
     [
-        ("folder", {"annotations": "x"}, "no --annotations, which is for ucf101, hmdb51"),
-        ("folder", {"split_id": 1}, "no --split-id, which is for ucf101, hmdb51, jhmdb"),
-        ("csv", {"split_id": 0}, "no --split-id.*Received: --split-id 0"),
-        ("ucf101", {"split_ratio": "0.8"}, "no --split-ratio, which is for folder, csv, unlab"),
-        ("unlabelled", {"annotations": "x"}, "no --annotations, which is for ucf101"),
-        ("kinetics", {"split_id": 1}, "no --split-id"),
-        ("ssv2", {"group_regex": "x"}, "no --group-regex, which is for folder, csv"),
+        ("folder", {"annotations": "x"}, "`annotations`, which is for segments, ucf101, hmdb51"),
+        ("folder", {"split_id": 1}, "`split_id`, which is for ucf101, hmdb51, jhmdb"),
+        ("csv", {"split_id": 0}, "`split_id`.*Received: 0"),
+        ("ucf101", {"split_ratio": "0.8"}, "`split_ratio`, which is for folder, csv, segments"),
+        ("unlabelled", {"annotations": "x"}, "`annotations`, which is for segments, ucf101"),
+        ("kinetics", {"split_id": 1}, "`split_id`"),
+        ("ssv2", {"group_regex": "x"}, "`group_regex`, which is for folder, csv"),
     ],
 )
-def test_options_that_a_layout_does_not_know_are_refused(sources, layout, wrong, said):
-    source, options = sources[layout]
-    with pytest.raises(ValueError, match=said):
-        list_videos(layout, source, **options, **wrong)
+def test_an_option_of_another_layout_is_an_error(tmp_path, layout, wrong, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        list_layout(layout, tmp_path, **wrong)
 
 
-def test_other_layouts_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"--layout must be one of folder, csv.*'kinetics400'"):
-        list_videos("kinetics400", tmp_path)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_accept_only_known_options(layout):
+    names = {field.name for field in dataclasses.fields(SourceOptions)} - {"layout"}
+    assert names >= {*load_layout(layout).required, *load_layout(layout).optional}
+
+
+def test_an_unknown_layout_is_an_error():
+    with pytest.raises(InvalidArgumentError, match=r"`layout`.*folder, csv.*'kinetics400'"):
+        SourceOptions(layout="kinetics400")

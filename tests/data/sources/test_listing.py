@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_t3d.data.sources.listing import VideoEntry, make_official_listing, span_id, split_named
+from keras_t3d.data.sources.listing import VideoEntry, make_official_listing, parse_split, span_id
 
 TIMES = st.none() | st.floats(0, 1e6)
 
@@ -47,13 +47,13 @@ def test_other_times_have_other_ids(first, second):
 
 @pytest.mark.parametrize("said", ["val", "Validation", " validate ", "valid"])
 def test_spellings_of_a_split(said):
-    assert split_named(said, "line 2") == "val"
+    assert parse_split(said, "line 2") == "val"
 
 
 @pytest.mark.parametrize("said", ["", None, "holdout"])
 def test_other_splits_are_refused(said):
     with pytest.raises(ValueError, match=r"train, val, test.*line 2"):
-        split_named(said, "line 2")
+        parse_split(said, "line 2")
 
 
 def test_official_classes_are_kept_in_their_order_and_checked(tmp_path):
@@ -63,5 +63,5 @@ def test_official_classes_are_kept_in_their_order_and_checked(tmp_path):
         make_official_listing(tmp_path, [entry], [], ["b"])
     with pytest.raises(ValueError, match="printable text"):
         make_official_listing(tmp_path, [entry], [], ["b", "c\n"])
-    with pytest.raises(ValueError, match="Not one of the 0 listed"):
+    with pytest.raises(ValueError, match="None of the 0 listed"):
         make_official_listing(tmp_path, [], [], ["b", "c"])

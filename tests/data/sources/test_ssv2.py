@@ -2,8 +2,7 @@ import json
 
 import pytest
 
-from keras_t3d.data.sources import list_ssv2
-from tests.data.sources.files import label_map, touch, write
+from tests.data.sources.files import label_map, list_layout, touch, write
 
 LABELS = {"Pushing something": "1", "Holding something next to something": "0"}
 TRAIN = [
@@ -35,7 +34,7 @@ def described(listing):
 
 def test_labels_are_templates_without_brackets_and_ids_follow_labels_json(tmp_path):
     touch(tmp_path / "v", *FILES)
-    listing = list_ssv2(tmp_path / "v", annotations=lists(tmp_path, test=None))
+    listing = list_layout("ssv2", tmp_path / "v", annotations=lists(tmp_path, test=None))
     assert described(listing) == [
         ("74225.webm", "Pushing something", "val"),
         ("78687.webm", "Holding something next to something", "train"),
@@ -47,14 +46,16 @@ def test_labels_are_templates_without_brackets_and_ids_follow_labels_json(tmp_pa
 def test_the_order_of_labels_json_is_kept_where_it_is_not_sorted(tmp_path):
     touch(tmp_path / "v", *FILES)
     labels = dict(zip(LABELS, ("0", "1"), strict=True))
-    listing = list_ssv2(tmp_path / "v", annotations=lists(tmp_path, labels=labels, test=None))
+    listing = list_layout(
+        "ssv2", tmp_path / "v", annotations=lists(tmp_path, labels=labels, test=None)
+    )
     assert listing.class_names == ("Pushing something", "Holding something next to something")
 
 
 def test_names_of_the_first_release_other_encodings_and_deeper_folders(tmp_path):
     touch(tmp_path / "v", "20bn-something-something-v2/78687.mp4")
     folder = lists(tmp_path, prefix="something-something-v2-", test=None)
-    listing = list_ssv2(tmp_path / "v", annotations=folder)
+    listing = list_layout("ssv2", tmp_path / "v", annotations=folder)
     assert [e.video_id for e in listing.entries] == ["20bn-something-something-v2/78687.mp4"]
     assert [(r.source, r.reason) for r in listing.rejects] == [("74225.webm", "no such file")]
 
@@ -63,7 +64,7 @@ def test_test_videos_take_their_labels_from_the_answers(tmp_path):
     touch(tmp_path / "v", *FILES)
     folder = lists(tmp_path)
     (folder / "test-answers.csv").write_text("1420;Pushing something\n")
-    listing = list_ssv2(tmp_path / "v", annotations=folder)
+    listing = list_layout("ssv2", tmp_path / "v", annotations=folder)
     assert ("1420.webm", "Pushing something", "test") in described(listing)
     assert len(listing.entries) == 3
     assert [(r.source, r.reason) for r in listing.rejects] == [
@@ -73,7 +74,7 @@ def test_test_videos_take_their_labels_from_the_answers(tmp_path):
 
 def test_test_videos_without_answers_are_rejects(tmp_path):
     touch(tmp_path / "v", *FILES)
-    listing = list_ssv2(tmp_path / "v", annotations=lists(tmp_path))
+    listing = list_layout("ssv2", tmp_path / "v", annotations=lists(tmp_path))
     assert {e.split for e in listing.entries} == {"train", "val"}
     assert [r.source for r in listing.rejects] == ["1420.webm", "1421.webm"]
 
@@ -88,7 +89,7 @@ def test_all_official_classes(tmp_path):
         validation=None,
         test=None,
     )
-    listing = list_ssv2(tmp_path / "v", annotations=folder)
+    listing = list_layout("ssv2", tmp_path / "v", annotations=folder)
     assert listing.class_names == names
     assert len(names) == 174
     assert listing.entries[0].label == names[5]
@@ -107,13 +108,13 @@ def test_all_official_classes(tmp_path):
         ({"train": [{"id": "1"}]}, r"list of videos.*train\.json"),
         ({"train": [{"template": "Pushing [something]"}]}, r"list of videos.*train\.json"),
         ({"train": {"id": "1"}}, r"list of videos.*train\.json"),
-        ({"validation": TRAIN}, r"listed once.*video 78687 of .*validation\.json"),
+        ({"validation": TRAIN}, r"must.* once.*video 78687 of .*validation\.json"),
     ],
 )
 def test_wrong_lists_are_refused(tmp_path, wrong, said):
     touch(tmp_path / "v", *FILES)
     with pytest.raises(ValueError, match=said):
-        list_ssv2(tmp_path / "v", annotations=lists(tmp_path, **wrong))
+        list_layout("ssv2", tmp_path / "v", annotations=lists(tmp_path, **wrong))
 
 
 def test_other_text_than_json_and_wrong_answers_are_refused(tmp_path):
@@ -121,21 +122,21 @@ def test_other_text_than_json_and_wrong_answers_are_refused(tmp_path):
     folder = lists(tmp_path)
     (folder / "test-answers.csv").write_text("1420,Pushing something\n")
     with pytest.raises(ValueError, match=r"<id>;<label>.*line 1 of .*test-answers\.csv"):
-        list_ssv2(tmp_path / "v", annotations=folder)
+        list_layout("ssv2", tmp_path / "v", annotations=folder)
     (folder / "test-answers.csv").write_text("1420;Eating something\n")
     with pytest.raises(ValueError, match=r"'Eating something' for video 1420"):
-        list_ssv2(tmp_path / "v", annotations=folder)
+        list_layout("ssv2", tmp_path / "v", annotations=folder)
     (folder / "train.json").write_text("[{")
     (folder / "test-answers.csv").unlink()
     with pytest.raises(ValueError, match=r"must be JSON.*train\.json"):
-        list_ssv2(tmp_path / "v", annotations=folder)
+        list_layout("ssv2", tmp_path / "v", annotations=folder)
 
 
 def test_missing_folders_are_refused(tmp_path):
     touch(tmp_path / "v", *FILES)
-    with pytest.raises(ValueError, match=r"--annotations.*labels\.json"):
-        list_ssv2(tmp_path / "v", annotations=tmp_path / "none")
-    with pytest.raises(ValueError, match="existing folder of videos"):
-        list_ssv2(tmp_path / "none", annotations=lists(tmp_path))
-    with pytest.raises(ValueError, match="Not one of the 4 listed videos"):
-        list_ssv2(touch(tmp_path / "w", "0.webm"), annotations=lists(tmp_path))
+    with pytest.raises(ValueError, match=r"`annotations`.*labels\.json"):
+        list_layout("ssv2", tmp_path / "v", annotations=tmp_path / "none")
+    with pytest.raises(ValueError, match="`source`"):
+        list_layout("ssv2", tmp_path / "none", annotations=lists(tmp_path))
+    with pytest.raises(ValueError, match="None of the 4 listed videos"):
+        list_layout("ssv2", touch(tmp_path / "w", "0.webm"), annotations=lists(tmp_path))

@@ -2,8 +2,7 @@ import pathlib
 
 import pytest
 
-from keras_t3d.data.sources import list_ucf101
-from tests.data.sources.files import counts, label_map, official, touch, write
+from tests.data.sources.files import counts, label_map, list_layout, official, touch, write
 
 CLASSES = "1 Archery\r\n2 HandstandPushups\r\n"
 TRAIN = "Archery/v_Archery_g01_c01.avi 1\r\nHandstandPushups/v_HandStandPushups_g01_c01.avi 2\r\n"
@@ -34,7 +33,7 @@ def every_video(tmp_path_factory):
     ("split_id", "train", "test"), [(1, 9537, 3783), (2, 9586, 3734), (3, 9624, 3696)]
 )
 def test_official_splits(every_video, split_id, train, test):
-    listing = list_ucf101(every_video, annotations=official("ucf101"), split_id=split_id)
+    listing = list_layout("ucf101", every_video, annotations=official("ucf101"), split_id=split_id)
     assert counts(listing) == {"train": train, "test": test}
     assert listing.rejects == ()
     assert listing.class_names == label_map("ucf101")
@@ -46,7 +45,7 @@ def test_official_splits(every_video, split_id, train, test):
 
 def test_entries(tmp_path):
     touch(tmp_path / "v", *FILES, "Archery/v_Archery_g09_c09.avi", "notes.txt")
-    listing = list_ucf101(tmp_path / "v", annotations=lists(tmp_path), split_id=1)
+    listing = list_layout("ucf101", tmp_path / "v", annotations=lists(tmp_path), split_id=1)
     assert [(e.video_id, e.label, e.split) for e in listing.entries] == [
         ("Archery/v_Archery_g01_c01.avi", "Archery", "train"),
         ("Archery/v_Archery_g02_c01.avi", "Archery", "test"),
@@ -66,25 +65,31 @@ def test_either_spelling_of_handstand_pushups_is_found(tmp_path, listed, folder,
     train = f"{listed}/v_{listed}_g01_c01.avi 2\n"
     touch(tmp_path / "v", f"{folder}/v_{file}_g01_c01.avi")
     folder_of_lists = lists(tmp_path, train=train, test="")
-    (entry,) = list_ucf101(tmp_path / "v", annotations=folder_of_lists, split_id=1).entries
+    (entry,) = list_layout(
+        "ucf101", tmp_path / "v", annotations=folder_of_lists, split_id=1
+    ).entries
     assert entry.label == "HandstandPushups"
 
 
 def test_another_encoding_and_a_deeper_folder_are_found(tmp_path):
     touch(tmp_path / "v", "UCF-101/Archery/v_Archery_g01_c01.mp4")
-    (entry,) = list_ucf101(tmp_path / "v", annotations=lists(tmp_path), split_id=1).entries
+    (entry,) = list_layout(
+        "ucf101", tmp_path / "v", annotations=lists(tmp_path), split_id=1
+    ).entries
     assert entry.video_id == "UCF-101/Archery/v_Archery_g01_c01.mp4"
 
 
 def test_the_original_is_taken_where_both_are_there(tmp_path):
     touch(tmp_path / "v", "Archery/v_Archery_g01_c01.avi", "Archery/v_Archery_g01_c01.mp4")
-    (entry,) = list_ucf101(tmp_path / "v", annotations=lists(tmp_path), split_id=1).entries
+    (entry,) = list_layout(
+        "ucf101", tmp_path / "v", annotations=lists(tmp_path), split_id=1
+    ).entries
     assert entry.video_id.endswith(".avi")
 
 
 def test_absent_videos_are_rejects_and_their_class_stays(tmp_path):
     touch(tmp_path / "v", FILES[0], "Archery/v_Archery_g02_c01.txt")
-    listing = list_ucf101(tmp_path / "v", annotations=lists(tmp_path), split_id=1)
+    listing = list_layout("ucf101", tmp_path / "v", annotations=lists(tmp_path), split_id=1)
     assert [(r.source, r.stage, r.reason) for r in listing.rejects] == [
         ("Archery/v_Archery_g02_c01.avi", "list", "no such file"),
         ("HandstandPushups/v_HandStandPushups_g01_c01.avi", "list", "no such file"),
@@ -95,15 +100,15 @@ def test_absent_videos_are_rejects_and_their_class_stays(tmp_path):
 def test_class_ids_follow_class_ind(tmp_path):
     touch(tmp_path / "v", "Zumba/v_Zumba_g01_c01.avi")
     folder = lists(tmp_path, "1 Zumba\n2 Archery\n", "Zumba/v_Zumba_g01_c01.avi 1\n", "")
-    listing = list_ucf101(tmp_path / "v", annotations=folder, split_id=1)
+    listing = list_layout("ucf101", tmp_path / "v", annotations=folder, split_id=1)
     assert listing.class_names == ("Zumba", "Archery")
 
 
 @pytest.mark.parametrize("split_id", [0, 4])
 def test_other_splits_are_refused(tmp_path, split_id):
     touch(tmp_path / "v", *FILES)
-    with pytest.raises(ValueError, match=f"--split-id 1.*Received: {split_id}"):
-        list_ucf101(tmp_path / "v", annotations=lists(tmp_path), split_id=split_id)
+    with pytest.raises(ValueError, match=f"`split_id`.*Received: {split_id}"):
+        list_layout("ucf101", tmp_path / "v", annotations=lists(tmp_path), split_id=split_id)
 
 
 @pytest.mark.parametrize("name", ["classInd.txt", "trainlist01.txt", "testlist01.txt"])
@@ -112,21 +117,21 @@ def test_a_missing_list_is_named(tmp_path, name):
     folder = lists(tmp_path)
     (folder / name).unlink()
     with pytest.raises(ValueError, match=f"{name} is missing"):
-        list_ucf101(tmp_path / "v", annotations=folder, split_id=1)
+        list_layout("ucf101", tmp_path / "v", annotations=folder, split_id=1)
 
 
 def test_missing_folders_are_refused(tmp_path):
     touch(tmp_path / "v", *FILES)
-    with pytest.raises(ValueError, match=r"--annotations.*classInd\.txt"):
-        list_ucf101(tmp_path / "v", annotations=tmp_path / "none", split_id=1)
-    with pytest.raises(ValueError, match="existing folder of videos"):
-        list_ucf101(tmp_path / "none", annotations=lists(tmp_path), split_id=1)
+    with pytest.raises(ValueError, match=r"`annotations`.*classInd\.txt"):
+        list_layout("ucf101", tmp_path / "v", annotations=tmp_path / "none", split_id=1)
+    with pytest.raises(ValueError, match="`source`"):
+        list_layout("ucf101", tmp_path / "none", annotations=lists(tmp_path), split_id=1)
 
 
 def test_a_folder_without_one_listed_video_is_refused(tmp_path):
     touch(tmp_path / "v", "other/1.avi")
-    with pytest.raises(ValueError, match=r"Not one of the 3 listed videos.*Archery/v_Archery_g01"):
-        list_ucf101(tmp_path / "v", annotations=lists(tmp_path), split_id=1)
+    with pytest.raises(ValueError, match=r"None of the 3 listed videos.*Archery/v_Archery_g01"):
+        list_layout("ucf101", tmp_path / "v", annotations=lists(tmp_path), split_id=1)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +140,7 @@ def test_a_folder_without_one_listed_video_is_refused(tmp_path):
         ({"train": "Rowing/v_Rowing_g01_c01.avi 1\n"}, r"class of classInd\.txt.*line 1"),
         ({"train": TRAIN.replace(".avi 2", ".avi 7")}, r"and its number.*line 2.*trainlist01"),
         ({"train": "v_Archery_g01_c01.avi 1\n"}, r"class of classInd\.txt"),
-        ({"test": FILES[0]}, r"listed once.*again in line 1 of .*testlist01"),
+        ({"test": FILES[0]}, r"must.* once.*again in line 1 of .*testlist01"),
         ({"classes": "1 Archery\n3 Rowing\n"}, r"number the classes from 1.*line 2"),
         ({"classes": "Archery\nRowing\n"}, r"number the classes from 1.*line 1"),
         ({"classes": "1 Archery\n2 archery\n"}, "each class once"),
@@ -144,4 +149,4 @@ def test_a_folder_without_one_listed_video_is_refused(tmp_path):
 def test_wrong_lists_are_refused(tmp_path, wrong, said):
     touch(tmp_path / "v", *FILES)
     with pytest.raises(ValueError, match=said):
-        list_ucf101(tmp_path / "v", annotations=lists(tmp_path, **wrong), split_id=1)
+        list_layout("ucf101", tmp_path / "v", annotations=lists(tmp_path, **wrong), split_id=1)

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from keras_t3d.data import VideoError, VideoReader, convert, read_video
+from keras_t3d.data import ConversionOptions, VideoError, VideoReader, convert, read_video
 from keras_t3d.data.video import decoding
 from tests.conftest import SHARED_DATA, counting_frames, frame_numbers, write_video
 from tests.data.copied_videos import (
@@ -200,7 +200,7 @@ def test_a_conversion_names_what_it_left_out(whole, tmp_path):
     whole.rename(tmp_path / "v" / "train" / "b" / "whole.avi")
     source = tmp_path / "v" / "train" / "b" / "whole.avi"
     with_bad_packets(source, tmp_path / "v" / "train" / "a" / "bad.avi", 12, 30)
-    report = convert(tmp_path / "v", tmp_path / "out", workers=1)
+    report = convert(tmp_path / "v", tmp_path / "out", ConversionOptions(workers=1))
     assert report.videos["train"] == 2
     assert report.damaged == (
         {

@@ -7,9 +7,11 @@ import time
 
 import pytest
 
-from keras_t3d.data.conversion import isolation
-from keras_t3d.data.conversion.isolation import ConversionError, IsolatedDecoder
-from keras_t3d.data.conversion.video_records import Outcome, RecordOptions
+from keras_t3d.data.conversion import isolated_decoder
+from keras_t3d.data.conversion.errors import ConversionError
+from keras_t3d.data.conversion.isolated_decoder import IsolatedDecoder
+from keras_t3d.data.conversion.options import ConversionOptions
+from keras_t3d.data.conversion.video_records import Outcome
 from keras_t3d.data.shards.record_file import record_offsets
 from keras_t3d.data.sources.listing import VideoEntry
 from tests.conftest import counting_frames, write_video
@@ -53,7 +55,7 @@ def decoder(monkeypatch):
             encoding="ascii",
         )
 
-    monkeypatch.setattr(isolation, "_started", started)
+    monkeypatch.setattr(isolated_decoder, "_start_process", started)
     decoder = IsolatedDecoder(time_limit=15.0)
     yield decoder
     decoder.stop()
@@ -62,11 +64,11 @@ def decoder(monkeypatch):
 def write(decoder, folder, name):
     path = write_video(folder / name, counting_frames(5))
     entry = VideoEntry(name, str(path), "a", "train")
-    return decoder.write_records(entry, 0, RecordOptions(), folder / f"{name}.tfrecord")
+    return decoder.write_records(entry, 0, ConversionOptions(), folder / f"{name}.tfrecord")
 
 
-def test_a_crash_costs_the_video_and_the_next_goes_on(decoder, tmp_path):
-    assert write(decoder, tmp_path, "crash.mp4") == Outcome(reason="Its decoder died (signal 6)")
+def test_a_crash_rejects_the_video_only(decoder, tmp_path):
+    assert write(decoder, tmp_path, "crash.mp4") == Outcome(reason="The decoder crashed (signal 6)")
     assert write(decoder, tmp_path, "good.mp4") == Outcome(records=1)
     assert not (tmp_path / "crash.mp4.tfrecord").exists()
     assert len(record_offsets(tmp_path / "good.mp4.tfrecord")) == 1
@@ -76,7 +78,7 @@ def test_a_decoder_that_was_killed_is_tried_again(decoder, tmp_path):
     assert write(decoder, tmp_path, "once.mp4") == Outcome(records=1)
 
 
-def test_a_hang_costs_the_video(decoder, tmp_path):
+def test_a_hang_rejects_the_video_only(decoder, tmp_path):
     assert write(decoder, tmp_path, "good.mp4").records == 1  # it has started by now
     decoder.time_limit = 1.0
     assert write(decoder, tmp_path, "hang.mp4").reason == "Decoding timed out: no frame for 1 s"
@@ -90,20 +92,20 @@ def test_a_slow_video_has_time_as_long_as_frames_come(decoder, tmp_path):
     assert write(decoder, tmp_path, "slow.mp4").records == 1  # takes longer than that
 
 
-def test_a_full_disk_is_no_videos_fault(decoder, tmp_path):
+def test_a_full_disk_is_a_conversion_error(decoder, tmp_path):
     with pytest.raises(ConversionError, match=r"disk .* is full"):
         write(decoder, tmp_path, "full.mp4")
 
 
-def test_what_a_library_prints_is_no_answer(decoder, tmp_path):
+def test_output_of_libraries_is_ignored(decoder, tmp_path):
     assert write(decoder, tmp_path, "chatty.mp4").records == 1
 
 
-def test_what_a_header_promises(decoder, tmp_path):
+def test_a_header_is_read(decoder, tmp_path):
     path = write_video(tmp_path / "x.mp4", counting_frames(10, 32, 48))
-    promise = decoder.promise(str(path))
-    assert promise == {"seconds": 0.4, "fps": 25.0, "height": 32, "width": 48}
-    assert decoder.promise(str(tmp_path / "none.mp4")) == {}
+    header = decoder.read_header(str(path))
+    assert header == {"seconds": 0.4, "fps": 25.0, "height": 32, "width": 48}
+    assert decoder.read_header(str(tmp_path / "none.mp4")) == {}
 
 
 def test_a_stopped_decoder_decodes_no_more(decoder, tmp_path):
@@ -147,7 +149,7 @@ def test_stopping_a_decoder_at_work_ends_its_video(decoder, tmp_path):
 
 
 def test_a_process_that_is_just_starting_is_stopped_too(decoder, tmp_path, monkeypatch):
-    original, processes = isolation._started, []
+    original, processes = isolated_decoder._start_process, []
     stopper = threading.Thread(target=decoder.stop)
 
     def stopped_meanwhile():
@@ -156,7 +158,7 @@ def test_a_process_that_is_just_starting_is_stopped_too(decoder, tmp_path, monke
         processes.append(original())
         return processes[-1]
 
-    monkeypatch.setattr(isolation, "_started", stopped_meanwhile)
+    monkeypatch.setattr(isolated_decoder, "_start_process", stopped_meanwhile)
     with pytest.raises(ConversionError, match="stopped"):
         write(decoder, tmp_path, "good.mp4")
     stopper.join(30)
@@ -165,7 +167,7 @@ def test_a_process_that_is_just_starting_is_stopped_too(decoder, tmp_path, monke
 
 
 def test_the_worker_ends_with_its_parent(tmp_path):
-    process = isolation._started()
+    process = isolated_decoder._start_process()
     process.stdin.close()
     assert process.wait(timeout=30) == 0
     process.stdout.close()

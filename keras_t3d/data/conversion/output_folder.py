@@ -1,8 +1,8 @@
-"""The folder that a conversion writes: new, or an unfinished one to go on with.
+"""The output folder of a conversion: new, or an unfinished one to resume.
 
-While a conversion runs, `OUT/.conversion` holds what conversion it is, the records and
-outcome of each video that waits for its shard, and a summary of each finished shard. All
-are whole or absent, so that the process may be killed at any time.
+During a conversion, `OUT/.conversion` holds its fingerprint, the records and the outcome of each
+video that waits for its shard, and a summary of each finished shard. Each file is written
+completely or not at all, so that the process may be killed at any time.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from keras_t3d.atomic import write_text, written_beside
-from keras_t3d.data.conversion.isolation import ConversionError
+from keras_t3d.data.conversion.errors import ConversionError
 from keras_t3d.data.conversion.shard_plan import PlannedShard
 from keras_t3d.data.conversion.video_records import Outcome
 from keras_t3d.data.shards.shard_set import MANIFEST, checksum
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.folder_lock import lock
 
 STATE = ".conversion"
 FINGERPRINT = f"{STATE}/fingerprint"
 
 
-class ConversionFolder:
-    """What a conversion has done so far.
+class OutputFolder:
+    """The state of a conversion on disk.
 
     Args:
-        out: pathlib.Path. The folder of shards.
-        plan: PlannedShards. A video is named by its place in the plan.
+        out: the folder of shards.
+        plan: PlannedShards. A video is identified by its position in the plan.
     """
 
     def __init__(self, out: pathlib.Path, plan: Sequence[PlannedShard]) -> None:
         self.out = out
         self._state = out / STATE
-        self._first = {}  # place of each shard's first video
+        self._first = {}  # position of each shard's first video
         place = 0
         for shard in plan:
             self._first[shard.name] = place
@@ -46,12 +47,13 @@ class ConversionFolder:
 
     @contextlib.contextmanager
     def entered(self, fingerprint: str) -> Iterator[None]:
-        """Makes the folder, or checks that it holds the same conversion, unfinished.
+        """Creates the folder, or checks that it holds this conversion, unfinished.
 
-        No other process of this machine can enter it meanwhile.
+        Locks the folder against other processes of this machine.
 
         Raises:
-            ValueError: if it holds anything else, or another process is at it.
+            InvalidArgumentError: if it holds anything else.
+            KerasT3DError: if another process writes to it.
         """
         out = self.out
         names = [path.name for path in out.iterdir()] if out.exists() else []
@@ -63,38 +65,36 @@ class ConversionFolder:
         with path.open() as file:
             lock(
                 file,
-                "Another conversion is writing to OUT: wait for it, or stop it and run again. "
+                "Another conversion is writing to this folder: wait until it ends, or stop it. "
                 f"Received: {out}",
             )
-            for cut_short in [*out.glob(".part-*"), *self._state.glob(".part-*")]:
-                cut_short.unlink(missing_ok=True)
+            for unfinished in [*out.glob(".part-*"), *self._state.glob(".part-*")]:
+                unfinished.unlink(missing_ok=True)
             yield
 
     def leave(self) -> None:
-        """Removes the state: the conversion is finished."""
+        """Removes the state of a finished conversion."""
         shutil.rmtree(self._state)
 
     def clear(self, remove: bool) -> None:
-        """Removes shards and state, and the folder too if asked for: nothing came of it."""
+        """Removes shards and state, and with `remove` the folder, too."""
         for path in self.out.glob("*.tfrecord"):
             path.unlink()
         self.leave()
         if remove:
             self.out.rmdir()
 
-    # Videos that wait for their shard.
-
     def places(self, shard: PlannedShard) -> range:
-        """The places of a shard's videos in the plan."""
+        """Returns the positions of a shard's videos in the plan."""
         first = self._first[shard.name]
         return range(first, first + len(shard.entries))
 
     def records_path(self, place: int) -> pathlib.Path:
-        """Where the records of a video lie until they go into their shard."""
+        """Returns the path of a video's records until its shard is written."""
         return self._state / f"{place:07d}.tfrecord"
 
     def outcome(self, place: int) -> Outcome | None:
-        """What became of a video; None if that is still to be seen."""
+        """Returns the outcome of a video; None if it is not converted yet."""
         path = self._state / f"{place:07d}.json"
         return Outcome(**json.loads(path.read_text())) if path.is_file() else None
 
@@ -102,24 +102,22 @@ class ConversionFolder:
         outcome = self.outcome(place)
         if outcome is None:
             raise ConversionError(
-                f"{self._state} was changed from outside: video {place} of the plan has no outcome "
-                "any more. Run again: it goes on."
+                f"{self._state} was modified: the outcome of video {place} of the plan is missing. "
+                "Re-run the command to resume."
             )
         return outcome
 
     def keep_outcome(self, place: int, outcome: Outcome) -> None:
-        """Says that a video is done; its records lie at `records_path`."""
+        """Records the outcome of a video; its records are at `records_path`."""
         write_text(self._state / f"{place:07d}.json", json.dumps(dataclasses.asdict(outcome)))
 
-    # Shards.
-
     def summary(self, shard: PlannedShard) -> dict[str, Any] | None:
-        """What a finished shard holds; None if it is unfinished."""
+        """Returns the summary of a finished shard; None if it is unfinished."""
         path = self.out / summary_file(shard.name)
         return json.loads(path.read_text()) if path.is_file() else None
 
     def write_shard(self, shard: PlannedShard) -> dict[str, Any]:
-        """Puts the records of a shard's videos together, in order, and summarises it."""
+        """Writes the records of a shard's videos in order, and returns its summary."""
         path = self.out / shard.name
         outcomes = {place: self._known_outcome(place) for place in self.places(shard)}
         with written_beside(path) as part, part.open("wb") as file:
@@ -129,57 +127,59 @@ class ConversionFolder:
                         shutil.copyfileobj(records, file, 2**20)
         summary = summarize_shard(path, shard, list(outcomes.values()))
         write_text(self.out / summary_file(shard.name), json.dumps(summary))
-        self.drop_videos(shard)
+        self._remove_videos(shard)
         return summary
 
-    def drop_videos(self, shard: PlannedShard) -> None:
-        """Removes what waited for a shard that is finished."""
+    def _remove_videos(self, shard: PlannedShard) -> None:
         for place in self.places(shard):
             self.records_path(place).unlink(missing_ok=True)
             (self._state / f"{place:07d}.json").unlink(missing_ok=True)
 
 
 def summary_file(shard: str) -> str:
-    """Returns where, in the folder, the summary of a finished shard lies."""
+    """Returns the path, within the folder, of a finished shard's summary."""
     return f"{STATE}/{shard}.json"
 
 
 def check_start(
     out: str | os.PathLike[str], names: Iterable[str], started: str | None, fingerprint: str
 ) -> None:
-    """Raises a ValueError where a folder holds anything but this conversion, unfinished.
+    """Raises an InvalidArgumentError if a folder holds anything but this unfinished conversion.
 
     Args:
-        out: the folder, for the error.
-        names: str. What lies in it.
-        started: str. Fingerprint of the conversion that was begun there; None if none was.
-        fingerprint: str. That of this conversion.
+        out: the folder, for the error message.
+        names: names of the files in it.
+        started: fingerprint of the conversion that was started there; None if none was.
+        fingerprint: fingerprint of this conversion.
     """
     names = set(names)
     if MANIFEST in names:
-        raise ValueError(
-            f"OUT already holds finished shards: choose another folder, or remove it first. "
-            f"Received: {out}"
+        raise InvalidArgumentError(
+            "`out` already holds finished shards: choose another folder, or remove it first. "
+            f"Received: {out}",
+            argument="out",
         )
     if started is None and names - {STATE}:
-        raise ValueError(
-            f"OUT must be new or empty, for example shards/. Received: {out}, which holds files"
+        raise InvalidArgumentError(
+            f"`out` must be new or empty, for example shards/. Received: {out}, which holds files",
+            argument="out",
         )
     if started not in (None, fingerprint):
-        raise ValueError(
-            "OUT holds an unfinished conversion of other videos or with other options: run "
-            "it again as it was, choose another folder, or remove it first. "
-            f"Received: {out}"
+        raise InvalidArgumentError(
+            "`out` holds an unfinished conversion of other videos or with other options: re-run "
+            "it with the same options, choose another folder, or remove it first. "
+            f"Received: {out}",
+            argument="out",
         )
 
 
 def summarize_shard(
     path: pathlib.Path, shard: PlannedShard, outcomes: Sequence[Outcome]
 ) -> dict[str, Any]:
-    """What the manifest says of a shard, and of its videos.
+    """Returns the facts that the manifest states about a shard and its videos.
 
     Args:
-        path: where the shard lies.
+        path: path of the shard.
         shard: PlannedShard.
         outcomes: Outcomes of its videos, in order.
     """

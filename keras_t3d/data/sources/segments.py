@@ -1,0 +1,98 @@
+"""Layout `segments`: a text file with lines `video_id start end label`, and a folder of videos."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+from keras_t3d.data.sources.annotation_files import (
+    check_span,
+    parse_seconds,
+    read_lines,
+    source_folder,
+)
+from keras_t3d.data.sources.listing import (
+    Listing,
+    Reject,
+    SourceError,
+    VideoEntry,
+    make_official_listing,
+    span_id,
+)
+from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
+from keras_t3d.data.sources.splitting import HashSplit
+from keras_t3d.data.sources.video_files import video_files
+from keras_t3d.errors import InvalidArgumentError
+
+
+def list_segments(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+    """Lists the segments of videos that a text file names, one per line.
+
+    Args:
+        source: folder of videos, at any depth.
+        options: SourceOptions. Each line of the text file `annotations` is
+            `video_id start end label`, separated by whitespace: the file name of a video
+            without its suffix, or its path below `source`; two times in seconds; and a class
+            name, which may contain spaces. Segments of one video stay in one split.
+
+    Returns:
+        A Listing; its classes are all that the file names, sorted. Segments whose video is
+        missing, and segments listed again, are rejects.
+
+    Raises:
+        InvalidArgumentError: if the folder or the file does not exist.
+        SourceError: if a line is malformed, or no listed video is found.
+    """
+    root = source_folder(source, options.layout)
+    list_path = pathlib.Path(options.annotations or "")
+    if not list_path.is_file():
+        raise InvalidArgumentError(
+            "The layout 'segments' requires `annotations`, a text file with a line "
+            f"'video_id start end label' per segment. Received: {options.annotations}",
+            argument="annotations",
+        )
+    found: dict[str, str] = {}
+    for path in video_files(root):
+        whole = pathlib.PurePosixPath(path)
+        for name in (path, whole.with_suffix("").as_posix(), whole.stem):
+            found.setdefault(name, path)
+    hash_split = HashSplit(options)
+    entries: list[VideoEntry] = []
+    rejects: list[Reject] = []
+    class_names: set[str] = set()
+    seen: set[str] = set()
+    for line, text in read_lines(list_path):
+        where = f"line {line} of {list_path}"
+        name, start, end, label = _parse_line(text, where)
+        class_names.add(label)
+        video = found.get(name)
+        segment_id = span_id(video or name, start, end)
+        if video is None:
+            rejects.append(Reject(segment_id, "list", "no such file"))
+        elif segment_id in seen:
+            rejects.append(Reject(segment_id, "list", f"listed again, as {label!r}"))
+        else:
+            seen.add(segment_id)
+            split = hash_split.of(pathlib.PurePosixPath(video).name)
+            entries.append(VideoEntry(segment_id, str(root / video), label, split, start, end))
+    return make_official_listing(root, entries, rejects, sorted(class_names))
+
+
+def _parse_line(text: str, where: str) -> tuple[str, float, float, str]:
+    parts = text.split(maxsplit=3)
+    if len(parts) < 4:
+        raise SourceError(
+            "A line must be 'video_id start end label', for example 'film_07 12.5 18 open door'. "
+            f"Received: {text!r} in {where}"
+        )
+    start = parse_seconds(parts[1], "start", where)
+    end = parse_seconds(parts[2], "end", where)
+    check_span(start, end, where)
+    return parts[0], start or 0.0, end or 0.0, parts[3]
+
+
+LAYOUT = DatasetLayout(
+    list_segments,
+    required={"annotations": "segments.txt", "split_ratio": "0.8"},
+    optional=("group_regex",),
+)

@@ -1,0 +1,68 @@
+import pytest
+
+from tests.data.sources.files import list_layout, touch
+
+
+class TestFolder:
+    def test_split_folders(self, tmp_path):
+        touch(
+            tmp_path, "train/run/a.mp4", "test/walk/b.AVI", "val/run/deep/c.mkv", "train/run/.x.mp4"
+        )
+        listing = list_layout("folder", tmp_path)
+        assert [(e.video_id, e.label, e.split) for e in listing.entries] == [
+            ("test/walk/b.AVI", "walk", "test"),
+            ("train/run/a.mp4", "run", "train"),
+            ("val/run/deep/c.mkv", "run", "val"),
+        ]
+        assert listing.class_names == ("run", "walk")
+
+    def test_ids_follow_the_names_not_the_splits(self, tmp_path):
+        touch(tmp_path, "train/b/1.mp4", "test/a/2.mp4", "test/c/3.mp4")
+        assert list_layout("folder", tmp_path).class_names == ("a", "b", "c")
+
+    def test_other_files_are_rejected_not_forgotten(self, tmp_path):
+        touch(tmp_path, "train/a/1.mp4", "train/b/2.mp4", "train/b/notes.txt")
+        (reject,) = list_layout("folder", tmp_path).rejects
+        assert (reject.source, reject.stage) == ("train/b/notes.txt", "list")
+
+    def test_files_outside_class_folders_and_broken_links_are_rejects(self, tmp_path):
+        touch(tmp_path, "train/a/1.mp4", "train/b/2.mp4", "train/loose.mp4", "top.mp4")
+        (tmp_path / "train" / "a" / "link.mp4").symlink_to("nowhere.mp4")
+        rejects = {r.source: r.reason for r in list_layout("folder", tmp_path).rejects}
+        assert set(rejects) == {"train/loose.mp4", "top.mp4", "train/a/link.mp4"}
+        assert "no class folder" in rejects["top.mp4"]
+
+    def test_class_folders_need_a_ratio(self, tmp_path):
+        touch(tmp_path, "a/1.mp4", "b/2.mp4")
+        with pytest.raises(ValueError, match="set `split_ratio`"):
+            list_layout("folder", tmp_path)
+        assert {e.split for e in list_layout("folder", tmp_path, split_ratio="1").entries} == {
+            "train"
+        }
+
+    def test_mixed_folders_are_refused(self, tmp_path):
+        touch(tmp_path, "train/a/1.mp4", "b/2.mp4")
+        with pytest.raises(ValueError, match="not both"):
+            list_layout("folder", tmp_path)
+
+    def test_a_ratio_beside_split_folders_is_refused(self, tmp_path):
+        touch(tmp_path, "train/a/1.mp4", "train/b/2.mp4")
+        with pytest.raises(ValueError, match="without splits"):
+            list_layout("folder", tmp_path, split_ratio="0.5")
+
+    @pytest.mark.parametrize(
+        ("names", "said"),
+        [
+            ((), "No videos found"),
+            (("train/a/1.mp4",), "at least 2 classes"),
+            (("train/a/x.txt",), "1 other"),
+        ],
+    )
+    def test_nothing_to_train_on_is_refused(self, tmp_path, names, said):
+        touch(tmp_path, *names)
+        with pytest.raises(ValueError, match=said):
+            list_layout("folder", tmp_path)
+
+    def test_a_missing_folder_is_refused(self, tmp_path):
+        with pytest.raises(ValueError, match="`source`"):
+            list_layout("folder", tmp_path / "none")
