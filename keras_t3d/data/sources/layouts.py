@@ -49,10 +49,11 @@ def list_videos(source: str | os.PathLike[str], options: SourceOptions) -> Listi
                 f"{', '.join(others)}. Received: {value!r}",
                 argument=name,
             )
-        if value is None and name in layout.required:
+    for name, example in layout.required.items():
+        if getattr(options, name) is None:
             raise InvalidArgumentError(
                 f"The layout {options.layout!r} requires `{name}`, for example "
-                f"{layout.required[name]}. Received: None",
+                f"{example}. Received: None",
                 argument=name,
             )
     return layout.list_videos(source, options)

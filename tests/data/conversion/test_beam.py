@@ -211,7 +211,7 @@ def test_too_many_rejects_fail_and_a_second_run_decodes_nothing_again(some_video
     spoil((some_videos / "test").rglob("*.mp4"))
     beam_convert(some_videos, out, max_rejects=1)
     assert content(out) == content(tmp_path / "local")
-    with pytest.raises(InvalidArgumentError, match="`out`.*finished shards"):
+    with pytest.raises(InvalidArgumentError, match=r"`out`.*finished shards"):
         beam_convert(some_videos, out, max_rejects=1)
 
 
@@ -242,7 +242,7 @@ def test_either_runner_goes_on_where_the_other_stopped(some_videos, tmp_path):
     beam_convert(some_videos, tmp_path / "a")
     with pytest.raises(ConversionError, match="`max_rejects`"):
         beam_convert(some_videos, tmp_path / "b", max_rejects=0)
-    with pytest.raises(InvalidArgumentError, match="`out`.*unfinished"):
+    with pytest.raises(InvalidArgumentError, match=r"`out`.*unfinished"):
         convert(some_videos, tmp_path / "b", ConversionOptions(seed=1))
     spoil((some_videos / "test").rglob("*.mp4"))
     convert(some_videos, tmp_path / "b", ConversionOptions(workers=1))
@@ -254,7 +254,7 @@ def test_other_conversions_and_files_are_left_alone(some_videos, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(ConversionError, match="`max_rejects`"):
         beam_convert(some_videos, out, max_rejects=0)
-    with pytest.raises(InvalidArgumentError, match="`out`.*unfinished"):
+    with pytest.raises(InvalidArgumentError, match=r"`out`.*unfinished"):
         beam_convert(some_videos, out, seed=1)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("dear")
@@ -286,13 +286,13 @@ def test_a_bucket_gets_the_same_files(some_videos, bucket, tmp_path):
         csv.DictReader(io.StringIO((bucket.root / "b" / "shards" / "rejects.csv").read_text()))
     )
     assert [row["source"] for row in rows] == ["test/dark/empty.mp4"]
-    with pytest.raises(InvalidArgumentError, match="`out`.*unfinished"):
+    with pytest.raises(InvalidArgumentError, match=r"`out`.*unfinished"):
         beam_convert(some_videos, "box://b/shards", seed=1)
     spoil((some_videos / "test").rglob("*.mp4"))
     report = beam_convert(some_videos, "box://b/shards/")
     assert content(bucket.root / "b" / "shards") == content(tmp_path / "local")
     assert report.folder == "box://b/shards/"
-    with pytest.raises(InvalidArgumentError, match="`out`.*finished shards"):
+    with pytest.raises(InvalidArgumentError, match=r"`out`.*finished shards"):
         beam_convert(some_videos, "box://b/shards")
     (bucket.root / "taken" / "deep").mkdir(parents=True)
     (bucket.root / "taken" / "deep" / "letter.txt").write_text("dear")
@@ -453,5 +453,5 @@ def test_without_beam_it_says_what_to_install(some_videos, tmp_path, monkeypatch
 
 
 def test_workers_are_not_an_option_of_beam(some_videos, tmp_path):
-    with pytest.raises(InvalidArgumentError, match="`workers`.*Received: 2"):
+    with pytest.raises(InvalidArgumentError, match=r"`workers`.*Received: 2"):
         convert_with_beam(some_videos, tmp_path / "out", ConversionOptions(workers=2))

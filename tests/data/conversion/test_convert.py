@@ -83,7 +83,7 @@ def test_an_interrupted_conversion_resumes(videos, shards, tmp_path, monkeypatch
         convert(videos, out, ConversionOptions(short_side=40, workers=1))
     with pytest.raises(ValueError, match="interrupted"):
         ShardSet.open(out)
-    with pytest.raises(InvalidArgumentError, match="`out`.*unfinished"):
+    with pytest.raises(InvalidArgumentError, match=r"`out`.*unfinished"):
         convert(videos, out, ConversionOptions(short_side=32, workers=1))
     convert(videos, out, ConversionOptions(short_side=40, workers=1))
     # All but the one that it was at; a worker may be one video ahead of the interruption.
@@ -305,18 +305,18 @@ def test_names_that_are_not_utf8_are_converted_and_reported(videos, tmp_path):
 
 def test_an_output_folder_inside_the_source_is_refused(videos):
     for out in (videos / "shards", videos):
-        with pytest.raises(InvalidArgumentError, match="`out`.*inside `source`"):
+        with pytest.raises(InvalidArgumentError, match=r"`out`.*inside `source`"):
             convert(videos, out)
     assert not (videos / "shards").exists()
 
 
 def test_an_output_folder_that_exists_is_left_alone(videos, shards, tmp_path):
-    with pytest.raises(InvalidArgumentError, match="`out`.*finished shards"):
+    with pytest.raises(InvalidArgumentError, match=r"`out`.*finished shards"):
         convert(videos, shards, ConversionOptions(short_side=40))
     (tmp_path / "mine.txt").write_text("precious")
-    with pytest.raises(InvalidArgumentError, match="`out`.*new or empty"):
+    with pytest.raises(InvalidArgumentError, match=r"`out`.*new or empty"):
         convert(videos, tmp_path)
-    with pytest.raises(InvalidArgumentError, match="`out`.*mine.txt"):
+    with pytest.raises(InvalidArgumentError, match=r"`out`.*mine.txt"):
         convert(videos, tmp_path / "mine.txt")
     assert (tmp_path / "mine.txt").read_text() == "precious"
 
@@ -334,7 +334,7 @@ def test_an_output_folder_that_exists_is_left_alone(videos, shards, tmp_path):
 )
 def test_wrong_arguments_are_refused(videos, tmp_path, wrong):
     ((name, value),) = wrong.items()
-    with pytest.raises(InvalidArgumentError, match=f"`{name}`.*Received: {value!r}") as error:
+    with pytest.raises(InvalidArgumentError, match=rf"`{name}`.*Received: {value!r}") as error:
         convert(videos, tmp_path / "out", ConversionOptions(**wrong))
     assert error.value.argument == name
     assert not (tmp_path / "out").exists()

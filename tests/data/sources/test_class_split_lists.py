@@ -117,7 +117,7 @@ class TestBoth:
     @pytest.mark.parametrize("split_id", [0, 4])
     def test_other_splits_are_refused(self, tmp_path, layout, split_id):
         touch(tmp_path / "v", *FILES)
-        with pytest.raises(ValueError, match=f"`split_id`.*Received: {split_id}"):
+        with pytest.raises(ValueError, match=rf"`split_id`.*Received: {split_id}"):
             list_layout(layout, tmp_path / "v", annotations=lists(tmp_path), split_id=split_id)
 
     def test_missing_and_empty_folders_are_refused(self, tmp_path, layout):

@@ -30,7 +30,7 @@ class TestFolder:
         (tmp_path / "train" / "a" / "link.mp4").symlink_to("nowhere.mp4")
         rejects = {r.source: r.reason for r in list_layout("folder", tmp_path).rejects}
         assert set(rejects) == {"train/loose.mp4", "top.mp4", "train/a/link.mp4"}
-        assert "no class folder" in rejects["top.mp4"]
+        assert "class folder" in rejects["top.mp4"]
 
     def test_class_folders_need_a_ratio(self, tmp_path):
         touch(tmp_path, "a/1.mp4", "b/2.mp4")

@@ -107,7 +107,7 @@ def test_class_ids_follow_class_ind(tmp_path):
 @pytest.mark.parametrize("split_id", [0, 4])
 def test_other_splits_are_refused(tmp_path, split_id):
     touch(tmp_path / "v", *FILES)
-    with pytest.raises(ValueError, match=f"`split_id`.*Received: {split_id}"):
+    with pytest.raises(ValueError, match=rf"`split_id`.*Received: {split_id}"):
         list_layout("ucf101", tmp_path / "v", annotations=lists(tmp_path), split_id=split_id)
 
 
