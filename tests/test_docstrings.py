@@ -278,7 +278,11 @@ def artifacts(model_path, lite_path, saved_model_path, shards, videos, tmp_path_
         write_video(folder / name, counting_frames(40))
     for name in ("shards", "sets/ucf101"):
         shutil.copytree(shards, folder / name)
-    convert(videos, folder / "sets" / "unlabelled", ConversionOptions(layout="unlabelled", short_side=40, workers=1))
+    convert(
+        videos,
+        folder / "sets" / "unlabelled",
+        ConversionOptions(layout="unlabelled", short_side=40, workers=1),
+    )
     shutil.copytree(folder / "sets", folder / "shards", dirs_exist_ok=True)
     shutil.copytree(shards, folder / "shards" / "mine")
     for name in ("train-0", "train-1", "train-00000-of-00001"):
