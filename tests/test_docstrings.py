@@ -200,9 +200,9 @@ class Prepared:
         return score_videos(self.predictor(), "shards", "test")
 
     def entries(self) -> Any:
-        from keras_t3d.data.sources.folder import list_folder
+        from keras_t3d.data.sources import SourceOptions, list_videos
 
-        return list_folder("videos").entries
+        return list_videos("videos", SourceOptions()).entries
 
     def entry(self) -> Any:
         return self.entries()[0]
