@@ -76,8 +76,8 @@ def run_demo(
         )
     with _stage(console, "2 of 6: convert them to TFRecord shards"):
         with progress_bar("converting", "videos") as progress:
-            options = data.ConversionOptions(short_side=64)
-            converted = data.convert(videos, shards, options, progress=progress)
+            conversion = data.ConversionOptions(short_side=64)
+            converted = data.convert(videos, shards, conversion, progress=progress)
         console.print(f"{converted.videos}, {len(converted.rejects)} rejected")
     with _stage(console, "3 of 6: train t3d_tiny with model.fit under MirroredStrategy"):
         training.train(_config(shards, seed, quick), run)
