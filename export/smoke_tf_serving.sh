@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Starts a real TF Serving on a fresh export, asks it by REST and by gRPC, and compares its
-# answers with Keras's. For whoever has one to run: the tests of this repository do not.
+# Starts a real TF Serving on a fresh export, queries it by REST and by gRPC, and compares its
+# predictions with Keras. The tests of this repository do not run it.
 #
 #     export/smoke_tf_serving.sh [MODEL.keras VIDEO]
 #
@@ -8,7 +8,7 @@
 # the PATH, or Docker. PYTHON (python3) is one with keras_t3d; TF_SERVING_IMAGE
 # (tensorflow/serving:latest) is Docker's.
 #
-# Exit status: 0 where the answers agree, 1 where something failed, 2 for wrong arguments,
+# Exit status: 0 if the predictions agree, 1 where something failed, 2 for wrong arguments,
 # 3 where there is no TF Serving to run.
 set -euo pipefail
 
@@ -169,6 +169,6 @@ for name in ("rest", "grpc", "jpeg"):
     print(f"smoke_tf_serving: {name} differs from Keras by {largest:.1e} at most")
     differ |= largest > (0.25 if name == "jpeg" else tolerance)  # JPEG images lose something
 if differ:
-    sys.exit(f"smoke_tf_serving: more than {tolerance:.0e}, or 0.25 by JPEG: the served model answers differently")
+    sys.exit(f"smoke_tf_serving: more than {tolerance:.0e}, or 0.25 by JPEG: the predictions of the served model differ")
 PYTHON
 say "REST and gRPC answer as Keras does"

@@ -124,11 +124,10 @@ def pretraining_step(config: Any, devices: Any, cached: bool) -> Callable[[int],
     from bare_step import repeated_step
 
     from keras_t3d.data.shards.shard_set import ShardSet
-    from keras_t3d.training.clips import training_reader
+    from keras_t3d.training.clips import training_clips, training_reader
     from keras_t3d.training.network import new_student
     from keras_t3d.training.objective import new_optimizer
     from keras_t3d.training.pretraining import new_transfer
-    from keras_t3d.training.unlabelled import training_clips
     from keras_t3d.transfer.frame_teacher import load_teacher
 
     shards = ShardSet.open(config.data.shards)

@@ -67,10 +67,9 @@ def make_optimizer(
             f"Received: {options['gradient_accumulation_steps']}",
             argument="gradient_accumulation_steps",
         )
+    optimizer_class = _make_subclass(_find_class(name))
     try:
-        return _trained_with(_found(name))(
-            learning_rate, l2=l2, decays=decays, rate_of=rate_of, **options
-        )
+        return optimizer_class(learning_rate, l2=l2, decays=decays, rate_of=rate_of, **options)
     except (TypeError, ValueError) as error:  # of Keras
         raise InvalidArgumentError(
             f"`options` must be arguments of keras.optimizers.{name} ({error}). "
@@ -93,10 +92,10 @@ def optimizer_names() -> list[str]:
 
 def has_own_decay(name: str) -> bool:
     """Returns whether an optimizer decays weights by default, as AdamW does."""
-    return inspect.signature(_found(name)).parameters["weight_decay"].default is not None
+    return inspect.signature(_find_class(name)).parameters["weight_decay"].default is not None
 
 
-def _found(name: str) -> type:
+def _find_class(name: str) -> type:
     names = optimizer_names()
     for known in names:
         if known.lower() == name.lower():
@@ -110,7 +109,7 @@ def _found(name: str) -> type:
 
 
 @functools.cache
-def _trained_with(base: type) -> type:
+def _make_subclass(base: type) -> type:
     """Returns the subclass of a Keras optimizer that `make_optimizer` describes."""
 
     class Trained(base):

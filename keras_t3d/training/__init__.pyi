@@ -4,11 +4,11 @@ from .config import (
     DataConfig,
     LossConfig,
     ModelConfig,
-    OptimizerConfig,
     TrainConfig,
 )
 from .network import network_for, new_network, new_student, student_for
 from .objective import new_loss, new_metrics, new_optimizer
+from .optimizer_config import OptimizerConfig
 from .pretrain_config import ObjectiveConfig, PretrainConfig, TeacherConfig
 from .pretraining import new_transfer, pretrain
 from .progress import TrainingProgress

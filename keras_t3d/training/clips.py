@@ -1,11 +1,14 @@
-"""The clips that a run trains on and is measured by, for any backend and any machines."""
+"""Training and validation clips of a run, on any backend and any number of machines.
+
+A TrainConfig reads clips with labels, a PretrainConfig clips without.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.util
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,9 @@ from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.training.config import RunConfig, TrainConfig
 from keras_t3d.training.devices import Devices
 
+READERS = 4  # threads of the NumPy form; Pillow decodes outside Python's lock
+THIS_PROCESS = Devices((), None, (0, 1), 1)  # reads without other machines
+
 
 def training_reader(
     config: RunConfig,
@@ -26,7 +32,7 @@ def training_reader(
     worker: tuple[int, int] = (0, 1),
     transforms: Sequence[Transform] = (),
 ) -> ClipReader:
-    """Returns the reader of training clips, with labels for a TrainConfig.
+    """Returns the reader of training clips.
 
     Args:
         config: configuration of the run.
@@ -35,8 +41,11 @@ def training_reader(
         worker: (index, count) of this machine.
         transforms: functions applied to each clip, see ClipReader.
 
+    Returns:
+        A reader of endless batches.
+
     Raises:
-        ValueError: if the shards do not fit the configuration.
+        InvalidArgumentError: if the shards do not fit the configuration.
     """
     data = config.data
     return ClipReader(
@@ -56,7 +65,11 @@ def training_reader(
 
 
 def training_clips(
-    config: TrainConfig, shards: ShardSet, devices: Devices, first_step: int = 0
+    config: RunConfig,
+    shards: ShardSet,
+    devices: Devices,
+    first_step: int = 0,
+    transforms: Sequence[Transform] = (),
 ) -> Any:
     """Returns endless training batches for `fit`, starting at a step.
 
@@ -65,53 +78,38 @@ def training_clips(
         shards: shards to read.
         devices: devices that train.
         first_step: number of steps since the first epoch that are done.
+        transforms: functions applied to each clip, see ClipReader.
 
     Returns:
         With TensorFlow a dataset, distributed if there are several machines; without it an
         iterator.
 
     Raises:
-        ValueError: if the shards do not fit the configuration.
+        InvalidArgumentError: if the shards do not fit the configuration.
     """
-    reader = training_reader(config, shards, first_step=first_step, worker=devices.worker)
-    if not has_tensorflow():
-        return reader.as_py_dataset().read_ahead()
-    return over_machines(reader.as_tf_dataset(), devices)
+    reader = training_reader(
+        config, shards, first_step=first_step, worker=devices.worker, transforms=transforms
+    )
+    if _has_tensorflow():
+        return _distribute(reader.as_tf_dataset(), devices)
+    batches = reader.as_py_dataset().read_ahead()
+    # Keras does not accept a generator of dicts.
+    return batches if isinstance(config, TrainConfig) else ((batch,) for batch in batches)
 
 
-def validation_clips(config: TrainConfig, shards: ShardSet, devices: Devices) -> Any | None:
+def validation_clips(
+    config: RunConfig, shards: ShardSet, devices: Devices, transforms: Sequence[Transform] = ()
+) -> Any | None:
     """Returns the centre views of the validation split in full batches, or None without one.
 
-    The last batch is padded with clips of weight 0: every device has its share, and metrics
-    are exact.
+    The last batch is padded with clips that do not count, so that every device has its share and
+    metrics are exact.
     """
-    split = config.data.validation_split
+    split = validation_split(config, shards)
     if split is None:
         return None
-    if split not in shards.splits:
-        print(f"No videos of the split {split!r}: best.keras will be the last epoch's model.")
-        return None
-    reader = validation_reader(config, shards, split, devices)
-    if not has_tensorflow():
-        return reader.as_py_dataset(workers=READERS)
-    import tensorflow as tf
-
-    clips = reader.as_tf_dataset()
-    if config.data.augmentation.mixes:
-        classes = len(shards.class_names)
-        clips = clips.map(lambda clip, label, weight: (clip, tf.one_hot(label, classes), weight))
-    return over_machines(clips, devices)
-
-
-def validation_reader(
-    config: RunConfig,
-    shards: ShardSet,
-    split: str,
-    devices: Devices,
-    transforms: Sequence[Transform] = (),
-) -> ClipReader:
-    """Returns the reader of validation clips in full batches, with labels for a TrainConfig."""
-    return ClipReader(
+    is_labelled = isinstance(config, TrainConfig)
+    reader = ClipReader(
         shards,
         split,
         config.clip_spec,
@@ -119,15 +117,47 @@ def validation_reader(
         options=ReadOptions(
             pad_last_batch=True, worker=devices.worker, on_damage=config.data.on_damage
         ),
-        labelled=isinstance(config, TrainConfig),
+        labelled=is_labelled,
         transforms=transforms,
     )
+    if not _has_tensorflow():
+        return reader.as_py_dataset(workers=READERS)
+    clips = reader.as_tf_dataset()
+    if is_labelled and config.data.augmentation.mixes:
+        import tensorflow as tf
+
+        classes = len(shards.class_names)
+        clips = clips.map(lambda clip, label, weight: (clip, tf.one_hot(label, classes), weight))
+    return _distribute(clips, devices)
 
 
-def statistics_batches(
-    batches: Any, devices: Devices, count: int, clips_of: Callable[[Any], Any]
+def validation_split(config: RunConfig, shards: ShardSet) -> str | None:
+    """Returns the validation split, or None if it is not set or has no videos."""
+    split = config.data.validation_split
+    return split if split in shards.splits else None
+
+
+def clips_of(batch: Any) -> Any:
+    """Returns the clips of a batch, with labels or without."""
+    first = batch[0] if isinstance(batch, tuple) else batch
+    return first["clips"] if isinstance(first, dict) else first
+
+
+def statistics_clips(
+    config: RunConfig, shards: ShardSet, devices: Devices, count: int
 ) -> Iterator[Any]:
-    """Gives the clips of the first training batches, spread over the devices, one by one."""
+    """Returns the clips of the first training batches, distributed over devices.
+
+    Args:
+        config: configuration of the run.
+        shards: shards to read.
+        devices: devices that train.
+        count: number of batches.
+
+    Returns:
+        The clips, batch by batch.
+    """
+    batches = training_clips(config, shards, devices)
     if devices.strategy is None:  # JAX
         return (np.asarray(clips_of(batch)) for batch in itertools.islice(iter(batches), count))
     if devices.worker[1] == 1:
@@ -135,35 +165,34 @@ def statistics_batches(
     return (clips_of(batch) for batch in itertools.islice(iter(batches), count))
 
 
-def sample_clips(config: TrainConfig, shards: ShardSet, count: int) -> tuple[np.ndarray, list[str]]:
-    """Returns the first training clips, at most `count`, and the names of their classes."""
+def sample_clips(config: RunConfig, shards: ShardSet, count: int) -> tuple[np.ndarray, list[str]]:
+    """Returns the first training clips, at most `count`, and a heading for each."""
     first = next(iter(training_clips(config, shards, THIS_PROCESS)))
-    clips, labels = (np.asarray(value)[:count] for value in first[:2])
+    clips = np.asarray(clips_of(first))[:count]
+    if not isinstance(config, TrainConfig):
+        return clips, [f"clip {number}" for number in range(1, len(clips) + 1)]
+    labels = np.asarray(first[1])[:count]
     ids = labels.argmax(-1) if labels.ndim > 1 else labels
     return clips, [shards.class_names[index] for index in ids]
 
 
-READERS = 4  # threads of the NumPy form; Pillow decodes outside Python's lock
-THIS_PROCESS = Devices((), None, (0, 1), 1)  # by itself, to look at some clips
-
-
-def has_tensorflow() -> bool:
-    """Whether TensorFlow is installed, whatever the backend: it reads fastest."""
+def _has_tensorflow() -> bool:
+    """Returns whether TensorFlow is installed: it reads fastest, on any backend."""
     return importlib.util.find_spec("tensorflow") is not None
 
 
-def over_machines(clips: Any, devices: Devices) -> Any:
-    """Returns a machine's clips as its part of a distributed dataset; one machine's as they are."""
+def _distribute(clips: Any, devices: Devices) -> Any:
+    """Returns a machine's clips as its part of a distributed dataset, if there are several."""
     machines = devices.worker[1]
     if machines == 1:
         return clips
     import tensorflow as tf
 
-    each = devices.count // machines
-    own_clips = tf.nest.flatten(clips.element_spec)[0].shape[0]
+    devices_here = devices.count // machines
+    batch_size = tf.nest.flatten(clips.element_spec)[0].shape[0]
 
-    def own(context: Any) -> Any:
-        # One element a device of this machine.
-        return clips.rebatch(own_clips // each) if each > 1 else clips
+    def clips_of_machine(context: Any) -> Any:
+        # One element per device of this machine.
+        return clips.rebatch(batch_size // devices_here) if devices_here > 1 else clips
 
-    return devices.strategy.distribute_datasets_from_function(own)
+    return devices.strategy.distribute_datasets_from_function(clips_of_machine)

@@ -15,7 +15,8 @@ from keras_t3d.optimization.mean_class_accuracy import MeanClassAccuracy
 from keras_t3d.optimization.optimizers import Rate, has_own_decay, make_optimizer
 from keras_t3d.optimization.schedules import WarmUp
 from keras_t3d.optimization.stages import checked_stages, layers_by_stage
-from keras_t3d.training.config import OptimizerConfig, RunConfig, TrainConfig
+from keras_t3d.training.config import RunConfig, TrainConfig
+from keras_t3d.training.optimizer_config import OptimizerConfig
 
 
 def new_optimizer(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
-from keras_t3d.training.config import RunConfig, check_values
+from keras_t3d.training.config import RunConfig
+from keras_t3d.training.validation import check_values
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,20 +17,19 @@ from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.progress import Progress
 from keras_t3d.training import run_directory
 from keras_t3d.training.callbacks import CheckPairs
-from keras_t3d.training.clips import statistics_batches
+from keras_t3d.training.clips import (
+    sample_clips,
+    statistics_clips,
+    training_clips,
+    validation_clips,
+    validation_split,
+)
 from keras_t3d.training.devices import chief_first, explain_lost_machine
 from keras_t3d.training.network import new_student, student_for
 from keras_t3d.training.objective import new_optimizer
 from keras_t3d.training.pretrain_config import PretrainConfig, TeacherConfig
 from keras_t3d.training.run import MonitoredMetrics, RunSetup, TrainingRun, prepare_run
 from keras_t3d.training.tensorboard_log import TensorBoardLog
-from keras_t3d.training.unlabelled import (
-    clips_of,
-    sample_clips,
-    training_clips,
-    validation_clips,
-    validation_split,
-)
 from keras_t3d.transfer.feature_cache import write_frame_features
 from keras_t3d.transfer.feature_regression import FeatureRegression
 from keras_t3d.transfer.frame_clip_contrast import FrameClipContrast
@@ -90,15 +89,14 @@ def pretrain(
     if validation_split(config, shards) is None and config.data.validation_split is not None:
         print(f"No videos in the split {config.data.validation_split!r}: no validation.")
     features = _cached_features(config, setup, teacher, progress_bar)
+    transforms = () if features is None else (features,)
     TrainingRun(
         config,
         setup,
         learner,
-        make_clips=lambda step: training_clips(config, shards, devices, step, features),
-        validation=validation_clips(config, shards, devices, features),
-        make_statistics_clips=lambda count: statistics_batches(
-            training_clips(config, shards, devices), devices, count, clips_of
-        ),
+        make_clips=lambda step: training_clips(config, shards, devices, step, transforms),
+        validation=validation_clips(config, shards, devices, transforms),
+        make_statistics_clips=lambda count: statistics_clips(config, shards, devices, count),
         metrics=MonitoredMetrics(
             "transfer_loss",
             learner.metric_name,

@@ -19,7 +19,7 @@ from keras_t3d.training.callbacks import ConfusionMatrix
 from keras_t3d.training.checkpoints import TrainingState
 from keras_t3d.training.clips import (
     sample_clips,
-    statistics_batches,
+    statistics_clips,
     training_clips,
     validation_clips,
 )
@@ -90,6 +90,9 @@ def train(
             weighted_metrics=metrics,  # clips that pad a batch have weight 0
         )
     validation = validation_clips(config, shards, devices)
+    split = config.data.validation_split
+    if validation is None and split is not None:
+        print(f"No videos in the split {split!r}: best.keras will be the last epoch's model.")
 
     def make_callbacks() -> list[keras.callbacks.Callback]:
         confusion = ConfusionMatrix(next(m for m in metrics if isinstance(m, MeanClassAccuracy)))
@@ -109,9 +112,7 @@ def train(
         learner,
         make_clips=lambda step: training_clips(config, shards, devices, step),
         validation=validation,
-        make_statistics_clips=lambda count: statistics_batches(
-            training_clips(config, shards, devices), devices, count, lambda batch: batch[0]
-        ),
+        make_statistics_clips=lambda count: statistics_clips(config, shards, devices, count),
         metrics=METRICS,
         models=MODELS,
         make_callbacks=make_callbacks,

@@ -17,7 +17,7 @@ def tiny(**options):
 
 
 class TestPrecise:
-    def test_means_and_variances_are_those_over_all_batches(self):
+    def test_means_and_variances_are_over_all_batches(self):
         norm = keras_t3d.layers.ClipBatchNormalization()
         network = keras.Sequential([keras.Input((2, 3, 3, 2)), norm])
         rng = np.random.default_rng(0)
@@ -29,7 +29,7 @@ class TestPrecise:
         # Keras averages variances of n values divided by n or n - 1, by backend and kernel.
         np.testing.assert_allclose(norm.moving_variance, everything.var(0), rtol=0.02)
 
-    def test_every_batch_norm_of_a_network_but_the_frozen(self):
+    def test_every_batch_norm_but_frozen_ones(self):
         network = tiny()
         network.get_layer("stem").trainable = False
         before = {v.path: v.numpy() for v in network.non_trainable_variables}
@@ -57,7 +57,7 @@ def test_synchronized_batch_norms_are_not_saved_as_such(tmp_path):
 
 
 @pytest.mark.process
-def test_the_statistics_are_those_of_all_devices(tmp_path):
+def test_statistics_are_over_all_devices(tmp_path):
     """Each device trains with its own; what is measured is over all of them."""
     forked.run(["-m", "tests.optimization.statistics", 2, tmp_path / "a.npz"], check=True)
     with np.load(tmp_path / "a.npz") as found:

@@ -32,7 +32,7 @@ def test_a_mixed_label_has_the_mean_of_its_weights():
     assert float(loss(mixed, LOGITS[:1])) == pytest.approx(expected, rel=1e-6)
 
 
-def test_comes_back_from_its_config():
+def test_config_round_trip():
     loss = CrossEntropy(0.1, [1, 2, 3])
     back = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     assert float(back(LABELS, LOGITS)) == float(loss(LABELS, LOGITS))

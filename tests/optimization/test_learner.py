@@ -107,7 +107,7 @@ class TestAccumulation:
         loss = learner.train_on_batch(clips, np.arange(8) % 3)
         return float(loss), [w.numpy() for w in network.weights], learner
 
-    def test_parts_are_the_whole(self):
+    def test_parts_give_the_gradient_of_the_batch(self):
         loss, weights, whole = self.stepped(1)
         parts_loss, parts_weights, parts = self.stepped(4)
         assert parts_loss == pytest.approx(loss, rel=1e-6)
@@ -115,7 +115,7 @@ class TestAccumulation:
             np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-7)
         assert int(whole.optimizer.iterations) == int(parts.optimizer.iterations) == 1
 
-    def test_outputs_meet_their_labels_again(self):
+    def test_outputs_match_their_labels(self):
         learner = Learner(tiny(), 2)
         learner.compile(
             make_optimizer("SGD", 1e-9),

@@ -15,7 +15,7 @@ def test_counts_and_mean_over_the_classes_seen():
     assert float(metric.result()) == pytest.approx((2 / 3 + 1 / 2) / 2, rel=1e-6)
 
 
-def test_weights_of_zero_count_nothing():
+def test_weight_zero_is_ignored():
     metric = MeanClassAccuracy(3)
     metric.update_state(TRUE, PREDICTED, sample_weight=np.array([1, 1, 0, 1, 0]))
     assert float(metric.result()) == 1.0

@@ -42,7 +42,7 @@ def test_l2_is_pytorchs_weight_decay():
 
 
 @pytest.mark.parametrize("decay", ["l2", "weight_decay"])
-def test_decay_spares_what_does_not_decay(decay):
+def test_decay_skips_excluded_variables(decay):
     spared = make_optimizer("SGD", 0.1, decays=lambda v: len(v.shape) > 1, **{decay: 0.5})
     plain = make_optimizer("SGD", 0.1)
     kernel, bias = stepped(spared, VALUES, GRADIENTS)

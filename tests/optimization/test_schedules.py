@@ -20,13 +20,13 @@ class TestWarmUp:
     def test_before_a_constant(self):
         assert [float(WarmUp(1, 0.5)(step)) for step in (0, 1, 9)] == [0.25, 0.5, 0.5]
 
-    def test_comes_back_from_its_config(self):
+    def test_config_round_trip(self):
         rate = WarmUp(2, keras.optimizers.schedules.CosineDecay(0.4, 5))
         back = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(rate))
         assert [float(back(s)) for s in range(8)] == [float(rate(s)) for s in range(8)]
         assert float(WarmUp.from_config(WarmUp(2, 0.5).get_config())(7)) == 0.5
 
-    def test_no_steps_are_refused(self):
+    def test_zero_steps_are_refused(self):
         with pytest.raises(ValueError, match=r"`steps`.*0"):
             WarmUp(0, 0.1)
 
@@ -37,7 +37,7 @@ class TestPlateauRate:
         rates = [plateau_rate(losses[:n], 1.0, patience=2) for n in range(len(losses) + 1)]
         assert rates == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01, 0.01])
 
-    def test_a_loss_that_is_lower_by_nothing_to_speak_of_has_stalled(self):
+    def test_a_loss_within_min_change_is_not_lower(self):
         assert plateau_rate([1.0, 0.99999], 1.0, patience=1) == 0.1
         assert plateau_rate([1.0, 0.999], 1.0, patience=1) == 1.0
 

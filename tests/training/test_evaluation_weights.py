@@ -41,7 +41,7 @@ def assert_equal(first, second):
         np.testing.assert_array_equal(a, b)
 
 
-def test_averages_are_in_place_and_the_trained_come_back(learner):
+def test_averages_are_used_and_trained_weights_restored(learner):
     before = values(learner)
     weights = EvaluationWeights(None)
     weights.set_model(learner)
@@ -53,7 +53,7 @@ def test_averages_are_in_place_and_the_trained_come_back(learner):
     assert_equal(values(learner), before)
 
 
-def test_statistics_are_measured_with_the_averages_once_a_step(learner):
+def test_statistics_are_computed_with_the_averages_once_per_step(learner):
     measured = []
 
     def batches():
@@ -79,7 +79,7 @@ def test_statistics_are_measured_with_the_averages_once_a_step(learner):
         assert measured == [3, 4]
 
 
-def test_comes_back_where_saving_fails(learner):
+def test_trained_weights_are_restored_if_saving_fails(learner):
     before = values(learner)
     weights = EvaluationWeights(None)
     weights.set_model(learner)

@@ -42,14 +42,14 @@ class TestLearningRate:
         optimizer, _ = configured("--optimizer.warmup_epochs=0")
         assert rates(optimizer, [0, 20, 40]) == pytest.approx([0.05, 0.025, 0.0], abs=1e-8)
 
-    def test_scales_with_the_batch_where_asked_for(self, config_file):
+    def test_scales_with_the_batch_size(self, config_file):
         assert highest_rate(read(config_file)) == 0.05
         scaled = read(config_file, "--optimizer.base_batch_size=20", "--data.batch_size=5")
         assert highest_rate(scaled) == pytest.approx(0.0125)
 
 
 class TestOptimizer:
-    def test_sgd_has_its_momentum_and_others_their_options(self, configured):
+    def test_options_of_sgd_and_of_others(self, configured):
         sgd, _ = configured("--optimizer.momentum=0.7")
         assert (type(sgd).__name__, sgd.momentum, sgd.nesterov) == ("SGD", 0.7, True)
         adamw, _ = configured(
@@ -57,11 +57,11 @@ class TestOptimizer:
         )
         assert (adamw.beta_2, adamw.weight_decay, adamw.ema_momentum) == (0.9, 0.0, 0.99)
 
-    def test_float16_is_scaled(self, configured):
+    def test_float16_uses_loss_scaling(self, configured):
         optimizer, _ = configured("--model.dtype=mixed_float16")
         assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
-    def test_stages_have_their_rates_and_rank_one_weights_no_decay(self, configured):
+    def test_stage_rates_and_decay_of_kernels_only(self, configured):
         optimizer, network = configured(
             "--optimizer.stage_rates={stem: 0.1, head: 10}",
             "--optimizer.decay_all=false",
@@ -79,7 +79,7 @@ class TestOptimizer:
             assert optimizer._use_weight_decay(variable) == (len(variable.shape) > 1)
         assert {0.1, 1.0, 10.0} == set(optimizer._factors.values())
 
-    def test_an_unknown_stage_names_the_known_ones(self, configured):
+    def test_an_unknown_stage_or_optimizer_is_refused(self, configured):
         with pytest.raises(ValueError, match=r"`optimizer.stage_rates`.*stem, block1.*'stme'"):
             configured("--optimizer.stage_rates={stme: 0.1}")
         with pytest.raises(ValueError, match="'adma'"):
@@ -87,7 +87,7 @@ class TestOptimizer:
 
 
 class TestNetwork:
-    def test_frozen_stages_stay(self, configured):
+    def test_frozen_stages_are_not_trainable(self, configured):
         _, network = configured("--model.freeze=[stem, block1]")
         frozen = {layer.name for layer in network.layers if not layer.trainable}
         assert frozen >= {"stem", "block1"}
@@ -107,7 +107,7 @@ class TestLoss:
     def shard_set(self, shards):
         return ShardSet.open(shards)
 
-    def test_balanced_classes_weigh_one_over_their_videos(
+    def test_balanced_weights_are_inverse_to_video_counts(
         self, config_file, shard_set, monkeypatch
     ):
         splits = {"train": {"per_class": {"bright": 30, "dark": 10}}}

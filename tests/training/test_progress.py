@@ -75,8 +75,8 @@ class _Logged:
         return np.array(self._value, dtype)
 
 
-class TestLineAfterAnEpoch:
-    def test_says_all_there_is(self):
+class TestLineAfterEpoch:
+    def test_the_line_has_all_metrics(self):
         run = Run()
         run.progress.on_train_begin()
         run.epoch(0, (10, 0.5, 0.1), top1=0.25, top5=0.75, val_top1=0.2, val_loss=3.0)
@@ -85,7 +85,7 @@ class TestLineAfterAnEpoch:
             "16.0 clips/s  10% waiting for clips"
         ]
 
-    def test_the_logs_get_what_was_measured(self):
+    def test_adds_speed_and_waiting_to_the_logs(self):
         run = Run()
         run.progress.on_train_begin()
         logs = run.epoch(0, (10, 0.5, 0.1))
@@ -94,20 +94,20 @@ class TestLineAfterAnEpoch:
         assert logs["data_wait"] == pytest.approx(0.1)
 
     @pytest.mark.parametrize(("waiting", "said"), [(0.24, False), (0.26, True)])
-    def test_says_what_the_bottleneck_is(self, waiting, said):
+    def test_names_the_bottleneck(self, waiting, said):
         run = Run()
         run.progress.on_train_begin()
         run.epoch(0, (10, 1.0, waiting))
         (line,) = run.lines
         assert line.endswith(": reading clips, not the network, is the bottleneck") == said
 
-    def test_the_first_step_of_fit_counts_for_nothing(self):
+    def test_the_first_step_of_fit_is_excluded(self):
         run = Run()
         run.progress.on_train_begin()
         logs = run.epoch(0, (1, 60.0, 0.9), (9, 0.5, 0.0))
         assert (logs["clips_per_second"], logs["data_wait"]) == (16.0, 0.0)
 
-    def test_the_first_step_of_later_epochs_counts(self):
+    def test_the_first_step_of_later_epochs_is_included(self):
         run = Run()
         run.progress.on_train_begin()
         run.epoch(0, (10, 0.5, 0.0))
@@ -118,7 +118,7 @@ class TestLineAfterAnEpoch:
         logs = run.epoch(2, (1, 3.0, 1.0), (9, 1.0, 0.0))
         assert (logs["clips_per_second"], logs["data_wait"]) == (8.0, 0.0)
 
-    def test_validation_counts_for_nothing(self):
+    def test_validation_time_is_excluded(self):
         run = Run()
         run.progress.on_train_begin()
         run.progress.on_epoch_begin(0)
@@ -129,13 +129,13 @@ class TestLineAfterAnEpoch:
         run.progress.on_epoch_end(0, logs)
         assert logs["clips_per_second"] == 8.0
 
-    def test_an_epoch_of_one_step_is_measured_whole(self):
+    def test_an_epoch_of_one_step_is_measured(self):
         run = Run(steps_per_epoch=1)
         run.progress.on_train_begin()
         logs = run.epoch(0, (1, 4.0, 0.5))
         assert (logs["clips_per_second"], logs["data_wait"]) == (2.0, 0.5)
 
-    def test_a_resumed_epoch_counts_its_own_steps_alone(self):
+    def test_a_resumed_epoch_measures_its_own_steps(self):
         run = Run(first_step=7)
         run.progress.on_train_begin()
         logs = run.epoch(1, (1, 30.0, 0.0), (2, 1.0, 0.0))
@@ -147,13 +147,13 @@ class TestLineAfterAnEpoch:
 
 
 class TestWithoutTerminal:
-    def test_short_epochs_have_one_line(self):
+    def test_a_short_epoch_prints_one_line(self):
         run = Run()
         run.progress.on_train_begin()
         run.epoch(0, (10, 2.9, 0.0))
         assert len(run.lines) == 1
 
-    def test_long_epochs_have_a_line_about_each_tenth(self):
+    def test_a_long_epoch_prints_a_line_per_tenth(self):
         run = Run(steps_per_epoch=100)
         run.progress.on_train_begin()
         run.epoch(0, (100, 10.0, 0.1))
@@ -177,7 +177,7 @@ class TestWithoutTerminal:
         run.epoch(0, (10, 0.5, 0.9), top1=0.25, val_top1=0.2)
         assert len(run.lines) == 1
 
-    def test_reads_no_figure_that_it_does_not_show(self):
+    def test_reads_only_the_metrics_it_shows(self):
         run = Run(steps_per_epoch=1000)
         run.progress.on_train_begin()
         run.progress.on_epoch_begin(0)
@@ -212,7 +212,7 @@ class TestOnATerminal:
         run.progress.on_train_end()
 
     @pytest.mark.parametrize("width", [60, 80, 200])
-    def test_takes_two_lines_at_any_width(self, width):
+    def test_draws_two_lines_at_any_width(self, width):
         run = self.start(width=width, steps_per_epoch=12345)
         run.progress.on_epoch_begin(0)
         run.steps(3, 1.0)
@@ -223,7 +223,7 @@ class TestOnATerminal:
         assert max(map(len, lines)) <= width
         run.progress.on_train_end()
 
-    def test_the_time_of_the_run_counts_what_lies_between_epochs(self):
+    def test_time_left_includes_the_time_between_epochs(self):
         run = self.start()
         run.epoch(0, (10, 1.0, 0.0))
         run.now += 100  # validation and files
@@ -244,7 +244,7 @@ class TestOnATerminal:
         assert "992/1000" in self.drawn(run)
         run.progress.on_train_end()
 
-    def test_says_that_it_validates(self):
+    def test_shows_validation(self):
         run = self.start()
         run.progress.on_epoch_begin(0)
         run.steps(10)
@@ -253,7 +253,7 @@ class TestOnATerminal:
         assert "validation" in self.drawn(run)
         run.progress.on_train_end()
 
-    def test_leaves_the_lines_alone_and_the_cursor_visible(self):
+    def test_keeps_the_lines_and_restores_the_cursor(self):
         run = self.start()
         run.epoch(0, (10, 1.0, 0.0))
         output, errors = sys.stdout, sys.stderr

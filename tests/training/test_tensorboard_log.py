@@ -74,19 +74,19 @@ class TestScalars:
             "epoch_loss": [(0, 4.0), (1, 3.0), (2, 2.0)]
         }
 
-    def test_nothing_is_lost_by_a_fit_that_fails(self, tmp_path):
+    def test_a_failed_fit_keeps_the_metrics(self, tmp_path):
         train(TensorBoardLog(tmp_path), range(1), **FIGURES)  # no on_train_end
         assert scalars(read(tmp_path / "train"))["epoch_loss"] == [(0, 2.0)]
         assert scalars(read(tmp_path / "validation"))["epoch_loss"] == [(0, 4.0)]
 
-    def test_a_resumed_run_adds_to_what_there_is(self, tmp_path):
+    def test_a_resumed_run_appends(self, tmp_path):
         train(TensorBoardLog(tmp_path), range(2), **FIGURES)
         train(TensorBoardLog(tmp_path), [1, 2], **FIGURES)  # killed before its second checkpoint
         for run, tag in (("train", "loss"), ("validation", "val_loss")):
             written = set(scalars(read(tmp_path / run))["epoch_loss"])
             assert written == set(enumerate(FIGURES[tag]))
 
-    def test_writes_on_after_the_end_of_a_fit(self, tmp_path):
+    def test_writes_in_a_second_call_of_fit(self, tmp_path):
         log = TensorBoardLog(tmp_path)
         train(log, [0], **FIGURES)
         log.on_train_end()
@@ -95,7 +95,7 @@ class TestScalars:
         written = scalars(read(tmp_path / "train"))["epoch_loss"]
         assert sorted(written) == list(enumerate(FIGURES["loss"]))
 
-    def test_without_validation_there_is_no_such_run(self, tmp_path):
+    def test_without_validation_there_is_no_validation_run(self, tmp_path):
         log = TensorBoardLog(tmp_path)
         train(log, [0], loss=[1.0])
         log.on_train_end()
@@ -110,12 +110,12 @@ class TestImages:
         assert steps == [0]
         assert {(10, 100, 0), (11, 100, 3)} <= set(map(tuple, sheet.reshape(-1, 3)))
 
-    def test_a_resumed_run_has_them_already(self, tmp_path):
+    def test_a_resumed_run_does_not_write_sample_clips(self, tmp_path):
         asked = []
         train(TensorBoardLog(tmp_path, lambda: asked.append(1)), [1, 2], **FIGURES)
         assert asked == []
 
-    def test_a_confusion_matrix_for_each_epoch(self, tmp_path):
+    def test_writes_a_confusion_matrix_per_epoch(self, tmp_path):
         # Counted by a metric, in float32, on the device.
         counts = keras.Variable(np.array([[3.0, 1.0], [0.0, 4.0]], "float32"))
         log = TensorBoardLog(tmp_path, confusion=lambda: (counts, ["jump", "run"]))
@@ -136,7 +136,7 @@ def sheet_of(clips, names):
 
 
 class TestClipsPng:
-    def test_every_frame_stands_beside_the_one_before(self):
+    def test_frames_are_side_by_side(self):
         sheet = sheet_of(colours(2, num_frames=3), ["one", "two"])
         assert sheet.shape == (2 * 50, 324, 3)
         for row in range(2):
@@ -146,13 +146,13 @@ class TestClipsPng:
                 assert (frame == (10 + row, 100, number)).all()
                 assert (frames[:, 36 + 36 * number : 40 + 36 * number] == 255).all()
 
-    def test_names_stand_above_on_white(self):
+    def test_names_are_above_the_frames(self):
         with_names, without = (sheet_of(colours(1), [name]) for name in ("jump", ""))
         assert (without[:22] == 255).all()
         assert (with_names[:22] < 100).any()
         assert np.array_equal(with_names[22:], without[22:])
 
-    def test_long_names_are_cut_at_the_edge(self):
+    def test_long_names_are_truncated(self):
         long, other = (sheet_of(colours(1), [name]) for name in ("m" * 200, "m" * 300))
         assert np.array_equal(long, other)
         assert (long[:22, -4:] == 255).all()
@@ -162,13 +162,13 @@ class TestClipsPng:
     def test_any_name_can_be_drawn(self, name):
         assert (sheet_of(colours(1), [name])[:22] < 255).any()
 
-    def test_long_and_large_clips_are_shown_by_eight_small_frames(self):
+    def test_long_clips_are_drawn_as_eight_thumbnails(self):
         sheet = sheet_of(colours(1, num_frames=50, size=(448, 224)), ["x"])
         assert sheet.shape == (22 + 112 + 4, 8 * 60 + 4, 3)
         blues = [int(sheet[60, 4 + 60 * column, 2]) for column in range(8)]
         assert blues == [0, 7, 14, 21, 28, 35, 42, 49]
 
-    def test_many_clips_are_too_many(self):
+    def test_at_most_sixteen_clips_are_drawn(self):
         assert sheet_of(colours(40), ["x"] * 40).shape[0] == 16 * 50
 
 
@@ -205,7 +205,7 @@ class TestInFit:
         assert training.Tags()["images"] == ["sample_clips"]
         assert validation.Tags()["images"] == ["confusion_matrix"]
 
-    def test_leaves_one_profile(self, folder):
+    def test_writes_one_profile(self, folder):
         (trace,) = folder.glob("plugins/profile/*/*.xplane.pb")
         assert b"step_num" in trace.read_bytes()
 
@@ -265,7 +265,7 @@ class TestProfile:
         self.run(profile, 5)
         assert len(calls) == 6
 
-    def test_a_training_too_short_for_it_is_not_traced(self, tmp_path, calls):
+    def test_a_shorter_training_is_not_traced(self, tmp_path, calls):
         self.run(Profile(tmp_path), 10)
         assert calls == []
 
@@ -275,12 +275,12 @@ class TestProfile:
         self.run(profile, 3)
         assert calls == ["start", 3, -3, "stop"]
 
-    def test_a_run_that_has_a_trace_makes_none(self, tmp_path, calls):
+    def test_a_run_with_a_trace_is_not_traced_again(self, tmp_path, calls):
         (tmp_path / "plugins" / "profile" / "2026").mkdir(parents=True)
         self.run(Profile(tmp_path, first=0, steps=1), 5)
         assert calls == []
 
-    def test_a_profiler_that_fails_ends_no_training(self, tmp_path, calls, monkeypatch):
+    def test_a_failing_profiler_does_not_stop_training(self, tmp_path, calls, monkeypatch):
         import tensorflow as tf
 
         def start(folder):

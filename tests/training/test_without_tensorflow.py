@@ -39,7 +39,7 @@ def train(config, run, devices):
 
 @pytest.mark.process
 @pytest.mark.backend
-def test_two_devices_are_one_and_a_run_goes_on(shards, tmp_path):
+def test_two_devices_train_like_one_and_a_run_resumes(shards, tmp_path):
     pytest.importorskip("jax", reason=NEEDS_JAX)
     config = write_config(tmp_path / "c.yaml", shards)
     one, two = tmp_path / "one", tmp_path / "two"
