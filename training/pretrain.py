@@ -68,7 +68,7 @@ def main() -> None:
         learner = new_transfer(config, teacher, student)
         learner.compile(new_optimizer(config, student, steps))
 
-    progress = TrainingProgress(config.epochs, steps, data.batch_size, accuracy=learner.hits_name)
+    progress = TrainingProgress(config.epochs, steps, data.batch_size, accuracy=learner.metric_name)
     learner.fit(
         reader.as_tf_dataset(),
         steps_per_epoch=steps,
