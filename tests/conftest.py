@@ -1,4 +1,4 @@
-"""Small videos, shards and models that the tests share; all made here, none shipped."""
+"""Small videos, shards and models that the tests share, all generated here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
 def write_video(
     path: pathlib.Path, frames: np.ndarray, fps: int = 25, codec: str = "libx264"
 ) -> pathlib.Path:
-    """Writes uint8 frames (N, H, W, 3) with little loss."""
+    """Writes uint8 frames (N, H, W, 3) as a video of high quality; returns its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps)
@@ -36,13 +36,13 @@ def write_video(
 
 
 def counting_frames(count: int, height: int = 48, width: int = 64) -> np.ndarray:
-    """Frames whose brightness is 5 times their number: a decoded frame says which it is."""
+    """Returns frames whose brightness is 5 times their number: see `frame_numbers`."""
     levels = (5 * np.arange(count)).astype(np.uint8)
     return np.broadcast_to(levels[:, None, None, None], (count, height, width, 3)).copy()
 
 
 def frame_numbers(frames: np.ndarray) -> list[int]:
-    """Reads back what `counting_frames` wrote."""
+    """Returns the numbers of frames that `counting_frames` made, from their brightness."""
     return np.round(frames.mean(axis=(1, 2, 3)) / 5).astype(int).tolist()
 
 
@@ -79,7 +79,7 @@ def spec():
 
 @pytest.fixture(scope="session")
 def model(spec):
-    """A T3D of a few layers for `shards`, with batch-norm statistics that are not the initial."""
+    """A small T3D for `shards`, with random batch-norm statistics."""
     import keras
 
     import keras_t3d
