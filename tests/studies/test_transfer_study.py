@@ -59,7 +59,7 @@ def run_study(*words: str) -> tuple[dict, str]:
 def out(tmp_path_factory):
     """A quick run of all stages but the timing, on generated videos."""
     folder = tmp_path_factory.mktemp("transfer") / "out"
-    stages = ("teacher", "pretrain", "match", "finetune", "table")
+    stages = ("teacher", "pretrain", "match", "finetune", "results")
     result, lines = run_study("--out", str(folder), *QUICK, "--stage", *stages)
     assert "steps alone" in lines
     assert result["runs_in_results"] == 2
