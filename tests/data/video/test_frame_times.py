@@ -1,4 +1,4 @@
-"""When a frame is shown: by presentation timestamps, however odd."""
+"""When frames are shown: presentation timestamps of unusual files."""
 
 from fractions import Fraction
 from types import SimpleNamespace
