@@ -145,7 +145,13 @@ class Prepared:
         self._model = model
 
     def model(self) -> Any:
-        return self._model
+        import keras
+
+        copy = type(self._model).from_config(self._model.get_config())
+        copy.set_weights(self._model.get_weights())
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        copy.compile("sgd", loss, jit_compile=False)
+        return copy
 
     student = network = model
 
@@ -186,8 +192,21 @@ class Prepared:
 
         return ShardSet.open("shards")
 
-    def folder(self) -> str:
-        return "features"
+    def augmentation(self) -> Any:
+        from keras_t3d.data import Augmentation
+
+        return Augmentation(crop="corners")
+
+    def teacher(self) -> Any:
+        from keras_t3d.transfer import load_teacher
+        from tests.training.tiny import save_teacher
+
+        return load_teacher(save_teacher(pathlib.Path("stills.keras")), preprocessing="zero_one")
+
+    def folder(self) -> Any:
+        from keras_t3d.transfer import write_frame_features
+
+        return write_frame_features(self.teacher(), "shards", "train", self.clip_spec())
 
     def predictor(self) -> Any:
         from keras_t3d.inference import load_predictor
@@ -202,19 +221,18 @@ class Prepared:
     def entries(self) -> Any:
         from keras_t3d.data.sources import SourceOptions, list_videos
 
-        return list_videos("videos", SourceOptions()).entries
+        return list_videos("videos", SourceOptions(split_ratio="0.8")).entries
 
     def entry(self) -> Any:
         return self.entries()[0]
 
     def record(self) -> bytes:
-        from keras_t3d.data.shards.record_file import read_record, record_offsets
+        import tensorflow as tf
 
-        path = self.shards().paths("train")[0]
-        return read_record(path, record_offsets(path)[0])
+        return next(iter(tf.data.TFRecordDataset("train-0.tfrecord"))).numpy()
 
     def videos(self) -> list[str]:
-        return ["videos/train/bright/bright_train_0.mp4"]
+        return [f"{number}.mp4" for number in range(8)]
 
     def workers(self) -> int:
         return 0
@@ -235,13 +253,14 @@ class Prepared:
 
         from keras_t3d.optimization import Learner, make_optimizer
 
-        learner = Learner(keras.models.clone_model(self._model))
+        learner = Learner(self.model())
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         learner.compile(make_optimizer("sgd", 0.01, use_ema=True), loss)
         return learner
 
 
 def run_example(example: Example, prepared: Prepared) -> None:
+    import ai_edge_litert.interpreter
     import keras
     import tensorflow as tf
 
@@ -249,7 +268,7 @@ def run_example(example: Example, prepared: Prepared) -> None:
 
     names: dict[str, Any] = {
         **{"np": np, "tf": tf, "keras": keras, "keras_t3d": keras_t3d, "glob": glob.glob},
-        **{"pathlib": pathlib, "__name__": "example"},
+        **{"pathlib": pathlib, "__name__": "example", "ai_edge_litert": ai_edge_litert},
     }
     module = importlib.import_module(example.module) if example.module else None
     packages = [importlib.import_module(f"keras_t3d.{name}") for name in PACKAGES]
@@ -260,11 +279,16 @@ def run_example(example: Example, prepared: Prepared) -> None:
             owners = [owner for owner in (module, *packages) if hasattr(owner, name)]
             if owners:
                 names[name] = getattr(owners[0], name)
+    if (example.module or "").startswith("keras_t3d.data.augmentation"):
+        for name in {"clip", "clips", "labels"} & names.keys():
+            names[name] = tf.constant(names[name])
+    if (example.module or "") == "keras_t3d.training.tensorboard_log":
+        names["names"] = prepared.videos()
     exec(compile(example.code, example.name, "exec"), names)
 
 
 @pytest.fixture(scope="module")
-def artifacts(model_path, lite_path, saved_model_path, shards, videos, tmp_path_factory):
+def artifacts(model_path, lite_path, saved_model_path, tmp_path_factory):
     """A folder with every file that an example reads."""
     from keras_t3d.data import ConversionOptions, convert
 
@@ -274,31 +298,40 @@ def artifacts(model_path, lite_path, saved_model_path, shards, videos, tmp_path_
         shutil.copy(model_path, folder / name)
     shutil.copy(lite_path, folder / "t3d.tflite")
     shutil.copytree(saved_model_path, folder / "serving" / "t3d")
-    for name in ("clip.mp4", "film.mp4", "video.mp4"):
+    (folder / "1" / "assets.extra").mkdir(parents=True)
+    for name in ("clip.mp4", "film.mp4", "video.mp4", "films/a.mp4", "films/b.mp4"):
         write_video(folder / name, counting_frames(40))
-    for name in ("shards", "sets/ucf101"):
-        shutil.copytree(shards, folder / name)
-    convert(
-        videos,
-        folder / "sets" / "unlabelled",
-        ConversionOptions(layout="unlabelled", short_side=40, workers=1),
-    )
-    shutil.copytree(folder / "sets", folder / "shards", dirs_exist_ok=True)
-    shutil.copytree(shards, folder / "shards" / "mine")
-    for name in ("train-0", "train-1", "train-00000-of-00001"):
-        shutil.copy(next(shards.glob("train-*")), folder / f"{name}.tfrecord")
-    shutil.copy(next(shards.glob("test-*")), folder / "test-0.tfrecord")
-    shutil.copytree(videos, folder / "videos")
-    shutil.copytree(videos / "train", folder / "films")
+    rows = ["path,label,split"]
+    for label, base in (("bright", 100), ("dark", 0)):
+        for number in range(20):
+            frames = counting_frames(18, 128, 160) + np.uint8(base)
+            name = f"{label}/{label}{number}_clip1.mp4"
+            write_video(folder / "videos" / name, frames)
+            rows.append(f"{name},{label},{'test' if number % 5 == 0 else 'train'}")
+    manifest = folder / "videos" / "manifest.csv"
+    manifest.write_text("\n".join(rows))
+    csv = ConversionOptions(layout="csv", short_side=128, workers=1)
+    convert(manifest, folder / "shards", csv)
+    for name in ("sets/ucf101", "sets/mine"):
+        shutil.copytree(folder / "shards", folder / name)
+    unlabelled = ConversionOptions(layout="unlabelled", workers=1)
+    convert(folder / "films", folder / "sets" / "unlabelled", unlabelled)
+    for name in ("train-0", "train-1", "train-00000-of-00001", "test-0"):
+        shutil.copy(next((folder / "shards").glob(f"{name[:4]}*")), folder / f"{name}.tfrecord")
     return folder
 
 
 @pytest.fixture
-def folder(artifacts, tmp_path, monkeypatch):
+def folder(artifacts, tmp_path, monkeypatch, request):
     """A copy of the prepared folder, as the working directory."""
-    shutil.copytree(artifacts, tmp_path / "work")
-    monkeypatch.chdir(tmp_path / "work")
-    return tmp_path / "work"
+    work = shutil.copytree(artifacts, tmp_path / "work")
+    code = request.getfixturevalue("example").code
+    if "convert(" in code and '"shards"' in code:
+        shutil.rmtree(work / "shards")  # the example writes it
+    elif "shards/" in code:
+        shutil.copytree(work / "sets", work / "shards", dirs_exist_ok=True)
+    monkeypatch.chdir(work)
+    return work
 
 
 SMALL = {
