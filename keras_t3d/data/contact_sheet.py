@@ -12,8 +12,9 @@ import numpy as np
 
 from keras_t3d.atomic import written_beside
 from keras_t3d.data.inspection import NO_CLASS, class_name, shard_paths, stored_videos, summarize
+from keras_t3d.data.shards.errors import RecordError
 from keras_t3d.data.shards.record import StoredVideo
-from keras_t3d.data.shards.record_file import RecordError, record_offsets
+from keras_t3d.data.shards.record_file import record_offsets
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.errors import InvalidArgumentError
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from keras_t3d.data.shards.damage import check_local
+from keras_t3d.data.shards.errors import RecordError
 from keras_t3d.data.shards.labels import check_label
 from keras_t3d.data.shards.record import StoredVideo, stored_video
-from keras_t3d.data.shards.record_file import RecordError, read_record, record_offsets
+from keras_t3d.data.shards.record_file import read_record, record_offsets
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.data.sources.listing import SPLITS
 from keras_t3d.progress import Progress

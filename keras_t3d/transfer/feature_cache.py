@@ -29,7 +29,8 @@ from keras_t3d.data.clips.record_keys import record_key
 from keras_t3d.data.shards.damage import check_local, damaged_shard, split_records
 from keras_t3d.data.shards.record import stored_video
 from keras_t3d.data.shards.record_file import read_record, record_offsets
-from keras_t3d.data.shards.shard_set import Shard, ShardSet
+from keras_t3d.data.shards.shard import Shard
+from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.folder_lock import written_by_many
 from keras_t3d.progress import Progress
 from keras_t3d.transfer.frame_teacher import FrameTeacher

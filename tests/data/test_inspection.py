@@ -10,9 +10,11 @@ from PIL import Image
 
 from keras_t3d.data.contact_sheet import contact_sheet
 from keras_t3d.data.inspection import Summary, summarize
+from keras_t3d.data.shards.errors import RecordError
 from keras_t3d.data.shards.record import make_record
-from keras_t3d.data.shards.record_file import RecordError, RecordWriter, record_offsets
-from keras_t3d.data.shards.shard_set import Shard, ShardSet
+from keras_t3d.data.shards.record_file import RecordWriter, record_offsets
+from keras_t3d.data.shards.shard import Shard
+from keras_t3d.data.shards.shard_set import ShardSet
 
 
 def jpeg(colour, height=48, width=64):

@@ -11,7 +11,7 @@ from PIL import Image
 from keras_t3d.data import ShardSet
 from keras_t3d.data.shards.record import EncodedVideo, make_record
 from keras_t3d.data.shards.record_file import RecordWriter
-from keras_t3d.data.shards.shard_set import Shard, checksum
+from keras_t3d.data.shards.shard import Shard, checksum
 from tests.conftest import counting_frames
 
 

@@ -26,8 +26,9 @@ from keras_t3d.data.clips.numpy_phases import evaluation_clip, parse, training_c
 from keras_t3d.data.clips.order import epoch_order
 from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.shards.damage import check_local, damaged_shard
+from keras_t3d.data.shards.errors import RecordError
 from keras_t3d.data.shards.record import StoredVideo
-from keras_t3d.data.shards.record_file import RecordError, record_offsets
+from keras_t3d.data.shards.record_file import record_offsets
 from keras_t3d.errors import InvalidArgumentError
 
 _TENSORFLOW_ONLY = (

@@ -20,7 +20,8 @@ from keras_t3d.atomic import write_text, written_beside
 from keras_t3d.data.conversion.errors import ConversionError
 from keras_t3d.data.conversion.shard_plan import PlannedShard
 from keras_t3d.data.conversion.video_records import Outcome
-from keras_t3d.data.shards.shard_set import MANIFEST, checksum
+from keras_t3d.data.shards.shard import checksum
+from keras_t3d.data.shards.shard_set import MANIFEST
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.folder_lock import lock
 

@@ -1,4 +1,4 @@
-"""Which records of a split can be read, and what to say of those that cannot."""
+"""Finds the intact records of a split, and names the damaged ones in errors."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from keras_t3d.data.shards.address import is_address
+from keras_t3d.data.shards.errors import RecordError, ShardError
 from keras_t3d.data.shards.labels import LABEL_MISMATCH, label_mismatch
-from keras_t3d.data.shards.record_file import RecordError, read_record, record_length
-from keras_t3d.data.shards.shard_set import Shard, ShardSet
+from keras_t3d.data.shards.object_store import is_address
+from keras_t3d.data.shards.record_file import read_record, record_length
+from keras_t3d.data.shards.shard import Shard
+from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.errors import InvalidArgumentError
 
 _FRAMING = 16  # bytes of a record that are not its data
@@ -27,10 +29,10 @@ class SplitRecords:
     """The records of a split that are read.
 
     Attributes:
-        shards: Shard. The split's shards that hold records.
-        examples: ints. Records that are read of each shard.
-        offsets: int64 arrays, one a shard: where these records begin, in bytes. None
-            where they are all the records, one after the other.
+        shards: the shards of the split that hold records.
+        examples: number of records to read from each shard.
+        offsets: int64 array of the offsets of these records, in bytes, for each shard. None if
+            all records are read, one after the other.
     """
 
     shards: tuple[Shard, ...]
@@ -39,12 +41,12 @@ class SplitRecords:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the shards lie."""
+        """Paths of the shards."""
         return tuple(str(shard.path) for shard in self.shards)
 
     @property
     def num_videos(self) -> int:
-        """Number of records, over all shards."""
+        """Number of records in all shards."""
         return sum(self.examples)
 
 
@@ -81,9 +83,7 @@ def split_records(shards: ShardSet, split: str, *, skip_damaged: bool = False) -
         return whole
     left = tuple(len(intact) for intact in offsets)
     if not sum(left):
-        raise InvalidArgumentError(
-            f"Not one record of the split {split!r} can be read: {places[0]}"
-        )
+        raise ShardError(f"Not one record of the split {split!r} can be read: {places[0]}")
     warnings.warn(
         f"{missing} of {whole.num_videos} records of the split {split!r} are damaged and left out: "
         f"{'; '.join(places)}",
@@ -101,7 +101,7 @@ def _callers_stacklevel() -> int:
 
 
 def check_local(paths: Iterable[str], reader: str) -> None:
-    """Raises a ValueError where shards lie in an object store, which `reader` cannot read."""
+    """Raises an InvalidArgumentError if shards that `reader` reads are in an object store."""
     remote = [path for path in paths if is_address(path)]
     if remote:
         raise InvalidArgumentError(
@@ -111,22 +111,21 @@ def check_local(paths: Iterable[str], reader: str) -> None:
 
 @functools.lru_cache(maxsize=4096)
 def _intact(path: str, modified: int, size: int) -> tuple[np.ndarray, list[str]]:
-    """`intact_offsets`, once for a file as it is: training asks again and again."""
+    """Caches `intact_offsets` of an unchanged file, for all epochs."""
     return intact_offsets(path)
 
 
 def intact_offsets(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str]]:
-    """Reads a shard and returns where its intact records begin.
+    """Reads a shard and returns the offsets of its intact records.
 
-    After a damaged record the next one is found by the length that its header tells;
-    where that is damaged, too, the rest of the file is lost.
+    The header of a damaged record leads to the next record; if the header is damaged, too, the
+    rest of the file is lost.
 
     Args:
         path: path of a TFRecord file.
 
     Returns:
-        int64 array (records,), and what is wrong with each of the others, each place
-        named by file, record and byte.
+        int64 array (records,), and the damage of each other record, with file, record and byte.
     """
     intact, reasons = [], []
     with open(path, "rb") as file:
@@ -151,7 +150,7 @@ def intact_offsets(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str]]
 
 
 def _is_record_or_end(file: BinaryIO, offset: int, size: int) -> bool:
-    """Whether a length that may be damaged leads to where a record begins, or the file ends."""
+    """Returns whether a record, or the end of the file, is at an offset."""
     if offset >= size:
         return offset == size
     try:
@@ -163,7 +162,7 @@ def _is_record_or_end(file: BinaryIO, offset: int, size: int) -> bool:
 
 @contextlib.contextmanager
 def damage_named(shards: ShardSet) -> Iterator[None]:
-    """Turns TensorFlow's read errors, which name no file, into ones that do.
+    """Replaces read errors of TensorFlow, which name no file, by errors that do.
 
     Args:
         shards: ShardSet that the block reads.
@@ -175,14 +174,14 @@ def damage_named(shards: ShardSet) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        tf = sys.modules.get("tensorflow")  # not imported, it cannot have failed
+        tf = sys.modules.get("tensorflow")  # None if it is not imported
         if not tf or not isinstance(
             error, (tf.errors.DataLossError, tf.errors.InvalidArgumentError)
         ):
             raise
         for line in str(error).splitlines():
             if LABEL_MISMATCH in line:
-                raise InvalidArgumentError(label_mismatch(shards)) from None
+                raise ShardError(label_mismatch(shards)) from None
         damaged = shards.damaged_shards()
         if not damaged:
             raise
@@ -197,13 +196,13 @@ def damage_named(shards: ShardSet) -> Iterator[None]:
         ) from None
 
 
-def damaged_shard(what: str) -> ValueError:
-    """Returns the error of a damaged shard, which says what to do.
+def damaged_shard(what: str) -> ShardError:
+    """Returns the error of a damaged shard.
 
     Args:
-        what: str. Which shard, and what is wrong with it.
+        what: path of the shard, and its damage.
     """
-    return ValueError(
+    return ShardError(
         f"Damaged shard: {what}. Restore the file, convert the videos again into a new folder, or "
-        "load its clips without the damaged records, with on_damage='skip'."
+        "skip its damaged records, with `on_damage` 'skip'."
     )

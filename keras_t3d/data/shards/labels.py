@@ -1,15 +1,15 @@
-"""Whether shards have labels, and a record's is the one that the class names have at its id.
+"""Checks that shards have labels, and that the label of a record matches the class names.
 
-A record without a name of its class is taken by its id.
+A record without a class name is identified by its class id.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from keras_t3d.data.shards.errors import ShardError
 from keras_t3d.data.shards.record import StoredVideo
 from keras_t3d.data.shards.shard_set import ShardSet
-from keras_t3d.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -18,14 +18,14 @@ LABEL_MISMATCH = "label is not on its line"
 
 
 def check_labelled(shards: ShardSet) -> None:
-    """Raises a ValueError where the shards have no classes, as of unlabelled videos."""
+    """Raises a ShardError if the shards have no classes, like those of unlabelled videos."""
     if not shards.class_names:
         remedy = (
-            "convert labelled videos, for example with --layout folder"
+            "convert labelled videos, for example with `layout` 'folder'"
             if shards.has_manifest
-            else "name the classes to ShardSet.of_files"
+            else "set `class_names` of ShardSet.of_files"
         )
-        raise InvalidArgumentError(
+        raise ShardError(
             "These shards have no labels: they are for pre-training (`keras-t3d pretrain`, "
             f"`labelled` False). To train or evaluate a classifier {remedy}. "
             f"Received: {shards.folder}"
@@ -33,7 +33,7 @@ def check_labelled(shards: ShardSet) -> None:
 
 
 def label_mismatch(shards: ShardSet) -> str:
-    """Returns what to say where a record's label is not the one of labels.txt."""
+    """Returns the message for a record whose label does not match labels.txt."""
     return (
         f"A record's {LABEL_MISMATCH} of {shards.labels}, with ids from 0 to "
         f"{len(shards.class_names) - 1}. Restore the names that the records were written with, or "
@@ -42,29 +42,29 @@ def label_mismatch(shards: ShardSet) -> str:
 
 
 def check_label(shards: ShardSet, video: StoredVideo, path: str) -> None:
-    """Raises a ValueError where a record's label is not the one of labels.txt.
+    """Raises a ShardError if the label of a record does not match labels.txt.
 
     Args:
         shards: ShardSet.
-        video: StoredVideo. One of its records.
-        path: str. The record's shard, for the error.
+        video: one of its records.
+        path: the shard of the record, for the error message.
     """
     names = shards.class_names
     known = 0 <= video.label_index < len(names)
     if not known or video.label not in ("", names[video.label_index]):
-        raise InvalidArgumentError(
+        raise ShardError(
             f"{label_mismatch(shards)} Received: {video.label_index} ({video.label!r}) for "
             f"{video.video_id!r} in {path}"
         )
 
 
 def is_label_tensorflow(shards: ShardSet, index: tf.Tensor, text: tf.Tensor) -> tf.Tensor:
-    """Whether a label is the one of labels.txt, in a graph.
+    """Returns whether a label matches labels.txt, in a graph.
 
     Args:
         shards: ShardSet.
-        index: int64 scalar. The record's class id.
-        text: string scalar. The record's class name.
+        index: int64 scalar, the class id of the record.
+        text: string scalar, the class name of the record.
 
     Returns:
         bool scalar.

@@ -1,4 +1,4 @@
-"""The record of one video: a SequenceExample in the layout of DMVR and the TF Model Garden."""
+"""The record of one video: a SequenceExample in the format of DMVR and the TF Model Garden."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from keras_t3d.data.shards.errors import RecordError
 from keras_t3d.data.shards.messages import SequenceExample
-from keras_t3d.errors import InvalidArgumentError
 
 FRAMES = "image/encoded"
 LABEL_INDEX = "clip/label/index"
@@ -39,16 +39,16 @@ class EncodedVideo:
 
 @dataclasses.dataclass(frozen=True)
 class StoredVideo:
-    """What a record holds.
+    """The content of a record.
 
     Attributes:
-        frames: JPEG bytes, one entry a frame.
-        label_index: int. Class id; -1 where the record has none.
-        label: str. Class name; empty where the record has none.
-        video_id: str. Empty where the record has none.
-        height: int. Height of the frames, in pixels.
-        width: int. Width of the frames, in pixels.
-        fps: float. Mean frames per second; 0.0 where unknown.
+        frames: JPEG bytes, one item per frame.
+        label_index: class id; -1 if the record has none.
+        label: class name; empty if the record has none.
+        video_id: empty if the record has none.
+        height: height of the frames, in pixels.
+        width: width of the frames, in pixels.
+        fps: mean frames per second; 0.0 if unknown.
     """
 
     frames: tuple[bytes, ...]
@@ -65,9 +65,9 @@ def make_record(video: EncodedVideo, video_id: str, label: str, label_index: int
 
     Args:
         video: EncodedVideo.
-        video_id: str.
-        label: str. Class name; empty for a video without a label.
-        label_index: int. Class id; -1 for a video without a label.
+        video_id: id of the video.
+        label: class name; empty for a video without a label.
+        label_index: class id; -1 for a video without a label.
     """
     example = SequenceExample()
     context = example.context.feature
@@ -88,23 +88,19 @@ def stored_video(serialized: bytes) -> StoredVideo:
     """Reads a record; what other writers leave out gets a default.
 
     Raises:
-        InvalidArgumentError: if it is no SequenceExample, or holds no frames.
+        RecordError: if it is no SequenceExample, or holds no frames.
     """
     try:
         example = SequenceExample.FromString(serialized)
     except DecodeError:
-        raise InvalidArgumentError(
-            "A record must be a tf.train.SequenceExample of video frames."
-        ) from None
+        raise RecordError("A record must be a tf.train.SequenceExample of video frames.") from None
     frames = tuple(
         frame
         for feature in example.feature_lists.feature_list[FRAMES].feature
         for frame in feature.bytes_list.value
     )
     if not frames:
-        raise InvalidArgumentError(
-            f"A record must hold JPEG frames in the feature list {FRAMES!r}."
-        )
+        raise RecordError(f"A record must hold JPEG frames in the feature list {FRAMES!r}.")
     context = example.context.feature
     height, width = (_first(context, name, "int64_list", 0) for name in (HEIGHT, WIDTH))
     if not (height and width):
@@ -128,5 +124,5 @@ def _first(context: Any, name: str, kind: str, default: Any) -> Any:
 def _frame_size(frame: bytes) -> tuple[int, int]:
     from PIL import Image
 
-    with Image.open(io.BytesIO(frame)) as image:  # reads the header only
+    with Image.open(io.BytesIO(frame)) as image:  # reads only the header
         return image.size

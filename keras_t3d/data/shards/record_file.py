@@ -1,4 +1,4 @@
-"""TFRecord files without TensorFlow: framing, checksums, and where each record lies.
+"""Reads and writes TFRecord files without TensorFlow: framing, checksums, offsets.
 
 A record is framed as length (8 bytes), checksum of the length (4), data, checksum of
 the data (4), little-endian; checksums are CRC-32C, masked.
@@ -17,18 +17,14 @@ from typing import BinaryIO
 import google_crc32c
 import numpy as np
 
-from keras_t3d.errors import KerasT3DError
+from keras_t3d.data.shards.errors import RecordError
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 
 
-class RecordError(KerasT3DError, ValueError):
-    """A record cannot be read; the message names file and record."""
-
-
 def framed(data: bytes) -> bytes:
-    """Returns a record as it stands in a file."""
+    """Returns a record with its framing, as in a file."""
     length = len(data).to_bytes(8, "little")
     return b"".join((length, _checksum(length), data, _checksum(data)))
 
@@ -43,7 +39,7 @@ class RecordWriter:
     """Writes a TFRecord file.
 
     Args:
-        path: path of the file; one that is there is replaced.
+        path: path of the file, which replaces an existing one.
 
     Example:
 
@@ -73,7 +69,7 @@ class RecordWriter:
 
 
 def record_offsets(path: str | os.PathLike[str]) -> np.ndarray:
-    """Returns where each record of a file begins, reading no more than the headers.
+    """Returns the offset of each record of a file, reading only the headers.
 
     Args:
         path: path of a TFRecord file.
@@ -82,7 +78,7 @@ def record_offsets(path: str | os.PathLike[str]) -> np.ndarray:
         int64 array of shape (records,), in bytes.
 
     Raises:
-        RecordError: if a header is damaged, or the file ends in the middle of a record.
+        RecordError: if a header is damaged, or the last record is incomplete.
     """
     offsets = []
     with open(path, "rb") as file:
@@ -99,17 +95,17 @@ def record_offsets(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def read_record(file: BinaryIO, offset: int) -> bytes:
-    """Reads one record and checks it.
+    """Reads one record and verifies its checksums.
 
     Args:
         file: a TFRecord file, opened for reading in binary.
-        offset: int. Where the record begins, in bytes.
+        offset: offset of the record, in bytes.
 
     Returns:
         Its data.
 
     Raises:
-        RecordError: if header or data are damaged or cut short.
+        RecordError: if header or data are damaged or incomplete.
     """
     file.seek(offset)
     length = _length(file.read(_HEADER.size), file, offset)
@@ -122,10 +118,10 @@ def read_record(file: BinaryIO, offset: int) -> bytes:
 
 
 def record_length(file: BinaryIO, offset: int) -> int:
-    """Returns the length of a record's data, in bytes, by its header.
+    """Returns the length of a record's data, in bytes, from its header.
 
     Raises:
-        RecordError: if the header is damaged or cut short.
+        RecordError: if the header is damaged or incomplete.
     """
     file.seek(offset)
     return _length(file.read(_HEADER.size), file, offset)

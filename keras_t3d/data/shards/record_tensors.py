@@ -1,4 +1,4 @@
-"""The TensorFlow form of reading a record, for tf.data pipelines."""
+"""Reads records in TensorFlow, for tf.data pipelines."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from keras_t3d.data.shards.record import (
 def parse_record(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     """Reads a record in a graph; frames stay encoded.
 
-    Records by other writers (DMVR, TF Model Garden) may leave out everything but
-    frames and class id; further features are passed over.
+    Records of other writers (DMVR, TF Model Garden) may lack everything but frames and class id;
+    other features are ignored.
 
     Args:
-        serialized: string scalar. A `tf.train.SequenceExample`.
+        serialized: string scalar, a `tf.train.SequenceExample`.
 
     Returns:
         Dict by feature name: `"image/encoded"`, strings (frames,), and scalars with
-        the defaults of `stored_video` where the record has none: class id -1, empty
-        name and id, fps 0.0; height and width from the first JPEG.
+        the defaults of `stored_video` for missing features: class id -1, empty name and id,
+        fps 0.0; height and width of the first JPEG.
 
     Raises:
         tf.errors.InvalidArgumentError: when run, if the record holds no frames.

@@ -1,4 +1,4 @@
-"""Copies of shards in memory or on a faster disk, made when each is first read."""
+"""Copies shards to memory or to a faster disk when each is first read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from keras_t3d.atomic import written_beside
-from keras_t3d.data.shards.shard_set import Shard
+from keras_t3d.data.shards.shard import Shard
 
 _MEMORY = "ram://keras_t3d"
 
@@ -33,7 +33,7 @@ class ShardCache:
         self._folder = None if place is True else pathlib.Path(place)
 
     def path(self, index: int) -> str:
-        """Returns where the copy of a shard lies, once it is there."""
+        """Copies a shard unless there is a copy, and returns its path."""
         shard = self._shards[index]
         if self._folder is None:
             return _in_memory(shard, f"{_MEMORY}/{_name(shard)}")
@@ -41,7 +41,7 @@ class ShardCache:
 
 
 def _name(shard: Shard) -> str:
-    """A name that differs for every version of the shard."""
+    """Returns a name that differs for each version of the shard."""
     version = f"{shard.path}:{shard.sha256}"
     if isinstance(shard.path, pathlib.Path):
         status = shard.path.stat()
@@ -57,7 +57,7 @@ def _in_memory(shard: Shard, copy: str) -> str:
         if not tf.io.gfile.exists(copy):
             try:
                 tf.io.gfile.copy(str(shard.path), copy)
-            except BaseException:  # a part of it must not be taken for the whole
+            except BaseException:  # an incomplete copy must not be used
                 if tf.io.gfile.exists(copy):
                     tf.io.gfile.remove(copy)
                 raise
@@ -80,4 +80,4 @@ _LOCKS: dict[str, threading.Lock] = {}
 
 
 def _lock(copy: str) -> threading.Lock:
-    return _LOCKS.setdefault(copy, threading.Lock())  # one step: two threads get the same
+    return _LOCKS.setdefault(copy, threading.Lock())  # atomic: two threads get the same lock

@@ -1,10 +1,8 @@
-"""A set of shards: its labels, its manifest, and whether its files are whole."""
+"""A set of shards with its labels and manifest."""
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
-import hashlib
 import json
 import os
 import pathlib
@@ -12,33 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_t3d.artifact_files import LABELS, is_class_name
-from keras_t3d.data.shards.address import Address, is_address
+from keras_t3d.data.shards.errors import RecordError, ShardError
+from keras_t3d.data.shards.object_store import Address, is_address
 from keras_t3d.data.shards.record import stored_video
-from keras_t3d.data.shards.record_file import RecordError, read_record, record_offsets
+from keras_t3d.data.shards.record_file import read_record, record_offsets
+from keras_t3d.data.shards.shard import Shard, check_sizes
 from keras_t3d.data.sources.listing import SPLITS
 from keras_t3d.errors import InvalidArgumentError
 
 MANIFEST = "manifest.json"
 REJECTS = "rejects.csv"
-# An object store answers in tens of milliseconds, and a set may have thousands of shards.
-_SIZES_AT_ONCE = 16
-
-
-@dataclasses.dataclass(frozen=True)
-class Shard:
-    """One file of records.
-
-    Attributes:
-        path: pathlib.Path or Address.
-        split: str.
-        examples: int. Its records.
-        sha256: str. Its checksum in hexadecimal; None where no manifest tells.
-    """
-
-    path: pathlib.Path | Address
-    split: str
-    examples: int
-    sha256: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +27,11 @@ class ShardSet:
     """Shards of clips, in a folder, in an object store, or written by another program.
 
     Attributes:
-        folder: pathlib.Path or Address. What all the shards lie in.
-        class_names: str. One a class; a name's place is its class id. Empty where the
-            videos have no labels, or these are not to be read.
-        short_side: int. Largest short side of the stored frames, in pixels.
-        shards: Shard.
+        folder: path, or Address in an object store, of the folder of the shards.
+        class_names: class names in the order of their ids. Empty if the videos have no labels,
+            or the labels are not to be read.
+        short_side: largest short side of the stored frames, in pixels.
+        shards: the files.
 
     Example:
 
@@ -68,10 +49,10 @@ class ShardSet:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> ShardSet:
-        """Reads labels and manifest, and checks that each shard has its size.
+        """Reads labels and manifest, and checks the size of each shard.
 
         Args:
-            folder: folder that `convert` wrote, or the address of a copy of it, as
+            folder: folder that `convert` wrote, or the address of a copy, such as
                 `"s3://bucket/folder"` or `"gs://bucket/folder"`.
 
         Returns:
@@ -104,14 +85,14 @@ class ShardSet:
             sizes = [shard["bytes"] for shard in manifest["shards"]]
             num_classes, short_side = manifest["num_classes"], manifest["options"]["short_side"]
         except (ValueError, KeyError, TypeError) as error:
-            raise InvalidArgumentError(
+            raise ShardError(
                 f"{MANIFEST} cannot be read ({error}). Convert the videos again into a new "
                 f"folder. Received: {place / MANIFEST}"
             ) from None
-        _check_sizes(shards, sizes)
+        check_sizes(shards, sizes)
         names = labels_text.splitlines()
         if len(names) != num_classes:
-            raise InvalidArgumentError(
+            raise ShardError(
                 f"{LABELS} must have one line for each of the {num_classes} classes "
                 f"that the shards were written with. Received: {len(names)} lines in "
                 f"{place / LABELS}"
@@ -125,14 +106,14 @@ class ShardSet:
         class_names: Sequence[str],
         short_side: int | None = None,
     ) -> ShardSet:
-        """Takes TFRecord files that another program wrote in the layout of DMVR.
+        """Opens TFRecord files that another program wrote in the format of DMVR.
 
         Args:
-            files: paths of local files, uncompressed, for each split.
-            class_names: str. One a class; a name's place is its class id in the records.
-                Empty for records without labels, or to leave theirs unread.
-            short_side: int. Largest short side of the stored frames, in pixels.
-                Defaults to `None`: as in the first record.
+            files: paths of local, uncompressed files for each split.
+            class_names: class names in the order of the ids in the records. Empty for records
+                without labels, or to ignore them.
+            short_side: largest short side of the stored frames, in pixels; None takes it from
+                the first record.
 
         Returns:
             The ShardSet. It has no manifest.
@@ -159,20 +140,21 @@ class ShardSet:
         _check_class_names(class_names)
         if short_side is not None and (not isinstance(short_side, int) or short_side < 1):
             raise InvalidArgumentError(
-                f"short_side must be a number of pixels, for example 128. Received: {short_side!r}"
+                "`short_side` must be a number of pixels, for example 128. "
+                f"Received: {short_side!r}"
             )
         listed = [(split, pathlib.Path(path)) for split, paths in files.items() for path in paths]
         shards = tuple(Shard(path, split, _num_records(path)) for split, path in listed)
         holding = [path for (_, path), shard in zip(listed, shards, strict=True) if shard.examples]
         if not holding:
-            raise InvalidArgumentError(f"The files hold no records. Received: {dict(files)}")
+            raise ShardError(f"The files hold no records. Received: {dict(files)}")
         stored = _short_side_of_first(holding[0])
         folder = os.path.commonpath([path.absolute().parent for _, path in listed])
         return cls(pathlib.Path(folder), tuple(class_names), short_side or stored, shards)
 
     @property
     def has_manifest(self) -> bool:
-        """Whether `convert` wrote the shards, and not another program."""
+        """Whether `convert` wrote the shards, rather than another program."""
         return self._manifest is not None
 
     @property
@@ -183,7 +165,7 @@ class ShardSet:
             InvalidArgumentError: if another program wrote the records, which has no manifest.
         """
         if self._manifest is None:
-            raise InvalidArgumentError(
+            raise ShardError(
                 f"These shards have no {MANIFEST}, which `keras-t3d convert` writes: they were "
                 f"opened with ShardSet.of_files. Received: {self.folder}"
             )
@@ -191,7 +173,7 @@ class ShardSet:
 
     @property
     def labels(self) -> str:
-        """Where the class names come from, for messages."""
+        """The origin of the class names, for messages."""
         written = self.has_manifest
         return str(self.folder / LABELS) if written else "the class_names of ShardSet.of_files"
 
@@ -202,15 +184,15 @@ class ShardSet:
         return [*filter(found.__contains__, SPLITS), *sorted(found.difference(SPLITS))]
 
     def num_videos(self, split: str) -> int:
-        """Number of videos in a split."""
+        """Returns the number of videos in a split."""
         return sum(self.examples(split))
 
     def paths(self, split: str) -> list[str]:
-        """Paths of a split's shards that hold videos, in order; TFRecordDataset reads them."""
+        """Returns the paths of a split's shards that hold videos, in order."""
         return [str(shard.path) for shard in self._holding_videos(split)]
 
     def examples(self, split: str) -> list[int]:
-        """Number of records in each of `paths(split)`."""
+        """Returns the number of records in each of `paths(split)`."""
         return [shard.examples for shard in self._holding_videos(split)]
 
     def check_split(self, split: str) -> None:
@@ -226,61 +208,42 @@ class ShardSet:
         return [shard for shard in self.shards if shard.split == split and shard.examples]
 
     def damaged_shards(self) -> list[str]:
-        """Reads every shard and returns the paths of those that are not as they were written.
+        """Reads every shard and returns the paths of those that do not match their checksum.
 
-        The manifest has a checksum of each shard; without a manifest, those of the
-        records count.
+        Without a manifest, the checksums of the records are compared.
         """
-        return [str(shard.path) for shard in self.shards if _is_damaged(shard)]
+        return [str(shard.path) for shard in self.shards if shard.is_damaged]
 
 
 def _text(folder: pathlib.Path | Address, name: str) -> str:
     try:
         return (folder / name).read_bytes().decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        raise InvalidArgumentError(
+        raise ShardError(
             f"Not a folder of finished shards: it has no {name}. Make one with `keras-t3d convert "
-            "VIDEOS OUT --layout folder`; an interrupted conversion goes on when run again. "
+            "VIDEOS OUT --layout folder`; re-run it to resume an interrupted conversion. "
             f"Received: {folder}"
         ) from None
-
-
-def _check_sizes(shards: Sequence[Shard], sizes: Sequence[int]) -> None:
-    with concurrent.futures.ThreadPoolExecutor(_SIZES_AT_ONCE) as pool:
-        found_sizes = list(pool.map(_size, [shard.path for shard in shards]))
-    for shard, size, found in zip(shards, sizes, found_sizes, strict=True):
-        if found != size:
-            state = "is missing" if found is None else f"has {found} bytes instead of {size}"
-            raise InvalidArgumentError(
-                f"The shard {shard.path} {state}. Convert the videos again, or restore the file."
-            )
-
-
-def _size(path: pathlib.Path | Address) -> int | None:
-    try:
-        return path.size() if isinstance(path, Address) else path.stat().st_size
-    except (FileNotFoundError, NotADirectoryError):
-        return None
 
 
 def _check_files(files: Mapping[str, Sequence[str | os.PathLike[str]]]) -> None:
     example = '{"train": ["train-0.tfrecord"], "test": ["test-0.tfrecord"]}'
     if not isinstance(files, Mapping) or not any(files.values()):
-        raise InvalidArgumentError(f"files must be like {example}. Received: {files!r}")
+        raise InvalidArgumentError(f"`files` must be like {example}. Received: {files!r}")
     for split, paths in files.items():
         if isinstance(paths, (str, bytes, os.PathLike)):
             raise InvalidArgumentError(
-                f"A split has a list of files, as {example}. Received: {paths!r}"
+                f"`files` must have a list for each split, like {example}. Received: {paths!r}"
             )
         for path in paths:
             if is_address(path):
                 raise InvalidArgumentError(
-                    "ShardSet.of_files counts the records of local files: copy the files, or "
+                    "`files` must be local, to count their records: copy the files, or "
                     f"convert the videos, whose manifest has the counts. Received: {path}"
                 )
         if len(set(map(os.path.abspath, paths))) < len(paths):
             raise InvalidArgumentError(
-                f"A file of the split {split!r} is listed twice. Received: {paths!r}"
+                f"`files` must list a file of the split {split!r} once. Received: {paths!r}"
             )
 
 
@@ -289,7 +252,7 @@ def _check_class_names(class_names: Sequence[str]) -> None:
     is_text = isinstance(class_names, str)
     if is_text or not all(map(is_class_name, names)) or len(set(names)) < len(names):
         raise InvalidArgumentError(
-            'class_names must be different names, for example ["jump", "run"], or [] for records '
+            '`class_names` must be different names, for example ["jump", "run"], or [] for records '
             f"without labels. Received: {class_names!r}"
         )
 
@@ -298,9 +261,7 @@ def _num_records(path: pathlib.Path) -> int:
     try:
         return len(record_offsets(path))
     except RecordError as error:
-        raise InvalidArgumentError(
-            f"{error}. Files must be whole, uncompressed TFRecords."
-        ) from None
+        raise ShardError(f"{error}. Files must be whole, uncompressed TFRecords.") from None
 
 
 def _short_side_of_first(path: pathlib.Path) -> int:
@@ -308,28 +269,7 @@ def _short_side_of_first(path: pathlib.Path) -> int:
         with open(path, "rb") as file:
             video = stored_video(read_record(file, 0))
     except (ValueError, OSError) as error:
-        raise InvalidArgumentError(
-            f"The first record of {path} is not a video of DMVR: {error}"
+        raise ShardError(
+            f"The first record of {path} is not a video in the format of DMVR: {error}"
         ) from None
     return min(video.height, video.width)
-
-
-def _is_damaged(shard: Shard) -> bool:
-    path = shard.path
-    if isinstance(path, Address):
-        return path.sha256() != shard.sha256
-    if shard.sha256 is not None:
-        return checksum(path) != shard.sha256
-    try:
-        with open(path, "rb") as file:
-            for offset in record_offsets(path):
-                read_record(file, int(offset))
-    except RecordError:
-        return True
-    return False
-
-
-def checksum(path: str | os.PathLike[str]) -> str:
-    """Returns the SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,7 @@ from keras_t3d.data.clips.record_keys import record_key, source_number
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.record import EncodedVideo, make_record
 from keras_t3d.data.shards.record_file import RecordWriter, record_offsets
-from keras_t3d.data.shards.shard_set import Shard
+from keras_t3d.data.shards.shard import Shard
 from keras_t3d.errors import InvalidArgumentError
 from tests import forked
 from tests.conftest import NEEDS_JAX, counting_frames, frame_numbers

@@ -114,7 +114,7 @@ def test_a_file_of_whole_pieces_is_read_to_its_end(bucket, endpoint):
     bucket.put_object(Key="whole", Body=content)
     bucket.put_object(Key="empty", Body=b"")
     program = (
-        "import sys, hashlib; from keras_t3d.data.shards.address import Address; "
+        "import sys, hashlib; from keras_t3d.data.shards.object_store import Address; "
         "file, empty = (Address('s3://clips/' + name) for name in ('whole', 'empty')); "
         "print(file.size(), len(file.read_bytes()), empty.size(), empty.read_bytes())"
     )

@@ -5,13 +5,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_t3d.data.shards.record_file import (
-    RecordError,
-    RecordWriter,
-    framed,
-    read_record,
-    record_offsets,
-)
+from keras_t3d.data.shards.errors import RecordError
+from keras_t3d.data.shards.record_file import RecordWriter, framed, read_record, record_offsets
 
 RECORDS = [b"first", b"", b"\x00\xff" * 500, b"last"]
 

@@ -131,7 +131,7 @@ class TestShardSet:
         paths = ShardSet.open(shards).paths("train")
         opened = ShardSet.of_files({"train": paths}, class_names=[])
         assert opened.class_names == ()
-        with pytest.raises(ValueError, match=r"no labels.*name the classes to ShardSet\.of_files"):
+        with pytest.raises(ValueError, match=r"no labels.*`class_names` of ShardSet\.of_files"):
             load_clips(opened, "train", ClipSpec(resize=32, crop=32), 2)
 
     @pytest.mark.parametrize("training", [True, False])

@@ -1,4 +1,4 @@
-"""Files in object stores, by address: `s3://`, `gs://` and what else tf.io.gfile reads."""
+"""Files in object stores, by address: `s3://`, `gs://` and others that tf.io.gfile reads."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from keras_t3d.data.shards.errors import ShardError
 from keras_t3d.errors import InvalidArgumentError, MissingPackageError
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
 _LOST_SLASH = re.compile(r"[a-z][a-z0-9+.-]+:/[^/]")
-_PIECE = 2**20  # bytes read at once
-# tensorflow-io waits five minutes for each of ten attempts, and knows an endpoint by its own name.
+_PIECE = 2**20  # bytes per read
+# tensorflow-io waits five minutes for each of ten attempts, and has its own endpoint variable.
 _S3_DEFAULTS = {
     "S3_CONNECT_TIMEOUT_MSEC": "5000",
     "S3_REQUEST_TIMEOUT_MSEC": "10000",
@@ -72,9 +73,9 @@ class Address:
         return Address(f"{self._text}/{name}")
 
     def check_bucket(self) -> None:
-        """Raises a ValueError if the store cannot be reached, or has no such bucket.
+        """Raises a ShardError if the store cannot be reached, or has no such bucket.
 
-        What is in a bucket may be read without the right to ask for the bucket itself.
+        Files may be readable without the permission to query the bucket.
         """
         import tensorflow as tf
 
@@ -85,7 +86,7 @@ class Address:
             try:
                 self._files.stat(bucket)
             except tf.errors.NotFoundError:
-                raise InvalidArgumentError(
+                raise ShardError(
                     f"There is no bucket {bucket}{self._endpoint()}. Received: {self}"
                 ) from None
 
@@ -101,7 +102,7 @@ class Address:
         try:
             return int(self._files.stat(self._text).length)
         except tf.errors.OpError:
-            next(self.pieces(), b"")  # says why: stat finds nothing, whatever went wrong
+            next(self.pieces(), b"")  # raises the cause, which stat hides
         with self._explained():
             return int(self._files.stat(self._text).length)
 
@@ -132,7 +133,7 @@ class Address:
             raise FileNotFoundError(f"There is no {self}") from None
         except tf.errors.OpError as error:
             kind = type(error).__name__.removesuffix("Error")
-            raise InvalidArgumentError(
+            raise ShardError(
                 f"{self} cannot be read: {kind}: {error.message.lstrip(': ').rstrip('.')}"
                 f"{self._endpoint()}. Check address, region, credentials and endpoint; "
                 "docs/data.md says which variables are read."
@@ -179,10 +180,10 @@ def _set_s3_defaults() -> None:
 
 
 def _end_before_the_s3_library() -> None:
-    """Ends the process before tensorflow-io's S3 library is taken down, which aborts it.
+    """Ends the process before the teardown of tensorflow-io's S3 library, which aborts it.
 
-    Without this every process that read from S3 ends with status 134, however well it went.
-    Python has closed its own files by then.
+    Otherwise every process that read from S3 ends with status 134. Python has closed its own
+    files by then.
 
     Reference:
         https://github.com/tensorflow/io/issues/2039
