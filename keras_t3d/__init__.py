@@ -1,7 +1,6 @@
 """Video classification with 3D networks in Keras 3: T3D and its family.
 
-Submodules load when they are first used: `import keras_t3d` alone brings in
-neither Keras nor a deep-learning backend.
+Submodules load on first use: `import keras_t3d` imports neither Keras nor a deep-learning backend.
 """
 
 import lazy_loader

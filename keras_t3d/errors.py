@@ -1,25 +1,25 @@
 """Exceptions whose messages are meant for users.
 
-The command line prints these as one line. Any other exception is a bug of this package, and
-keeps its traceback.
+The command prints them as one line, and any other exception as a bug of this package, with its
+traceback.
 """
 
 from __future__ import annotations
 
 
 class KerasT3DError(Exception):
-    """Base class of the errors that users can cause, and mend."""
+    """Base class of errors that users can cause and correct."""
 
 
 class InvalidArgumentError(KerasT3DError, ValueError):
-    """An argument, option or configuration key has a value that it must not have.
+    """An argument, option or configuration key has an invalid value.
 
     The message names arguments in backticks as Python callers write them (`short_side`); the
     command line shows them as flags (--short-side).
 
     Args:
-        message: what is wrong, the rule, an example of a right value, `Received: ...`.
-        argument: name of the argument, where there is one.
+        message: what is wrong, the rule, an example of a valid value, `Received: ...`.
+        argument: name of the argument, if there is one.
 
     Example:
 
@@ -36,4 +36,4 @@ class InvalidArgumentError(KerasT3DError, ValueError):
 
 
 class MissingPackageError(KerasT3DError, ImportError):
-    """An optional package is not installed; the message has the `pip install` line."""
+    """An optional package is not installed; the message has the `pip install` command."""

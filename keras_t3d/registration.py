@@ -1,9 +1,8 @@
-"""Makes `keras.saving.load_model` know this package's classes, without importing Keras.
+"""Registers this package's classes with `keras.saving.load_model`, without importing Keras.
 
-Keras finds custom classes only after their modules were imported. Importing
-them here would load a deep-learning backend into every process that says
-`import keras_t3d`: the command line's `--help`, each conversion worker. So the
-classes are imported right after Keras itself is.
+Keras finds custom classes only after their modules were imported. Importing them here would load a
+deep-learning backend into every process that imports keras_t3d, such as `keras-t3d --help` and each
+conversion worker. Therefore the classes are imported right after Keras itself.
 """
 
 from __future__ import annotations

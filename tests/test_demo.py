@@ -1,4 +1,4 @@
-"""The whole path, end to end, at small size."""
+"""The demo at small size, end to end."""
 
 import json
 
@@ -16,7 +16,7 @@ def demo(tmp_path_factory):
     return out
 
 
-def test_every_stretch_leaves_its_files(demo):
+def test_every_step_writes_its_files(demo):
     for name in (
         "videos/train/move_left",
         "videos/test/shrink",
@@ -32,19 +32,19 @@ def test_every_stretch_leaves_its_files(demo):
         assert (demo / name).exists(), name
 
 
-def test_three_artifacts_say_the_same_of_a_video(demo, capsys):
+def test_three_artifacts_predict_the_same_for_a_video(demo, capsys):
     video = next((demo / "videos" / "test" / "grow").glob("*.mp4"))
-    answers = {}
+    predictions = {}
     for model in ("run/best.keras", "serving/t3d_tiny", "t3d_tiny.tflite"):
         assert main(["predict", str(demo / model), str(video), "--json", "--top", "8"]) == 0
         classes = json.loads(capsys.readouterr().out)["classes"]
-        answers[model] = {entry["class"]: entry["probability"] for entry in classes}
-    expected = answers.pop("run/best.keras")
-    for answer in answers.values():
-        assert answer == pytest.approx(expected, abs=1e-4)
+        predictions[model] = {entry["class"]: entry["probability"] for entry in classes}
+    expected = predictions.pop("run/best.keras")
+    for prediction in predictions.values():
+        assert prediction == pytest.approx(expected, abs=1e-4)
 
 
-def test_the_artifacts_agree_on_every_test_video(demo, tmp_path):
+def test_artifacts_agree_on_every_test_video(demo, tmp_path):
     for name, model in (("keras", "run/best.keras"), ("lite", "t3d_tiny.tflite")):
         words = [
             "evaluate",
@@ -63,7 +63,7 @@ def test_the_artifacts_agree_on_every_test_video(demo, tmp_path):
     assert keras["per_class"] == lite["per_class"]
 
 
-def test_an_export_can_compare_on_the_shards(demo, tmp_path, capsys):
+def test_export_compares_on_clips_of_shards(demo, tmp_path, capsys):
     words = ["export", "tflite", demo / "run/best.keras", tmp_path / "a.tflite"]
     assert main([str(w) for w in (*words, "--calibration", demo / "shards")]) == 0
     assert "differ from the Keras model's by" in capsys.readouterr().out

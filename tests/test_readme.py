@@ -1,4 +1,4 @@
-"""What the README tells a user to type works, at small size."""
+"""The commands and code of the README, at small size."""
 
 import pathlib
 import re
@@ -25,7 +25,7 @@ def block(heading, language=""):
 
 @pytest.fixture
 def folder(videos, shards, tmp_path, monkeypatch):
-    """A folder like the README's reader has: videos/, shards of them, and one clip."""
+    """The folder that the README assumes: videos/, their shards, and one clip."""
     for split in ("train", "test"):
         for label in ("bright", "dark"):
             shutil.copytree(videos / split / label, tmp_path / "videos" / label, dirs_exist_ok=True)
@@ -34,7 +34,7 @@ def folder(videos, shards, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_lines_of_python(folder, shards, capsys):
+def test_lines_of_python(folder, shards, capsys):
     shutil.copytree(shards, folder / "shards")
     code = block("Ten lines of Python", "python")
     for large, small in (
@@ -51,7 +51,7 @@ def test_the_lines_of_python(folder, shards, capsys):
     assert (folder / "t3d.tflite").is_file()
 
 
-def test_the_network_of_your_own():
+def test_own_network_of_the_models_page():
     models = (README_FOLDER / "docs" / "models.md").read_text(encoding="utf-8")
     names = {}
     exec(
@@ -61,7 +61,7 @@ def test_the_network_of_your_own():
     assert names["model"].class_names == ("run", "walk")
 
 
-def test_the_commands(folder, capsys):
+def test_commands(folder, capsys):
     for line in block("Your own videos").splitlines():
         program, *words = shlex.split(line)
         assert program == "keras-t3d"
@@ -69,7 +69,7 @@ def test_the_commands(folder, capsys):
     assert "dark" in capsys.readouterr().out
 
 
-def test_every_file_that_it_names_is_there():
+def test_every_linked_file_exists():
     root = pathlib.Path(__file__).parents[1]
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (root / target).exists(), target

@@ -73,8 +73,8 @@ def test_convert_inspect_evaluate_predict(videos, model_path, tmp_path, capsys):
     video = next((videos / "test" / "dark").iterdir())
     code, out, _ = run(capsys, "predict", model_path, video, "--json")
     assert code == 0
-    answer = json.loads(out)
-    assert {entry["class"] for entry in answer["classes"]} == {"bright", "dark"}
+    prediction = json.loads(out)
+    assert {entry["class"] for entry in prediction["classes"]} == {"bright", "dark"}
 
 
 def test_predict_continues_after_an_unreadable_video(videos, model_path, tmp_path, capsys):
@@ -87,7 +87,7 @@ def test_predict_continues_after_an_unreadable_video(videos, model_path, tmp_pat
     assert "1 of 2 videos" in err
 
 
-def test_inspect_verify_names_a_damaged_shard(videos, tmp_path, capsys):
+def test_verify_names_a_damaged_shard(videos, tmp_path, capsys):
     run(capsys, "convert", videos, tmp_path / "s", "--workers", 1)
     victim = sorted((tmp_path / "s").glob("test*"))[0]
     content = bytearray(victim.read_bytes())
@@ -141,7 +141,9 @@ _PROGRESS = ("converting: ", "evaluating: ", "generating: ", "INFO: ")
         ["demo", "--out", "{tmp}/full"],
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(words, tmp_path, shards, model_path, capsys):
+def test_invalid_input_prints_one_line_and_leaves_no_files(
+    words, tmp_path, shards, model_path, capsys
+):
     (tmp_path / "empty").mkdir()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file.txt").write_text("x")

@@ -1,4 +1,4 @@
-"""`keras-t3d predict --windows`, as a user meets it, and bad input to it and to `watch`."""
+"""`keras-t3d predict --windows`, and invalid input to `predict` and `watch`."""
 
 import csv
 import json
@@ -35,7 +35,7 @@ def test_windows_as_json_lines(run, model, folder):
     assert answer["classes"][0]["probability"] == pytest.approx(mean.max(), abs=1e-5)
 
 
-def test_the_answer_is_the_mean_of_what_is_not_smoothed(run, model, folder):
+def test_prediction_is_the_mean_of_unsmoothed_windows(run, model, folder):
     answers = []
     for words in ((), ("--smoothing", "mean:3"), ("--smoothing", "exponential:0.2")):
         code, out, _ = run("predict", "m", folder / "a.mp4", "--windows", "--json", *words)
@@ -46,7 +46,7 @@ def test_the_answer_is_the_mean_of_what_is_not_smoothed(run, model, folder):
 
 
 @pytest.mark.parametrize(("hop", "seconds"), [(2, "0.5"), (1.5, None), (1, None)])
-def test_what_lies_between_windows_is_said(run, folder, hop, seconds):
+def test_gaps_between_windows_are_reported(run, folder, hop, seconds):
     code, _, err = run("predict", "m", folder / "a.mp4", "--windows", "--hop", hop)
     assert code == 0
     said = f"keras-t3d: {seconds} seconds between windows were not scored: --hop 2 is longer"
@@ -54,20 +54,20 @@ def test_what_lies_between_windows_is_said(run, folder, hop, seconds):
 
 
 @pytest.mark.parametrize("words", [(), ("--windows",), ("--out", "w.csv")])
-def test_what_is_not_there_is_seen_before_the_model_is_loaded(monkeypatch, capsys, words):
+def test_missing_videos_fail_before_the_model_is_loaded(monkeypatch, capsys, words):
     monkeypatch.setattr(loading, "predictor", lambda path: pytest.fail("was loaded"))
     assert cli.main(["predict", "m.keras", "none.mp4", "gone.mp4", *words]) == 1
     assert "none.mp4, gone.mp4" in last_line(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("hop", ["1e-320", "5e-324"])
-def test_the_shortest_hop_is_a_window_a_frame(run, folder, hop):
+def test_shortest_hop_scores_one_window_per_frame(run, folder, hop):
     code, out, _ = run("predict", "m", folder / "below" / "b.mp4", "--windows", "--hop", hop)
     assert code == 0
     assert out.splitlines()[2].endswith("b.mp4: mean of 1 window")
 
 
-def test_windows_for_people(run, folder):
+def test_windows_as_text(run, folder):
     code, out, _ = run("predict", "m", folder / "a.mp4", "--windows", "--hop", 1)
     lines = out.splitlines()
     assert code == 0
@@ -104,7 +104,7 @@ def test_windows_of_several_videos_in_a_file(run, model, folder, tmp_path, suffi
 
 
 class FailingPredictor(RecordingPredictor):
-    """Has memory for a few windows only."""
+    """Fails after a few windows."""
 
     def __init__(self, clip_spec, windows):
         super().__init__(clip_spec)
@@ -117,7 +117,7 @@ class FailingPredictor(RecordingPredictor):
 
 
 @pytest.mark.parametrize("windows", [0, 5])
-def test_what_was_scored_before_a_model_fails_is_kept(
+def test_windows_scored_before_a_failure_are_kept(
     monkeypatch, capsys, folder, tmp_path, recording, windows
 ):
     failing = FailingPredictor(recording.clip_spec, windows)
@@ -133,7 +133,7 @@ def test_what_was_scored_before_a_model_fails_is_kept(
         assert len(json.loads((tmp_path / "w.json").read_text())) == windows
 
 
-def test_the_same_answer_without_windows_for_a_folder(run, folder):
+def test_folder_without_windows(run, folder):
     code, out, err = run("predict", "m", folder, "--json")
     assert code == 1
     assert [json.loads(line)["video"] for line in out.splitlines()] == [
@@ -175,7 +175,7 @@ def test_uneven_frames_keep_their_times(run, folder, tmp_path):
     )
 
 
-def test_a_damaged_video_is_scored_as_far_as_it_decodes(run, tmp_path):
+def test_damaged_video_is_scored_up_to_the_damage(run, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (60, 48, 64, 3), dtype=np.uint8)
     whole = write_video(tmp_path / "whole.avi", noise, codec="mpeg4")
     (tmp_path / "cut.avi").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
@@ -188,7 +188,7 @@ def test_a_damaged_video_is_scored_as_far_as_it_decodes(run, tmp_path):
         assert said.endswith("cut.avi")
 
 
-def test_in_python_damage_is_a_warning(model, tmp_path):
+def test_damage_is_a_warning_in_python(model, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (60, 48, 64, 3), dtype=np.uint8)
     whole = write_video(tmp_path / "whole.avi", noise, codec="mpeg4")
     (tmp_path / "cut.avi").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
@@ -227,7 +227,7 @@ def last_line(err):
         (["watch", "m", "{v}/a.mp4", "--no-display", "--hop", "-1"], "above 0"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(run, folder, tmp_path, words, said):
+def test_invalid_input_prints_one_line_and_leaves_no_files(run, folder, tmp_path, words, said):
     before = sorted(folder.rglob("*"))
     code, _, err = run(*(word.format(v=folder, t=tmp_path) for word in words))
     assert code == 1

@@ -1,4 +1,4 @@
-"""`keras-t3d predict --out` over hours: what was scored is kept, whatever ends it."""
+"""`keras-t3d predict --out` keeps the windows scored so far, whatever stops it."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ import pytest
 
 _ENDLESS = """
 import signal, sys, time
-# What runs in the background may have been told to ignore them.
+# A background process may have inherited ignored signals.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -55,7 +55,7 @@ def start(folder, num_frames, *words):
 
 
 def stop_after(process, line, times, number):
-    """Sends a signal when the process has said a line so many times; returns what it says then."""
+    """Sends a signal after a line was printed so many times; returns the remaining output."""
     try:
         while times:
             said = process.stdout.readline()
@@ -71,7 +71,7 @@ def stop_after(process, line, times, number):
 @pytest.mark.parametrize(
     ("number", "status", "suffix"), [(signal.SIGINT, 130, "csv"), (signal.SIGTERM, 143, "json")]
 )
-def test_stopping_leaves_what_was_scored(folder, tmp_path, number, status, suffix):
+def test_stopping_keeps_the_windows_scored(folder, tmp_path, number, status, suffix):
     file, picture = tmp_path / f"w.{suffix}", tmp_path / "t.png"
     process = start(folder, 2, "--out", file, "--timeline", picture)
     out, err = stop_after(process, "scored", 5, number)
@@ -91,7 +91,7 @@ def test_stopping_leaves_what_was_scored(folder, tmp_path, number, status, suffi
 
 
 @needs_signals
-def test_stopping_before_the_first_window_leaves_nothing(folder, tmp_path):
+def test_stopping_before_the_first_window_leaves_no_files(folder, tmp_path):
     process = start(folder, 100_000, "--out", tmp_path / "w.csv")
     _, err = stop_after(process, "decoding", 1, signal.SIGTERM)
     assert process.returncode == 143
@@ -99,8 +99,8 @@ def test_stopping_before_the_first_window_leaves_nothing(folder, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_reader_that_goes_away_costs_no_file(folder, tmp_path):
-    """`keras-t3d predict ... --out w.csv | head -1`: the answers are printed at the end."""
+def test_closed_output_loses_no_file(folder, tmp_path):
+    """`keras-t3d predict ... --out w.csv | head -1`: predictions are printed at the end."""
     code = _ENDLESS.replace("NUM_FRAMES", "2").replace("while True", "while start < 0.2")
     file = tmp_path / "w.csv"
     words = ["predict", "m", str(folder / "a.mp4"), str(folder / "a.mp4"), "--out", str(file)]

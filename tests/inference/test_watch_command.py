@@ -1,4 +1,4 @@
-"""`keras-t3d watch`, as a user meets it."""
+"""`keras-t3d watch` as users run it."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def last_line(err):
     return [line for line in err.splitlines() if line][-1]
 
 
-def test_watch_writes_the_file_and_a_line_a_window(run, folder, tmp_path):
+def test_watch_writes_the_file_and_a_line_per_window(run, folder, tmp_path):
     out_file = tmp_path / "out.mp4"
     code, out, _ = run(
         "watch", "m", folder / "a.mp4", "--out", out_file, "--no-display", "--top", 1
@@ -33,7 +33,7 @@ def test_watch_writes_the_file_and_a_line_a_window(run, folder, tmp_path):
     assert len(read_video(out_file).frames) == 40
 
 
-def test_watch_says_that_sound_is_left_out(run, tmp_path):
+def test_watch_reports_that_sound_is_left_out(run, tmp_path):
     path = write_uneven_video(tmp_path / "x.mp4", counting_frames(3), [0, 0.1, 0.2], sound=True)
     code, out, _ = run("watch", "m", path, "--out", tmp_path / "out.mp4", "--no-display")
     assert code == 0
@@ -56,7 +56,7 @@ def test_watch_shows_a_window(run, folder, opencv):
     assert max(opencv.waits) > 50  # a file's pictures come at their times
 
 
-def test_a_camera_s_pictures_are_shown_at_once(run, folder, opencv, monkeypatch):
+def test_camera_frames_are_shown_at_once(run, folder, opencv, monkeypatch):
     monkeypatch.setattr("keras_t3d.inference.Camera", lambda number: VideoReader(folder / "a.mp4"))
     code, _, _ = run("watch", "m", "--camera", "0")
     assert code == 0
@@ -65,7 +65,7 @@ def test_a_camera_s_pictures_are_shown_at_once(run, folder, opencv, monkeypatch)
 
 
 @pytest.mark.parametrize("suffix", ["json", "csv"])
-def test_scores_are_those_of_predict(run, folder, tmp_path, suffix):
+def test_scores_equal_those_of_predict(run, folder, tmp_path, suffix):
     watched, predicted = tmp_path / f"w.{suffix}", tmp_path / f"p.{suffix}"
     video = folder / "a.mp4"
     more = ("--hop", 0.5, "--smoothing", "mean:2", "--top", 2)
@@ -93,7 +93,7 @@ def test_a_timeline(run, folder, tmp_path):
         (["--timeline", "{t}/w.jpg"], ".png"),
     ],
 )
-def test_other_files_are_refused_before_anything_is_written(run, folder, tmp_path, words, said):
+def test_invalid_paths_fail_before_anything_is_written(run, folder, tmp_path, words, said):
     words = [word.format(t=tmp_path) for word in words]
     code, _, err = run(
         "watch", "m", folder / "a.mp4", "--no-display", "--out", tmp_path / "o.mp4", *words
@@ -103,8 +103,8 @@ def test_other_files_are_refused_before_anything_is_written(run, folder, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-class PulledOut:
-    """A camera that plays some frames of a file and stops."""
+class UnpluggedCamera:
+    """A camera that yields some frames of a file and fails."""
 
     def __init__(self, path, count):
         self.reader, self.count = VideoReader(path), count
@@ -126,13 +126,11 @@ class PulledOut:
 @pytest.mark.parametrize(
     ("count", "left"), [(0, []), (10, ["o.mp4"]), (40, ["o.mp4", "s.json", "t.png"])]
 )
-def test_a_camera_that_is_pulled_out_leaves_what_was_seen(
-    run, folder, tmp_path, monkeypatch, count, left
-):
+def test_unplugged_camera_leaves_the_frames_so_far(run, folder, tmp_path, monkeypatch, count, left):
     monkeypatch.setattr(
-        "keras_t3d.inference.Camera", lambda number: PulledOut(folder / "a.mp4", count)
+        "keras_t3d.inference.Camera", lambda number: UnpluggedCamera(folder / "a.mp4", count)
     )
-    # The model is to be as quick as the camera, or no window would be scored.
+    # The model must be as fast as the camera, or no window would be scored.
     monkeypatch.setattr(
         "keras_t3d.inference.watching.BackgroundWindowPredictor", BlockingWindowPredictor
     )
@@ -183,7 +181,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_opencv_opens_its_window_before_pyav_is_loaded(folder):
-    # The other way round, the real one never returns.
+    # In the other order, the real OpenCV never returns.
     done = subprocess.run(
         [sys.executable, "-c", _NOTES_ORDER, "watch", "none.keras", str(folder / "a.mp4")],
         env={**os.environ, "DISPLAY": ":7"},
@@ -210,7 +208,7 @@ def test_watch_without_a_screen(run, folder, tmp_path, monkeypatch):
 
 _ENDLESS = """
 import signal, sys, time
-# What runs in the background may have been told to ignore them.
+# A background process may have inherited ignored signals.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -248,12 +246,12 @@ def endless(*words):
     )
 
 
-unix = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes are those of Unix")
+unix = pytest.mark.skipif(sys.platform == "win32", reason="uses Unix signals and pipes")
 
 
 @unix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_stopping_leaves_whole_files(folder, tmp_path, number):
+def test_stopping_leaves_complete_files(folder, tmp_path, number):
     files = {"--out": "o.mp4", "--scores": "s.json", "--timeline": "t.png"}
     words = [word for option, name in files.items() for word in (option, tmp_path / name)]
     process = endless(folder / "a.mp4", *words)
@@ -278,7 +276,7 @@ def test_stopping_leaves_whole_files(folder, tmp_path, number):
 
 
 @unix
-def test_a_reader_that_goes_away_does_not_end_what_is_written(folder, tmp_path):
+def test_closed_output_does_not_stop_writing_files(folder, tmp_path):
     process = endless(folder / "a.mp4", "--out", tmp_path / "o.mp4")
     try:
         assert process.stdout.readline().startswith("0:00")
@@ -296,7 +294,7 @@ def test_a_reader_that_goes_away_does_not_end_what_is_written(folder, tmp_path):
 
 
 @unix
-def test_a_reader_that_goes_away_ends_what_nobody_sees(folder):
+def test_closed_output_stops_a_command_without_files(folder):
     process = endless(folder / "a.mp4")
     try:
         process.stdout.readline()
@@ -307,7 +305,7 @@ def test_a_reader_that_goes_away_ends_what_nobody_sees(folder):
     assert process.returncode == 1
 
 
-def test_the_running_line_is_written_over_on_a_terminal(run, folder, capsys, monkeypatch):
+def test_running_line_is_overwritten_on_a_terminal(run, folder, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     code, out, _ = run("watch", "m", folder / "a.mp4", "--no-display")
     assert code == 0
