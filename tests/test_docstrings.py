@@ -49,6 +49,7 @@ NOT_RUN = {
     "Screen(": "needs a display",
     "keras.applications.": "downloads weights",
     "load_teacher(": "downloads weights",
+    "FrameFeatures.open(": "needs the features of a teacher",
     "-kinetics.pth": "needs a published checkpoint",
     "pretrain_t3d121": "trains for days",
 }

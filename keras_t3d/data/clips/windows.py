@@ -56,6 +56,7 @@ def place_window(
     Example:
 
     ```python
+    augmentation = Augmentation(crop="corners")
     drawn = drawn_windows(np.array([0.3, 0.1, 0.0, 0.99]), augmentation)
     top, left, height, width = place_window(128, 170, clip_spec, augmentation, drawn)
     ```
