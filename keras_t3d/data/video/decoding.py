@@ -1,14 +1,46 @@
-"""Decodes the packets of a video stream to frames, leaving out damaged packets."""
+"""Opens video files, and decodes their packets to frames, leaving out damaged packets."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import av
 
+from keras_t3d.data.video.errors import VideoError
+
+# Metadata need not be UTF-8 to decode the frames. PyAV 19 ignores its encoding, and has no
+# such option.
+_OPTIONS: dict[str, Any] = (
+    {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
 # In a row. After a lost key frame, every packet up to the next one can be bad.
 _MOST_BAD_PACKETS = 1000
+
+
+def open_video(path: str) -> tuple[Any, Any]:
+    """Opens a video file and returns PyAV's container and its video stream.
+
+    Raises:
+        VideoError: if it is not a local file, or PyAV cannot decode it.
+    """
+    if not os.path.isfile(path):
+        what = "a folder, not a video" if os.path.isdir(path) else "no such file"
+        raise VideoError(f"Expected the path of a local video file ({what}): {path}")
+    try:
+        # Absolute: FFmpeg takes "12:30.mp4" for a protocol.
+        container = av.open(os.path.abspath(path), **_OPTIONS)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise VideoError(f"Cannot open the file as a video ({reason(error)}): {path}") from None
+    if not container.streams.video:
+        container.close()
+        raise VideoError(f"The file has no video stream: {path}")
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        container.close()
+        raise VideoError(f"PyAV has no decoder for this format: {path}")
+    return container, stream
 
 
 class StreamDecoder:

@@ -9,12 +9,11 @@ import os
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
-from typing import Any
 
 import av
 import numpy as np
 
-from keras_t3d.data.video.decoding import StreamDecoder, reason
+from keras_t3d.data.video.decoding import StreamDecoder, open_video, reason
 from keras_t3d.data.video.errors import DamagedVideoWarning, VideoError
 from keras_t3d.data.video.frames import (
     SAME_TIME,
@@ -26,11 +25,6 @@ from keras_t3d.data.video.frames import (
 )
 from keras_t3d.data.video.header import VideoHeader
 
-# Metadata need not be UTF-8 to decode the frames. PyAV 19 ignores its encoding, and has no
-# such option.
-_OPTIONS: dict[str, Any] = (
-    {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
-)
 _ROUNDED = 0.5  # seconds by which lists may round up the end of a video
 
 
@@ -106,23 +100,7 @@ class VideoReader:
         self._last = math.inf if end is None else end
         self._shown_until = math.inf  # seconds; set if the frames end before the span does
         self._rgb_errors: dict[tuple[str, int, int], str | None] = {}
-        if not os.path.isfile(self.path):
-            what = "a folder, not a video" if os.path.isdir(self.path) else "no such file"
-            raise VideoError(f"Expected the path of a local video file ({what}): {self.path}")
-        try:
-            # Absolute: FFmpeg takes "12:30.mp4" for a protocol.
-            self._container = av.open(os.path.abspath(self.path), **_OPTIONS)
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise VideoError(
-                f"Cannot open the file as a video ({reason(error)}): {self.path}"
-            ) from None
-        if not self._container.streams.video:
-            self._container.close()
-            raise VideoError(f"The file has no video stream: {self.path}")
-        self._stream = self._container.streams.video[0]
-        if self._stream.codec_context is None:
-            self._container.close()
-            raise VideoError(f"PyAV has no decoder for this format: {self.path}")
+        self._container, self._stream = open_video(self.path)
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = threads
         self.header = VideoHeader(self._container, self._stream)
