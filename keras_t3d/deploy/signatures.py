@@ -29,7 +29,7 @@ from keras_t3d.deploy.request_checks import (
 )
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models import VideoClassifier
-from keras_t3d.models.parts import EMBEDDING
+from keras_t3d.models.options import EMBEDDING
 
 _TOP = 5  # number of classes returned with a name
 _PARALLEL_FRAMES = 4  # JPEG images decoded at once, on one core each: 0.3 GB for 4096 x 4096

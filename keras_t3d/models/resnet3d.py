@@ -1,88 +1,131 @@
-"""ResNet3D: 3D ResNet and ResNeXt, their STC forms, and the 18-layer networks of torchvision."""
+"""ResNet3D: 3D ResNet and ResNeXt, and their STC forms."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Unpack
 
 import keras
 
-from keras_t3d.clips import ClipSpec
-from keras_t3d.layers.arguments import three_sizes
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.layers.arguments import one_of, three_sizes
 from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
 from keras_t3d.layers.residual_block import KAIMING, SHORTCUTS, BasicBlock3D, BottleneckBlock3D
 from keras_t3d.layers.stem import Stem3D
-from keras_t3d.models.parts import (
+from keras_t3d.models.family import NetworkFamily
+from keras_t3d.models.options import (
+    ClassifierArguments,
+    ClassifierOptions,
+    check_stc,
     checked_depths,
-    checked_head,
-    checked_input_shape,
     checked_odd,
-    checked_stc,
-    clip_input,
-    head,
 )
-from keras_t3d.models.video_classifier import VideoClassifier, checked_spec
+from keras_t3d.models.registry import register
+from keras_t3d.models.weight_names import (
+    CheckpointLayout,
+    ImageSource,
+    LayerNames,
+    Layers,
+    count_parts,
+)
+
+__all__ = [
+    "ResNeXt3D50",
+    "ResNeXt3D101",
+    "ResNet3D",
+    "ResNet3D18",
+    "ResNet3D34",
+    "ResNet3D50",
+    "ResNet3D101",
+    "ResNet3D152",
+    "STCResNeXt3D50",
+    "STCResNeXt3D101",
+    "STCResNet3D18",
+    "STCResNet3D50",
+    "STCResNet3D101",
+]
 
 BLOCKS = ("basic", "bottleneck")
 STC = (None, "residual", "output", "between_stages")
 
 
+def block_path(stage: str, index: str) -> str:
+    """Returns the path of a block that PyTorch counts from 0."""
+    return f"stage{stage}_block{int(index) + 1}"
+
+
+# Hara et al.'s ResNets and ResNeXts, and torchvision's 2D ones.
+TORCH_LAYERS: LayerNames = (
+    (r"(conv|bn)1", r"stem/\1"),
+    (r"layer(\d+)\.(\d+)\.(conv|bn)([123])", lambda s, b, kind, i: f"{block_path(s, b)}/{kind}{i}"),
+    (r"layer(\d+)\.(\d+)\.downsample\.0", lambda s, b: f"{block_path(s, b)}/shortcut_conv"),
+    (r"layer(\d+)\.(\d+)\.downsample\.1", lambda s, b: f"{block_path(s, b)}/shortcut_bn"),
+    ("fc", "logits"),
+)
+KERAS_LAYERS: LayerNames = (
+    (r"conv1_(conv|bn)", r"stem/\1"),
+    (
+        r"conv(\d+)block_path(\d+)_0_(conv|bn)",
+        lambda k, n, kind: f"stage{int(k) - 1}_block{n}/shortcut_{kind}",
+    ),
+    (
+        r"conv(\d+)block_path(\d+)_([123])_(conv|bn)",
+        lambda k, n, i, kind: f"stage{int(k) - 1}_block{n}/{kind}{i}",
+    ),
+)
+
+
+def _hara_options(paths: Collection[str]) -> dict[str, Any]:
+    has_projections = any(path.endswith("/shortcut_conv") for path in paths)
+    return {} if has_projections else {"shortcut": "zero_padding"}
+
+
+HARA = CheckpointLayout(TORCH_LAYERS, frame_stride=1, options=_hara_options)
+# keras.applications.ResNet reads B, G, R in 0..255, subtracts means and does not divide.
+CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)  # as (R, G, B)
+CAFFE_STD = (1 / 255, 1 / 255, 1 / 255)
+
+
 @keras.saving.register_keras_serializable(package="keras_t3d")
-class ResNet3D(VideoClassifier):
+class ResNet3D(NetworkFamily):
     """ResNet with 3D convolutions; with `groups`, ResNeXt.
 
     ```
-    clips - normalisation - stem - stage1 - ... - stage4
+    clips - normalization - stem - stage1 - ... - stage4
           - global average pool ("embedding") - dropout - dense ("logits")
     ```
 
-    The first block of each stage but the first halves time, height and width. The stages,
-    for `feature_model`, are `"stem"`, `"stage1"`, `"stage2"`, ...
+    The first block of each stage but the first halves time, height and width. The stages, for
+    `feature_model`, are `"stem"`, `"stage1"`, `"stage2"`, ...
 
     Args:
-        input_shape: four ints (frames, height, width, 3).
-        num_classes: int. Number of classes; None with `include_top=False`.
-        stage_blocks: ints. Residual blocks of each stage.
+        input_shape: (frames, height, width, 3), or the same after a batch dimension of None.
+        num_classes: number of classes; None with `include_top=False`.
+        stage_blocks: number of residual blocks of each stage.
         block: `"basic"` (`BasicBlock3D`) or `"bottleneck"` (`BottleneckBlock3D`).
-        stage_filters: ints. Filters of the blocks of each stage. Defaults to
-            `(64, 128, 256, 512)`.
-        expansion: int. Bottleneck blocks put out this many times their filters. Defaults to
-            `4`.
-        groups: int. Groups of the bottlenecks' 3x3x3 convolutions (cardinality). Defaults to
-            `1`.
-        stage_convolutions: strings, one a stage, or None. `"3d"`, `"2d"` (1x3x3, time is not
-            strided) or `"2plus1d"`, for basic blocks. None is `"3d"` everywhere. Defaults to
-            `None`.
-        shortcut: `"projection"` (shortcut B) or `"zero_padding"` (A). Defaults to
-            `"projection"`.
-        stem_filters: int. Defaults to `64`.
-        stem_kernel: three ints (time, height, width), odd. Defaults to `(7, 7, 7)`.
-        stem_stride: three ints. Stride of the stem's convolution. Defaults to `(1, 2, 2)`.
-        stem_pool_stride: three ints or None. Stride of the stem's 3x3x3 max pool; None
-            leaves it out. Defaults to `(2, 2, 2)`.
-        stem_middle_filters: int or None. Factorises the stem's convolution, with this many
-            filters between. Defaults to `None`.
-        stc: where the STC blocks are: None, `"residual"` (in every residual block, before the
-            addition), `"output"` (at the end of every block) or `"between_stages"`.
-            Defaults to `None`.
-        stc_options: dict. Arguments of `SpatioTemporalChannelCorrelation`, for example
-            `{"temporal_bins": 4}`. Defaults to `None`.
-        dropout: float in [0, 1). Rate before the classifying layer. Defaults to `0.0`.
-        include_top: bool. Whether the network ends in logits, or in features. Defaults to
-            `True`.
-        pooling: `"avg"` or `"max"`, over time and space, to the embedding; without top also
-            None, which leaves the feature map. Defaults to `"avg"`.
-        rematerialize: bool. Keep one tensor a block for the gradient, and compute batch
-            normalisations and 1x1x1 convolutions a second time: about half the memory of a
-            training step. Defaults to `False`.
-        clip_spec: ClipSpec. Defaults to that of `input_shape`.
-        class_names: strings. Defaults to `"class_0"`, `"class_1"`, ...
-        name: str. Name of the model.
-        dtype: dtype policy, such as `"mixed_bfloat16"`. Logits are float32 under
-            every policy that computes in less. Defaults to Keras's global policy.
+        stage_filters: filters of the blocks of each stage.
+        expansion: bottleneck blocks output this many times their filters.
+        groups: groups of the bottlenecks' 3x3x3 convolutions (cardinality).
+        stage_convolutions: convolutions of the basic blocks of each stage: `"3d"`, `"2d"` (1x3x3,
+            without stride in time) or `"2plus1d"`; None is `"3d"` everywhere.
+        shortcut: `"projection"` (shortcut B) or `"zero_padding"` (A).
+        stem_filters: filters of the stem.
+        stem_kernel: kernel of the stem's convolution (time, height, width), odd.
+        stem_stride: stride of the stem's convolution (time, height, width).
+        stem_pool_stride: stride of the stem's 3x3x3 max pool (time, height, width); None omits
+            the pool.
+        stem_middle_filters: factorizes the stem's convolution in space and time, with this many
+            filters between; None does not.
+        stc: position of the STC blocks: `"residual"` (in every residual block, before the
+            addition), `"output"` (at the end of every block) or `"between_stages"`; None for none.
+        stc_options: arguments of `SpatioTemporalChannelCorrelation`, for example
+            `{"temporal_bins": 4}`.
+        rematerialize: whether to keep one tensor per block for the gradient, and recompute batch
+            normalizations and 1x1x1 convolutions: about half the memory of a training step.
+        **options: options that all families have.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        InvalidArgumentError: if an argument is out of its range.
 
     Reference:
         Hara et al., "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and
@@ -91,57 +134,55 @@ class ResNet3D(VideoClassifier):
         https://arxiv.org/abs/1711.11248
     """
 
+    image_sources = (
+        ImageSource(TORCH_LAYERS),
+        ImageSource(KERAS_LAYERS, CAFFE_MEAN, CAFFE_STD, reads_bgr=True, strides_first=True),
+    )
+
     def __init__(
         self,
-        *,
-        input_shape: Sequence[int],
+        input_shape: Sequence[int | None],
         num_classes: int | None = None,
-        stage_blocks: Sequence[int],
-        block: str,
+        *,
+        stage_blocks: Sequence[int] = (2, 2, 2, 2),
+        block: str = "basic",
         stage_filters: Sequence[int] = (64, 128, 256, 512),
         expansion: int = 4,
         groups: int = 1,
         stage_convolutions: Sequence[str] | None = None,
         shortcut: str = "projection",
         stem_filters: int = 64,
-        stem_kernel: Sequence[int] = (7, 7, 7),
-        stem_stride: Sequence[int] = (1, 2, 2),
-        stem_pool_stride: Sequence[int] | None = (2, 2, 2),
+        stem_kernel: int | Sequence[int] = (7, 7, 7),
+        stem_stride: int | Sequence[int] = (1, 2, 2),
+        stem_pool_stride: int | Sequence[int] | None = (2, 2, 2),
         stem_middle_filters: int | None = None,
         stc: str | None = None,
         stc_options: Mapping[str, Any] | None = None,
-        dropout: float = 0.0,
-        include_top: bool = True,
-        pooling: str | None = "avg",
         rematerialize: bool = False,
-        clip_spec: ClipSpec | None = None,
-        class_names: Sequence[str] | None = None,
-        name: str | None = None,
-        dtype: Any = None,
+        **options: Unpack[ClassifierArguments],
     ) -> None:
-        dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-        input_shape = checked_input_shape(input_shape)
-        spec = checked_spec(clip_spec, input_shape)
-        num_classes = checked_head(include_top, num_classes, class_names, pooling, dropout)
+        shared = ClassifierOptions(input_shape, num_classes, **options)
         stage_blocks = checked_depths("stage_blocks", stage_blocks, "(3, 4, 6, 3)")
-        checked_stc(stc, stc_options, STC)
+        check_stc(stc, stc_options, STC)
         stem_kernel = checked_odd("stem_kernel", stem_kernel)
         stem_stride = three_sizes("stem", "stem_stride", stem_stride)
         if stem_pool_stride is not None:
             stem_pool_stride = three_sizes("stem", "stem_pool_stride", stem_pool_stride)
         convolutions = tuple(stage_convolutions or ("3d",) * len(stage_blocks))
-        _check_arguments(block, stage_blocks, stage_filters, convolutions, shortcut, groups)
+        one_of("ResNet3D", "block", block, BLOCKS)
+        one_of("ResNet3D", "shortcut", shortcut, SHORTCUTS)
+        _check_stages(block, stage_blocks, stage_filters, convolutions, groups)
         self.block_options = {
             "shortcut": shortcut,
             "stc": None if stc == "between_stages" else stc,
             "stc_options": stc_options,
             "rematerialize": rematerialize,
-            "dtype": dtype,
+            "dtype": shared.dtype,
         }
         if block == "bottleneck":
             self.block_options |= {"expansion": expansion, "groups": groups}
 
-        inputs, x = clip_input(spec, dtype)
+        inputs, x = shared.open_graph()
         x = Stem3D(
             stem_filters,
             stem_kernel,
@@ -149,7 +190,7 @@ class ResNet3D(VideoClassifier):
             stem_pool_stride,
             stem_middle_filters,
             kernel_initializer=KAIMING,
-            dtype=dtype,
+            dtype=shared.dtype,
             name="stem",
         )(x)
         stages = {"stem": "stem"}
@@ -160,15 +201,10 @@ class ResNet3D(VideoClassifier):
             if stc == "between_stages" and index < len(stage_blocks):
                 stages[stage] = f"{stage}_stc"
                 x = SpatioTemporalChannelCorrelation(
-                    **(stc_options or {}), dtype=dtype, name=stages[stage]
+                    **(stc_options or {}), dtype=shared.dtype, name=stages[stage]
                 )(x)
-        outputs = head(x, include_top, num_classes, pooling, dropout, dtype)
 
-        names = class_names if include_top else ()
-        super().__init__(inputs, outputs, spec, class_names=names, stages=stages, name=name)
-        self.config = {
-            "input_shape": list(input_shape),
-            "num_classes": num_classes,
+        config = {
             "stage_blocks": list(stage_blocks),
             "block": block,
             "stage_filters": list(stage_filters),
@@ -183,17 +219,14 @@ class ResNet3D(VideoClassifier):
             "stem_middle_filters": stem_middle_filters,
             "stc": stc,
             "stc_options": dict(stc_options or {}),
-            "dropout": dropout,
-            "include_top": include_top,
-            "pooling": pooling,
             "rematerialize": rematerialize,
-            "dtype": keras.dtype_policies.serialize(dtype),
         }
+        super().__init__(shared, inputs, x, stages, config)
 
     def _stage(
         self, x: Any, index: int, num_blocks: int, filters: int, block: str, convolution: str
     ) -> tuple[Any, str]:
-        """Returns the stage's output and the name of the layer that makes it."""
+        """Returns the output of a stage and the name of the layer that it comes from."""
         stride: int | tuple[int, int, int] = 1
         if index > 1:
             stride = (1, 2, 2) if convolution == "2d" else 2
@@ -206,38 +239,176 @@ class ResNet3D(VideoClassifier):
                 x = BasicBlock3D(filters, convolution=convolution, **options)(x)
         return x, name
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **self.config,
-            "clip_spec": self.clip_spec.get_config(),
-            "class_names": list(self.class_names) or None,
-            "name": self.name,
+    @classmethod
+    def infer_options(cls, layers: Layers) -> dict[str, Any]:
+        is_bottleneck = any(path.endswith("/conv3") for path in layers)
+        options: dict[str, Any] = {
+            "stage_blocks": count_parts(layers, r"stage(\d+)_block\d+/"),
+            "block": "bottleneck" if is_bottleneck else "basic",
         }
+        kernel = layers.get("stage1_block1/conv2", {}).get("kernel")
+        if kernel is not None:
+            options["groups"] = kernel.shape[-1] // kernel.shape[-2]
+        num_stages = len(options["stage_blocks"])
+        second = layers.get("stage2_block1/conv2", {}).get("kernel")
+        if second is not None and tuple(second.shape[:-2]) == (1, 3, 3):
+            options["stage_convolutions"] = ("3d", *["2d"] * (num_stages - 1))
+        if any(path.endswith("/conv1/space_conv") for path in layers):
+            options["stage_convolutions"] = ("2plus1d",) * num_stages
+        return options
+
+    def inflation_notes(self, inflated: Collection[str]) -> Iterator[str]:
+        yield from super().inflation_notes(inflated)
+        if self.config["shortcut"] == "zero_padding":
+            yield "shortcuts are zero padded where the 2D network has projections."
 
 
-def _check_arguments(
+def _check_stages(
     block: str,
     stage_blocks: Sequence[int],
     stage_filters: Sequence[int],
     convolutions: Sequence[str],
-    shortcut: str,
     groups: int,
 ) -> None:
-    for name, value, allowed in (("block", block, BLOCKS), ("shortcut", shortcut, SHORTCUTS)):
-        if value not in allowed:
-            raise ValueError(f"`{name}` must be one of {allowed}. Received: {value!r}")
     for name, values in (("stage_filters", stage_filters), ("stage_convolutions", convolutions)):
         if len(values) != len(stage_blocks):
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"`{name}` must have one entry for each of the {len(stage_blocks)} stages. "
-                f"Received: {values!r}"
+                f"Received: {values!r}",
+                argument=name,
             )
     if block == "bottleneck" and set(convolutions) != {"3d"}:
-        raise ValueError(
-            "`stage_convolutions` other than '3d' are for block='basic'. "
-            f"Received: {convolutions!r} with block='bottleneck'"
+        raise InvalidArgumentError(
+            "`stage_convolutions` other than '3d' need block='basic'. "
+            f"Received: {convolutions!r} with block='bottleneck'",
+            argument="stage_convolutions",
         )
     if block == "basic" and groups != 1:
-        raise ValueError(
-            f"`groups` are for block='bottleneck'. Received: groups={groups} with block='basic'"
+        raise InvalidArgumentError(
+            f"`groups` need block='bottleneck'. Received: {groups} with block='basic'",
+            argument="groups",
         )
+
+
+# Hara et al.'s networks, and their STC forms.
+
+_RESNEXT: dict[str, Any] = {
+    "block": "bottleneck",
+    "stage_filters": (128, 256, 512, 1024),
+    "expansion": 2,
+    "groups": 32,
+}
+
+ResNet3D18 = register(
+    ResNet3D,
+    "ResNet3D18",
+    "resnet3d_18",
+    "3D ResNet-18: 2 basic blocks per stage.",
+    checkpoint=HARA,
+    stage_blocks=(2, 2, 2, 2),
+    block="basic",
+)
+ResNet3D34 = register(
+    ResNet3D,
+    "ResNet3D34",
+    "resnet3d_34",
+    "3D ResNet-34: 3, 4, 6 and 3 basic blocks.",
+    checkpoint=HARA,
+    stage_blocks=(3, 4, 6, 3),
+    block="basic",
+)
+ResNet3D50 = register(
+    ResNet3D,
+    "ResNet3D50",
+    "resnet3d_50",
+    "3D ResNet-50: 3, 4, 6 and 3 bottleneck blocks.",
+    checkpoint=HARA,
+    stage_blocks=(3, 4, 6, 3),
+    block="bottleneck",
+)
+ResNet3D101 = register(
+    ResNet3D,
+    "ResNet3D101",
+    "resnet3d_101",
+    "3D ResNet-101: 3, 4, 23 and 3 bottleneck blocks.",
+    checkpoint=HARA,
+    stage_blocks=(3, 4, 23, 3),
+    block="bottleneck",
+)
+ResNet3D152 = register(
+    ResNet3D,
+    "ResNet3D152",
+    "resnet3d_152",
+    "3D ResNet-152: 3, 8, 36 and 3 bottleneck blocks.",
+    checkpoint=HARA,
+    stage_blocks=(3, 8, 36, 3),
+    block="bottleneck",
+)
+ResNeXt3D50 = register(
+    ResNet3D,
+    "ResNeXt3D50",
+    "resnext3d_50",
+    "3D ResNeXt-50, cardinality 32: 3, 4, 6 and 3 bottleneck blocks.",
+    checkpoint=HARA,
+    stage_blocks=(3, 4, 6, 3),
+    **_RESNEXT,
+)
+ResNeXt3D101 = register(
+    ResNet3D,
+    "ResNeXt3D101",
+    "resnext3d_101",
+    "3D ResNeXt-101, cardinality 32: 3, 4, 23 and 3 bottleneck blocks.",
+    checkpoint=HARA,
+    stage_blocks=(3, 4, 23, 3),
+    **_RESNEXT,
+)
+STCResNet3D18 = register(
+    ResNet3D,
+    "STCResNet3D18",
+    "stc_resnet3d_18",
+    "3D ResNet-18 with an STC block in every residual block.",
+    checkpoint=HARA,
+    stage_blocks=(2, 2, 2, 2),
+    block="basic",
+    stc="residual",
+)
+STCResNet3D50 = register(
+    ResNet3D,
+    "STCResNet3D50",
+    "stc_resnet3d_50",
+    "3D ResNet-50 with an STC block in every residual block.",
+    checkpoint=HARA,
+    stage_blocks=(3, 4, 6, 3),
+    block="bottleneck",
+    stc="residual",
+)
+STCResNet3D101 = register(
+    ResNet3D,
+    "STCResNet3D101",
+    "stc_resnet3d_101",
+    "3D ResNet-101 with an STC block in every residual block.",
+    checkpoint=HARA,
+    stage_blocks=(3, 4, 23, 3),
+    block="bottleneck",
+    stc="residual",
+)
+STCResNeXt3D50 = register(
+    ResNet3D,
+    "STCResNeXt3D50",
+    "stc_resnext3d_50",
+    "3D ResNeXt-50 with an STC block in every residual block.",
+    checkpoint=HARA,
+    stage_blocks=(3, 4, 6, 3),
+    stc="residual",
+    **_RESNEXT,
+)
+STCResNeXt3D101 = register(
+    ResNet3D,
+    "STCResNeXt3D101",
+    "stc_resnext3d_101",
+    "3D ResNeXt-101 with an STC block in every residual block.",
+    checkpoint=HARA,
+    stage_blocks=(3, 4, 23, 3),
+    stc="residual",
+    **_RESNEXT,
+)

@@ -1,4 +1,4 @@
-"""The base of every network here: a Keras model that knows what clips it reads."""
+"""The base class of all networks: a Keras model with a ClipSpec and class names."""
 
 from __future__ import annotations
 
@@ -9,39 +9,40 @@ import keras
 
 from keras_t3d.artifact_files import is_class_name
 from keras_t3d.clips import ClipSpec
-from keras_t3d.models.parts import EMBEDDING
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.models.classification_loss import LogitsCrossentropy, check_loss_reads_logits
+from keras_t3d.models.options import EMBEDDING, checked_clip_spec
+
+__all__ = ["VideoClassifier"]
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
 class VideoClassifier(keras.Model):
-    """A functional Keras model with its ClipSpec and class names on board.
+    """A functional Keras model that carries its ClipSpec and class names.
 
-    Reads RGB clips with values 0..255, uint8 or float, of shape
-    `(batch, frames, height, width, 3)`, and returns logits of shape
-    `(batch, classes)`. `fit`, `save("x.keras")` and `keras.saving.load_model`
-    work as for any Keras model; the file brings the spec and the names along.
+    It reads RGB clips with values 0..255, uint8 or float, of shape
+    `(batch, frames, height, width, 3)`, and returns logits of shape `(batch, classes)`. `fit`,
+    `save("x.keras")` and `keras.saving.load_model` work as for any Keras model; the file includes
+    ClipSpec and class names.
 
-    Built without its classifying layer (`include_top=False`) a network returns features,
-    and has no class names.
+    Built without its classifying layer (`include_top=False`), a network returns features and has
+    no class names.
 
-    Use it directly to make a network of your own part of the family: its first
-    layer should be a `ClipNormalization`, and the layer before the classifying
-    one should be named `"embedding"`.
+    Use it directly for a network of your own, whose first
+    layer should be a `ClipNormalization`, and the layer before the classifying one should be
+    named `"embedding"`.
 
     Args:
-        inputs: keras input, from `keras.Input`, float32.
-        outputs: keras tensor of logits, shape `(batch, classes)`, or of features.
-        clip_spec: ClipSpec or None. None takes the default spec of the input's
-            shape. Defaults to `None`.
-        class_names: strings or None. One name a class, in the order of the
-            logits; None names them `"class_0"` and so on. Empty if the outputs are
-            features. Defaults to `None`.
-        stages: dict or None. Layers by the names of the stages that they end, for
-            `feature_model`. Defaults to `None`.
-        name: str. Name of the model.
+        inputs: Keras input, from `keras.Input`, float32.
+        outputs: Keras tensor: logits of shape `(batch, classes)`, or features.
+        clip_spec: ClipSpec of the input's shape; None derives it from that shape.
+        class_names: one name per class, in the order of the logits; None names them `"class_0"`
+            and so on; empty if the outputs are features.
+        stages: names of layers by the name of the stage that each one ends, for `feature_model`.
+        name: name of the model.
 
     Raises:
-        ValueError: if spec or names do not fit the network.
+        InvalidArgumentError: if ClipSpec or class names do not fit the network.
 
     Example:
 
@@ -50,7 +51,8 @@ class VideoClassifier(keras.Model):
     x = keras_t3d.layers.ClipNormalization()(inputs)
     x = keras.layers.Conv3D(8, 3, activation="relu")(x)
     x = keras.layers.GlobalAveragePooling3D(name="embedding")(x)
-    model = VideoClassifier(inputs, keras.layers.Dense(2)(x), class_names=["run", "walk"])
+    outputs = keras.layers.Dense(2)(x)
+    model = keras_t3d.models.VideoClassifier(inputs, outputs, class_names=["run", "walk"])
     ```
     """
 
@@ -65,7 +67,7 @@ class VideoClassifier(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
-        self.clip_spec = checked_spec(clip_spec, tuple(inputs.shape[1:]))
+        self.clip_spec = checked_clip_spec(clip_spec, tuple(inputs.shape[1:]))
         features_only = class_names is not None and len(class_names) == 0
         self.class_names = (
             () if features_only else _checked_class_names(class_names, outputs.shape[-1])
@@ -78,29 +80,75 @@ class VideoClassifier(keras.Model):
         return len(self.class_names)
 
     def check_classifies(self) -> None:
-        """Raises a ValueError where the network gives features, as a pretrained student does."""
+        """Raises InvalidArgumentError if the network returns features, as a student does."""
         if not self.class_names:
-            raise ValueError(
-                "The network has no classes: train one that starts from it, with `keras-t3d train "
-                f"--init student.keras`. Received: {self.name!r}, which gives features"
+            raise InvalidArgumentError(
+                "`model` must have classes: train one that starts from it, with `keras-t3d train "
+                f"--init student.keras`. Received: {self.name!r}, which returns features",
+                argument="model",
             )
 
-    def feature_model(self, *layer_names: str) -> keras.Model:
-        """Returns a model from the same clips to features, sharing this one's weights.
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = "auto",
+        loss_weights: Any = None,
+        metrics: Any = "auto",
+        **kwargs: Any,
+    ) -> None:
+        """Configures the model for training, as `keras.Model.compile` does.
 
         Args:
-            *layer_names: names of stages (`model.stages`) or layers whose outputs are
-                wanted. Defaults to the embedding that the classifying layer reads.
+            optimizer: Keras optimizer.
+            loss: Keras loss of logits. `"auto"` is the cross-entropy of logits, for class ids as
+                for one-hot labels; None for a network without classes.
+            loss_weights: as for `keras.Model.compile`.
+            metrics: Keras metrics. `"auto"` is the accuracy if `loss` is `"auto"`, else none.
+            **kwargs: further arguments of `keras.Model.compile`.
+
+        Raises:
+            InvalidArgumentError: if the loss would read the logits as probabilities.
+
+        Example:
+
+        ```python
+        model = keras_t3d.models.T3DTiny((16, 64, 64, 3), num_classes=2)
+        model.compile(keras.optimizers.SGD(0.1, momentum=0.9))
+        ```
+        """
+        is_auto = isinstance(loss, str) and loss == "auto"
+        if is_auto:
+            loss = LogitsCrossentropy() if self.class_names else None
+        elif self.class_names and _ends_in_logits(self):
+            check_loss_reads_logits(loss)
+        if isinstance(metrics, str) and metrics == "auto":
+            metrics = ["accuracy"] if is_auto and self.class_names else None
+        super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model as the saved one was; Keras skips models with a `compile`."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def feature_model(self, *layer_names: str) -> keras.Model:
+        """Returns a model that maps clips to features and shares this model's weights.
+
+        Args:
+            *layer_names: names of stages (`model.stages`) or layers; without any, the embedding
+                that the classifying layer reads.
 
         Returns:
             A `keras.Model` with one output, or a list of outputs for several names.
 
         Raises:
-            ValueError: if there is no stage or layer of a name.
+            InvalidArgumentError: if a name is neither a stage nor a layer.
 
         Example:
 
         ```python
+        model = keras_t3d.models.ResNet3D18((8, 32, 32, 3), num_classes=2)
+        clips = np.zeros((1, 8, 32, 32, 3), "uint8")
         embedding = model.feature_model()(clips)  # (batch, width)
         coarse, fine = model.feature_model("block2", "block1")(clips)
         ```
@@ -109,46 +157,52 @@ class VideoClassifier(keras.Model):
         names = [self.stages.get(name, name) for name in layer_names or (EMBEDDING,)]
         unknown = [name for name in names if name not in layers]
         if unknown:
-            raise ValueError(
-                f"{self.name} has no such stage or layer. Its stages are {list(self.stages)}. "
-                f"Received: {unknown}"
+            raise InvalidArgumentError(
+                f"`layer_names` must be stages or layers of {self.name}. Its stages are "
+                f"{list(self.stages)}. Received: {unknown}",
+                argument="layer_names",
             )
         outputs = [layers[name].output for name in names]
         return keras.Model(self.inputs[0], outputs[0] if len(outputs) == 1 else outputs)
 
     def copy_weights_from(self, other: VideoClassifier) -> list[str]:
-        """Takes over the weights of a network of the same kind; its head may differ.
+        """Copies the weights of a network of the same kind, all but the head if classes differ.
 
         Args:
-            other: VideoClassifier with layers of the same names and shapes, for
-                example one trained on other classes.
+            other: VideoClassifier with layers of the same names and shapes, for example one
+                trained on other classes.
 
         Returns:
-            Names of the layers that keep their own weights: the classifying one if
-            the classes differ, else none.
+            Names of the layers that keep their own weights: the classifying layer if the classes
+            differ, else none.
 
         Raises:
-            ValueError: if another layer differs, or `other` normalises its clips otherwise.
+            InvalidArgumentError: if another layer differs, or mean or std of the ClipSpecs.
 
         Example:
 
         ```python
-        model.copy_weights_from(keras.saving.load_model("kinetics.keras"))  # ["logits"]
+        kinetics = keras_t3d.models.T3DTiny((16, 64, 64, 3), num_classes=400)
+        model = keras_t3d.models.T3DTiny((16, 64, 64, 3), num_classes=2)
+        model.copy_weights_from(kinetics)  # ["logits"]
         ```
         """
         _check_same_normalization(self.clip_spec, other.clip_spec)
         theirs = {layer.name: layer for layer in other.layers}
         head = self.layers[-1].name
-        # Without classes of its own, a network ends in features, and has no head to keep.
+        # A network without classes ends in features: it has no head to keep.
         same_classes = not self.class_names or self.class_names == other.class_names
         copied = [
             layer for layer in self.layers if layer.weights and (layer.name != head or same_classes)
         ]
         for layer in copied:
-            if layer.name not in theirs or _shape_of(layer) != _shape_of(theirs[layer.name]):
-                raise ValueError(
-                    f"The weights of the layer {layer.name!r} do not fit: another network, or "
-                    f"other options. Received: {other.name!r} for {self.name!r}"
+            if layer.name not in theirs or _signature_of(layer) != _signature_of(
+                theirs[layer.name]
+            ):
+                raise InvalidArgumentError(
+                    "`other` must be the same network with the same options; the weights of "
+                    f"{layer.name!r} do not fit. Received: {other.name!r} for {self.name!r}",
+                    argument="other",
                 )
         for layer in copied:
             layer.set_weights(theirs[layer.name].get_weights())
@@ -166,61 +220,56 @@ class VideoClassifier(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> VideoClassifier:
-        config = dict(config)
-        config["clip_spec"] = ClipSpec.from_config(config["clip_spec"])
-        if "network" in config:
-            network = keras.saving.deserialize_keras_object(
-                config.pop("network"), custom_objects=custom_objects
-            )
-            config.update(inputs=network.inputs[0], outputs=network.outputs[0])
-        elif config.get("dtype") is not None:
-            config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
-        return cls(**config)
+        config = {**config, "clip_spec": ClipSpec.from_config(config["clip_spec"])}
+        network = keras.saving.deserialize_keras_object(
+            config.pop("network"), custom_objects=custom_objects
+        )
+        return cls(network.inputs[0], network.outputs[0], **config)
 
 
-# What may differ between a layer and the one whose weights it takes.
+# Options of a layer that may differ from those of the layer whose weights it takes.
 _FREE = ("name", "dtype", "trainable", "rematerialize", "kernel_initializer")
 
 
-def _shape_of(layer: Any) -> tuple[Any, ...]:
-    """What must be the same for one layer's weights to mean the same in another."""
+def _signature_of(layer: Any) -> tuple[Any, ...]:
+    """Returns what two layers must share for the weights of one to fit the other."""
     config = {key: value for key, value in layer.get_config().items() if key not in _FREE}
     return [weight.shape for weight in layer.weights], config
 
 
+def _ends_in_logits(model: keras.Model) -> bool:
+    last = model.layers[-1]
+    bounded = (keras.activations.softmax, keras.activations.sigmoid)
+    return not (
+        isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) in bounded
+    )
+
+
 def _check_same_normalization(mine: ClipSpec, theirs: ClipSpec) -> None:
     if (mine.mean, mine.std) != (theirs.mean, theirs.std):
-        raise ValueError(
-            "Weights belong to the normalisation they were trained with: build the network with "
-            f"clip_spec=ClipSpec(..., mean={theirs.mean}, std={theirs.std}). "
-            f"Received: mean={mine.mean}, std={mine.std}"
+        raise InvalidArgumentError(
+            "`clip_spec` must have the mean and std that the weights were trained with: build the "
+            f"network with clip_spec=ClipSpec(..., mean={theirs.mean}, std={theirs.std}). "
+            f"Received: mean={mine.mean}, std={mine.std}",
+            argument="clip_spec",
         )
-
-
-def checked_spec(clip_spec: ClipSpec | None, shape: tuple[int, ...]) -> ClipSpec:
-    """Returns the spec, the default one of the shape for None, or says that it does not fit."""
-    spec = ClipSpec.for_input_shape(shape) if clip_spec is None else clip_spec
-    if spec.input_shape != shape:
-        raise ValueError(
-            f"`clip_spec` must describe the clips that the network reads, of shape {shape} "
-            f"(frames, height, width, 3). Received: {spec} of shape {spec.input_shape}"
-        )
-    return spec
 
 
 def _checked_class_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...]:
     if names is None:
         return tuple(f"class_{index}" for index in range(num_classes))
     if isinstance(names, str) or len(names) != num_classes:
-        raise ValueError(
-            f"`class_names` must be {num_classes} names, one for each class. Received: {names!r}"
+        raise InvalidArgumentError(
+            f"`class_names` must be {num_classes} names, one per class. Received: {names!r}",
+            argument="class_names",
         )
-    # A name stands on one line of labels.txt; its line is its id.
-    bad = [name for name in names if not is_class_name(name)]
-    doubled = sorted({name for name in names if list(names).count(name) > 1} - set(bad))
-    if bad or doubled:
-        raise ValueError(
+    # labels.txt has one name per line.
+    invalid = [name for name in names if not is_class_name(name)]
+    repeated = sorted({name for name in names if list(names).count(name) > 1} - set(invalid))
+    if invalid or repeated:
+        raise InvalidArgumentError(
             "`class_names` must be different, non-empty, single-line strings, "
-            f"for example ['run', 'walk']. Received: {(bad or doubled)!r} among them"
+            f"for example ['run', 'walk']. Received: {(invalid or repeated)!r} among them",
+            argument="class_names",
         )
     return tuple(names)

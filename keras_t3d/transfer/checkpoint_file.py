@@ -1,4 +1,4 @@
-"""Checkpoint files of PyTorch to NumPy arrays, without running what lies in the file."""
+"""Reads PyTorch checkpoint files as NumPy arrays, without running code in them."""
 
 from __future__ import annotations
 
@@ -10,27 +10,33 @@ from typing import Any
 
 import numpy as np
 
-# Training scripts put the network's tensors under one of these, beside the optimizer and so on.
+from keras_t3d.errors import KerasT3DError, MissingPackageError
+
+# Training scripts save the network's tensors under one of these keys, beside the optimizer.
 _STATE_DICTS = ("state_dict", "model_state_dict", "model")
 _TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".bin")
 
 
+class CheckpointError(KerasT3DError, ValueError):
+    """A checkpoint file is damaged, unsafe to load, or of another format."""
+
+
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Reads the tensors of a network from a checkpoint file, and runs none of its code.
+    """Reads the tensors of a network from a checkpoint file, without running code in it.
 
     Args:
-        path: a `.pth`, `.pt`, `.tar` or `.bin` file of `torch.save`, which needs PyTorch to
-            be installed, or a `.safetensors` file, which needs safetensors. The tensors lie
-            in the file as they are, or under `"state_dict"`, `"model_state_dict"` or
-            `"model"`; what lies beside them is left alone.
+        path: a `.pth`, `.pt`, `.tar` or `.bin` file of `torch.save`, which needs PyTorch, or a
+            `.safetensors` file, which needs safetensors. The tensors are at the top level, or
+            under `"state_dict"`, `"model_state_dict"` or `"model"`; all else is ignored.
 
     Returns:
-        dict of arrays by the names they have in the file, floats as float32.
+        Arrays by the names in the file, floats as float32.
 
     Raises:
-        ValueError: if there is no such file, it is damaged, holds Python objects that could
-            run code, or holds no tensors.
-        RuntimeError: if the package that reads such files is not installed.
+        FileNotFoundError: if there is no such file.
+        CheckpointError: if the file is damaged, has Python objects that could run code, or has
+            no tensors.
+        MissingPackageError: if the package that reads such files is not installed.
 
     Example:
 
@@ -41,14 +47,16 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise ValueError(f"There is no checkpoint file of that name. Received: {str(path)!r}")
+        raise FileNotFoundError(f"No such checkpoint file: {str(path)!r}")
     if path.stat().st_size == 0:
-        raise ValueError(f"The checkpoint file is empty: copy it again. Received: {str(path)!r}")
+        raise CheckpointError(
+            f"The checkpoint file is empty: copy it again. Received: {str(path)!r}"
+        )
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     if path.suffix in _TORCH_SUFFIXES:
         return _read_torch(path)
-    raise ValueError(
+    raise CheckpointError(
         f"A checkpoint must be a {', '.join(_TORCH_SUFFIXES)} file of PyTorch or a .safetensors "
         f"file, for example resnet-18-kinetics.pth. Received: {str(path)!r}"
     )
@@ -59,11 +67,11 @@ def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
     except ImportError:
-        raise RuntimeError(_missing("safetensors", "a .safetensors file")) from None
+        raise MissingPackageError(_missing("safetensors", "a .safetensors file")) from None
     try:
         tensors = load_file(path)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(_damaged(path, error)) from error
+        raise CheckpointError(_damaged(path, error)) from error
     return {name: _as_float32(np.asarray(array)) for name, array in _checked(tensors, path).items()}
 
 
@@ -71,19 +79,19 @@ def _read_torch(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
         import torch
     except ImportError:
-        raise RuntimeError(_missing("torch", f"a {path.suffix} file")) from None
+        raise MissingPackageError(_missing("torch", f"a {path.suffix} file")) from None
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    except Exception as error:  # of many classes, by where in the file the damage lies
+    except Exception as error:  # of many classes, depending on the damage
         foreign = re.search(r"GLOBAL (\S+)|(?<=Trying to call reduce for )(.+)", str(error))
         if foreign is None:
-            raise ValueError(_damaged(path, error)) from error
-        raise ValueError(
-            "The checkpoint holds more than tensors and numbers: loading it would run "
+            raise CheckpointError(_damaged(path, error)) from error
+        raise CheckpointError(
+            "The checkpoint contains more than tensors and numbers: loading it would run "
             f"{foreign[0].removeprefix('GLOBAL ')}, so it was not loaded. If you trust the file, "
-            "save its tensors alone where it was made: torch.save(network.state_dict(), "
+            "save only its tensors where it was made: torch.save(network.state_dict(), "
             f"'weights.pth'). Received: {str(path)!r}"
         ) from error
     tensors = _checked(_state_dict(loaded), path, torch.Tensor)
@@ -98,14 +106,14 @@ def _state_dict(loaded: Any) -> Any:
 
 
 def _checked(tensors: Any, path: pathlib.Path, kind: type = np.ndarray) -> dict[str, Any]:
-    """Returns the tensors by name, or says that there are none."""
+    """Returns the tensors by name, or raises CheckpointError if there are none."""
     entries = tensors if isinstance(tensors, Mapping) else {}
     found = {str(name): value for name, value in entries.items() if isinstance(value, kind)}
     if not found:
         holds = [str(name) for name in entries][:5] or type(tensors).__name__
-        raise ValueError(
-            "A checkpoint must be a dict of tensors by name, as network.state_dict() is, or hold "
-            f"one under {_STATE_DICTS}. Received: {str(path)!r}, which holds {holds}"
+        raise CheckpointError(
+            "A checkpoint must be a dict of tensors by name, as network.state_dict() is, or have "
+            f"one under {_STATE_DICTS}. Received: {str(path)!r}, which contains {holds}"
         )
     return found
 
@@ -121,7 +129,7 @@ def _as_float32(array: np.ndarray) -> np.ndarray:
 
 def _missing(package: str, what: str) -> str:
     return (
-        f"To read {what}, {package} must be installed: pip install {package}, or "
+        f"To read {what}, install {package}: pip install {package}, or "
         'pip install "keras-t3d[weights]" for all formats.'
     )
 
@@ -129,6 +137,6 @@ def _missing(package: str, what: str) -> str:
 def _damaged(path: pathlib.Path, error: Exception) -> str:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return (
-        "The checkpoint file is damaged, cut short, or of another format than its name says: "
+        "The checkpoint file is damaged, truncated, or not of the format of its name: "
         f"copy it again. Received: {str(path)!r} ({reason})"
     )

@@ -1,4 +1,4 @@
-"""The names of the Kinetics-400 classes, in the order of the published networks' logits."""
+"""Class names of Kinetics-400, in the order of the published networks' logits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pathlib
 
 
 def kinetics400_classes() -> tuple[str, ...]:
-    """Returns the 400 class names of Kinetics-400, sorted, as its checkpoints number them.
+    """Returns the class names of Kinetics-400, sorted, as its checkpoints number them.
 
     Returns:
         400 strings.
@@ -14,7 +14,7 @@ def kinetics400_classes() -> tuple[str, ...]:
     Example:
 
     ```python
-    kinetics400_classes()[:2]  # ("abseiling", "air drumming")
+    keras_t3d.transfer.kinetics400_classes()[:2]  # ("abseiling", "air drumming")
     ```
 
     Reference:

@@ -1,0 +1,268 @@
+"""Options that every network family has, and checks of options that several have."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import operator
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import keras
+from keras import layers
+
+from keras_t3d.clips import ClipSpec
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.layers.arguments import three_sizes, whole_number
+from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
+from keras_t3d.layers.clip_normalization import ClipNormalization
+from keras_t3d.layers.precision import exact_dtype
+
+EMBEDDING = "embedding"  # name of the layer whose output the classifying layer reads
+POOLINGS = {"avg": layers.GlobalAveragePooling3D, "max": layers.GlobalMaxPooling3D}
+
+
+class ClassifierArguments(TypedDict, total=False):
+    """Keyword arguments of `ClassifierOptions`, for type checkers."""
+
+    dropout: float
+    include_top: bool
+    pooling: str | None
+    weights: str | os.PathLike[str] | None
+    clip_spec: ClipSpec | None
+    class_names: Sequence[str] | None
+    name: str | None
+    dtype: Any
+
+
+@dataclasses.dataclass
+class ClassifierOptions:
+    """Options that every network family has.
+
+    Args:
+        input_shape: (frames, height, width, 3), or the same after a batch dimension of None.
+        num_classes: number of classes; None with `include_top=False`.
+        dropout: rate before the classifying layer, from 0 and below 1.
+        include_top: whether the network ends in logits, or in features.
+        pooling: `"avg"` or `"max"` over time and space; with `include_top=False` also None, which
+            returns the feature map.
+        weights: path of a `.keras` model or of a `.weights.h5` file to start from. The classifying
+            layer of a `.keras` model with other classes is not loaded; without `class_names` and
+            `clip_spec`, its class names, mean, std and frame stride are taken over. PyTorch
+            checkpoints need `keras_t3d.transfer.import_weights`.
+        clip_spec: ClipSpec of that input shape; None derives it from `input_shape`.
+        class_names: one name per class; None names them `"class_0"`, `"class_1"`, ...
+        name: name of the model.
+        dtype: dtype policy, such as `"mixed_bfloat16"`; logits stay float32. None is Keras's
+            global policy.
+    """
+
+    input_shape: Sequence[int | None]
+    num_classes: int | None = None
+    dropout: float = 0.0
+    include_top: bool = True
+    pooling: str | None = "avg"
+    weights: str | os.PathLike[str] | None = None
+    clip_spec: ClipSpec | None = None
+    class_names: Sequence[str] | None = None
+    name: str | None = None
+    dtype: Any = None
+
+    def __post_init__(self) -> None:
+        self.dtype = keras.dtype_policies.get(self.dtype or keras.config.dtype_policy())
+        self.input_shape = checked_input_shape(self.input_shape)
+        self._check_head()
+        self.start = None if self.weights is None else _load_start(self.weights)
+        if self.start is not None:
+            self._take_over(self.start)
+        self.clip_spec = checked_clip_spec(self.clip_spec, self.input_shape)
+
+    def _check_head(self) -> None:
+        if self.include_top and self.num_classes is None:
+            raise InvalidArgumentError(
+                "`num_classes` must be the number of classes, for example num_classes=400, unless "
+                "include_top=False leaves out the classifying layer. Received: None",
+                argument="num_classes",
+            )
+        if not self.include_top and (self.num_classes is not None or self.class_names):
+            raise InvalidArgumentError(
+                "`num_classes` and `class_names` belong to the classifying layer, which "
+                "include_top=False leaves out: pass one or the other. Received: "
+                f"num_classes={self.num_classes}, class_names={self.class_names}",
+                argument="num_classes",
+            )
+        if self.num_classes is not None:
+            self.num_classes = whole_number("model", "num_classes", self.num_classes)
+        if self.pooling not in POOLINGS and (self.include_top or self.pooling is not None):
+            raise InvalidArgumentError(
+                f"`pooling` must be one of {tuple(POOLINGS)}, or None with include_top=False. "
+                f"Received: {self.pooling!r}",
+                argument="pooling",
+            )
+        if not 0 <= self.dropout < 1:
+            raise InvalidArgumentError(
+                f"`dropout` must be from 0 and below 1, for example 0.5. Received: {self.dropout}",
+                argument="dropout",
+            )
+
+    def _take_over(self, start: Any) -> None:
+        if self.clip_spec is None:
+            self.clip_spec = dataclasses.replace(
+                ClipSpec.for_input_shape(self.input_shape),  # type: ignore[arg-type]
+                frame_stride=start.clip_spec.frame_stride,
+                mean=start.clip_spec.mean,
+                std=start.clip_spec.std,
+            )
+        if self.class_names is None and self.num_classes == start.num_classes:
+            self.class_names = start.class_names
+
+    def open_graph(self) -> tuple[Any, Any]:
+        """Returns the input of the network, and the normalized clips."""
+        assert self.clip_spec is not None
+        # A uint8 input would silently truncate float clips.
+        inputs = keras.Input(self.clip_spec.input_shape, name="clips", dtype="float32")
+        normalization = ClipNormalization(
+            self.clip_spec.mean, self.clip_spec.std, dtype=self.dtype, name="normalization"
+        )
+        return inputs, normalization(inputs)
+
+    def close_graph(self, x: Any) -> Any:
+        """Returns the logits of a feature map, or what `include_top` and `pooling` ask for."""
+        dtype = exact_dtype(self.dtype)
+        if self.pooling is not None:
+            x = POOLINGS[self.pooling](dtype=dtype, name=EMBEDDING)(x)
+        if not self.include_top:
+            return x
+        if self.dropout:
+            x = layers.Dropout(self.dropout, dtype=dtype, name="dropout")(x)
+        return layers.Dense(self.num_classes, dtype=dtype, name="logits")(x)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the options that the graph follows from, as plain values."""
+        return {
+            "input_shape": list(self.input_shape),
+            "num_classes": self.num_classes,
+            "dropout": self.dropout,
+            "include_top": self.include_top,
+            "pooling": self.pooling,
+            "dtype": keras.dtype_policies.serialize(self.dtype),
+        }
+
+
+def _load_start(path: str | os.PathLike[str]) -> Any:
+    """Returns the model of a `.keras` file, None for a `.weights.h5` file."""
+    path = os.fspath(path)
+    if path.endswith(".weights.h5"):
+        return None
+    if not path.endswith(".keras"):
+        raise InvalidArgumentError(
+            "`weights` must be the path of a .keras model or of a .weights.h5 file, for example "
+            "weights='start.keras'; keras_t3d.transfer.import_weights reads PyTorch checkpoints. "
+            f"Received: {path!r}",
+            argument="weights",
+        )
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"No such file: {path!r}")
+    start = keras.saving.load_model(path, compile=False)
+    if not hasattr(start, "clip_spec"):
+        raise InvalidArgumentError(
+            f"`weights` must be a model of keras_t3d.models. Received: {path!r}, a "
+            f"{type(start).__name__}",
+            argument="weights",
+        )
+    return start
+
+
+def document_options(cls: type) -> None:
+    """Puts `ClassifierOptions` in place of `**options` in a class's signature and docstring."""
+    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+    own = list(signature.parameters.values())[1:]
+    if not own or own[-1].kind is not inspect.Parameter.VAR_KEYWORD:
+        return
+    taken = {parameter.name for parameter in own}
+    shared = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in inspect.signature(ClassifierOptions).parameters.items()
+        if name not in taken
+    ]
+    cls.__signature__ = inspect.Signature([*own[:-1], *shared])  # type: ignore[attr-defined]
+    described = inspect.getdoc(ClassifierOptions) or ""
+    entries = described[described.index("    dropout:") :]
+    lines = inspect.cleandoc(cls.__doc__ or "").splitlines()
+    cls.__doc__ = "\n".join(
+        entries if line.strip().startswith("**options:") else line for line in lines
+    )
+
+
+# Checks of options.
+
+
+def checked_input_shape(input_shape: Sequence[int | None]) -> tuple[int, int, int, int]:
+    """Returns (frames, height, width, 3), or raises InvalidArgumentError."""
+    shape: Any = input_shape
+    try:
+        shape = tuple(shape)
+        if len(shape) == 5 and shape[0] is None:
+            shape = shape[1:]
+        shape = tuple(operator.index(side) for side in shape)  # NumPy's integers too
+    except TypeError:
+        shape = ()
+    if len(shape) != 4 or shape[-1] != 3 or min(shape) < 1:
+        raise InvalidArgumentError(
+            "`input_shape` must be (frames, height, width, 3), for example (16, 112, 112, 3), or "
+            f"the same after a batch dimension of None. Received: {input_shape!r}",
+            argument="input_shape",
+        )
+    return shape
+
+
+def checked_clip_spec(clip_spec: ClipSpec | None, shape: Any) -> ClipSpec:
+    """Returns the ClipSpec, or the default one of the shape for None."""
+    if clip_spec is None:
+        return ClipSpec.for_input_shape(shape)
+    if clip_spec.input_shape != shape:
+        raise InvalidArgumentError(
+            f"`clip_spec` must have the input shape of the network, {shape}. Received: {clip_spec} "
+            f"of shape {clip_spec.input_shape}",
+            argument="clip_spec",
+        )
+    return clip_spec
+
+
+def checked_odd(name: str, kernel: int | Sequence[int]) -> tuple[int, int, int]:
+    """Returns (time, height, width) of a stem's kernel, which must be odd."""
+    sizes = three_sizes("stem", name, kernel)
+    if not all(size % 2 for size in sizes):
+        raise InvalidArgumentError(
+            f"`{name}` must be three odd integers (time, height, width), for example (3, 7, 7). "
+            f"Received: {kernel!r}",
+            argument=name,
+        )
+    return sizes
+
+
+def checked_depths(name: str, counts: Any, example: str) -> tuple[int, ...]:
+    """Returns the number of layers or blocks of each section of a network."""
+    if not isinstance(counts, (tuple, list)) or not counts:
+        raise InvalidArgumentError(
+            f"`{name}` must be integers, one for each section of the network, for example "
+            f"{example}. Received: {counts!r}",
+            argument=name,
+        )
+    return tuple(whole_number("model", name, count) for count in counts)
+
+
+def check_stc(stc: str | None, options: Mapping[str, Any] | None, places: Sequence[Any]) -> None:
+    """Raises InvalidArgumentError if STC options do not fit, before any layer is built."""
+    if stc not in places:
+        raise InvalidArgumentError(
+            f"`stc` must be one of {tuple(places)}. Received: {stc!r}", argument="stc"
+        )
+    if options and stc is None:
+        raise InvalidArgumentError(
+            f"`stc_options` need STC blocks: set `stc` too, to one of {tuple(places[1:])}. "
+            f"Received: stc_options={dict(options)!r}",
+            argument="stc_options",
+        )
+    SpatioTemporalChannelCorrelation(**(options or {}))  # checks their values

@@ -1,0 +1,168 @@
+"""Named configurations of the network families."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.models.video_classifier import VideoClassifier
+from keras_t3d.models.weight_names import CheckpointLayout
+
+__all__ = ["create", "list_models"]
+
+P = ParamSpec("P")
+M = TypeVar("M", bound=VideoClassifier)
+
+
+@dataclasses.dataclass(frozen=True)
+class Configuration:
+    """A named configuration of a family.
+
+    Args:
+        name: name for `create`.
+        family: class of the network.
+        build: function that builds the network, with the signature of the class.
+        checkpoint: layout of the PyTorch checkpoints that fit it, None if there are none.
+    """
+
+    name: str
+    family: type[VideoClassifier]
+    build: Callable[..., VideoClassifier]
+    checkpoint: CheckpointLayout | None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Default of every option."""
+        parameters = inspect.signature(self.build).parameters
+        return {name: parameter.default for name, parameter in parameters.items()}
+
+
+_CONFIGURATIONS: dict[str, Configuration] = {}
+
+
+def register(
+    family: Callable[P, M],
+    function: str,
+    name: str,
+    summary: str,
+    *,
+    checkpoint: CheckpointLayout | None = None,
+    **options: Any,
+) -> Callable[P, M]:
+    """Registers a configuration of a family, and returns the function that builds it.
+
+    The function has the signature and the documentation of the class, with the configuration's
+    options as defaults.
+
+    Args:
+        family: class of the network.
+        function: name of the function.
+        name: name for `create`, and default name of the model.
+        summary: first line of the function's documentation.
+        checkpoint: layout of the PyTorch checkpoints that fit the configuration.
+        **options: defaults that differ from the class's.
+
+    Example:
+
+    ```python
+    T3D121 = register(T3D, "T3D121", "t3d_121", "T3D-121.", block_layers=(6, 12, 24, 16))
+    ```
+    """
+    defaults = {"name": name, **options}
+
+    def build(*args: P.args, **kwargs: P.kwargs) -> M:
+        return family(*args, **{**defaults, **kwargs})
+
+    signature = inspect.signature(family)
+    parameters = [
+        parameter.replace(default=defaults.get(key, parameter.default))
+        for key, parameter in signature.parameters.items()
+    ]
+    documentation = inspect.cleandoc(family.__doc__ or "")
+    arguments = documentation[documentation.index("Args:") :]
+    example = f"model = keras_t3d.models.{function}((16, 112, 112, 3), num_classes=101)"
+    build.__name__ = build.__qualname__ = function
+    build.__module__ = family.__module__
+    build.__doc__ = f"{summary}\n\n{arguments}\n\nExample:\n\n```python\n{example}\n```"
+    build.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=parameters, return_annotation=family
+    )
+    _CONFIGURATIONS[name] = Configuration(name, family, build, checkpoint)  # type: ignore[arg-type]
+    return build
+
+
+def configurations() -> Mapping[str, Configuration]:
+    """Returns all registered configurations by name."""
+    return dict(_CONFIGURATIONS)
+
+
+def list_models() -> list[str]:
+    """Returns the names that `create` accepts.
+
+    Example:
+
+    ```python
+    [name for name in keras_t3d.models.list_models() if name.startswith("t3d")]
+    ```
+    """
+    return list(_CONFIGURATIONS)
+
+
+def create(
+    name: str,
+    input_shape: Sequence[int | None],
+    num_classes: int | None = None,
+    **options: Any,
+) -> VideoClassifier:
+    """Builds a network by name.
+
+    Args:
+        name: one of `list_models()`.
+        input_shape: (frames, height, width, 3).
+        num_classes: number of classes; None with `include_top=False`.
+        **options: options of the network, for example `class_names`, `clip_spec`, `dropout`.
+
+    Returns:
+        A VideoClassifier.
+
+    Raises:
+        InvalidArgumentError: if there is no such name or option, or a value is out of range.
+
+    Example:
+
+    ```python
+    model = keras_t3d.models.create("t3d_tiny", (16, 64, 64, 3), num_classes=4)
+    ```
+    """
+    configuration = find_configuration(name, _CONFIGURATIONS)
+    for option, value in options.items():
+        if option not in configuration.options:
+            raise InvalidArgumentError(
+                f"{name} has no option `{option}`.{_suggestion(option, configuration.options)} Its "
+                f"options are {list(configuration.options)}. Received: {option}={value!r}",
+                argument=option,
+            )
+    return configuration.build(input_shape, num_classes, **options)
+
+
+def find_configuration(name: str, among: Mapping[str, Configuration]) -> Configuration:
+    """Returns the configuration of a name.
+
+    Raises:
+        InvalidArgumentError: if there is none; suggests the nearest.
+    """
+    if name not in among:
+        raise InvalidArgumentError(
+            f"`name` must be one of {list(among)}.{_suggestion(name, among)} Received: {name!r}",
+            argument="name",
+        )
+    return among[name]
+
+
+def _suggestion(name: str, names: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name, names, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

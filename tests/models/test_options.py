@@ -1,0 +1,92 @@
+"""Options of every network are checked before anything is built."""
+
+import numpy as np
+import pytest
+
+from keras_t3d import ClipSpec, models
+from keras_t3d.errors import InvalidArgumentError
+
+SMALL = {
+    "resnet3d_18": {"input_shape": (8, 32, 32, 3), "num_classes": 2},
+    "t3d_tiny": {"input_shape": (16, 64, 64, 3), "num_classes": 2},
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    ("wrong", "argument"),
+    [
+        ({"stem_kernel": 4}, "stem_kernel"),
+        ({"stem_stride": (0, 2, 2)}, "stem_stride"),
+        ({"stem_stride": (2, 2)}, "stem_stride"),
+        ({"stc_options": {"reduction": 4}}, "stc_options"),
+        ({"stc": "inside"}, "stc"),
+        ({"num_classes": None}, "num_classes"),
+        ({"include_top": False}, "num_classes"),
+        ({"include_top": False, "num_classes": None, "class_names": ["a"]}, "class_names"),
+        ({"pooling": None}, "pooling"),
+        ({"dropout": 1.5}, "dropout"),
+        ({"input_shape": (None, 64, 64, 3)}, "input_shape"),
+        ({"weights": "imagenet"}, "weights"),
+    ],
+)
+def test_wrong_arguments_are_named(name, wrong, argument):
+    with pytest.raises(InvalidArgumentError, match=f"`{argument}`"):
+        models.create(name, **{**SMALL[name], **wrong})
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("t3d_tiny", {"block_layers": 4}),
+        ("t3d_tiny", {"block_layers": (2, 0)}),
+        ("resnet3d_18", {"stage_blocks": (1.5, 1, 1, 1)}),
+        ("resnet3d_18", {"stage_blocks": ()}),
+    ],
+)
+def test_depths_are_integers(name, wrong):
+    with pytest.raises(InvalidArgumentError, match=next(iter(wrong))):
+        models.create(name, **{**SMALL[name], **wrong})
+
+
+def test_one_number_stands_for_three():
+    one = models.create("resnet3d_18", **SMALL["resnet3d_18"], stem_kernel=3, stem_stride=2)
+    three = models.create(
+        "resnet3d_18", **SMALL["resnet3d_18"], stem_kernel=(3, 3, 3), stem_stride=(2, 2, 2)
+    )
+    assert one.get_config() == three.get_config()
+
+
+def test_the_batch_dimension_may_be_given():
+    with_batch = models.T3DTiny((None, 16, 64, 64, 3), 2)
+    assert with_batch.input_shape == (None, 16, 64, 64, 3)
+    assert with_batch.get_config()["input_shape"] == [16, 64, 64, 3]
+
+
+TINY = {"block_layers": (1, 1), "growth_rate": 4, "stem_filters": 6}
+
+
+def test_weights_start_from_a_model_file(tmp_path):
+    clip_spec = ClipSpec(8, frame_stride=3, resize=40, crop=32, mean=(0.4, 0.4, 0.4))
+    source = models.DenseNet3D(
+        (8, 32, 32, 3), 2, **TINY, clip_spec=clip_spec, class_names=["run", "walk"]
+    )
+    source.save(tmp_path / "m.keras")
+    same = models.DenseNet3D((8, 32, 32, 3), 2, **TINY, weights=tmp_path / "m.keras")
+    assert same.class_names == ("run", "walk")
+    assert (same.clip_spec.mean, same.clip_spec.frame_stride) == ((0.4, 0.4, 0.4), 3)
+    other = models.DenseNet3D((8, 32, 32, 3), 3, **TINY, weights=tmp_path / "m.keras")
+    for mine, theirs in zip(same.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    for mine, theirs in zip(other.get_weights()[:-2], source.get_weights()[:-2], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_weights_start_from_a_weights_file(tmp_path):
+    source = models.DenseNet3D((8, 32, 32, 3), 2, **TINY)
+    source.save_weights(tmp_path / "m.weights.h5")
+    again = models.DenseNet3D((8, 32, 32, 3), 2, **TINY, weights=tmp_path / "m.weights.h5")
+    for mine, theirs in zip(again.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    with pytest.raises(FileNotFoundError):
+        models.DenseNet3D((8, 32, 32, 3), 2, **TINY, weights=tmp_path / "none.keras")
