@@ -1,31 +1,35 @@
-"""Checks of layers' arguments, with messages that name layer and argument."""
+"""Checks of the arguments of layers; messages name layer and argument."""
 
 from __future__ import annotations
 
 import operator
 from typing import Any
 
+from keras_t3d.errors import InvalidArgumentError
+
 
 def whole_number(layer: str, name: str, value: Any, at_least: int = 1) -> int:
-    """Returns the value as an int, NumPy's integers too, or says what it should have been."""
+    """Returns the value as an int, NumPy's integers too, or raises InvalidArgumentError."""
     try:
         number = at_least - 1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = at_least - 1
     if number < at_least:
-        raise ValueError(
-            f"{layer}: `{name}` must be a whole number of at least {at_least}. Received: {value!r}"
+        raise InvalidArgumentError(
+            f"{layer}: `{name}` must be an integer of at least {at_least}. Received: {value!r}",
+            argument=name,
         )
     return number
 
 
 def three_sizes(layer: str, name: str, value: Any) -> tuple[int, int, int]:
-    """Returns (time, height, width) from three whole numbers, or from one for all."""
+    """Returns (time, height, width) from three integers, or from one for all."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 3
     if len(values) != 3:
-        raise ValueError(
-            f"{layer}: `{name}` must be one whole number or three (time, height, width), "
-            f"for example (1, 2, 2). Received: {value!r}"
+        raise InvalidArgumentError(
+            f"{layer}: `{name}` must be one integer or three (time, height, width), "
+            f"for example (1, 2, 2). Received: {value!r}",
+            argument=name,
         )
     time, height, width = (whole_number(layer, name, size) for size in values)
     return time, height, width
@@ -34,5 +38,7 @@ def three_sizes(layer: str, name: str, value: Any) -> tuple[int, int, int]:
 def one_of(layer: str, name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
     """Returns the value if it is one of those allowed."""
     if value not in allowed:
-        raise ValueError(f"{layer}: `{name}` must be one of {allowed}. Received: {value!r}")
+        raise InvalidArgumentError(
+            f"{layer}: `{name}` must be one of {allowed}. Received: {value!r}", argument=name
+        )
     return value

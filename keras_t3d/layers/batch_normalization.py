@@ -1,4 +1,4 @@
-"""Batch normalisation of clips, with the ReLU that follows it."""
+"""Batch normalization of clips, with the ReLU that follows it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from keras_t3d.layers.operations import normalize_batch, normalize_by
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
 class ClipBatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalisation of the channels of clips, and a ReLU if asked for, in one step.
+    """Batch normalization of the channels of clips, with an optional ReLU.
 
     It computes what `keras.layers.BatchNormalization` does. Under TensorFlow, Keras has no
     fused kernel for 5-D tensors; this layer folds time into the batch and uses the 4-D
     one, several times faster.
 
-    Args:
-        activation: None or `"relu"`, applied to the result. Defaults to `None`.
-        momentum: float. Share of the old value when a moving average is updated.
-            Defaults to `0.9` (PyTorch counts the other way round: 0.1).
-        epsilon: float. Added to the variance. Defaults to `1e-5`.
-        synchronized: bool. Statistics over all devices of a strategy. Defaults to `False`.
-        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+    Args: one integer or (time, height, width).
+        activation: None or `"relu"`, applied to the result.
+        momentum: share of the old value when a moving average is updated.
+            PyTorch's `momentum` is 1 minus this.
+        epsilon: added to the variance.
+        synchronized: statistics over all devices of a strategy.
+        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
@@ -63,7 +63,7 @@ class ClipBatchNormalization(keras.layers.BatchNormalization):
         return y
 
     def tensors(self) -> list[Any]:
-        """The weights that are trained as tensors, for `compute`."""
+        """Returns the trainable weights as tensors, for `compute`."""
         # Cast too: under TensorFlow, `convert_to_tensor` leaves a Keras variable one.
         return [
             ops.cast(ops.convert_to_tensor(weight), self.variable_dtype)
@@ -71,11 +71,11 @@ class ClipBatchNormalization(keras.layers.BatchNormalization):
         ]
 
     def compute(self, clips: Any, gamma: Any, beta: Any) -> tuple[Any, ...]:
-        """What the layer computes in training, from given weights; assigns nothing.
+        """Computes the output of training from given weights; assigns nothing.
 
         Returns:
             The clips, and the batch's mean and variance if the averages are to follow:
-            a frozen layer normalises by them instead.
+            a frozen layer normalizes by them instead.
         """
         if not self.trainable:
             return (self._normalized_by_averages(clips, gamma, beta),)
@@ -96,7 +96,7 @@ class ClipBatchNormalization(keras.layers.BatchNormalization):
 
     @property
     def averages(self) -> int:
-        """How many statistics `compute` gives."""
+        """Number of statistics that `compute` returns."""
         return 2 if self.trainable else 0
 
     def average(self, mean: Any, variance: Any) -> None:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import one_of, whole_number
 
 COMBINATIONS = ("average", "sum", "maximum")
@@ -16,7 +17,7 @@ COMBINATIONS = ("average", "sum", "maximum")
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
 class SpatioTemporalChannelCorrelation(keras.layers.Layer):
-    """Scales the channels of a clip by what they say together, over time and frame by frame.
+    """Scales the channels of a clip by their correlations, over the clip and frame by frame.
 
     ```
            +- mean over T, H, W:  C  - Dense C/r  - f - Dense C - sigmoid -+
@@ -31,17 +32,17 @@ class SpatioTemporalChannelCorrelation(keras.layers.Layer):
     208 million parameters, 96 million at 32 and 66 million at 16, and its weights are bound
     to that clip length. `temporal_bins` averages time into a few bins first and lifts both.
 
-    Args:
-        reduction: int. The dense layers between are this many times narrower than what
-            they read: r in the picture. Defaults to `16`.
+    Args: one integer or (time, height, width).
+        reduction: the dense layers between are this many times narrower than what
+            they read: r in the picture.
         activation: Keras activation between the two dense layers of a branch: f in the
-            picture. The paper does not state it. Defaults to `"relu"`.
+            picture. The paper does not state it.
         combine: `"average"` as in the paper's text, `"sum"` as its figure draws it, or
-            `"maximum"` of the two scaled clips. Defaults to `"average"`.
-        temporal_bins: int or None. Bins that the spatial branch averages time into; None
-            keeps every frame, as in the paper. Defaults to `None`.
-        use_bias: bool. Biases of the dense layers. Defaults to `False`.
-        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+            `"maximum"` of the two scaled clips.
+        temporal_bins: bins that the spatial branch averages time into; None
+            keeps every frame, as in the paper.
+        use_bias: biases of the dense layers.
+        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`, time known.
@@ -50,7 +51,7 @@ class SpatioTemporalChannelCorrelation(keras.layers.Layer):
         Tensor of the same shape.
 
     Raises:
-        ValueError: if an argument is out of its range, or the number of frames is not
+        InvalidArgumentError: if an argument is out of its range, or the number of frames is not
             known when the layer is built.
 
     Example:
@@ -85,7 +86,7 @@ class SpatioTemporalChannelCorrelation(keras.layers.Layer):
         self.use_bias = use_bias
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        self.compute_output_shape(input_shape)  # says what is wrong with the input
+        self.compute_output_shape(input_shape)  # checks the shape
         time, channels = input_shape[1], input_shape[-1]
         self.bins = None if self.temporal_bins is None else _bins(time, self.temporal_bins)
         spatial_width = (self.temporal_bins or time) * channels  # type: ignore[operator]
@@ -107,20 +108,20 @@ class SpatioTemporalChannelCorrelation(keras.layers.Layer):
             bias = self.add_weight(name=f"{name}_bias", shape=(units,), initializer="zeros")
             setattr(self, f"{name}_bias", bias)
 
-    averages = 0  # statistics that `compute` gives
+    averages = 0  # statistics that `compute` returns
 
     def call(self, clips: Any, training: bool | None = None) -> Any:
         (y,) = self.compute(clips, *self.tensors())
         return y
 
     def tensors(self) -> list[Any]:
-        """The weights as tensors, for `compute`."""
+        """Returns the weights as tensors, for `compute`."""
         return [
             ops.cast(ops.convert_to_tensor(weight), self.compute_dtype) for weight in self.weights
         ]
 
     def compute(self, clips: Any, *weights: Any) -> tuple[Any]:
-        """What the layer computes, from given weights."""
+        """Computes the output from given weights."""
         half = len(weights) // 2
         # In float32: the sum over a frame overflows half precision.
         frames = ops.mean(ops.cast(clips, "float32"), axis=(2, 3))  # (batch, time, channels)
@@ -143,7 +144,7 @@ class SpatioTemporalChannelCorrelation(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         if len(input_shape) != 5 or input_shape[1] is None or input_shape[-1] is None:
-            raise ValueError(
+            raise InvalidArgumentError(
                 "SpatioTemporalChannelCorrelation reads tensors of shape (batch, time, height, "
                 "width, channels) with time and channels known, as its weights depend on both: "
                 "give the model a fixed clip length, for example keras.Input((16, 112, 112, 3)). "

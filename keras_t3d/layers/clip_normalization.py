@@ -1,4 +1,4 @@
-"""The first layer of every network here: pixel values to normalised ones."""
+"""The first layer of every network here: pixel values to normalized ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_t3d.clips import IMAGENET_MEAN, IMAGENET_STD
+from keras_t3d.errors import InvalidArgumentError
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
@@ -18,10 +19,10 @@ class ClipNormalization(keras.layers.Layer):
     It sits inside the model, so that no loaded model can be fed pixels of
     another scale than it was trained on.
 
-    Args:
-        mean: three floats (R, G, B), in 0..1 units. Defaults to ImageNet's.
-        std: three floats (R, G, B), in 0..1 units. Defaults to ImageNet's.
-        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+    Args: one integer or (time, height, width).
+        mean: mean of R, G and B, in 0..1 units.
+        std: standard deviation of R, G and B, in 0..1 units.
+        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(..., 3)`, uint8 or float, values 0..255.
@@ -47,11 +48,12 @@ class ClipNormalization(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         for name, values in (("mean", mean), ("std", std)):
             if len(values) != 3 or (name == "std" and min(values) <= 0):
-                raise ValueError(
+                raise InvalidArgumentError(
                     f"ClipNormalization: `{name}` must be three numbers (R, G, B) in 0..1 units"
                     f"{', above 0' if name == 'std' else ''}, for example "
                     f"{name}={IMAGENET_MEAN if name == 'mean' else IMAGENET_STD}. "
-                    f"Received: {values!r}"
+                    f"Received: {values!r}",
+                    argument=name,
                 )
         self.mean = tuple(float(value) for value in mean)
         self.std = tuple(float(value) for value in std)
@@ -61,8 +63,8 @@ class ClipNormalization(keras.layers.Layer):
         scale = [1.0 / (255.0 * std) for std in self.std]
         offset = [-mean / std for mean, std in zip(self.mean, self.std, strict=True)]
         pixels = ops.cast(clips, "float32")
-        normalised = pixels * ops.array(scale, "float32") + ops.array(offset, "float32")
-        return ops.cast(normalised, self.compute_dtype)
+        normalized = pixels * ops.array(scale, "float32") + ops.array(offset, "float32")
+        return ops.cast(normalized, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return tuple(input_shape)

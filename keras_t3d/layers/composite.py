@@ -12,17 +12,17 @@ from keras_t3d.layers.rematerialization import run
 
 
 class CompositeLayer(keras.layers.Layer):
-    """A layer made of layers, which says part by part what it computes.
+    """A layer made of layers, described part by part.
 
-    A subclass says it in `compose`, and has no `call` of its own: this one runs the parts as
-    Keras layers, `keras_t3d.deploy` runs the same parts with other operations.
+    A subclass describes its computation in `compose` and has no `call` of its own: this class
+    runs the parts as Keras layers, `keras_t3d.deploy` runs the same parts with other operations.
 
-    Args:
-        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+    Args: one integer or (time, height, width).
+        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
-        training: bool. Whether batch normalisation uses the batch's statistics.
+        training: bool. Whether batch normalization uses the batch's statistics.
 
     Returns:
         What `compose` returns.
@@ -53,13 +53,13 @@ class CompositeLayer(keras.layers.Layer):
 
     @property
     def rematerialized(self) -> bool:
-        """Whether its parts are computed a second time for the gradient. Defaults to `False`."""
+        """Whether the parts are recomputed for the gradient."""
         return False
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
-        """What the layer computes, part by part.
+        """Computes the output, part by part.
 
-        Args:
+        Args: one integer or (time, height, width).
             run: `run(part, layers, inputs)` computes a part, as `rematerialization.run` does.
             clips: tensor of shape `(batch, time, height, width, channels)`; in `deploy` it may
                 lack the batch axis.
@@ -68,7 +68,7 @@ class CompositeLayer(keras.layers.Layer):
             The output.
         """
         raise NotImplementedError(
-            "A CompositeLayer says in `compose(run, clips)` what it computes, for example "
+            "A CompositeLayer must define `compose(run, clips)`, for example "
             "`return run(InTurn(layers), layers, [clips])`. "
             f"Received: the class {type(self).__name__} without it"
         )

@@ -8,13 +8,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import three_sizes, whole_number
 from keras_t3d.layers.operations import convolve
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
 class ClipConv3D(keras.layers.Layer):
-    """3D convolution that pads evenly, knows groups without XLA, and skips the padding in time.
+    """3D convolution with even padding, fast groups, and no work on the padding in time.
 
     It differs from `keras.layers.Conv3D` in this:
 
@@ -24,14 +25,14 @@ class ClipConv3D(keras.layers.Layer):
       compiles with XLA under TensorFlow, ten times slower on CPU;
     - taps of a deep kernel that meet no frame of a short clip are not computed.
 
-    Args:
-        filters: int. Output channels.
-        kernel_size: int or three ints (time, height, width).
-        strides: int or three ints (time, height, width). Defaults to `1`.
-        groups: int. Groups of channels that are convolved apart. Defaults to `1`.
-        use_bias: bool. Defaults to `False`: batch normalisation follows.
-        kernel_initializer: Keras initializer. Defaults to `"he_normal"`.
-        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+    Args: one integer or (time, height, width).
+        filters: output channels.
+        kernel_size: one integer or (time, height, width).
+        strides: one integer or (time, height, width).
+        groups: groups of channels that are convolved apart.
+        use_bias: whether to add a bias; batch normalization makes it superfluous.
+        kernel_initializer: Keras initializer.
+        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
@@ -41,7 +42,7 @@ class ClipConv3D(keras.layers.Layer):
         becomes `(n - 1) // stride + 1`.
 
     Raises:
-        ValueError: if an argument is out of its range, or the groups do not divide
+        InvalidArgumentError: if an argument is out of its range, or the groups do not divide
             the channels.
 
     Example:
@@ -70,13 +71,14 @@ class ClipConv3D(keras.layers.Layer):
         self.use_bias = use_bias
         self.kernel_initializer = _fresh(kernel_initializer)
         if filters % groups:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"ClipConv3D: `groups` must divide `filters`. Received: groups={groups}, "
-                f"filters={filters}"
+                f"filters={filters}",
+                argument="groups",
             )
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        self.compute_output_shape(input_shape)  # says what is wrong with the input
+        self.compute_output_shape(input_shape)  # checks the shape
         channels = input_shape[-1]
         self.kernel = self.add_weight(
             name="kernel",
@@ -87,33 +89,34 @@ class ClipConv3D(keras.layers.Layer):
             self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
         self.built = True
 
-    averages = 0  # statistics that `compute` gives
+    averages = 0  # statistics that `compute` returns
 
     def call(self, clips: Any, training: bool | None = None) -> Any:
         (y,) = self.compute(clips, *self.tensors())
         return y
 
     def tensors(self) -> list[Any]:
-        """The weights as tensors, for `compute`."""
+        """Returns the weights as tensors, for `compute`."""
         weights = [self.kernel, self.bias] if self.use_bias else [self.kernel]
         return [ops.cast(ops.convert_to_tensor(w), self.compute_dtype) for w in weights]
 
     def compute(self, clips: Any, kernel: Any, bias: Any = None) -> tuple[Any]:
-        """What the layer computes, from given weights."""
+        """Computes the output from given weights."""
         y = convolve(clips, kernel, self.strides)
         return (y if bias is None else y + bias,)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         if len(input_shape) != 5 or None in input_shape[1:]:
-            raise ValueError(
+            raise InvalidArgumentError(
                 "ClipConv3D reads tensors of shape (batch, time, height, width, channels), all but "
                 f"the batch known. Received: {tuple(input_shape)}"
             )
         batch, *sides, channels = input_shape
         if channels % self.groups:  # type: ignore[operator]
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"ClipConv3D: `groups` must divide the channels. Received: groups={self.groups}, "
-                f"{channels} channels"
+                f"{channels} channels",
+                argument="groups",
             )
         shrunk = [(side - 1) // s + 1 for side, s in zip(sides, self.strides, strict=True)]  # type: ignore[operator]
         return (batch, *shrunk, self.filters)

@@ -26,24 +26,24 @@ class DenseBlock3D(CompositeLayer):
            |                                                   (next layer reads both)
     ```
 
-    Args:
-        num_layers: int. Dense layers.
-        growth_rate: int. Channels that a dense layer adds. Defaults to `32`.
-        bottleneck_factor: int. The 1x1x1 convolution has this many times
-            `growth_rate` filters. Defaults to `4`.
-        rematerialize: bool. Keep for the gradient only what each dense layer adds, and
-            compute the 1x1x1 convolution again too. Defaults to `False`.
-        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+    Args: one integer or (time, height, width).
+        num_layers: dense layers.
+        growth_rate: channels that a dense layer adds.
+        bottleneck_factor: the 1x1x1 convolution has this many times
+            `growth_rate` filters.
+        rematerialize: keep for the gradient only what each dense layer adds, and
+            compute the 1x1x1 convolution again too.
+        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
-        training: bool. Whether batch normalisation uses the batch's statistics.
+        training: bool. Whether batch normalization uses the batch's statistics.
 
     Returns:
         Tensor of shape `(batch, time, height, width, channels + num_layers * growth_rate)`.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        InvalidArgumentError: if an argument is out of its range.
 
     Example:
 
@@ -103,7 +103,7 @@ class DenseBlock3D(CompositeLayer):
 
     @property
     def rematerialized(self) -> bool:
-        # Normalisations always, which is cheap, or every layer would keep a copy of all features
+        # Normalizations always, which is cheap, or every layer would keep a copy of all features
         # before it; with `rematerialize` the 1x1x1 convolutions too.
         return self.rematerialize or skips_unused_work()
 

@@ -22,25 +22,25 @@ class FactorizedConv3D(CompositeLayer):
     clip - Conv 1 x kh x kw - BN - ReLU - Conv kt x 1 x 1 ->
     ```
 
-    Args:
-        filters: int. Output channels.
-        middle_filters: int. Channels between the two convolutions. R(2+1)D networks take
+    Args: one integer or (time, height, width).
+        filters: output channels.
+        middle_filters: channels between the two convolutions. R(2+1)D networks take
             as many as give the parameters of the 3D convolution.
-        kernel_size: int or three ints (time, height, width). Defaults to `3`.
-        strides: int or three ints (time, height, width). Defaults to `1`.
-        kernel_initializer: Keras initializer. Defaults to `"he_normal"`.
-        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+        kernel_size: one integer or (time, height, width).
+        strides: one integer or (time, height, width).
+        kernel_initializer: Keras initializer.
+        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
-        training: bool. Whether batch normalisation uses the batch's statistics.
+        training: bool. Whether batch normalization uses the batch's statistics.
 
     Returns:
         Tensor of shape `(batch, time', height', width', filters)`, where a side n
         becomes `(n - 1) // stride + 1`.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        InvalidArgumentError: if an argument is out of its range.
 
     Example:
 
@@ -91,14 +91,14 @@ class FactorizedConv3D(CompositeLayer):
         return run(InTurn(layers), layers, [clips])
 
     def tensors(self) -> list[Any]:
-        """The weights that are trained as tensors, for `compute`."""
+        """Returns the trainable weights as tensors, for `compute`."""
         return [*self.space_conv.tensors(), *self.bn.tensors(), *self.time_conv.tensors()]
 
     def compute(self, clips: Any, *weights: Any) -> tuple[Any, ...]:
-        """What the layer computes in training, from given weights; assigns nothing.
+        """Computes the output of training from given weights; assigns nothing.
 
         Returns:
-            The clips, and the batch normalisation's statistics.
+            The clips, and the batch normalization's statistics.
         """
         space, gamma, beta, time = weights
         (clips,) = self.space_conv.compute(clips, space)
@@ -107,7 +107,7 @@ class FactorizedConv3D(CompositeLayer):
 
     @property
     def averages(self) -> int:
-        """How many statistics `compute` gives."""
+        """Number of statistics that `compute` returns."""
         return self.bn.averages
 
     def average(self, mean: Any, variance: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import three_sizes
 from keras_t3d.layers.operations import pool_maximum
 
@@ -17,10 +18,10 @@ class ClipMaxPooling3D(keras.layers.Layer):
 
     Keras's `"same"` shifts strided pools.
 
-    Args:
-        pool_size: int or three ints (time, height, width), odd. Defaults to `3`.
-        strides: int or three ints (time, height, width). Defaults to `2`.
-        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+    Args: one integer or (time, height, width).
+        pool_size: one integer or (time, height, width), odd.
+        strides: one integer or (time, height, width).
+        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
@@ -30,7 +31,7 @@ class ClipMaxPooling3D(keras.layers.Layer):
         becomes `(n - 1) // stride + 1`.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        InvalidArgumentError: if an argument is out of its range.
 
     Example:
 
@@ -50,22 +51,23 @@ class ClipMaxPooling3D(keras.layers.Layer):
         self.pool_size = three_sizes("ClipMaxPooling3D", "pool_size", pool_size)
         self.strides = three_sizes("ClipMaxPooling3D", "strides", strides)
         if not all(size % 2 for size in self.pool_size):
-            raise ValueError(
-                "ClipMaxPooling3D: `pool_size` must be odd, or it could not be padded evenly, for "
-                f"example 3. Received: {pool_size!r}"
+            raise InvalidArgumentError(
+                "ClipMaxPooling3D: `pool_size` must be odd, to be padded evenly, for example 3. "
+                f"Received: {pool_size!r}",
+                argument="pool_size",
             )
 
-    averages = 0  # statistics that `compute` gives
+    averages = 0  # statistics that `compute` returns
 
     def call(self, clips: Any) -> Any:
         return self.compute(clips)[0]
 
     def tensors(self) -> list[Any]:
-        """No weights."""
+        """Returns no weights."""
         return []
 
     def compute(self, clips: Any) -> tuple[Any]:
-        """What the layer computes."""
+        """Computes the output."""
         return (pool_maximum(clips, self.pool_size, self.strides),)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:

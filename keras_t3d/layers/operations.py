@@ -23,7 +23,7 @@ def convolve(clips: Any, kernel: Any, strides: Sequence[int] = (1, 1, 1)) -> Any
     A kernel of size k gets (k - 1) // 2 zeros before and k // 2 after the clip.
     Groups follow from the kernel: as many as its input channels go into the clips'.
 
-    Args:
+    Args: one integer or (time, height, width).
         clips: tensor of shape (batch, time, height, width, channels), sizes static.
         kernel: tensor of shape (time, height, width, channels // groups, filters).
         strides: three ints (time, height, width).
@@ -363,7 +363,7 @@ def _take_frames(clips: Any, frames: range) -> Any:
 def pool_maximum(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any:
     """Takes the maximum over windows of clips that are padded evenly, with less than any value.
 
-    Args:
+    Args: one integer or (time, height, width).
         clips: tensor of shape (batch, time, height, width, channels).
         size: three odd ints (time, height, width).
         strides: three ints.
@@ -410,7 +410,7 @@ def _pool_maximum_in_tensorflow(clips: Any, size: Sequence[int], strides: Sequen
     return pooled(clips)
 
 
-# Batch normalisation.
+# Batch normalization.
 
 
 def normalize_batch(
@@ -419,7 +419,7 @@ def normalize_batch(
     """Normalises by the batch's own statistics.
 
     Returns:
-        The normalised clips in their own dtype, and the batch's mean and (biased)
+        The normalized clips in their own dtype, and the batch's mean and (biased)
         variance a channel, float32.
     """
     if _has_fused_kernel(clips):
@@ -473,7 +473,7 @@ def _normalize_in_tensorflow(
     relu: bool,
     training: bool = False,
 ) -> tuple[Any, Any, Any]:
-    """TensorFlow fuses batch normalisation and its ReLU for 4-D tensors only; frames fold up."""
+    """TensorFlow fuses batch normalization and its ReLU for 4-D tensors only; frames fold up."""
     import tensorflow as tf
 
     folded = tf.reshape(clips, (-1, *clips.shape[-3:])) if clips.shape.rank == 5 else clips
@@ -502,7 +502,7 @@ def skips_unused_work() -> bool:
 def rematerialize(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a function that keeps its arguments only, and recomputes itself for the gradient.
 
-    Args:
+    Args: one integer or (time, height, width).
         function: from tensors to a tuple of tensors; pure, so that it may run twice.
     """
     if keras.backend.backend() == "tensorflow":

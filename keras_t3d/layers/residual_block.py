@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import one_of, three_sizes, whole_number
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
@@ -91,7 +92,7 @@ class _ResidualBlock3D(CompositeLayer):
             self.shortcut_conv.build(input_shape)
             self.shortcut_bn.build(shape)
         elif not self.is_identity and input_shape[-1] > self.out_channels:  # type: ignore[operator]
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"{type(self).__name__}: shortcut='zero_padding' cannot take channels away: use "
                 f"shortcut='projection'. Received: {input_shape[-1]} channels for a block of "
                 f"{self.out_channels}"
@@ -159,32 +160,31 @@ class BasicBlock3D(_ResidualBlock3D):
           +------ (strided: Conv 1x1x1 - BN) -----+
     ```
 
-    Args:
-        filters: int. Channels of both convolutions and of the output.
+    Args: one integer or (time, height, width).
+        filters: channels of both convolutions and of the output.
         strides: int or three ints (time, height, width), of the first convolution.
-            Defaults to `1`.
         convolution: `"3d"` for 3x3x3, `"2d"` for 1x3x3, `"2plus1d"` for the factorised
-            form of R(2+1)D. Defaults to `"3d"`.
+            form of R(2+1)D.
         shortcut: where the block changes stride or channels, `"projection"` (shortcut B:
             Conv 1x1x1 and BN) or `"zero_padding"` (A: every stride-th value, new channels
-            zero). Defaults to `"projection"`.
-        stc: None, `"residual"` (an STC block before the addition) or `"output"` (after the
-            last ReLU). Defaults to `None`.
-        stc_options: dict. Arguments of `SpatioTemporalChannelCorrelation`. Defaults to `None`.
-        rematerialize: bool. Keep for the gradient the first convolution's output only, and
-            compute the rest again. Defaults to `False`.
-        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+            zero).
+        stc: none, `"residual"` (an STC block before the addition) or `"output"` (after the
+            last ReLU).
+        stc_options: arguments of `SpatioTemporalChannelCorrelation`.
+        rematerialize: keep for the gradient the first convolution's output only, and
+            compute the rest again.
+        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
-        training: bool. Whether batch normalisation uses the batch's statistics.
+        training: bool. Whether batch normalization uses the batch's statistics.
 
     Returns:
         Tensor of shape `(batch, time', height', width', filters)`, where a side n
         becomes `(n - 1) // stride + 1`.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        InvalidArgumentError: if an argument is out of its range.
 
     Example:
 
@@ -256,30 +256,29 @@ class BottleneckBlock3D(_ResidualBlock3D):
                                                                    <-[STC]- ReLU -------+
     ```
 
-    Args:
-        filters: int. Channels of the first two convolutions.
+    Args: one integer or (time, height, width).
+        filters: channels of the first two convolutions.
         strides: int or three ints (time, height, width), of the 3x3x3 convolution.
-            Defaults to `1`.
-        expansion: int. The output has this many times `filters` channels: 4 in ResNet, 2
-            in ResNeXt. Defaults to `4`.
-        groups: int. Groups of the 3x3x3 convolution, ResNeXt's cardinality. Defaults to `1`.
-        shortcut: as for `BasicBlock3D`. Defaults to `"projection"`.
-        stc: as for `BasicBlock3D`. Defaults to `None`.
-        stc_options: as for `BasicBlock3D`. Defaults to `None`.
-        rematerialize: bool. Keep for the gradient the 3x3x3 convolution's output only, and
-            compute the rest again. Defaults to `False`.
-        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+        expansion: the output has this many times `filters` channels: 4 in ResNet, 2
+            in ResNeXt.
+        groups: groups of the 3x3x3 convolution, ResNeXt's cardinality.
+        shortcut: as for `BasicBlock3D`.
+        stc: as for `BasicBlock3D`.
+        stc_options: as for `BasicBlock3D`.
+        rematerialize: keep for the gradient the 3x3x3 convolution's output only, and
+            compute the rest again.
+        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
-        training: bool. Whether batch normalisation uses the batch's statistics.
+        training: bool. Whether batch normalization uses the batch's statistics.
 
     Returns:
         Tensor of shape `(batch, time', height', width', filters * expansion)`, where a side
         n becomes `(n - 1) // stride + 1`.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        InvalidArgumentError: if an argument is out of its range.
 
     Example:
 

@@ -19,7 +19,7 @@ from keras_t3d.layers.rematerialization import InTurn
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
 class Stem3D(CompositeLayer):
-    """A convolution with a large kernel, batch normalisation, a max pool and a ReLU.
+    """A convolution with a large kernel, batch normalization, a max pool and a ReLU.
 
     ```
     clip - Conv - BN - max pool 3x3x3 - ReLU ->
@@ -28,26 +28,26 @@ class Stem3D(CompositeLayer):
     A maximum of ReLUs is the ReLU of the maximum: this order gives what the usual one does,
     and has an eighth of the values to go through.
 
-    Args:
-        filters: int. Output channels. Defaults to `64`.
-        kernel_size: int or three ints (time, height, width). Defaults to `(3, 7, 7)`.
-        strides: int or three ints, of the convolution. Defaults to `(1, 2, 2)`.
-        pool_strides: int, three ints, or None, which leaves the pool out. Defaults to `2`.
-        middle_filters: int or None. Makes the convolution a `FactorizedConv3D` with that many
-            filters between space and time. Defaults to `None`.
-        kernel_initializer: Keras initializer. Defaults to `"he_normal"`.
-        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+    Args: one integer or (time, height, width).
+        filters: output channels.
+        kernel_size: one integer or (time, height, width).
+        strides: int or three ints, of the convolution.
+        pool_strides: int, three ints, or None, which leaves the pool out.
+        middle_filters: makes the convolution a `FactorizedConv3D` with that many
+            filters between space and time.
+        kernel_initializer: Keras initializer.
+        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
-        training: bool. Whether batch normalisation uses the batch's statistics.
+        training: bool. Whether batch normalization uses the batch's statistics.
 
     Returns:
         Tensor of shape `(batch, time', height', width', filters)`, where a side n becomes
         `(n - 1) // stride + 1`, once for the convolution and once for the pool.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        InvalidArgumentError: if an argument is out of its range.
 
     Example:
 
@@ -98,7 +98,7 @@ class Stem3D(CompositeLayer):
 
     @property
     def rematerialized(self) -> bool:
-        # Always: normalisation and pooling are cheap, and what they make is the largest there is.
+        # Always: normalization and pooling are cheap, and what they make is the largest there is.
         return True
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:

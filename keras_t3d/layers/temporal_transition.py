@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import one_of, three_sizes, whole_number
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.composite import CompositeLayer
@@ -35,27 +36,27 @@ class TemporalTransition(CompositeLayer):
     outputs meet on the channel axis. A branch of depth 1 is a 1x1x1
     convolution, one of depth d > 1 a (d, 3, 3) convolution.
 
-    Args:
-        filters: int. Filters of each branch. Defaults to `128`.
-        depths: ints. Temporal kernel depth of each branch. Defaults to
-            `(1, 3, 6)`, the paper's first transition; the others use `(1, 3, 4)`.
+    Args: one integer or (time, height, width).
+        filters: filters of each branch.
+        depths: temporal kernel depth of each branch: the default is the paper's first transition,
+            the later ones have (1, 3, 4).
         variant: `"paper"`, or `"authors_code"`, which puts a
             BN - ReLU - Conv 1x1x1 over the concatenated channels before the
-            pool, as the authors' published code does. Defaults to `"paper"`.
-        pool_size: int, three ints (time, height, width) or None. Size and stride
-            of the average pool; None leaves it out. Defaults to `2`.
-        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+            pool, as the authors' published code does.
+        pool_size: size and stride
+            of the average pool; None leaves it out.
+        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
-        training: bool. Whether batch normalisation uses the batch's statistics.
+        training: bool. Whether batch normalization uses the batch's statistics.
 
     Returns:
         Tensor of shape `(batch, time // 2, height // 2, width // 2,
         filters * len(depths))`.
 
     Raises:
-        ValueError: if an argument is out of its range, or the input is too short
+        InvalidArgumentError: if an argument is out of its range, or the input is too short
             or too small to be pooled.
 
     Example:
@@ -109,7 +110,7 @@ class TemporalTransition(CompositeLayer):
         return ClipConv3D(filters, kernel, dtype=self.dtype_policy, name=name)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        self.compute_output_shape(input_shape)  # says what is wrong with the input
+        self.compute_output_shape(input_shape)  # checks the shape
         for norm, conv in zip(self.branch_norms, self.branch_convs, strict=True):
             norm.build(input_shape)
             conv.build(input_shape)
@@ -121,7 +122,7 @@ class TemporalTransition(CompositeLayer):
 
     @property
     def rematerialized(self) -> bool:
-        # Always, as it is cheap: every branch would keep the same input, normalised anew.
+        # Always, as it is cheap: every branch would keep the same input, normalized anew.
         return skips_unused_work()
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
@@ -137,7 +138,7 @@ class TemporalTransition(CompositeLayer):
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         if len(input_shape) != 5:
-            raise ValueError(
+            raise InvalidArgumentError(
                 "TemporalTransition reads tensors of shape (batch, time, height, width, channels). "
                 f"Received: {tuple(input_shape)}"
             )
@@ -145,7 +146,7 @@ class TemporalTransition(CompositeLayer):
         pool = self.pool_size or (1, 1, 1)
         pooled = [None if s is None else s // p for s, p in zip(sides, pool, strict=True)]
         if 0 in pooled:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"TemporalTransition: an average pool of {pool} (time, height, width) leaves "
                 f"nothing of an input of {tuple(sides)}. Use longer or larger clips, or "
                 f"`pool_size=None`. Received: input shape {tuple(input_shape)}"
@@ -167,8 +168,9 @@ class TemporalTransition(CompositeLayer):
 
 def _checked_depths(depths: Any) -> tuple[int, ...]:
     if not isinstance(depths, (tuple, list)) or not depths or len(set(depths)) != len(depths):
-        raise ValueError(
-            "TemporalTransition: `depths` must be different whole numbers, one a branch, "
-            f"for example depths=(1, 3, 6). Received: {depths!r}"
+        raise InvalidArgumentError(
+            "TemporalTransition: `depths` must be different integers, one per branch, "
+            f"for example depths=(1, 3, 6). Received: {depths!r}",
+            argument="depths",
         )
     return tuple(whole_number("TemporalTransition", "depths", depth) for depth in depths)

@@ -6,13 +6,13 @@ from __future__ import annotations
 class TemporalWindows:
     """The windows of one kernel or pool over a clip.
 
-    Args:
-        frames: int. Length of the clip.
-        size: int. Taps of the kernel or pool.
+    Args: one integer or (time, height, width).
+        frames: length of the clip.
+        size: taps of the kernel or pool.
         stride: int.
         padding: `"even"`, (size - 1) // 2 zeros before and size // 2 after the clip; Keras's
-            `"same"`, which counts on the stride too; or `"valid"`, none. Defaults to `"even"`.
-        dilation: int. Frames from one tap to the next. Defaults to 1.
+            `"same"`, which counts on the stride too; or `"valid"`, none.
+        dilation: frames from one tap to the next. Defaults to 1.
     """
 
     def __init__(

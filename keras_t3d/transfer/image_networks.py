@@ -93,10 +93,11 @@ def _find_source(network: str, layers: list[str]) -> tuple[ImageSource, dict[str
         if not unknown and "stem/conv" in paths.values():
             return source, paths
         attempts.append(unknown or layers)
+    fewest = min(attempts, key=len)
     raise InvalidArgumentError(
         "`source` must be a 2D DenseNet, ResNet (not V2) or ResNeXt whose layers are named as in "
         "keras.applications ('conv2_block1_1_conv') or torchvision ('layer1.0.conv1.weight'). "
-        f"Received: {network!r} with the layers {list_some(min(attempts, key=len))}",
+        f"Received: {network!r} with the layers {list_some(fewest)}",
         argument="source",
     )
 
