@@ -65,11 +65,11 @@ TORCH_LAYERS: LayerNames = (
 KERAS_LAYERS: LayerNames = (
     (r"conv1_(conv|bn)", r"stem/\1"),
     (
-        r"conv(\d+)block_path(\d+)_0_(conv|bn)",
+        r"conv(\d+)_block(\d+)_0_(conv|bn)",
         lambda k, n, kind: f"stage{int(k) - 1}_block{n}/shortcut_{kind}",
     ),
     (
-        r"conv(\d+)block_path(\d+)_([123])_(conv|bn)",
+        r"conv(\d+)_block(\d+)_([123])_(conv|bn)",
         lambda k, n, i, kind: f"stage{int(k) - 1}_block{n}/{kind}{i}",
     ),
 )

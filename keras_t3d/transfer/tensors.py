@@ -64,7 +64,7 @@ def tensor_name(layer: str, weight: str, is_normalization: bool) -> str:
 def place_layers(
     layers: Mapping[str, Mapping[str, np.ndarray]], layer_names: LayerNames
 ) -> tuple[dict[str, str], list[str]]:
-    """Returns the path of each layer in our networks, and the layers that have none.
+    """Returns the layers by their path in our networks, and the layers that have none.
 
     Raises:
         InvalidArgumentError: if two layers have the same path.
@@ -79,7 +79,7 @@ def place_layers(
                 argument="checkpoint",
             )
         names[path] = name
-    return paths, unknown
+    return names, unknown
 
 
 def recognize_network(layers: Mapping[str, Mapping[str, np.ndarray]]) -> str | None:
