@@ -68,8 +68,9 @@ class ClipReader(ReadPlan):
     Example:
 
     ```python
-    clip_spec = keras_t3d.ClipSpec(num_frames=16, frame_stride=2, resize=128, crop=112)
-    reader = keras_t3d.data.ClipReader("shards", "train", clip_spec, batch_size=32, training=True)
+    reader = keras_t3d.data.ClipReader(
+        "shards", "train", model.clip_spec, batch_size=32, training=True
+    )
     model.fit(reader.as_tf_dataset(), epochs=10)
     ```
     """
@@ -200,9 +201,8 @@ def load_clips(
     Example:
 
     ```python
-    clip_spec = keras_t3d.ClipSpec(num_frames=16, frame_stride=2, resize=128, crop=112)
     train = keras_t3d.data.load_clips(
-        "shards", "train", clip_spec, batch_size=32, training=True, seed=0
+        "shards", "train", model.clip_spec, batch_size=32, training=True, seed=0
     )
     model.fit(train, epochs=10)
     ```
