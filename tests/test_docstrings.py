@@ -142,14 +142,20 @@ def _reassigned(tree: ast.Module) -> set[str]:
 class Prepared:
     """Values for the names that examples use without defining them."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, full_size: bool = False) -> None:
         self._model = model
+        self._full_size = full_size  # train on clips of 112 x 112 pixels
 
     def model(self) -> Any:
         import keras
 
-        copy = type(self._model).from_config(self._model.get_config())
-        copy.set_weights(self._model.get_weights())
+        import keras_t3d
+
+        if self._full_size:
+            copy = keras_t3d.models.T3D121(input_shape=(16, 112, 112, 3), num_classes=2)
+        else:
+            copy = type(self._model).from_config(self._model.get_config())
+            copy.set_weights(self._model.get_weights())
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         copy.compile("sgd", loss, jit_compile=False)
         return copy
@@ -243,6 +249,11 @@ class Prepared:
 
     def file(self) -> Any:
         return io.BytesIO()
+
+    def parser(self) -> Any:
+        import jsonargparse
+
+        return jsonargparse.ArgumentParser()
 
     def train(self) -> Any:
         from keras_t3d.data import load_clips
@@ -372,11 +383,12 @@ RUN = [example for example in EXAMPLES if not any(text in example.code for text 
 @pytest.mark.usefixtures("folder", "small_networks")
 @pytest.mark.parametrize("example", [pytest.param(e, id=e.name) for e in RUN])
 def test_the_example_runs(example, model):
+    full_size = "crop=112" in example.code and "model.fit(" in example.code
     if example.name in RAISES:
         with pytest.raises(Exception, match="workers"):
-            run_example(example, Prepared(model))
+            run_example(example, Prepared(model, full_size=full_size))
     else:
-        run_example(example, Prepared(model))
+        run_example(example, Prepared(model, full_size=full_size))
 
 
 def test_other_examples_are_python():
