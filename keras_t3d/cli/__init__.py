@@ -140,7 +140,7 @@ def _overview() -> str:
 
 
 def _is_user_error(error: Exception) -> bool:
-    if isinstance(error, (KerasT3DError, ValueError, RuntimeError, ImportError)):
+    if isinstance(error, KerasT3DError):
         return True
     if not isinstance(error, OSError):
         return False

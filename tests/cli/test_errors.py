@@ -62,7 +62,7 @@ def test_a_full_disk_is_one_line(fail):
 
 @pytest.mark.parametrize(
     "error",
-    [KeyError("wrong"), OSError("wrong"),
+    [ValueError("wrong"), RuntimeError("wrong"), KeyError("wrong"), OSError("wrong"),
      FileNotFoundError(2, "wrong", cli.__file__)],
 )  # fmt: skip
 def test_other_errors_are_bugs_with_traceback_and_versions(fail, error):
