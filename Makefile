@@ -41,6 +41,12 @@ TESTS ?= tests
 test-oldest: $(OLDEST)/installed
 	$(OLDEST)/bin/python -m pytest $(PROCESSES) $(TESTS)
 
+# Runs the tests that depend most on the versions: private interfaces, saving, the training step.
+QUICK := tests/test_import.py tests/test_private_interfaces.py tests/models/test_video_classifier.py \
+    tests/optimization/test_learner.py tests/deploy/test_tflite.py
+test-oldest-quick:
+	$(MAKE) test-oldest TESTS='$(QUICK)'
+
 # Runs layers, models, optimization and training as on other processors: about half an hour.
 test-processors: $(INSTALLED)
 	$(BIN)/python tests/processors/run.py

@@ -55,7 +55,7 @@ def test_own_network_of_the_models_page():
     models = (README_FOLDER / "docs" / "models.md").read_text(encoding="utf-8")
     names = {}
     exec(
-        compile(re.search(r"```python\n(.*?)```", models, re.DOTALL).group(1), "models.md", "exec"),
+        compile(re.findall(r"```python\n(.*?)```", models, re.DOTALL)[-1], "models.md", "exec"),
         names,
     )
     assert names["model"].class_names == ("run", "walk")

@@ -150,7 +150,7 @@ class VideoClassifier(keras.Model):
         model = keras_t3d.models.ResNet3D18((8, 32, 32, 3), num_classes=2)
         clips = np.zeros((1, 8, 32, 32, 3), "uint8")
         embedding = model.feature_model()(clips)  # (batch, width)
-        coarse, fine = model.feature_model("block2", "block1")(clips)
+        coarse, fine = model.feature_model("stage2", "stage1")(clips)
         ```
         """
         layers = {layer.name: layer for layer in self.layers}

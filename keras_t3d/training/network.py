@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -99,21 +101,33 @@ def new_student(config: PretrainConfig, teacher: FrameTeacher) -> VideoClassifie
     """
     if config.inflate is None:
         return student_for(config.model, config.clip_spec)
-    if config.inflate == "teacher":
-        source: Any = teacher.network
-        _check_same_pixels(source, config.teacher.preprocessing)
-    else:
-        source = _load_images_network(config.inflate)
-    student = student_for(
-        config.model, normalized_as(config.clip_spec, **source_normalization(source))
-    )
-    print(inflate(student, source, config.inflate_mode))
+    from_teacher = config.inflate == "teacher"
+    source: Any = teacher.network if from_teacher else _load_images_network(config.inflate)
+    with _named_inflate():
+        normalization = source_normalization(source)
+    if from_teacher:
+        _check_same_pixels(normalization["mean"], config.teacher.preprocessing)
+    student = student_for(config.model, normalized_as(config.clip_spec, **normalization))
+    with _named_inflate():
+        print(inflate(student, source, config.inflate_mode))
     return student
 
 
-def _check_same_pixels(source: Any, preprocessing: str) -> None:
+@contextlib.contextmanager
+def _named_inflate() -> Iterator[None]:
+    """Names the configuration's key where the 2D network cannot be inflated."""
+    try:
+        yield
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(
+            f"`inflate` names a network that the student cannot start from: {error}",
+            argument="inflate",
+        ) from error
+
+
+def _check_same_pixels(mean: tuple[float, ...], preprocessing: str) -> None:
     """Checks the teacher's preprocessing: `inflate` assumes that of keras.applications."""
-    own = "torch" if source_normalization(source)["mean"] == IMAGENET_MEAN else "caffe"
+    own = "torch" if mean == IMAGENET_MEAN else "caffe"
     if preprocessing not in ("auto", own):
         raise InvalidArgumentError(
             "`teacher.preprocessing` must be that of keras.applications if `inflate` is teacher: "

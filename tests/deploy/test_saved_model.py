@@ -13,7 +13,7 @@ from PIL import Image
 import keras_t3d
 from keras_t3d import cli, models
 from keras_t3d.clips import take_view
-from keras_t3d.data import load_clips
+from keras_t3d.data import ClipReader
 from keras_t3d.data.shards.record import stored_video
 from keras_t3d.data.shards.record_file import read_record, record_offsets
 from keras_t3d.deploy import (
@@ -122,8 +122,8 @@ def by_session(path, name, clips):
 
 def test_serve_jpeg_of_a_record_equals_the_evaluation_view(served, model, shards):
     """The clip is the same to the bit, and so are the probabilities."""
-    views = load_clips(shards, "test", model.clip_spec, batch_size=1)
-    clips = {ids.numpy()[0].decode(): clip for clip, _, ids in views}
+    views = ClipReader(shards, "test", model.clip_spec, batch_size=1).as_views()
+    clips = {ids.numpy()[0].decode(): clip for clip, _, ids, _ in views}
     records = [video for path in sorted(shards.glob("test-*")) for video in videos_in(path)]
     assert len(records) == len(clips) == 8
     for video in records:

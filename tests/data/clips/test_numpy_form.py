@@ -208,7 +208,7 @@ class TestErrors:
         content[record_offsets(path)[1] + 30] ^= 1
         path.write_bytes(content)
         dataset = load_arrays(shards, "train", TINY, 4)
-        with pytest.raises(ValueError, match=rf"{path.name}, record 1: .*on_damage='skip'"):
+        with pytest.raises(ValueError, match=rf"{path.name}, record 1: .*`on_damage`"):
             dataset[0]
         with pytest.warns(UserWarning, match="1 of 4 records"):
             dataset = load_arrays(shards, "train", TINY, 4, on_damage="skip")

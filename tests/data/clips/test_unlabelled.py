@@ -327,7 +327,7 @@ class TestErrors:
     @pytest.mark.parametrize("load", READERS)
     def test_damage_is_named(self, tmp_path, load, training):
         shards, name = self.damaged(tmp_path)
-        message = rf"Damaged shard: .*{name}.*record 1: .*on_damage='skip'"
+        message = rf"Damaged shard: .*{name}.*record 1: .*`on_damage`"
         with pytest.raises(ValueError, match=message), damage_named(shards):
             batches(load(shards, "train", TINY, 2, training=training))
 
