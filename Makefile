@@ -25,7 +25,7 @@ PROCESSES ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PROCESSES)
 
-# Takes under 3 minutes: excludes tests that start processes, train, or export (see pyproject.toml).
+# Excludes tests that start processes, train, or export (see pyproject.toml).
 FAST := not (process or fit or export or backend or slow or study)
 test-fast: $(INSTALLED)
 	$(BIN)/python -m pytest $(PROCESSES) -m '$(FAST)'
