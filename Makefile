@@ -47,7 +47,7 @@ QUICK := tests/test_import.py tests/test_private_interfaces.py tests/models/test
 test-oldest-quick:
 	$(MAKE) test-oldest TESTS='$(QUICK)'
 
-# Runs layers, models, optimization and training as on other processors: about half an hour.
+# Runs layers, models, optimization and training as on other processors: an hour or more.
 test-processors: $(INSTALLED)
 	$(BIN)/python tests/processors/run.py
 

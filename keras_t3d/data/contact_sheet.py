@@ -51,7 +51,7 @@ def contact_sheet(
 
     Raises:
         InvalidArgumentError: if an argument is out of its range.
-        ValueError: if a record or a picture is damaged, or there are no videos.
+        ValueError: if a record or an image is damaged, or the shards hold no video.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Batch normalisation in inference: one scale and one offset per channel.
+"""Batch normalization in inference: one scale and one offset per channel.
 
 Both are folded into a preceding convolution, as its kernel's scale and its bias.
 """
@@ -34,7 +34,7 @@ def scale_and_offset(norm: layers.BatchNormalization) -> tuple[np.ndarray, np.nd
 class PendingConvolution:
     """A convolution that is computed when its result is read.
 
-    A batch normalisation that reads it is folded into it. All other operations read a tensor,
+    A batch normalization that reads it is folded into it. All other operations read a tensor,
     into which TensorFlow converts this object.
 
     Args:
@@ -63,7 +63,7 @@ class PendingConvolution:
         return self.tensor
 
     def normalized_by(self, norm: layers.BatchNormalization) -> tf.Tensor:
-        """Returns the batch-normalised result."""
+        """Returns the batch-normalized result."""
         scale, offset = scale_and_offset(norm)
         if self.bias is not None:
             offset = offset + self.bias * scale

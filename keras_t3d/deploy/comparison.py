@@ -110,7 +110,7 @@ def clip_batches(
         argument: name of the argument, for error messages.
 
     Raises:
-        InvalidArgumentError: if there are no clips, or clips of another shape or type.
+        InvalidArgumentError: if `clips` is empty, or has another shape or dtype.
     """
     is_pair = isinstance(batches, tuple) and len(batches) == 2
     found = False

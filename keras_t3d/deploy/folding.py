@@ -1,7 +1,7 @@
-"""Folds a model for inference: weights become constants, batch normalisations are folded.
+"""Folds a model for inference: weights become constants, batch normalizations are folded.
 
 TensorFlow fuses a 3D convolution, its bias, the addition of a residual and a ReLU if the kernel is
-a constant. So a batch normalisation that reads a ClipConv3D is folded into its kernel and bias; any
+a constant. So a batch normalization that reads a ClipConv3D is folded into its kernel and bias; any
 other one, as in DenseNet, stays, with constants.
 
 Each layer class with a rule has one small function, in the table `_RULES` at the end. Models and
@@ -75,7 +75,7 @@ def _call(layer: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
         return layer(*inputs, **{"training": False, **options})
 
 
-# Convolution and batch normalisation.
+# Convolution and batch normalization.
 
 
 def _clip_conv3d(layer: ClipConv3D, clips: tf.Tensor) -> PendingConvolution:

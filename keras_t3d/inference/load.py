@@ -22,7 +22,7 @@ def load_predictor(model: Any) -> Predictor:
         A Predictor.
 
     Raises:
-        InvalidArgumentError: if it is no model of this package.
+        InvalidArgumentError: if it is not a model of this package.
 
     Example:
 

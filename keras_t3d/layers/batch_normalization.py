@@ -20,7 +20,7 @@ class ClipBatchNormalization(keras.layers.BatchNormalization):
     fused kernel for 5-D tensors; this layer folds time into the batch and uses the 4-D
     one, several times faster.
 
-    Args: one integer or (time, height, width).
+    Args:
         activation: None or `"relu"`, applied to the result.
         momentum: share of the old value when a moving average is updated.
             PyTorch's `momentum` is 1 minus this.

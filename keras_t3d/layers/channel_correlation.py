@@ -32,7 +32,7 @@ class SpatioTemporalChannelCorrelation(keras.layers.Layer):
     208 million parameters, 96 million at 32 and 66 million at 16, and its weights are bound
     to that clip length. `temporal_bins` averages time into a few bins first and lifts both.
 
-    Args: one integer or (time, height, width).
+    Args:
         reduction: the dense layers between are this many times narrower than what
             they read: r in the picture.
         activation: Keras activation between the two dense layers of a branch: f in the

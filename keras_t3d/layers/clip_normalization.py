@@ -19,7 +19,7 @@ class ClipNormalization(keras.layers.Layer):
     It sits inside the model, so that no loaded model can be fed pixels of
     another scale than it was trained on.
 
-    Args: one integer or (time, height, width).
+    Args:
         mean: mean of R, G and B, in 0..1 units.
         std: standard deviation of R, G and B, in 0..1 units.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.

@@ -17,7 +17,7 @@ class CompositeLayer(keras.layers.Layer):
     A subclass describes its computation in `compose` and has no `call` of its own: this class
     runs the parts as Keras layers, `keras_t3d.deploy` runs the same parts with other operations.
 
-    Args: one integer or (time, height, width).
+    Args:
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
@@ -59,7 +59,7 @@ class CompositeLayer(keras.layers.Layer):
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
         """Computes the output, part by part.
 
-        Args: one integer or (time, height, width).
+        Args:
             run: `run(part, layers, inputs)` computes a part, as `rematerialization.run` does.
             clips: tensor of shape `(batch, time, height, width, channels)`; in `deploy` it may
                 lack the batch axis.

@@ -25,7 +25,7 @@ class ClipConv3D(keras.layers.Layer):
       compiles with XLA under TensorFlow, ten times slower on CPU;
     - taps of a deep kernel that meet no frame of a short clip are not computed.
 
-    Args: one integer or (time, height, width).
+    Args:
         filters: output channels.
         kernel_size: one integer or (time, height, width).
         strides: one integer or (time, height, width).

@@ -26,7 +26,7 @@ class DenseBlock3D(CompositeLayer):
            |                                                   (next layer reads both)
     ```
 
-    Args: one integer or (time, height, width).
+    Args:
         num_layers: dense layers.
         growth_rate: channels that a dense layer adds.
         bottleneck_factor: the 1x1x1 convolution has this many times

@@ -22,7 +22,7 @@ class FactorizedConv3D(CompositeLayer):
     clip - Conv 1 x kh x kw - BN - ReLU - Conv kt x 1 x 1 ->
     ```
 
-    Args: one integer or (time, height, width).
+    Args:
         filters: output channels.
         middle_filters: channels between the two convolutions. R(2+1)D networks take
             as many as give the parameters of the 3D convolution.

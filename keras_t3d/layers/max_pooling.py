@@ -18,7 +18,7 @@ class ClipMaxPooling3D(keras.layers.Layer):
 
     Keras's `"same"` shifts strided pools.
 
-    Args: one integer or (time, height, width).
+    Args:
         pool_size: one integer or (time, height, width), odd.
         strides: one integer or (time, height, width).
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.

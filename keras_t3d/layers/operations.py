@@ -23,7 +23,7 @@ def convolve(clips: Any, kernel: Any, strides: Sequence[int] = (1, 1, 1)) -> Any
     A kernel of size k gets (k - 1) // 2 zeros before and k // 2 after the clip.
     Groups follow from the kernel: as many as its input channels go into the clips'.
 
-    Args: one integer or (time, height, width).
+    Args:
         clips: tensor of shape (batch, time, height, width, channels), sizes static.
         kernel: tensor of shape (time, height, width, channels // groups, filters).
         strides: three ints (time, height, width).
@@ -277,21 +277,15 @@ def _has_grouped_gradient(dtype: str) -> bool:
     if _on_gpu():
         return True
     with tf.init_scope():
-        frames, kernel = tf.zeros((1, 1, 1, 2), dtype), tf.zeros((1, 1, 1, 2), dtype)
+        # Raw operations, as a tape records nothing in this scope; one tensor serves as all inputs.
+        shape, options = (1, 1, 1, 2), {"strides": [1] * 4, "padding": "VALID"}
+        zeros = tf.zeros(shape, dtype)
         try:
             tf.raw_ops.Conv2DBackpropFilter(
-                input=frames,
-                filter_sizes=(1, 1, 1, 2),
-                out_backprop=frames,
-                strides=[1] * 4,
-                padding="VALID",
+                input=zeros, filter_sizes=shape, out_backprop=zeros, **options
             )
             tf.raw_ops.Conv2DBackpropInput(
-                input_sizes=(1, 1, 1, 2),
-                filter=kernel,
-                out_backprop=frames,
-                strides=[1] * 4,
-                padding="VALID",
+                input_sizes=shape, filter=zeros, out_backprop=zeros, **options
             )
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
             return False
@@ -363,7 +357,7 @@ def _take_frames(clips: Any, frames: range) -> Any:
 def pool_maximum(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any:
     """Takes the maximum over windows of clips that are padded evenly, with less than any value.
 
-    Args: one integer or (time, height, width).
+    Args:
         clips: tensor of shape (batch, time, height, width, channels).
         size: three odd ints (time, height, width).
         strides: three ints.
@@ -416,7 +410,7 @@ def _pool_maximum_in_tensorflow(clips: Any, size: Sequence[int], strides: Sequen
 def normalize_batch(
     clips: Any, gamma: Any, beta: Any, epsilon: float, relu: bool
 ) -> tuple[Any, Any, Any]:
-    """Normalises by the batch's own statistics.
+    """Normalizes by the batch's own statistics.
 
     Returns:
         The normalized clips in their own dtype, and the batch's mean and (biased)
@@ -433,7 +427,7 @@ def normalize_batch(
 def normalize_by(
     clips: Any, mean: Any, variance: Any, gamma: Any, beta: Any, epsilon: float, relu: bool
 ) -> Any:
-    """Normalises by given statistics, as in inference."""
+    """Normalizes by given statistics, as in inference."""
     if _has_fused_kernel(clips):
         return _normalize_in_tensorflow(clips, mean, variance, gamma, beta, epsilon, relu)[0]
     exact = clips if _is_double(clips) else ops.cast(clips, "float32")
@@ -502,7 +496,7 @@ def skips_unused_work() -> bool:
 def rematerialize(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a function that keeps its arguments only, and recomputes itself for the gradient.
 
-    Args: one integer or (time, height, width).
+    Args:
         function: from tensors to a tuple of tensors; pure, so that it may run twice.
     """
     if keras.backend.backend() == "tensorflow":

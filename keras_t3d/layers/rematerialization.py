@@ -49,7 +49,7 @@ def run(
     a second time for the gradient, instead of being kept. In a graph, what nothing reads then
     is not run again: let the part end in its costliest convolution.
 
-    Args: one integer or (time, height, width).
+    Args:
         part: `part(apply, *inputs)` gives the output; it applies layers by `apply(layer, clips)`.
         layers: the layers that it applies and that have weights: RecomputedLayers, built.
             Without any there is nothing worth computing again.

@@ -160,7 +160,7 @@ class BasicBlock3D(_ResidualBlock3D):
           +------ (strided: Conv 1x1x1 - BN) -----+
     ```
 
-    Args: one integer or (time, height, width).
+    Args:
         filters: channels of both convolutions and of the output.
         strides: int or three ints (time, height, width), of the first convolution.
         convolution: `"3d"` for 3x3x3, `"2d"` for 1x3x3, `"2plus1d"` for the factorised
@@ -256,7 +256,7 @@ class BottleneckBlock3D(_ResidualBlock3D):
                                                                    <-[STC]- ReLU -------+
     ```
 
-    Args: one integer or (time, height, width).
+    Args:
         filters: channels of the first two convolutions.
         strides: int or three ints (time, height, width), of the 3x3x3 convolution.
         expansion: the output has this many times `filters` channels: 4 in ResNet, 2

@@ -28,7 +28,7 @@ class Stem3D(CompositeLayer):
     A maximum of ReLUs is the ReLU of the maximum: this order gives what the usual one does,
     and has an eighth of the values to go through.
 
-    Args: one integer or (time, height, width).
+    Args:
         filters: output channels.
         kernel_size: one integer or (time, height, width).
         strides: int or three ints, of the convolution.

@@ -36,7 +36,7 @@ class TemporalTransition(CompositeLayer):
     outputs meet on the channel axis. A branch of depth 1 is a 1x1x1
     convolution, one of depth d > 1 a (d, 3, 3) convolution.
 
-    Args: one integer or (time, height, width).
+    Args:
         filters: filters of each branch.
         depths: temporal kernel depth of each branch: the default is the paper's first transition,
             the later ones have (1, 3, 4).

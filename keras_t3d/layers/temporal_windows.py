@@ -6,7 +6,7 @@ from __future__ import annotations
 class TemporalWindows:
     """The windows of one kernel or pool over a clip.
 
-    Args: one integer or (time, height, width).
+    Args:
         frames: length of the clip.
         size: taps of the kernel or pool.
         stride: int.

@@ -157,7 +157,7 @@ def _gather(number: int, devices: Devices) -> list[int]:
 
 @contextlib.contextmanager
 def explain_lost_machine(devices: Devices) -> Iterator[None]:
-    """Replaces TensorFlow's error about a lost machine by one that says what to do.
+    """Replaces TensorFlow's error about a lost machine by one that explains how to resume.
 
     Raises:
         LostMachineError: if the connection to another machine is lost.

@@ -55,7 +55,9 @@ def test_a_video_is_decoded_once_unless_its_header_is_wrong(model, tmp_path, mon
     right = write_video(tmp_path / "right.avi", frames, codec="mpeg4")
     cut = tmp_path / "cut.avi"
     cut.write_bytes(right.read_bytes()[: right.stat().st_size // 2])
-    silent = write_video(tmp_path / "silent.mkv", frames)  # its header states no number of frames
+    silent = write_video(
+        tmp_path / "silent.mkv", frames
+    )  # the header does not state the number of frames
     phone = trimmed(write_video(tmp_path / "whole.mp4", frames), tmp_path / "trimmed.mp4", 0.4)
     decoded = {path: read_video(path).frames for path in (right, cut, silent, phone)}
     monkeypatch.setattr(VideoReader, "_decoded", counted)

@@ -25,7 +25,7 @@ from keras_t3d.data.video.frames import (
 )
 from keras_t3d.data.video.header import VideoHeader
 
-_ROUNDED = 0.5  # seconds by which lists may round up the end of a video
+_ROUNDED = 0.5  # seconds: annotations may round up the end of a video by this much
 
 
 @dataclasses.dataclass(frozen=True)
