@@ -67,7 +67,9 @@ def _pad_and_convolve(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
 
 
 def _padded(clips: Any, kernel: Any) -> Any:
-    return ops.pad(clips, _evenly(kernel.shape[:3])) if max(kernel.shape[:3]) > 1 else clips
+    """Pads clips for a 3-D kernel, or frames for a 2-D one."""
+    sizes = kernel.shape[:-2]
+    return ops.pad(clips, _evenly(sizes)) if max(sizes) > 1 else clips
 
 
 def _evenly(sizes: Sequence[int]) -> list[tuple[int, int]]:
@@ -255,8 +257,7 @@ def _conv2d(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
     strides = strides[1:]
     padding = "SAME"  # even, where nothing strides
     if max(strides) > 1:
-        frames = tf.pad(frames, _evenly(kernel.shape[:2])) if max(kernel.shape[:2]) > 1 else frames
-        frames, strides = _without_idle_stride(frames, kernel, strides)
+        frames, strides = _without_idle_stride(_padded(frames, kernel), kernel, strides)
         padding = "VALID"
     if frames.shape[-1] > kernel.shape[-2] and not _has_grouped_gradient(frames.dtype.name):
         y = _conv2d_by_groups(frames, kernel, strides, padding)
@@ -327,7 +328,7 @@ def _multiply_groups(frames: Any, kernel: Any, strides: Sequence[int], padding: 
     height, width, channels, filters = kernel.shape
     groups = frames.shape[-1] // channels
     if padding == "SAME":
-        frames = tf.pad(frames, _evenly((height, width)))
+        frames = _padded(frames, kernel)
     rows, columns = tf.shape(frames)[1] - height + 1, tf.shape(frames)[2] - width + 1
     matrices = tf.reshape(kernel, (height, width, channels, groups, filters // groups))
     matrices = tf.transpose(matrices, (0, 1, 3, 2, 4))
