@@ -17,7 +17,13 @@ import av
 
 from keras_t3d.data.video.decoding import StreamDecoder
 from keras_t3d.data.video.errors import VideoError
-from keras_t3d.data.video.frames import TimedFrame, frame_pixels, pixel_aspect, shown_times
+from keras_t3d.data.video.frames import (
+    TimedFrame,
+    frame_pixels,
+    pixel_aspect,
+    presentation_times,
+    shown_times,
+)
 
 # FFmpeg's input format and device name, by operating system.
 _DEVICES = {"Linux": ("v4l2", "/dev/video{}"), "Darwin": ("avfoundation", "{}")}
@@ -91,9 +97,10 @@ class Camera:
             raise VideoError(f"No frame from {self._name}{why}")
         size = (first.width, first.height)
         aspect = pixel_aspect(self._stream, first)
-        rate = float(self._stream.average_rate or _DEFAULT_FPS)
+        gap = 1 / float(self._stream.average_rate or _DEFAULT_FPS)
         origin = first.time or 0.0  # seconds since 1970, or since the machine started
-        for start, end, frame in shown_times(itertools.chain([first], frames), origin, rate):
+        timed = presentation_times(itertools.chain([first], frames), origin, gap)
+        for start, end, frame in shown_times(timed, gap):
             convert = functools.partial(frame_pixels, frame, size, self._name)
             yield TimedFrame(start, end, convert, aspect)
         if decoder.stopped:

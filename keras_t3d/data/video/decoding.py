@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 import av
 
 from keras_t3d.data.video.errors import VideoError
+from keras_t3d.data.video.streams import choose_stream
 
 # Metadata need not be UTF-8 to decode the frames. PyAV 19 ignores its encoding, and has no
 # such option.
 _OPTIONS: dict[str, Any] = (
     {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
+# Formats that store when a packet is to be decoded, not when its frame is to be shown.
+_WITHOUT_PRESENTATION_TIMES = ("avi", "asf")
 # In a row. After a lost key frame, every packet up to the next one can be bad.
 _MOST_BAD_PACKETS = 1000
 
@@ -33,20 +37,25 @@ def open_video(path: str) -> tuple[Any, Any]:
         container = av.open(os.path.abspath(path), **_OPTIONS)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"Cannot open the file as a video ({reason(error)}): {path}") from None
-    if not container.streams.video:
+    try:
+        return container, choose_stream(container, path)
+    except VideoError:
         container.close()
-        raise VideoError(f"The file has no video stream: {path}")
-    stream = container.streams.video[0]
-    if stream.codec_context is None:
-        container.close()
-        raise VideoError(f"PyAV has no decoder for this format: {path}")
-    return container, stream
+        raise
+
+
+def has_presentation_times(stream: Any) -> bool:
+    """Returns whether the file states when frames are shown; AVI states when to decode them."""
+    return stream.container.format.name not in _WITHOUT_PRESENTATION_TIMES
 
 
 class StreamDecoder:
     """Decodes a video stream, packet by packet.
 
     A packet that does not decode is left out. After 1,000 such packets in a row decoding stops.
+    The timestamps of frames are those at which they are shown. In files that state only when a
+    packet is to be decoded, which FFmpeg guesses from, the frames get the times of the packets
+    in order.
 
     Args:
         container: an open container of PyAV.
@@ -55,7 +64,7 @@ class StreamDecoder:
             as frames may refer to them, but do not count as damage.
 
     Attributes:
-        num_packets: packets read so far whose frames are to be shown.
+        num_packets: packets read so far, with those that an edit list hides.
         num_bad: requested packets that were left out.
         stopped: why the rest of the stream was not read; None if it was.
 
@@ -75,6 +84,8 @@ class StreamDecoder:
         self._container = container
         self._stream = stream
         self._is_requested = is_requested
+        self._has_presentation_times = has_presentation_times(stream)
+        self._decoding_times: list[int] = []  # a heap; of packets whose frames are to come
         self.num_packets = 0
         self.num_bad = 0
         self.stopped: str | None = None
@@ -83,7 +94,7 @@ class StreamDecoder:
         """Yields the frames that decode, in display order."""
         bad_in_a_row = 0
         for packet in self._packets():
-            self.num_packets += not packet.is_discard  # skipped by an edit list
+            self.num_packets += 1
             try:
                 frames = packet.decode()
             except av.InvalidDataError:
@@ -97,8 +108,16 @@ class StreamDecoder:
                 self.stopped = reason(error)
                 break
             bad_in_a_row = 0
-            yield from frames
-        yield from self._buffered()
+            if packet.dts is not None and not self._has_presentation_times:
+                heapq.heappush(self._decoding_times, packet.dts)
+            yield from map(self._with_time, frames)
+        yield from map(self._with_time, self._buffered())
+
+    def _with_time(self, frame: av.VideoFrame) -> av.VideoFrame:
+        if self._decoding_times:
+            frame.pts = heapq.heappop(self._decoding_times)
+            frame.time_base = self._stream.time_base
+        return frame
 
     def _packets(self) -> Iterator[av.Packet]:
         packets = self._container.demux(self._stream)

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_t3d.data.video.decoding import reason
 from keras_t3d.data.video.errors import VideoError
+from keras_t3d.data.video.orientation import is_turned, upright
 
 USUAL_FPS = 25.0  # assumed where a file does not state its frame rate
 SAME_TIME = 1e-4  # seconds: times are stored as fractions
@@ -48,7 +49,7 @@ def frame_pixels(frame: av.VideoFrame, size: tuple[int, int], source: str) -> np
 
     Args:
         frame: decoded frame.
-        size: width and height, in pixels, to scale the frame to before it is rotated.
+        size: width and height, in pixels, to scale the frame to before it is turned.
         source: name of the video, for the error message.
 
     Raises:
@@ -58,13 +59,7 @@ def frame_pixels(frame: av.VideoFrame, size: tuple[int, int], source: str) -> np
         pixels = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"Cannot convert a frame to RGB ({reason(error)}): {source}") from None
-    return _upright(pixels, frame.rotation)
-
-
-def _upright(pixels: np.ndarray, rotation: int) -> np.ndarray:
-    """Undoes a camera's rotation, given in degrees counter-clockwise."""
-    quarter_turns = round(rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels
+    return upright(pixels, frame)
 
 
 def pixel_aspect(stream: Any, frame: av.VideoFrame) -> float:
@@ -72,52 +67,87 @@ def pixel_aspect(stream: Any, frame: av.VideoFrame) -> float:
 
     Args:
         stream: the video stream.
-        frame: one of its frames, which holds the rotation.
+        frame: one of its frames, which holds the display matrix.
     """
     ratio = stream.sample_aspect_ratio
     if not ratio or not 1 / _WIDEST_PIXEL <= ratio <= _WIDEST_PIXEL:
         return 1.0
-    return float(1 / ratio if round(frame.rotation / 90) % 2 else ratio)
+    return float(1 / ratio if is_turned(frame) else ratio)
 
 
-def shown_times(
-    frames: Iterable[av.VideoFrame],
-    origin: float,
-    fps: float,
-    promised_end: Callable[[], float | None] = lambda: None,
-) -> Iterator[tuple[float, float, av.VideoFrame]]:
-    """Yields decoded frames with the seconds at which each appears and is replaced.
+def presentation_times(
+    frames: Iterable[av.VideoFrame], origin: float, gap: float
+) -> Iterator[tuple[float, av.VideoFrame]]:
+    """Yields decoded frames with the seconds at which they appear, which never decrease.
 
-    A frame is yielded once the next one is decoded, because the durations stored with frames
-    are unreliable. A frame without a timestamp follows the previous one after `1 / fps` seconds.
-    Where timestamps step back by more than a second, as in joined recordings, the times
-    continue from the last frame.
+    Where timestamps step back by more than a second, as in joined recordings, the times continue
+    from the last frame.
 
     Args:
         frames: decoded frames in display order.
         origin: timestamp of the first frame in the file, in seconds.
-        fps: nominal frames per second; 0.0, unknown, counts as 25.
+        gap: seconds between a frame and the next one, if that has no timestamp.
+
+    Yields:
+        (seconds, frame).
+    """
+    before, shift = None, -origin
+    for frame in frames:
+        time = (before or 0.0) + gap if frame.time is None else frame.time + shift
+        if before is None:
+            shift -= min(time, 0.0)
+            time = 0.0 if frame.time is None else max(time, 0.0)
+        elif time < before - _JUMP:
+            shift += before + gap - time
+            time = before + gap
+        before = time if before is None else max(time, before)
+        yield before, frame
+
+
+def shown_times(
+    timed: Iterable[tuple[float, av.VideoFrame]],
+    gap: float,
+    promised_end: Callable[[], float | None] = lambda: None,
+) -> Iterator[tuple[float, float, av.VideoFrame]]:
+    """Yields frames with the seconds at which each appears and is replaced.
+
+    A frame is yielded once the next one is decoded, because the durations stored with frames
+    are unreliable.
+
+    Args:
+        timed: what `presentation_times` yields.
+        gap: seconds that the last frame is shown, if nothing states them.
         promised_end: called after the last frame; returns the seconds at which the header ends
             it, or None to use the duration stored with the frame.
 
     Yields:
         (start, end, frame).
     """
-    gap = 1 / (fps or USUAL_FPS)
-    before, start, shift = None, 0.0, -origin
-    for frame in frames:
-        time = start + gap if frame.time is None else frame.time + shift
-        if before is None:
-            shift -= min(time, 0.0)
-            start = 0.0 if frame.time is None else max(time, 0.0)
-        else:
-            if time < start - _JUMP:
-                shift += start + gap - time
-                time = start + gap
-            yield start, max(time, start), before
-            start = max(time, start)
-        before = frame
+    before = None
+    for time, frame in timed:
+        if before is not None:
+            yield before[0], time, before[1]
+        before = time, frame
     if before is not None:
-        length = float((before.duration or 0) * before.time_base) if before.time_base else 0.0
+        start, frame = before
+        length = float((frame.duration or 0) * frame.time_base) if frame.time_base else 0.0
         end = promised_end()
-        yield start, end if end and end > start else start + (length or gap), before
+        yield start, end if end and end > start else start + (length or gap), frame
+
+
+def mean_fps(num_frames: int, seconds: float, stated: float) -> float:
+    """Returns the mean frame rate of frames whose times are known.
+
+    Args:
+        num_frames: number of frames.
+        seconds: time from the first one to the last one.
+        stated: frames per second by the header; 0.0 if unknown. It is taken if it is right to
+            within a frame, as times are rounded.
+
+    Returns:
+        Frames per second; `stated` for a single frame.
+    """
+    gaps = num_frames - 1
+    if gaps < 1 or seconds <= 0 or abs(stated * seconds - gaps) <= 1:
+        return stated
+    return gaps / seconds

@@ -6,7 +6,11 @@ from typing import Any
 
 import av
 
-_HIGHEST_FPS = 1000.0  # some headers state the rate of the clock instead
+from keras_t3d.data.video.frames import SAME_TIME, USUAL_FPS
+
+_HIGHEST_FPS = 480.0  # some headers state the rate of the clock instead, 1000 or 90,000
+
+_MOST_FRAMES = 2**29  # writers to pipes leave a number such as 2**30
 
 
 class VideoHeader:
@@ -17,14 +21,16 @@ class VideoHeader:
         stream: its video stream.
 
     Attributes:
-        fps: mean frames per second; 0.0 if the file does not state it.
+        fps: mean frames per second; 0.0 if the file states none, or an implausible one.
+        stated_frames: number of frames, with those that an edit list hides; 0 if not stated.
     """
 
     def __init__(self, container: Any, stream: Any) -> None:
         self._container = container
         self._stream = stream
-        rate = float(stream.average_rate or 0.0)
-        self.fps = rate if rate <= _HIGHEST_FPS else 0.0
+        rates = (float(rate or 0.0) for rate in (stream.average_rate, stream.guessed_rate))
+        self.fps = next((rate for rate in rates if 0 < rate <= _HIGHEST_FPS), 0.0)
+        self.stated_frames = stream.frames if stream.frames <= _MOST_FRAMES else 0
 
     @property
     def seconds(self) -> float | None:
@@ -33,6 +39,16 @@ class VideoHeader:
         if stream.duration is not None:
             return float(stream.duration * stream.time_base)
         return None if container.duration is None else container.duration / av.time_base
+
+    @property
+    def stated_end(self) -> float:
+        """Seconds from the first frame to the end of the last one; 0.0 if not stated.
+
+        FFmpeg shortens the duration of files that are cut short, but not their number of frames.
+        """
+        if self.may_be_trimmed:
+            return self.seconds or 0.0
+        return self.stated_frames / self.fps if self.fps else 0.0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -44,8 +60,22 @@ class VideoHeader:
         """Number of frames; 0 if the file does not state it."""
         by_length = max(round((self.seconds or 0.0) * self.fps), 0)
         if self.may_be_trimmed and by_length:
-            return min(self._stream.frames or by_length, by_length)
-        return self._stream.frames or by_length
+            return min(self.stated_frames or by_length, by_length)
+        return self.stated_frames or by_length
+
+    @property
+    def gap(self) -> float:
+        """Seconds between two frames; 0.04 if the file does not state it."""
+        return 1 / (self.fps or USUAL_FPS)
+
+    @property
+    def clock_tolerance(self) -> float:
+        """Seconds by which the times of frames may be off, as the file rounds them.
+
+        Half a tick of its clock; times in ticks as long as a frame are exact.
+        """
+        tick = float(self._stream.time_base)
+        return max(tick / 2, SAME_TIME) if tick < self.gap / 2 else SAME_TIME
 
     @property
     def has_sound(self) -> bool:

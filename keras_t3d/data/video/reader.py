@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterator
@@ -16,14 +15,16 @@ import numpy as np
 from keras_t3d.data.video.decoding import StreamDecoder, open_video, reason
 from keras_t3d.data.video.errors import DamagedVideoWarning, VideoError
 from keras_t3d.data.video.frames import (
-    SAME_TIME,
-    USUAL_FPS,
     TimedFrame,
     frame_pixels,
+    mean_fps,
     pixel_aspect,
+    presentation_times,
     shown_times,
 )
 from keras_t3d.data.video.header import VideoHeader
+from keras_t3d.data.video.span import Span, TimedFrames, can_seek, seek_before
+from keras_t3d.data.video.streams import film_streams
 
 _ROUNDED = 0.5  # seconds: annotations may round up the end of a video by this much
 
@@ -57,16 +58,17 @@ class VideoReader:
         threads: decoding threads; 0 lets FFmpeg choose. With several threads, the frames of a
             damaged file depend on their number.
         start: seconds from the first frame at which to start; the first frame shown at or
-            after this time is the first one read.
+            after this time is the first one read. Times are compared with a tolerance of half a
+            tick of the file's clock.
         end: seconds from the first frame at which to stop; a frame shown at this time is not
             read.
         frame_decoded: called after every decoded frame, including those before `start`.
 
     Attributes:
         header: VideoHeader, what the file states about itself.
-        fps: mean frames per second; 0.0 if the file does not state it.
         damage: see `Video`; set once all frames are read.
         num_decoded: frames decoded so far.
+        num_streams: video streams in the file, besides cover art; the default one is read.
 
     Raises:
         VideoError: if the file cannot be opened or has no video stream; during iteration, if
@@ -90,21 +92,29 @@ class VideoReader:
         end: float | None = None,
         frame_decoded: Callable[[], None] | None = None,
     ) -> None:
-        self._frame_decoded = frame_decoded or (lambda: None)
         self.path = os.fspath(path)
-        self.start = start
-        self.end = end
         self.damage: str | None = None
         self.num_decoded = 0
-        self._first = -math.inf if start is None and end is None else start or 0.0
-        self._last = math.inf if end is None else end
-        self._shown_until = math.inf  # seconds; set if the frames end before the span does
+        self.num_streams = 1
+        self._threads = threads
+        self._span = Span(start, end)
+        self._frame_decoded = frame_decoded or (lambda: None)
+        self._times: tuple[float, float] | None = None  # of the first and the last frame
         self._rgb_errors: dict[tuple[str, int, int], str | None] = {}
+        self._open()
+
+    def _open(self) -> None:
         self._container, self._stream = open_video(self.path)
         self._stream.thread_type = "AUTO"
-        self._stream.codec_context.thread_count = threads
+        self._stream.codec_context.thread_count = self._threads
+        self.num_streams = len(film_streams(self._container))
         self.header = VideoHeader(self._container, self._stream)
-        self.fps = self.header.fps
+
+    @property
+    def fps(self) -> float:
+        """Mean frames per second, of the frames read so far if they contradict the header."""
+        first, last = self._times or (0.0, 0.0)
+        return mean_fps(self.num_decoded, last - first, self.header.fps)
 
     def __enter__(self) -> VideoReader:
         return self
@@ -136,17 +146,25 @@ class VideoReader:
                 print(frame.start, frame.end, frame.pixels.mean())
         ```
         """
-        decoded = (frame for _, frame in self._decoded())
-        for start, end, frame in shown_times(
-            decoded, self.header.start_time, self.fps, self._promised_end
-        ):
+        header = self.header
+        delay = header.first_frame_time - header.start_time
+        decoded = ((delay + time, frame) for time, frame in self._decoded())
+        for start, end, frame in shown_times(decoded, header.gap, self._promised_end):
             convert = functools.partial(self._pixels, frame)
             yield TimedFrame(start, end, convert, pixel_aspect(self._stream, frame))
+
+    def frame_times(self) -> np.ndarray:
+        """Decodes the video without converting frames to pixels; returns when they are shown.
+
+        Returns:
+            float64 array (frames,): seconds from the first frame of the file.
+        """
+        return np.array([time for time, _ in self._decoded()])
 
     def _promised_end(self) -> float | None:
         """Returns the end of the last frame in seconds, if the header proved right."""
         stream, header = self._stream, self.header
-        if not self._is_whole or stream.frames != self.num_decoded or not stream.duration:
+        if not self._span.is_whole or header.stated_frames != self.num_decoded or not stream.duration:
             return None
         length = float(stream.duration * stream.time_base)
         return header.first_frame_time - header.start_time + length
@@ -158,38 +176,65 @@ class VideoReader:
     def pick(self, indices: Collection[int]) -> Iterator[tuple[int, np.ndarray]]:
         """Yields (index, frame) for the frames with these indices, from 0, in order."""
         wanted = set(indices)
-        for index, frame in self._decoded():
+        for index, (_, frame) in enumerate(self._decoded()):
             if index in wanted:
                 yield index, self._pixels(frame)
 
-    def _decoded(self) -> Iterator[tuple[int, av.VideoFrame]]:
-        self.damage, self.num_decoded = None, 0
-        decoder, unfit = StreamDecoder(self._container, self._stream, self._is_in_span), 0
-        for frame in self._frames_of_span(decoder):
-            if self.num_decoded == 0:
+    def _decoded(self) -> Iterator[tuple[float, av.VideoFrame]]:
+        """Yields the frames of the span with their times, in seconds from the first frame."""
+        self.damage, self.num_decoded, self._times = None, 0, None
+        decoder, timed = self._timed_frames()
+        unfit, until = 0, 0.0
+        reached_end = True
+        for time, frame in timed:
+            self._frame_decoded()
+            if self._span.is_past(time, self.header.clock_tolerance):
+                reached_end = False
+                break
+            base = frame.time_base or self._stream.time_base
+            until = time + max(float((frame.duration or 0) * base), self.header.gap)
+            if not self._span.holds(time, self.header.clock_tolerance):
+                continue
+            if self._times is None:
                 self._size = (frame.width, frame.height)
             if self._rgb_error(frame):
                 unfit += 1
                 continue
+            self._times = (self._times or (time,))[0], time
             self.num_decoded += 1
-            yield self.num_decoded - 1, frame
+            yield time, frame
         left_out = self._left_out(decoder, unfit)
         if self.num_decoded == 0:
-            span = "" if self._is_whole else f" from second {self.start or 0} to {self.end}"
+            span = (
+                ""
+                if self._span.is_whole
+                else f" from second {self._span.first:g} to {self._span.end}"
+            )
             cause = "; ".join(left_out) or f"it holds none{span}"
             raise VideoError(f"No frame could be decoded ({cause}): {self.path}")
-        self.damage = "; ".join([*left_out, *self._missing(decoder)]) or None
+        missing = self._missing(decoder, until) if reached_end else None
+        self.damage = "; ".join(filter(None, [*left_out, missing])) or None
 
-    @property
-    def _is_whole(self) -> bool:
-        return self.start is None and self.end is None
+    def _timed_frames(self) -> tuple[StreamDecoder, TimedFrames]:
+        """Returns a decoder and its frames with their times, from before the span on."""
+        if self._span.first > 0 and can_seek(self._stream):
+            found = seek_before(
+                self._container, self._stream, self.header, self._span, self._is_requested
+            )
+            if found is not None:
+                return found
+            self._container.close()
+            self._open()
+        decoder = StreamDecoder(self._container, self._stream, self._is_requested)
+        origin, gap = self.header.first_frame_time, self.header.gap
+        return decoder, presentation_times(decoder.frames(), origin, gap)
 
-    def _is_in_span(self, packet: av.Packet) -> bool:
+    def _is_requested(self, packet: av.Packet) -> bool:
         stamp = packet.dts if packet.pts is None else packet.pts
         if stamp is None:
             return True
         time = float(stamp * self._stream.time_base) - self.header.first_frame_time
-        return self._first - SAME_TIME <= time < self._last - SAME_TIME
+        return self._span.holds(time, self.header.clock_tolerance)
 
     def _rgb_error(self, frame: av.VideoFrame) -> str | None:
         """Returns why a frame does not convert to RGB, or None; tried once per format and size."""
@@ -214,41 +259,28 @@ class VideoReader:
             found.append(f"stopped after {_counted(self.num_decoded, 'frame')} ({decoder.stopped})")
         return found
 
-    def _missing(self, decoder: StreamDecoder) -> list[str]:
-        """Describes what the header or the span states and the file does not hold."""
-        header, until = self.header, self._shown_until
-        length = 1 / (self.fps or USUAL_FPS)  # of a frame, in seconds
-        if self._is_whole:
-            stated, decoded = self._stream.frames, self.num_decoded
-            if header.may_be_trimmed and header.seconds and until > header.seconds - 0.5 * length:
-                stated = min(stated, decoder.num_packets)
-            return [f"header says {stated} frames, {decoded} decode"] if stated > decoded else []
-        # From the number of frames: FFmpeg adjusts the duration of a truncated file.
-        seconds = header.num_frames / self.fps if self._stream.frames and self.fps else 0
-        if min(seconds, self._last) > until + 1.5 * length:
-            return [f"header says {seconds:.2f} seconds, frames end at {until:.2f}"]
-        if self.end is not None and self.end > until + _ROUNDED:
-            return [f"the span ends at {self.end:g} seconds, frames end at {until:.2f}"]
-        return []
+    def _missing(self, decoder: StreamDecoder, until: float) -> str | None:
+        """Describes what the header or the span states and the file does not hold.
 
-    def _frames_of_span(self, decoder: StreamDecoder) -> Iterator[av.VideoFrame]:
-        base, fps = self._stream.time_base, self.fps or USUAL_FPS
-        first_frame_time = self.header.first_frame_time
-        if self._first > 0:
-            # To the key frame before; two seconds early, as the index of some files is off.
-            seconds = max(self._first - 2.0, 0.0) + first_frame_time
-            self._container.seek(int(seconds / base), stream=self._stream)
-        until = 0.0
-        for index, frame in enumerate(decoder.frames()):
-            # A file without timestamps does not seek: its frames are counted.
-            time = index / fps if frame.time is None else frame.time - first_frame_time
-            if time >= self._last - SAME_TIME:
-                return
-            if time >= self._first - SAME_TIME:
-                yield frame
-            until = max(until, time + max(float((frame.duration or 0) * base), 1 / fps))
-            self._frame_decoded()
-        self._shown_until = until
+        A file lacks frames if it ends earlier than stated and has fewer packets. It is whole
+        where an edit list hides frames, where a recorder dropped some, and where a program that
+        wrote to a pipe could not go back to state their number.
+
+        Args:
+            decoder: what decoded the file to its end.
+            until: seconds at which the last frame ends.
+        """
+        header, span = self.header, self._span
+        lacks_seconds = min(header.stated_end, span.last) > until + 1.5 * header.gap
+        if span.is_whole:
+            stated, decoded = header.stated_frames, self.num_decoded
+            if lacks_seconds and decoder.num_packets < stated:
+                return f"header says {stated} frames, {decoded} decode"
+        elif lacks_seconds:
+            return f"header says {header.stated_end:.2f} seconds, frames end at {until:.2f}"
+        elif span.end is not None and span.end > until + _ROUNDED:
+            return f"the span ends at {span.end:g} seconds, frames end at {until:.2f}"
+        return None
 
     def _pixels(self, frame: av.VideoFrame) -> np.ndarray:
         return frame_pixels(frame, self._size, self.path)

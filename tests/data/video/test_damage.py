@@ -31,7 +31,7 @@ def test_a_bad_packet_is_left_out_and_the_rest_is_read(whole, tmp_path):
     expected = [number for number in range(40) if number != 12]
     video = read_video(path)
     assert frame_numbers(video.frames) == expected
-    assert video.damage == "1 damaged packet left out; header says 40 frames, 39 decode"
+    assert video.damage == "1 damaged packet left out"
     with VideoReader(path) as reader:
         assert reader.count() == 39
     with VideoReader(path) as reader:
@@ -205,7 +205,7 @@ def test_a_conversion_names_what_it_left_out(whole, tmp_path):
     assert report.damaged == (
         {
             "video": "train/a/bad.avi",
-            "reason": "2 damaged packets left out; header says 40 frames, 38 decode",
+            "reason": "2 damaged packets left out",
         },
     )
 
@@ -214,4 +214,4 @@ def test_a_conversion_names_what_it_left_out(whole, tmp_path):
 def test_a_damaged_file_of_others():
     video = read_video(ODD / "decord" / "test_data_corrupted.mp4")
     assert len(video.frames) == 49
-    assert video.damage == "1 damaged packet left out; header says 50 frames, 49 decode"
+    assert video.damage == "1 damaged packet left out"

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from keras_t3d.data.video.frames import shown_times
+from keras_t3d.data.video.frames import presentation_times, shown_times
 from keras_t3d.data.video.header import VideoHeader
 from keras_t3d.data.video.reader import VideoReader
 from tests.conftest import SHARED_DATA, counting_frames, frame_numbers, write_video
@@ -72,6 +72,8 @@ def test_start_time_is_where_players_show_zero(sound, start):
         start_time=1400 if sound and sound > 0 else 0,
         time_base=Fraction(1, 1000),
         average_rate=25,
+        guessed_rate=25,
+        frames=0,
     )
     header = VideoHeader(SimpleNamespace(start_time=sound), stream)
     assert header.first_frame_time - header.start_time == pytest.approx(start)
@@ -95,17 +97,17 @@ def fake(*times, base=Fraction(1, 1000), duration=None):
     ],
 )
 def test_odd_times(times, origin, starts, end):
-    shown = list(shown_times(fake(*times), origin, 10.0))
+    shown = list(shown_times(presentation_times(fake(*times), origin, 0.1), 0.1))
     np.testing.assert_allclose([s for s, _, _ in shown], starts, atol=1e-9)
     if shown:
         np.testing.assert_allclose([e for _, e, _ in shown], [*starts[1:], end], atol=1e-9)
 
 
 def test_the_last_frame_is_shown_as_long_as_the_file_says():
-    ((start, end, _),) = shown_times(fake(1.0, duration=700), 1.0, 10.0)
+    ((start, end, _),) = shown_times([(0.0, *fake(1.0, duration=700))], 0.1)
     assert (start, end) == (0.0, pytest.approx(0.7))
-    ((_, end, _),) = shown_times(fake(None, base=None), 0.0, 0.0)
-    assert end == pytest.approx(0.04)  # of 25 a second, where nothing is said
+    ((_, end, _),) = shown_times([(0.0, *fake(None, base=None))], 0.04)
+    assert end == pytest.approx(0.04)  # where nothing is stated
 
 
 @pytest.mark.skipif(not ODD.is_dir(), reason=f"needs the shared videos in {ODD}")

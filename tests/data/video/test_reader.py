@@ -135,7 +135,10 @@ def test_odd_files_behave_as_expected(row):
     video = read_video(ODD / row["file"])
     assert len(video.frames) == AFTER_ERRORS.get(row["file"], int(row["decoded_frames"]))
     if row["fps"]:
-        assert video.fps == pytest.approx(float(row["fps"]))
+        # The mean of what decodes, where the header contradicts it.
+        expected_fps = {"made/truncated_half.avi": 25.2, "made/vfr.mp4": 6.698473}
+        fps = expected_fps.get(row["file"], float(row["fps"]))
+        assert video.fps == pytest.approx(fps)
         coded = int(row["coded_height"]), int(row["coded_width"])
         turned = abs(int(row["rotation"])) == 90
         assert video.frames.shape[1:3] == (coded[::-1] if turned else coded)
