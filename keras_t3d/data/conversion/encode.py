@@ -3,49 +3,82 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 
 from keras_t3d.clips import resized_size
 from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.shards.record import EncodedVideo
-from keras_t3d.data.video.frames import USUAL_FPS
+from keras_t3d.data.video.frames import SAME_TIME, TimedFrame, mean_fps
 
 
 def encode_parts(
-    frames: Iterable[np.ndarray], fps: float, options: ConversionOptions
+    frames: Iterable[TimedFrame], stated_fps: float, options: ConversionOptions
 ) -> Iterator[EncodedVideo]:
     """Encodes frames as JPEG, one at a time, in parts that become one record each.
 
     Frames larger than `short_side` shrink, with a filter like that of the view; smaller ones
     keep their size. A video longer than `max_seconds` is cut into parts of this length; the last
     two share the remainder, so that none is shorter than half of it. At most two parts are held
-    in memory.
+    in memory. A frame counts for a thirtieth of `max_seconds` or 0.2 s at most, so that a time
+    lapse is not cut into single frames.
 
     Args:
-        frames: uint8 arrays (height, width, 3), all of one size.
-        fps: frames per second; 0.0, unknown, counts as 25.
+        frames: frames of one size, in order.
+        stated_fps: frames per second by the header; 0.0 if unknown.
         options: ConversionOptions.
 
     Yields:
         EncodedVideos, in order; a single one unless the video is longer than `max_seconds`.
     """
-    longest = max(int(options.max_seconds * (fps or USUAL_FPS)), 1)  # frames
-    held: list[bytes] = []
-    height = width = 0
+    longest = options.max_seconds
+    longest_frame = max(longest / 30, 0.2)
+    held: list[_EncodedFrame] = []
+    place = begin = 0.0  # of the next frame and the first held one, in seconds that count
     for frame in frames:
-        image = _shrunk(Image.fromarray(frame), options.short_side)
-        width, height = image.size
-        if len(held) == 2 * longest:
-            yield EncodedVideo(tuple(held[:longest]), height, width, fps)
-            del held[:longest]
-        held.append(_jpeg(image, options.jpeg_quality))
-    parts = -(-len(held) // longest)
-    for part in range(parts):
-        first, last = part * len(held) // parts, (part + 1) * len(held) // parts
-        yield EncodedVideo(tuple(held[first:last]), height, width, fps)
+        if place >= begin + 2 * longest - SAME_TIME:
+            begin += longest
+            part, held = _cut(held, begin)
+            yield _video(part, stated_fps)
+        image = _shrunk(Image.fromarray(frame.pixels), options.short_side)
+        content = _jpeg(image, options.jpeg_quality)
+        held.append(_EncodedFrame(place, frame.start, content, image.height, image.width))
+        place += min(frame.end - frame.start, longest_frame)
+    parts = max(math.ceil((place - begin - SAME_TIME) / longest), 1)
+    for number in range(1, parts):
+        part, held = _cut(held, begin + number * (place - begin) / parts)
+        yield _video(part, stated_fps)
+    yield _video(held, stated_fps)
+
+
+class _EncodedFrame(NamedTuple):
+    place: float  # seconds that count for the length of a part
+    time: float  # seconds
+    content: bytes
+    height: int
+    width: int
+
+
+def _cut(
+    frames: list[_EncodedFrame], place: float
+) -> tuple[list[_EncodedFrame], list[_EncodedFrame]]:
+    """Returns the frames before a place and those from there on."""
+    count = sum(frame.place < place - SAME_TIME for frame in frames)
+    return frames[:count], frames[count:]
+
+
+def _video(frames: Sequence[_EncodedFrame], stated_fps: float) -> EncodedVideo:
+    first, last = frames[0], frames[-1]
+    return EncodedVideo(
+        frames=tuple(frame.content for frame in frames),
+        height=first.height,
+        width=first.width,
+        fps=mean_fps(len(frames), last.time - first.time, stated_fps),
+        times=tuple(round(1e6 * frame.time) for frame in frames),
+    )
 
 
 def _shrunk(image: Image.Image, short_side: int) -> Image.Image:

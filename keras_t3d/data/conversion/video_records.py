@@ -59,7 +59,7 @@ def write_video_records(
             written_beside(path) as part,
             RecordWriter(part) as writer,
         ):
-            records = _numbered(encode_parts(reader, reader.fps, options))
+            records = _numbered(encode_parts(reader.timed(), reader.header.fps, options))
             written = 0
             for video, number in records:
                 record_id = entry.video_id if number is None else f"{entry.video_id}#{number}"

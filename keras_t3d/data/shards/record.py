@@ -18,6 +18,7 @@ VIDEO_ID = "clip/id"
 HEIGHT = "image/height"
 WIDTH = "image/width"
 FPS = "video/fps"
+TIMES = "image/timestamp"  # as MediaPipe names it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,12 +30,15 @@ class EncodedVideo:
         height: height of the frames, in pixels.
         width: width of the frames, in pixels.
         fps: mean frames per second; 0.0 if unknown.
+        times: when each frame is shown, in microseconds from the start of the whole video; empty
+            if unknown.
     """
 
     frames: tuple[bytes, ...]
     height: int
     width: int
     fps: float
+    times: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +53,8 @@ class StoredVideo:
         height: height of the frames, in pixels.
         width: width of the frames, in pixels.
         fps: mean frames per second; 0.0 if unknown.
+        times: when each frame is shown, in microseconds from the start of the whole video; empty
+            if the record has none.
     """
 
     frames: tuple[bytes, ...]
@@ -58,6 +64,7 @@ class StoredVideo:
     height: int
     width: int
     fps: float
+    times: tuple[int, ...] = ()
 
 
 def make_record(video: EncodedVideo, video_id: str, label: str, label_index: int) -> bytes:
@@ -81,6 +88,8 @@ def make_record(video: EncodedVideo, video_id: str, label: str, label_index: int
     frames = example.feature_lists.feature_list[FRAMES].feature
     for frame in video.frames:
         frames.add().bytes_list.value.append(frame)
+    for time in video.times:
+        example.feature_lists.feature_list[TIMES].feature.add().int64_list.value.append(time)
     return example.SerializeToString(deterministic=True)
 
 
@@ -101,6 +110,11 @@ def stored_video(serialized: bytes) -> StoredVideo:
     )
     if not frames:
         raise RecordError(f"A record must hold JPEG frames in the feature list {FRAMES!r}.")
+    times = tuple(
+        time
+        for feature in example.feature_lists.feature_list[TIMES].feature
+        for time in feature.int64_list.value
+    )
     context = example.context.feature
     height, width = (_first(context, name, "int64_list", 0) for name in (HEIGHT, WIDTH))
     if not (height and width):
@@ -113,6 +127,7 @@ def stored_video(serialized: bytes) -> StoredVideo:
         height=height,
         width=width,
         fps=_first(context, FPS, "float_list", 0.0),
+        times=times if len(times) == len(frames) else (),
     )
 
 

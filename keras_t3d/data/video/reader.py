@@ -164,7 +164,11 @@ class VideoReader:
     def _promised_end(self) -> float | None:
         """Returns the end of the last frame in seconds, if the header proved right."""
         stream, header = self._stream, self.header
-        if not self._span.is_whole or header.stated_frames != self.num_decoded or not stream.duration:
+        if (
+            not self._span.is_whole
+            or header.stated_frames != self.num_decoded
+            or not stream.duration
+        ):
             return None
         length = float(stream.duration * stream.time_base)
         return header.first_frame_time - header.start_time + length
