@@ -6,10 +6,14 @@ import csv
 import io
 import os
 import pathlib
+import unicodedata
+from typing import Any
 
 from keras_t3d.data.sources.listing import SourceError
 from keras_t3d.data.sources.options import SourceOptions
 from keras_t3d.errors import InvalidArgumentError
+
+_MORE = "more cells"  # key of those beyond the columns
 
 
 def annotation_folder(options: SourceOptions, content: str) -> pathlib.Path:
@@ -64,7 +68,7 @@ def official_split(options: SourceOptions) -> int:
 
 
 def read_text(path: pathlib.Path) -> str:
-    """Returns the text of a UTF-8 file, without a byte order mark.
+    """Returns the text of a UTF-8 file, composed (NFC), without a byte order mark.
 
     Raises:
         SourceError: if the file does not exist or is not UTF-8.
@@ -75,7 +79,7 @@ def read_text(path: pathlib.Path) -> str:
             f"set `annotations` to the folder that holds it. Received: {path.parent}"
         )
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return unicodedata.normalize("NFC", path.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SourceError(
             f"An annotation file must be UTF-8: save it in this encoding. Received: {path} "
@@ -89,23 +93,46 @@ def read_lines(path: pathlib.Path) -> list[tuple[int, str]]:
     return [(number, line.strip()) for number, line in lines if line.strip()]
 
 
-def read_rows(path: pathlib.Path) -> tuple[list[str], list[dict[str, str | None]]]:
-    """Returns the column names of a csv file, and its rows by column.
+def read_rows(path: pathlib.Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Returns the column names of a csv file, and its rows by column with their line numbers.
+
+    Columns are separated by commas, semicolons or tabs: by what the first line has most of.
 
     Raises:
-        SourceError: if the file does not exist, or is not a csv file in UTF-8.
+        SourceError: if the file does not exist, is not a csv file in UTF-8, or a row has more
+            cells than there are columns.
     """
-    with io.StringIO(read_text(path), newline="") as file:
-        reader = csv.DictReader(file)
+    text = read_text(path)
+    header = text.partition("\n")[0]
+    separator = max(",;\t", key=header.count)
+    with io.StringIO(text, newline="") as file:
+        reader = csv.DictReader(file, delimiter=separator, restkey=_MORE, restval="")
         try:
             columns = [name.strip() for name in reader.fieldnames or ()]
             reader.fieldnames = columns
-            return columns, list(reader)
+            rows = [(_first_line(reader.line_num, row), row) for row in reader]
         except csv.Error as error:
             raise SourceError(
                 f"The csv file cannot be parsed ({error}); a closing quote may be missing. "
                 f"Received: line {reader.line_num} of {path}"
             ) from None
+    for line, row in rows:
+        if _MORE in row:
+            raise SourceError(
+                f"A row must not have more cells than the {len(columns)} columns: quote a label "
+                f'that contains {separator!r}, for example "Pushing something, so that it '
+                f'falls". Received: {len(columns) + len(row[_MORE])} cells in line {line} of '
+                f"{path}"
+            )
+    return columns, rows
+
+
+def _first_line(last_line: int, row: dict[str, Any]) -> int:
+    """Returns the line in which a row begins; a quoted cell may have several lines."""
+    cells = [
+        cell for value in row.values() for cell in (value if isinstance(value, list) else [value])
+    ]
+    return last_line - sum(cell.count("\n") for cell in cells)
 
 
 def parse_seconds(value: str | None, column: str, where: str) -> float | None:

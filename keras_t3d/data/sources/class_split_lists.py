@@ -14,13 +14,13 @@ from keras_t3d.data.sources.annotation_files import (
 )
 from keras_t3d.data.sources.listing import (
     Listing,
-    Reject,
     SourceError,
     VideoEntry,
+    class_name,
     make_official_listing,
 )
 from keras_t3d.data.sources.options import SourceOptions
-from keras_t3d.data.sources.video_files import video_files
+from keras_t3d.data.sources.video_files import video_files, video_name
 
 _LIST_NAME = re.compile(r"(.+)_test_split([1-3])\.txt")
 _SPLITS = {"1": "train", "2": "test"}
@@ -37,7 +37,7 @@ def list_class_splits(source: str | os.PathLike[str], options: SourceOptions) ->
 
     Returns:
         A Listing; classes are sorted. Videos numbered 0 are left out; listed videos that are
-        missing are rejects.
+        missing are absent.
 
     Raises:
         InvalidArgumentError: if the folders do not exist.
@@ -51,12 +51,12 @@ def list_class_splits(source: str | os.PathLike[str], options: SourceOptions) ->
 
     found: dict[tuple[str, str], str] = {}
     for path in video_files(root):
-        folder, stem = pathlib.PurePosixPath(path).parts[-2:-1], pathlib.PurePosixPath(path).stem
+        folder = pathlib.PurePosixPath(path).parts[-2:-1]
         if folder:
-            found.setdefault((folder[0], stem), path)
+            found.setdefault((class_name(folder[0]), video_name(path)), path)
 
     entries: list[VideoEntry] = []
-    rejects: list[Reject] = []
+    absent: list[str] = []
     for label in class_names:
         list_path = lists / f"{label}_test_split{split_id}.txt"
         seen: set[str] = set()
@@ -77,13 +77,15 @@ def list_class_splits(source: str | os.PathLike[str], options: SourceOptions) ->
             seen.add(file_name)
             if number == _UNUSED:
                 continue
-            path_found = found.get((label, pathlib.PurePosixPath(file_name).stem))
+            path_found = found.get((label, video_name(file_name)))
             if path_found is None:
-                rejects.append(Reject(f"{label}/{file_name}", "list", "no such file"))
+                absent.append(f"{label}/{file_name}")
             else:
                 entry = VideoEntry(path_found, str(root / path_found), label, _SPLITS[number])
                 entries.append(entry)
-    return make_official_listing(root, entries, rejects, class_names)
+    return make_official_listing(
+        root, entries, [], class_names, absent, only_present_classes=options.only_present_classes
+    )
 
 
 def _class_names(lists: pathlib.Path) -> tuple[str, ...]:
@@ -92,7 +94,7 @@ def _class_names(lists: pathlib.Path) -> tuple[str, ...]:
     Copies of class_list.txt differ in order, and many datasets lack it. Sorted, class ids do
     not depend on it, and are those of published checkpoints.
     """
-    matches = (_LIST_NAME.fullmatch(path.name) for path in lists.iterdir())
+    matches = (_LIST_NAME.fullmatch(class_name(path.name)) for path in lists.iterdir())
     names = {match[1] for match in matches if match}
     if not names:
         raise SourceError(

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import pathlib
+import posixpath
+import unicodedata
 
 from keras_t3d.data.sources.annotation_files import check_span, parse_seconds, read_rows
 from keras_t3d.data.sources.listing import (
+    SPLITS,
     Listing,
     Reject,
     SourceError,
     VideoEntry,
+    class_name,
     make_listing,
     parse_split,
     span_id,
 )
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.splitting import HashSplit
+from keras_t3d.data.sources.splitting import assign_splits
 from keras_t3d.errors import InvalidArgumentError
 
 _PATH_COLUMNS = ("path", "file")
@@ -31,7 +35,8 @@ def list_csv(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
         source: path of the csv file, whose first line names the columns. `path` (or `file`) is
             absolute or relative to the folder of the csv file. `start` and `end` (or
             `time_start` and `time_end`), in seconds, make a row a span of its file; an empty
-            value is the start or end of the file. Other columns are ignored.
+            value is the start or end of the file. Rows with the same `group` stay in one split.
+            Other columns are ignored. Semicolons or tabs may separate the columns.
         options: SourceOptions. `split_ratio` is required if there is no column `split`; spans of
             one file stay in one split.
 
@@ -74,38 +79,61 @@ def list_csv(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
     start_column = _time_column(_START_COLUMNS, columns, path)
     end_column = _time_column(_END_COLUMNS, columns, path)
 
-    hash_split = HashSplit(options)
-    is_file: dict[pathlib.Path, bool] = {}
+    files: dict[str, str | None] = {}
     entries: list[VideoEntry] = []
+    names: list[str] = []
+    groups: list[str] = []
     rejects: list[Reject] = []
-    seen: set[str] = set()
-    for line, row in enumerate(rows, start=2):
+    seen: dict[tuple[str, float | None, float | None], int] = {}
+    for line, row in rows:
         where = f"line {line} of {path}"
-        name, label = (row[path_column] or "").strip(), (row["label"] or "").strip()
+        name, label = row[path_column].strip(), class_name(row["label"])
         if not name or not label:
             raise SourceError(f"Every row must have a path and a label. Received: {where}")
         start = parse_seconds(row[start_column], start_column, where) if start_column else None
         end = parse_seconds(row[end_column], end_column, where) if end_column else None
         check_span(start, end, where)
+        split = parse_split(row["split"], where) if "split" in columns else SPLITS[0]
+        if name not in files:
+            files[name] = _file(path.parent, name)
+        video = files[name]
         video_id = span_id(name, start, end)
-        if video_id in seen:
+        first = seen.setdefault((os.path.realpath(video or path.parent / name), start, end), line)
+        if first != line:
             raise SourceError(
-                f"A video or span must be listed once. Received: {video_id!r} again in {where}"
+                f"A video or span must be listed once. Received: {video_id!r} in {where}, the "
+                f"same file as in line {first}"
             )
-        seen.add(video_id)
-        split = (
-            parse_split(row["split"], where)
-            if "split" in columns
-            else hash_split.of(pathlib.Path(name).name)
-        )
-        video = path.parent / name
-        if video not in is_file:
-            is_file[video] = video.is_file()
-        if is_file[video]:
-            entries.append(VideoEntry(video_id, str(video), label, split, start, end))
-        else:
+        if video is None:
             rejects.append(Reject(video_id, "list", "no such file"))
+            continue
+        entries.append(VideoEntry(video_id, video, label, split, start, end))
+        names.append(_below(path.parent, name))
+        groups.append(row.get("group", "").strip() or names[-1])
+    if "split" not in columns:
+        grouped = "group" in columns and not options.group_regex
+        entries = assign_splits(entries, names, options, groups if grouped else None)
     return make_listing(path, entries, rejects)
+
+
+def _file(folder: pathlib.Path, name: str) -> str | None:
+    """Returns the path of a listed file, whose name may be spelled otherwise; None if absent.
+
+    File systems keep one of two Unicode forms, and lists written on Windows have backslashes.
+    """
+    for spelling in (name, unicodedata.normalize("NFD", name)):
+        for written in (spelling, spelling.replace("\\", "/")):
+            if (folder / written).is_file():
+                return str(folder / written)
+    return None
+
+
+def _below(folder: pathlib.Path, name: str) -> str:
+    """Returns the path of a listed file below the list's folder, the same however it is spelled."""
+    path = posixpath.normpath(name.replace("\\", "/"))
+    if posixpath.isabs(path) and pathlib.PurePosixPath(path).is_relative_to(folder.absolute()):
+        return pathlib.PurePosixPath(path).relative_to(folder.absolute()).as_posix()
+    return path
 
 
 def _time_column(names: tuple[str, str], columns: list[str], path: pathlib.Path) -> str | None:

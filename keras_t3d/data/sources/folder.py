@@ -1,4 +1,4 @@
-"""Layout `folder`: `<split>/<class>/<video>`, or `<class>/<video>` split by hash."""
+"""Layout `folder`: `<split>/<class>/<video>`, or `<class>/<video>` with `split_ratio`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from keras_t3d.data.sources.listing import (
     Reject,
     SourceError,
     VideoEntry,
+    class_name,
     make_listing,
+    split_of,
 )
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.splitting import HashSplit
+from keras_t3d.data.sources.splitting import assign_splits
 from keras_t3d.data.sources.video_files import checked_files
 from keras_t3d.errors import InvalidArgumentError
 
@@ -24,8 +26,8 @@ def list_folder(source: str | os.PathLike[str], options: SourceOptions) -> Listi
     """Lists the videos below a folder.
 
     Args:
-        source: folder of `train`, `val` and `test` folders that hold one folder per class; or
-            of class folders.
+        source: folder of `train`, `val` and `test` folders (in any capitals, or `training`,
+            `validation` and `testing`) that hold one folder per class; or of class folders.
         options: SourceOptions. `split_ratio` is required if there are no split folders.
 
     Returns:
@@ -38,20 +40,20 @@ def list_folder(source: str | os.PathLike[str], options: SourceOptions) -> Listi
     """
     root = source_folder(source, options.layout)
     folders = _visible_folders(root)
-    split_names = [folder.name for folder in folders if folder.name in SPLITS]
-    if split_names and len(split_names) < len(folders):
-        others = sorted({folder.name for folder in folders} - set(split_names))
+    splits = [folder.name for folder in folders if split_of(folder.name)]
+    if splits and len(splits) < len(folders):
+        others = sorted({folder.name for folder in folders} - set(splits))
         raise SourceError(
             f"A folder must hold splits ({', '.join(SPLITS)}) or classes, not both. "
-            f"Received: {root} with the splits {sorted(split_names)} beside {others[:5]}"
+            f"Received: {root} with the splits {splits} beside {others[:5]}"
         )
-    if split_names and (options.split_ratio or options.group_regex):
+    if splits and (options.split_ratio or options.group_regex):
         raise InvalidArgumentError(
             f"`split_ratio` and `group_regex` are for folders without splits. Received: {root} "
-            f"with the splits {sorted(split_names)}",
+            f"with the splits {splits}",
             argument="split_ratio",
         )
-    if not split_names and folders and not options.split_ratio:
+    if not splits and folders and not options.split_ratio:
         raise InvalidArgumentError(
             "Folders <class>/<video> have no splits: set `split_ratio`, for example to 0.8 for "
             "80 % training and 20 % test videos (1 trains on all), or sort them into "
@@ -61,27 +63,28 @@ def list_folder(source: str | os.PathLike[str], options: SourceOptions) -> Listi
 
     entries: list[VideoEntry] = []
     rejects: list[Reject] = []
-    hash_split = HashSplit(options)
     class_folders = (
-        [(label, split.name) for split in folders for label in _visible_folders(split)]
-        if split_names
+        [(label, split_of(split.name)) for split in folders for label in _visible_folders(split)]
+        if splits
         else [(label, None) for label in folders]
     )
-    for folder in (root, *(folders if split_names else ())):
+    for folder in (root, *(folders if splits else ())):
         rejects += [
             Reject(path.relative_to(root).as_posix(), "list", "not in a class folder")
             for path in _visible(folder)
             if not path.is_dir()
         ]
-    for class_folder, named_split in class_folders:
+    for class_folder, split in class_folders:
         for name, wrong in checked_files(class_folder):
             path = class_folder / name
             below = path.relative_to(root).as_posix()
             if wrong is not None:
                 rejects.append(Reject(below, "list", wrong))
                 continue
-            split = named_split or hash_split.of(path.name)
-            entries.append(VideoEntry(below, str(path), class_folder.name, split))
+            label = class_name(class_folder.name)
+            entries.append(VideoEntry(below, str(path), label, split or SPLITS[0]))
+    if not splits:
+        entries = assign_splits(entries, [entry.video_id for entry in entries], options)
     return make_listing(root, entries, rejects)
 
 

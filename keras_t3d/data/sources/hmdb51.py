@@ -20,7 +20,7 @@ def list_hmdb51(source: str | os.PathLike[str], options: SourceOptions) -> Listi
 
     Returns:
         A Listing; classes are sorted. Videos that the split does not use are left out;
-        listed videos that are missing are rejects.
+        listed videos that are missing are absent.
 
     Raises:
         SourceError: if a list is missing or malformed, or no listed video is found.
@@ -33,5 +33,7 @@ def list_hmdb51(source: str | os.PathLike[str], options: SourceOptions) -> Listi
 
 
 LAYOUT = DatasetLayout(
-    list_hmdb51, required={"annotations": "testTrainMulti_7030_splits", "split_id": "1"}
+    list_hmdb51,
+    required={"annotations": "testTrainMulti_7030_splits", "split_id": "1"},
+    optional=("only_present_classes",),
 )

@@ -19,7 +19,7 @@ def list_jhmdb(source: str | os.PathLike[str], options: SourceOptions) -> Listin
             `<class>_test_split{1,2,3}.txt`.
 
     Returns:
-        A Listing; classes are sorted. Listed videos that are missing are rejects.
+        A Listing; classes are sorted. Listed videos that are missing are absent.
 
     Raises:
         SourceError: if a list is missing or malformed, or no listed video is found.
@@ -31,4 +31,8 @@ def list_jhmdb(source: str | os.PathLike[str], options: SourceOptions) -> Listin
     return list_class_splits(source, options)
 
 
-LAYOUT = DatasetLayout(list_jhmdb, required={"annotations": "splits", "split_id": "1"})
+LAYOUT = DatasetLayout(
+    list_jhmdb,
+    required={"annotations": "splits", "split_id": "1"},
+    optional=("only_present_classes",),
+)

@@ -22,7 +22,7 @@ from keras_t3d.data.sources.listing import (
     span_id,
 )
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.video_files import video_files
+from keras_t3d.data.sources.video_files import video_files, video_name
 from keras_t3d.errors import InvalidArgumentError
 
 _COLUMNS = ("label", "youtube_id", "time_start", "time_end")
@@ -33,7 +33,7 @@ def list_kinetics(source: str | os.PathLike[str], options: SourceOptions) -> Lis
     """Lists the spans of Kinetics 400, 600 or 700 whose videos are present.
 
     A file `<id>_<start>_<end>.mp4`, with six digits each, is the clip itself; from a file
-    `<id>.mp4` the listed span is cut.
+    `<id>.mp4` the listed span is cut. Double suffixes, as `.mp4.webm` of downloaders, are read.
 
     Args:
         source: folder of videos, at any depth: flat, in class or in split folders. Of files with
@@ -44,8 +44,8 @@ def list_kinetics(source: str | os.PathLike[str], options: SourceOptions) -> Lis
             `kinetics-400_val.csv`. Without a column `split`, the file name gives the split.
 
     Returns:
-        A Listing; its classes are all that the csv files name, sorted. Spans whose video is
-        missing, and spans listed again, are rejects.
+        A Listing; its classes are all that the csv files name, sorted. Spans listed again are
+        rejects; those whose video is missing are absent.
 
     Raises:
         InvalidArgumentError: if the folders do not exist.
@@ -60,16 +60,17 @@ def list_kinetics(source: str | os.PathLike[str], options: SourceOptions) -> Lis
     list_paths = _list_paths(pathlib.Path(options.annotations or ""))
     found: dict[str, str] = {}
     for path in video_files(root):
-        found.setdefault(pathlib.PurePosixPath(path).stem, path)
+        found.setdefault(video_name(path), path)
 
     entries: list[VideoEntry] = []
     rejects: list[Reject] = []
+    absent: list[str] = []
     class_names: set[str] = set()
     seen: set[str] = set()
     for list_path in list_paths:
         columns, rows = read_rows(list_path)
         split_of_file = _split_of_file(list_path, columns)
-        for line, row in enumerate(rows, start=2):
+        for line, row in rows:
             where = f"line {line} of {list_path}"
             label, youtube_id, start, end = _span(row, where)
             split = split_of_file or parse_split(row["split"], where)
@@ -82,7 +83,7 @@ def list_kinetics(source: str | os.PathLike[str], options: SourceOptions) -> Lis
                 video_id = span_id(whole, start, end)
                 entry = VideoEntry(video_id, str(root / whole), label, split, start, end)
             else:
-                rejects.append(Reject(clip, "list", "no such file"))
+                absent.append(clip)
                 continue
             if entry.video_id in seen:
                 reason = f"listed again, as {label!r} in {split}"
@@ -90,7 +91,14 @@ def list_kinetics(source: str | os.PathLike[str], options: SourceOptions) -> Lis
                 continue
             seen.add(entry.video_id)
             entries.append(entry)
-    return make_official_listing(root, entries, rejects, sorted(class_names))
+    return make_official_listing(
+        root,
+        entries,
+        rejects,
+        sorted(class_names),
+        absent,
+        only_present_classes=options.only_present_classes,
+    )
 
 
 def _list_paths(annotations: pathlib.Path) -> list[pathlib.Path]:
@@ -133,8 +141,8 @@ def _split_of_file(path: pathlib.Path, columns: list[str]) -> str | None:
     return parse_split(named[1], str(path))
 
 
-def _span(row: dict[str, str | None], where: str) -> tuple[str, str, float, float]:
-    label, youtube_id = ((row[name] or "").strip() for name in ("label", "youtube_id"))
+def _span(row: dict[str, str], where: str) -> tuple[str, str, float, float]:
+    label, youtube_id = (row[name].strip() for name in ("label", "youtube_id"))
     start = parse_seconds(row["time_start"], "time_start", where)
     end = parse_seconds(row["time_end"], "time_end", where)
     if not label or not youtube_id or start is None or end is None:
@@ -146,4 +154,8 @@ def _span(row: dict[str, str | None], where: str) -> tuple[str, str, float, floa
     return label, youtube_id, start, end
 
 
-LAYOUT = DatasetLayout(list_kinetics, required={"annotations": "annotations/train.csv"})
+LAYOUT = DatasetLayout(
+    list_kinetics,
+    required={"annotations": "annotations/train.csv"},
+    optional=("only_present_classes",),
+)

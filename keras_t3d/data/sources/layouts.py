@@ -9,7 +9,7 @@ from keras_t3d.data.sources.listing import Listing
 from keras_t3d.data.sources.options import LAYOUTS, DatasetLayout, SourceOptions
 from keras_t3d.errors import InvalidArgumentError
 
-_LAYOUT_OPTIONS = ("annotations", "split_id", "split_ratio", "group_regex")
+_LAYOUT_OPTIONS = ("annotations", "split_id", "split_ratio", "group_regex", "only_present_classes")
 
 
 def load_layout(name: str) -> DatasetLayout:
@@ -42,7 +42,7 @@ def list_videos(source: str | os.PathLike[str], options: SourceOptions) -> Listi
     layout = load_layout(options.layout)
     for name in _LAYOUT_OPTIONS:
         value = getattr(options, name)
-        if value is not None and not _accepts(layout, name):
+        if value is not None and value is not False and not _accepts(layout, name):
             others = [other for other in LAYOUTS if _accepts(load_layout(other), name)]
             raise InvalidArgumentError(
                 f"The layout {options.layout!r} does not accept `{name}`, which is for "

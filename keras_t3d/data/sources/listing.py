@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import math
 import os
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 
 from keras_t3d.artifact_files import is_class_name
 from keras_t3d.errors import KerasT3DError
@@ -21,6 +23,10 @@ _SPELLINGS = {
     "valid": "val",
     "testing": "test",
 }
+
+
+class DatasetWarning(UserWarning):
+    """Videos that can be used, but probably not as meant; the message states why."""
 
 
 class SourceError(KerasT3DError, ValueError):
@@ -40,6 +46,7 @@ class VideoEntry:
         split: `"train"`, `"val"` or `"test"`.
         start: start of the span in seconds; None for the start of the video.
         end: end of the span in seconds; None for the end of the video.
+        group: videos of one group are in one split; None if the source names the splits.
     """
 
     video_id: str
@@ -48,6 +55,7 @@ class VideoEntry:
     split: str
     start: float | None = None
     end: float | None = None
+    group: str | None = None
 
     def __lt__(self, other: VideoEntry) -> bool:
         return self._sort_key() < other._sort_key()
@@ -101,17 +109,69 @@ class Listing:
         entries: the videos, sorted.
         class_names: class names in the order of their ids: sorted, unless the dataset numbers
             its classes. Empty if the source has no classes.
-        rejects: files that cannot be videos, and annotations without a video.
+        rejects: files that cannot be videos, and annotations that are contradicted.
+        absent: videos that the dataset's official lists name, and that are not there.
     """
 
     entries: tuple[VideoEntry, ...]
     class_names: tuple[str, ...]
     rejects: tuple[Reject, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @property
     def class_ids(self) -> dict[str, int]:
         """Class id of each label; -1 for the empty label of unlabelled videos."""
         return {"": -1, **{name: index for index, name in enumerate(self.class_names)}}
+
+    def summary(self) -> str:
+        """Returns one line: how many videos, classes and groups were found."""
+        splits = collections.Counter(entry.split for entry in self.entries)
+        counts = ", ".join(f"{splits[split]} {split}" for split in SPLITS if splits[split])
+        groups = {entry.group for entry in self.entries} - {None}
+        return (
+            f"Found {len(self.entries)} videos"
+            + (f" of {len(self.class_names)} classes" if self.class_names else "")
+            + (f" in {len(groups)} groups" if groups else "")
+            + f": {counts}"
+            + (f"; {len(self.absent)} that the lists name are absent" if self.absent else "")
+        )
+
+    def warnings(self) -> list[str]:
+        """Returns what is probably not as meant: splits and classes without videos, one group."""
+        found: dict[str, set[str]] = {}
+        for entry in self.entries:
+            found.setdefault(entry.split, set()).add(entry.label)
+        present = set().union(*found.values())
+        missing = [name for name in self.class_names if name not in present]
+        texts = []
+        if missing:
+            texts.append(
+                f"{len(missing)} of {len(self.class_names)} classes have no video "
+                f"(`only_present_classes` leaves them out): {', '.join(missing)}"
+            )
+        if "train" not in found:
+            texts.append("No videos are for training")
+        kept = [name for name in self.class_names if name in present]
+        texts += missing_classes({split: found[split] for split in SPLITS if split in found}, kept)
+        groups = {entry.group for entry in self.entries}
+        if len(groups) == 1 and groups != {None} and len(self.entries) > 1:
+            texts.append(f"All {len(self.entries)} videos are one group: {groups.pop()!r}")
+        return texts
+
+
+def missing_classes(found: Mapping[str, Collection[str]], class_names: Sequence[str]) -> list[str]:
+    """Returns a warning for each split without videos of some classes.
+
+    Args:
+        found: names of the classes that have videos, by split.
+        class_names: all classes.
+    """
+    texts = []
+    for split, names in found.items():
+        missing = [name for name in class_names if name not in names]
+        if missing:
+            texts.append(f"No {split} videos of {len(missing)} classes: {', '.join(missing)}")
+    return texts
 
 
 def make_listing(
@@ -120,15 +180,18 @@ def make_listing(
     """Returns a sorted Listing, checked for videos of at least two classes.
 
     Raises:
-        SourceError: if there is no video, or only one class.
+        SourceError: if there is no video, only one class, or two classes whose names differ only
+            in capitals.
     """
     if not entries:
         raise SourceError(
-            f"No videos found{_skipped(rejects)}. Expected <split>/<class>/<video> or "
+            f"No videos found{_first_of(rejects)}. Expected <split>/<class>/<video> or "
             "<class>/<video> below a folder, or a csv file with the columns path,label,split. "
             f"Received: {os.fspath(source)}"
         )
-    return _sorted_listing(source, entries, rejects, sorted({entry.label for entry in entries}))
+    class_names = sorted({entry.label for entry in entries})
+    _check_classes(source, class_names, rejects)
+    return _sorted_listing(entries, rejects, class_names)
 
 
 def make_unlabelled_listing(
@@ -141,10 +204,10 @@ def make_unlabelled_listing(
     """
     if not entries:
         raise SourceError(
-            f"No videos found{_skipped(rejects)}. `source` must be a folder of videos, at any "
+            f"No videos found{_first_of(rejects)}. `source` must be a folder of videos, at any "
             f"depth. Received: {os.fspath(source)}"
         )
-    return Listing(tuple(sorted(entries)), (), tuple(sorted(rejects, key=lambda r: r.source)))
+    return _sorted_listing(entries, rejects, ())
 
 
 def make_official_listing(
@@ -152,53 +215,91 @@ def make_official_listing(
     entries: list[VideoEntry],
     rejects: list[Reject],
     class_names: Sequence[str],
+    absent: Sequence[str],
+    *,
+    only_present_classes: bool,
 ) -> Listing:
     """Returns a sorted Listing of a dataset whose lists name its videos and classes.
-
-    All classes are kept, so that class ids do not depend on which videos are present.
 
     Args:
         source: the folder of videos.
         entries: listed videos that are present.
-        rejects: listed videos that are missing.
+        rejects: listed videos that cannot be used.
         class_names: all classes of the dataset, in the order of their ids.
+        absent: listed videos that are not there.
+        only_present_classes: whether to leave out classes without a video. Class ids then depend
+            on which videos are present.
 
     Raises:
         SourceError: if no listed video is present, or there is only one class.
     """
     if not entries:
-        first = f"; the first, {rejects[0].source}: {rejects[0].reason}" if rejects else ""
+        first = f"; the first, {absent[0]}: no such file" if absent else _first_of(rejects)
         raise SourceError(
-            f"None of the {len(rejects)} listed videos was found{first}. `source` must be the "
-            f"folder of the dataset's videos. Received: {os.fspath(source)}"
+            f"None of the {len(absent) + len(rejects)} listed videos was found{first}. `source` "
+            f"must be the folder of the dataset's videos. Received: {os.fspath(source)}"
         )
-    return _sorted_listing(source, entries, rejects, class_names)
+    if only_present_classes:
+        present = {entry.label for entry in entries}
+        class_names = [name for name in class_names if name in present]
+    _check_classes(source, class_names, rejects)
+    listing = _sorted_listing(entries, rejects, class_names)
+    return dataclasses.replace(listing, absent=tuple(sorted(absent)))
 
 
-def _skipped(rejects: list[Reject]) -> str:
-    return f" ({len(rejects)} other files were skipped)" if rejects else ""
+def _first_of(rejects: Sequence[Reject]) -> str:
+    if not rejects:
+        return ""
+    first = min(rejects, key=lambda reject: reject.source)
+    others = f" and {len(rejects) - 1} others" if len(rejects) > 1 else ""
+    return f" (left out: {first.source}, {first.reason}{others})"
 
 
-def _sorted_listing(
-    source: str | os.PathLike[str],
-    entries: list[VideoEntry],
-    rejects: list[Reject],
-    class_names: Sequence[str],
-) -> Listing:
+def _check_classes(
+    source: str | os.PathLike[str], class_names: Sequence[str], rejects: Sequence[Reject]
+) -> None:
     if len(class_names) < 2:
         raise SourceError(
             "A classifier requires videos of at least 2 classes. "
-            f"Received: only {class_names[0]!r} in {os.fspath(source)}"
+            f"Received: only {class_names[0]!r} in {os.fspath(source)}{_first_of(rejects)}"
         )
+    folded: dict[str, str] = {}
     for name in class_names:
         if not is_class_name(name):
             raise SourceError(
                 "A class name must be printable text in one line, for example 'brush hair'. "
                 f"Received: {name!r} in {os.fspath(source)}"
             )
-    return Listing(
-        tuple(sorted(entries)), tuple(class_names), tuple(sorted(rejects, key=lambda r: r.source))
-    )
+        other = folded.setdefault(name.casefold(), name)
+        if other != name:
+            raise SourceError(
+                "Class names must not differ in capitals only, as they would be two classes: "
+                f"rename one. Received: {other!r} and {name!r} in {os.fspath(source)}"
+            )
+
+
+def _sorted_listing(
+    entries: list[VideoEntry], rejects: list[Reject], class_names: Sequence[str]
+) -> Listing:
+    ordered = sorted(rejects, key=lambda reject: reject.source)
+    return Listing(tuple(sorted(entries)), tuple(class_names), tuple(ordered))
+
+
+def class_name(text: str) -> str:
+    """Returns a class name in one Unicode form (NFC): file systems and lists have several."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def split_of(name: str) -> str | None:
+    """Returns the split that a folder or cell names in any spelling; None for other names.
+
+    Example:
+
+    ```python
+    split_of("Validation")  # "val"
+    ```
+    """
+    return _SPELLINGS.get(name.strip().lower())
 
 
 def parse_split(value: str | None, where: str) -> str:
@@ -211,7 +312,7 @@ def parse_split(value: str | None, where: str) -> str:
     Raises:
         SourceError: if it is not the name of a split.
     """
-    split = _SPELLINGS.get((value or "").strip().lower())
+    split = split_of(value or "")
     if split is None:
         raise SourceError(
             f"A split must be one of {', '.join(SPLITS)}. Received: {value!r} in {where}"

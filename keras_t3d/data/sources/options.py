@@ -39,9 +39,13 @@ class SourceOptions:
         annotations: folder or file of the dataset's lists.
         split_id: number of the dataset's official split, 1 to 3.
         split_ratio: share of training videos (0.8), or of train:val:test (0.7:0.1:0.2), where the
-            source names no splits. A hash of each video's name decides.
-        group_regex: regular expression for split_ratio. Videos whose names have the same first
-            group (or whole match) stay in one split, for example '(.+)_clip\d+'.
+            source names no splits. Each class is split so; a hash of each video's path below the
+            source, without its suffix, decides.
+        group_regex: regular expression for split_ratio. Videos whose paths below the source have
+            the same first group (or whole match) stay in one split, for example '(.+)_clip\d+'
+            or '(person\d+)/'.
+        only_present_classes: leave out classes of the dataset's lists that have no video. Class
+            ids then differ from the official ones.
 
     Raises:
         InvalidArgumentError: if a value is invalid.
@@ -52,6 +56,7 @@ class SourceOptions:
     split_id: int | None = None
     split_ratio: str | None = None
     group_regex: str | None = None
+    only_present_classes: bool = False
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:

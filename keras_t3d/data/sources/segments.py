@@ -16,12 +16,13 @@ from keras_t3d.data.sources.listing import (
     Reject,
     SourceError,
     VideoEntry,
+    class_name,
     make_official_listing,
     span_id,
 )
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.splitting import HashSplit
-from keras_t3d.data.sources.video_files import video_files
+from keras_t3d.data.sources.splitting import assign_splits
+from keras_t3d.data.sources.video_files import video_files, video_name, without_video_suffixes
 from keras_t3d.errors import InvalidArgumentError
 
 
@@ -36,8 +37,8 @@ def list_segments(source: str | os.PathLike[str], options: SourceOptions) -> Lis
             name, which may contain spaces. Segments of one video stay in one split.
 
     Returns:
-        A Listing; its classes are all that the file names, sorted. Segments whose video is
-        missing, and segments listed again, are rejects.
+        A Listing; its classes are all that the file names, sorted. Segments listed again
+        are rejects; those whose video is missing are absent.
 
     Raises:
         InvalidArgumentError: if the folder or the file does not exist.
@@ -53,10 +54,11 @@ def list_segments(source: str | os.PathLike[str], options: SourceOptions) -> Lis
         )
     found: dict[str, str] = {}
     for path in video_files(root):
-        whole = pathlib.PurePosixPath(path)
-        for name in (path, whole.with_suffix("").as_posix(), whole.stem):
+        composed = class_name(path)
+        for name in (composed, without_video_suffixes(composed), video_name(path)):
             found.setdefault(name, path)
-    hash_split = HashSplit(options)
+    files: list[str] = []
+    absent: list[str] = []
     entries: list[VideoEntry] = []
     rejects: list[Reject] = []
     class_names: set[str] = set()
@@ -68,14 +70,21 @@ def list_segments(source: str | os.PathLike[str], options: SourceOptions) -> Lis
         video = found.get(name)
         segment_id = span_id(video or name, start, end)
         if video is None:
-            rejects.append(Reject(segment_id, "list", "no such file"))
+            absent.append(segment_id)
         elif segment_id in seen:
             rejects.append(Reject(segment_id, "list", f"listed again, as {label!r}"))
         else:
             seen.add(segment_id)
-            split = hash_split.of(pathlib.PurePosixPath(video).name)
-            entries.append(VideoEntry(segment_id, str(root / video), label, split, start, end))
-    return make_official_listing(root, entries, rejects, sorted(class_names))
+            files.append(video)
+            entries.append(VideoEntry(segment_id, str(root / video), label, "", start, end))
+    return make_official_listing(
+        root,
+        assign_splits(entries, files, options),
+        rejects,
+        sorted(class_names),
+        absent,
+        only_present_classes=options.only_present_classes,
+    )
 
 
 def _parse_line(text: str, where: str) -> tuple[str, float, float, str]:
@@ -94,5 +103,5 @@ def _parse_line(text: str, where: str) -> tuple[str, float, float, str]:
 LAYOUT = DatasetLayout(
     list_segments,
     required={"annotations": "segments.txt", "split_ratio": "0.8"},
-    optional=("group_regex",),
+    optional=("group_regex", "only_present_classes"),
 )

@@ -21,7 +21,7 @@ from keras_t3d.data.sources.listing import (
     make_official_listing,
 )
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.video_files import video_files
+from keras_t3d.data.sources.video_files import video_files, video_name
 
 _LISTS = {"train": "train.json", "val": "validation.json", "test": "test.json"}
 _PREFIX = "something-something-v2-"  # of the files' names in the first release
@@ -38,8 +38,8 @@ def list_ssv2(source: str | os.PathLike[str], options: SourceOptions) -> Listing
             labels of the test videos (`id;label` in each line).
 
     Returns:
-        A Listing; class ids are those of `labels.json`. Listed videos that are missing, and test
-        videos without an answer, are rejects.
+        A Listing; class ids are those of `labels.json`. Test videos without an
+        answer are rejects; listed videos that are missing are absent.
 
     Raises:
         InvalidArgumentError: if the folders do not exist.
@@ -57,7 +57,7 @@ def list_ssv2(source: str | os.PathLike[str], options: SourceOptions) -> Listing
     answers = _answers(_named(lists, "test-answers.csv"))
     found: dict[str, str] = {}
     for path in video_files(root):
-        found.setdefault(pathlib.PurePosixPath(path).stem, path)
+        found.setdefault(video_name(path), path)
 
     list_paths = {split: _named(lists, name) for split, name in _LISTS.items()}
     if not any(path.is_file() for path in list_paths.values()):
@@ -67,6 +67,7 @@ def list_ssv2(source: str | os.PathLike[str], options: SourceOptions) -> Listing
         )
     entries: list[VideoEntry] = []
     rejects: list[Reject] = []
+    absent: list[str] = []
     seen: set[str] = set()
     for split, list_path in list_paths.items():
         for row in _rows(list_path) if list_path.is_file() else ():
@@ -82,13 +83,20 @@ def list_ssv2(source: str | os.PathLike[str], options: SourceOptions) -> Listing
                     f"Received: {label!r} for {where}"
                 )
             if number not in found:
-                rejects.append(Reject(f"{number}.webm", "list", "no such file"))
+                absent.append(f"{number}.webm")
             elif label is None:
                 rejects.append(Reject(found[number], "list", "no label in test-answers.csv"))
             else:
                 entry = VideoEntry(found[number], str(root / found[number]), label, split)
                 entries.append(entry)
-    return make_official_listing(root, entries, rejects, class_names)
+    return make_official_listing(
+        root,
+        entries,
+        rejects,
+        class_names,
+        absent,
+        only_present_classes=options.only_present_classes,
+    )
 
 
 def _named(lists: pathlib.Path, name: str) -> pathlib.Path:
@@ -150,4 +158,6 @@ def _answers(path: pathlib.Path) -> dict[str, str]:
     return answers
 
 
-LAYOUT = DatasetLayout(list_ssv2, required={"annotations": "labels"})
+LAYOUT = DatasetLayout(
+    list_ssv2, required={"annotations": "labels"}, optional=("only_present_classes",)
+)

@@ -13,13 +13,12 @@ from keras_t3d.data.sources.annotation_files import (
 )
 from keras_t3d.data.sources.listing import (
     Listing,
-    Reject,
     SourceError,
     VideoEntry,
     make_official_listing,
 )
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.video_files import video_files
+from keras_t3d.data.sources.video_files import video_files, video_name
 
 _LISTS = {"train": "trainlist0{}.txt", "test": "testlist0{}.txt"}
 
@@ -35,7 +34,7 @@ def list_ucf101(source: str | os.PathLike[str], options: SourceOptions) -> Listi
 
     Returns:
         A Listing; class ids are those of `classInd.txt`. Listed videos that are missing are
-        rejects.
+        absent.
 
     Raises:
         InvalidArgumentError: if the folders do not exist, or `split_id` is not 1 to 3.
@@ -55,12 +54,12 @@ def list_ucf101(source: str | os.PathLike[str], options: SourceOptions) -> Listi
     # Lists and files differ in capitals: HandstandPushups, v_HandStandPushups_g01_c01.
     found: dict[tuple[str, str], str] = {}
     for path in video_files(root):
-        folder, stem = pathlib.PurePosixPath(path).parts[-2:-1], pathlib.PurePosixPath(path).stem
+        folder = pathlib.PurePosixPath(path).parts[-2:-1]
         if folder:
-            found.setdefault((folder[0].casefold(), stem.casefold()), path)
+            found.setdefault((folder[0].casefold(), video_name(path).casefold()), path)
 
     entries: list[VideoEntry] = []
-    rejects: list[Reject] = []
+    absent: list[str] = []
     seen: set[str] = set()
     for split, list_name in _LISTS.items():
         list_path = lists / list_name.format(split_id)
@@ -83,10 +82,12 @@ def list_ucf101(source: str | os.PathLike[str], options: SourceOptions) -> Listi
             seen.add("/".join(key))
             path_found = found.get(key)
             if path_found is None:
-                rejects.append(Reject(listed, "list", "no such file"))
+                absent.append(listed)
             else:
                 entries.append(VideoEntry(path_found, str(root / path_found), label, split))
-    return make_official_listing(root, entries, rejects, class_names)
+    return make_official_listing(
+        root, entries, [], class_names, absent, only_present_classes=options.only_present_classes
+    )
 
 
 def _class_names(path: pathlib.Path) -> tuple[str, ...]:
@@ -104,4 +105,8 @@ def _class_names(path: pathlib.Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-LAYOUT = DatasetLayout(list_ucf101, required={"annotations": "ucfTrainTestlist", "split_id": "1"})
+LAYOUT = DatasetLayout(
+    list_ucf101,
+    required={"annotations": "ucfTrainTestlist", "split_id": "1"},
+    optional=("only_present_classes",),
+)

@@ -12,9 +12,10 @@ from keras_t3d.data.sources.listing import (
     Reject,
     VideoEntry,
     make_unlabelled_listing,
+    split_of,
 )
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.splitting import HashSplit
+from keras_t3d.data.sources.splitting import assign_splits
 from keras_t3d.data.sources.video_files import checked_files, has_video_suffix
 from keras_t3d.errors import InvalidArgumentError
 
@@ -23,8 +24,8 @@ def list_unlabelled(source: str | os.PathLike[str], options: SourceOptions) -> L
     """Lists the videos below a folder, at any depth.
 
     Args:
-        source: folder. If it holds only folders named `train`, `val` and `test`, these are the
-            splits.
+        source: folder. If it holds only folders named `train`, `val` and `test`, in any
+            spelling that the layout `folder` reads, these are the splits.
         options: SourceOptions. Without split folders and `split_ratio`, all videos are for
             training.
 
@@ -51,17 +52,16 @@ def list_unlabelled(source: str | os.PathLike[str], options: SourceOptions) -> L
             f"Received: group_regex={options.group_regex!r}",
             argument="group_regex",
         )
-    hash_split = HashSplit(options)
     entries: list[VideoEntry] = []
     rejects: list[Reject] = []
     for name, wrong in checked_files(root):
-        folder, _, file_name = name.rpartition("/")
         if wrong is not None:
             rejects.append(Reject(name, "list", wrong))
             continue
-        named = folder.partition("/")[0] if has_splits else None
-        split = named or hash_split.of(file_name)
-        entries.append(VideoEntry(name, str(root / name), "", split))
+        split = split_of(name.partition("/")[0]) if has_splits else None
+        entries.append(VideoEntry(name, str(root / name), "", split or SPLITS[0]))
+    if options.split_ratio:
+        entries = assign_splits(entries, [entry.video_id for entry in entries], options)
     return make_unlabelled_listing(root, entries, rejects)
 
 
@@ -75,7 +75,7 @@ def _has_splits(root: pathlib.Path) -> bool:
             folders.append(path.name)
         elif has_video_suffix(path.name):
             return False
-    return bool(folders) and set(folders) <= set(SPLITS)
+    return bool(folders) and all(split_of(folder) for folder in folders)
 
 
 LAYOUT = DatasetLayout(list_unlabelled, optional=("split_ratio", "group_regex"))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator
 
 VIDEO_SUFFIXES = frozenset(
-    ".3g2 .3gp .asf .avi .f4v .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogg .ogv "
-    ".ts .vob .webm .wmv .y4m".split()
+    ".264 .265 .3g2 .3gp .amv .asf .avi .dav .divx .dv .f4v .flv .gif .h264 .h265 .hevc .ivf .m1v "
+    ".m2t .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .obu .ogg .ogv .qt .rm "
+    ".rmvb .ts .vob .webm .wmv .wtv .y4m".split()
 )
 
 
@@ -30,7 +32,7 @@ def checked_files(root: str | os.PathLike[str]) -> Iterator[tuple[str, str | Non
     """Yields `files_below`, each with the reason why it is not a video, or None."""
     for name in files_below(root):
         if not os.path.isfile(os.path.join(root, name)):
-            yield name, "no such file: a broken link"
+            yield name, _why_no_file(os.path.join(root, name))
         elif not has_video_suffix(name):
             yield name, "not the suffix of a video file"
         else:
@@ -47,6 +49,25 @@ def video_files(root: str | os.PathLike[str]) -> Iterator[str]:
 def has_video_suffix(name: str) -> bool:
     """Returns whether a file name has the suffix of a video."""
     return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
+
+
+def without_video_suffixes(path: str) -> str:
+    """Returns a path without its suffixes: `a/b` for `a/b.mp4` and `a/b.mp4.webm`.
+
+    Downloaders append the suffix of what they got to the name that was asked for.
+    """
+    while has_video_suffix(path):
+        path = os.path.splitext(path)[0]
+    return path
+
+
+def video_name(path: str) -> str:
+    """Returns the name of a file without its suffixes, composed (NFC) as in the datasets' lists."""
+    return unicodedata.normalize("NFC", without_video_suffixes(os.path.basename(path)))
+
+
+def _why_no_file(path: str) -> str:
+    return "no such file: a broken link" if os.path.islink(path) else "not a file"
 
 
 def _exists(root: str | os.PathLike[str], name: str) -> bool:

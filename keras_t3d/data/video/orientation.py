@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import av
 import numpy as np
 from av.sidedata.sidedata import Type
@@ -34,7 +36,8 @@ def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     Matrices in between, such as turns by 30 degrees, count as the nearest of the eight that
     only turn by quarters and mirror. One of zeros, which some writers leave, is no turn.
     """
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    side_data: Any = frame.side_data  # PyAV's annotation knows names only
+    matrix = side_data.get(Type.DISPLAYMATRIX)
     if matrix is None:
         return 1, 0, 0, 1
     a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()

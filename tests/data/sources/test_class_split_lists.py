@@ -91,16 +91,25 @@ class TestBoth:
         touch(tmp_path / "v", "ReCompress_Videos/wave/a_wave_0.mp4")
         listing = list_layout(layout, tmp_path / "v", annotations=lists(tmp_path), split_id=1)
         assert [e.video_id for e in listing.entries] == ["ReCompress_Videos/wave/a_wave_0.mp4"]
-        assert len(listing.rejects) == 3  # the unused one is not missed
+        assert len(listing.absent) == 3  # the unused one is not missed
 
     def test_a_class_without_a_folder_stays(self, tmp_path, layout):
         touch(tmp_path / "v", *FILES[:3])
         listing = list_layout(layout, tmp_path / "v", annotations=lists(tmp_path), split_id=1)
         assert listing.class_names == ("clap", "wave")
-        assert {(r.source, r.reason) for r in listing.rejects} == {
-            ("clap/a_clap_0.avi", "no such file"),
-            ("clap/Clap![_NEW_]_clap_1.avi", "no such file"),
-        }
+        assert set(listing.absent) == {"clap/a_clap_0.avi", "clap/Clap![_NEW_]_clap_1.avi"}
+        assert listing.rejects == ()
+
+    def test_classes_without_videos_can_be_left_out(self, tmp_path, layout):
+        touch(tmp_path / "v", *FILES)
+        extra = lists(tmp_path)
+        (extra / "yawn_test_split1.txt").write_text("y.avi 1\n")
+        options = {"annotations": extra, "split_id": 1}
+        listing = list_layout(layout, tmp_path / "v", **options)
+        assert listing.class_names == ("clap", "wave", "yawn")
+        assert any("yawn" in text for text in listing.warnings())
+        listing = list_layout(layout, tmp_path / "v", **options, only_present_classes=True)
+        assert listing.class_names == ("clap", "wave")
 
     def test_a_class_with_no_list_of_this_split_is_refused(self, tmp_path, layout):
         touch(tmp_path / "v", *FILES)

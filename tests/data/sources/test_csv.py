@@ -1,6 +1,8 @@
+import unicodedata
+
 import pytest
 
-from tests.data.sources.files import list_layout, touch
+from tests.data.sources.files import counts, list_layout, touch
 
 
 class TestCsv:
@@ -95,3 +97,68 @@ class TestCsv:
     def test_a_ratio_splits_where_no_column_does(self, tmp_path):
         path = self.write(tmp_path, "path,label\nv/1.mp4,a\nv/2.mp4,b\n")
         assert len(list_layout("csv", path, split_ratio="1").entries) == 2
+
+    def test_rows_of_a_group_stay_in_one_split(self, tmp_path):
+        touch(tmp_path, *(f"v/{label}{n}.mp4" for label in "ab" for n in range(12)))
+        rows = [f"v/{label}{n}.mp4,{label},person{n % 4}" for label in "ab" for n in range(12)]
+        path = self.write(tmp_path, "\n".join(["path,label,group", *rows]))
+        entries = list_layout("csv", path, split_ratio="0.5").entries
+        assert len({(e.group, e.split) for e in entries}) == 4
+        assert {e.split for e in entries} == {"train", "test"}
+
+    def test_rows_without_a_group_are_groups_of_their_own(self, tmp_path):
+        touch(tmp_path, *(f"v/{label}{n}.mp4" for label in "ab" for n in range(10)))
+        rows = [f"v/{label}{n}.mp4,{label}," for label in "ab" for n in range(10)]
+        path = self.write(tmp_path, "\n".join(["path,label,group", *rows]))
+        assert counts(list_layout("csv", path, split_ratio="0.8")) == {"train": 16, "test": 4}
+
+    @pytest.mark.parametrize("separator", [";", "\t"])
+    def test_semicolons_and_tabs_separate_columns_too(self, tmp_path, separator):
+        text = "path,label,split\nv/1.mp4,a,train\nv/2.mp4,b,test\n"
+        path = self.write(tmp_path, text.replace(",", separator))
+        assert [e.label for e in list_layout("csv", path).entries] == ["a", "b"]
+
+    def test_a_label_with_an_unquoted_comma_is_refused(self, tmp_path):
+        text = "path,label\nv/1.mp4,Pushing it, so that it falls\nv/2.mp4,Holding it\n"
+        with pytest.raises(ValueError, match="3 cells in line 2"):
+            list_layout("csv", self.write(tmp_path, text), split_ratio="1")
+        text = 'path,label\nv/1.mp4,"Pushing it, so that it falls"\nv/2.mp4,Holding it\n'
+        listing = list_layout("csv", self.write(tmp_path, text), split_ratio="1")
+        assert listing.class_names == ("Holding it", "Pushing it, so that it falls")
+
+    @pytest.mark.parametrize("other", ["./v/1.mp4", "v/../v/1.mp4", "{root}/v/1.mp4", "link.mp4"])
+    def test_a_file_listed_twice_is_refused_however_it_is_spelled(self, tmp_path, other):
+        (tmp_path / "link.mp4").symlink_to(tmp_path / "v" / "1.mp4")
+        other = other.format(root=tmp_path)
+        text = f"path,label,split\nv/1.mp4,a,train\n{other},a,test\nv/2.mp4,b,train\n"
+        with pytest.raises(ValueError, match=r"line 3 of .*line 2"):
+            list_layout("csv", self.write(tmp_path, text))
+
+    def test_lines_are_counted_with_empty_ones_and_cells_of_several(self, tmp_path):
+        text = 'path,label,split,note\nv/1.mp4,a,train,"two\nlines"\n\n\nv/2.mp4,b,tset,\n'
+        with pytest.raises(ValueError, match="'tset' in line 6"):
+            list_layout("csv", self.write(tmp_path, text))
+        text = 'path,label,split,note\n\nv/1.mp4,a,tset,"two\nlines"\nv/2.mp4,b,train,\n'
+        with pytest.raises(ValueError, match="'tset' in line 3"):
+            list_layout("csv", self.write(tmp_path, text))
+
+    @pytest.mark.parametrize(
+        "rows", ["x/1.mp4,a,train\nx/2.mp4,b,test", "v/1.mp4,a,train\nx/2.mp4,b,test"]
+    )
+    def test_a_wrong_folder_names_the_first_missing_file(self, tmp_path, rows):
+        path = self.write(tmp_path, f"path,label,split\n{rows}\n")
+        with pytest.raises(ValueError, match=r"x/\d\.mp4, no such file"):
+            list_layout("csv", path)
+
+    def test_backslashes_and_both_unicode_forms_find_files(self, tmp_path):
+        composed, decomposed = "für.mp4", unicodedata.normalize("NFD", "grün.mp4")
+        touch(tmp_path, f"v/{composed}", f"v/{decomposed}")
+        rows = f"v\\{unicodedata.normalize('NFD', composed)},a,train\nv/grün.mp4,b,test\n"
+        listing = list_layout("csv", self.write(tmp_path, f"path,label,split\n{rows}"))
+        assert len(listing.entries) == 2
+
+    def test_labels_in_two_unicode_forms_are_one_class(self, tmp_path):
+        touch(tmp_path, "v/3.mp4")
+        rows = ["v/1.mp4,für", f"v/2.mp4,{unicodedata.normalize('NFD', 'für')}", "v/3.mp4,x"]
+        path = self.write(tmp_path, "\n".join(["path,label", *rows]))
+        assert list_layout("csv", path, split_ratio="1").class_names == ("für", "x")

@@ -1,6 +1,8 @@
+import unicodedata
+
 import pytest
 
-from tests.data.sources.files import list_layout, touch
+from tests.data.sources.files import counts, list_layout, touch
 
 
 class TestFolder:
@@ -55,7 +57,7 @@ class TestFolder:
         [
             ((), "No videos found"),
             (("train/a/1.mp4",), "at least 2 classes"),
-            (("train/a/x.txt",), "1 other"),
+            (("train/a/x.txt",), "train/a/x.txt"),
         ],
     )
     def test_nothing_to_train_on_is_refused(self, tmp_path, names, said):
@@ -66,3 +68,26 @@ class TestFolder:
     def test_a_missing_folder_is_refused(self, tmp_path):
         with pytest.raises(ValueError, match="`source`"):
             list_layout("folder", tmp_path / "none")
+
+    @pytest.mark.parametrize(
+        "names", [("Train", "Test"), ("training", "testing"), ("TRAIN", "validation")]
+    )
+    def test_split_folders_are_read_in_any_spelling(self, tmp_path, names):
+        touch(tmp_path, *(f"{split}/{label}/1.mp4" for split in names for label in ("jump", "run")))
+        listing = list_layout("folder", tmp_path)
+        assert listing.class_names == ("jump", "run")
+        assert len(counts(listing)) == 2
+        with pytest.raises(ValueError, match="`split_ratio`"):
+            list_layout("folder", tmp_path, split_ratio="0.5")
+
+    def test_class_folders_in_two_unicode_forms_are_one_class(self, tmp_path):
+        decomposed = unicodedata.normalize("NFD", "für")
+        touch(tmp_path, "train/für/1.mp4", f"test/{decomposed}/2.mp4", "train/x/3.mp4")
+        listing = list_layout("folder", tmp_path)
+        assert listing.class_names == ("für", "x")
+        assert listing.warnings() == ["No test videos of 1 classes: x"]
+
+    def test_class_folders_that_differ_in_capitals_are_refused(self, tmp_path):
+        touch(tmp_path, "train/run/1.mp4", "test/Run/2.mp4", "train/x/3.mp4")
+        with pytest.raises(ValueError, match="'Run' and 'run'"):
+            list_layout("folder", tmp_path)

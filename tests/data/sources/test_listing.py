@@ -1,8 +1,17 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_t3d.data.sources.listing import VideoEntry, make_official_listing, parse_split, span_id
+from keras_t3d.data.sources.listing import (
+    Listing,
+    SourceError,
+    VideoEntry,
+    make_official_listing,
+    parse_split,
+    span_id,
+)
 
 TIMES = st.none() | st.floats(0, 1e6)
 
@@ -58,10 +67,40 @@ def test_other_splits_are_refused(said):
 
 def test_official_classes_are_kept_in_their_order_and_checked(tmp_path):
     entry = VideoEntry("1.mp4", "1.mp4", "b", "train")
-    assert make_official_listing(tmp_path, [entry], [], ["c", "b"]).class_names == ("c", "b")
-    with pytest.raises(ValueError, match="at least 2 classes"):
-        make_official_listing(tmp_path, [entry], [], ["b"])
-    with pytest.raises(ValueError, match="printable text"):
-        make_official_listing(tmp_path, [entry], [], ["b", "c\n"])
-    with pytest.raises(ValueError, match="None of the 0 listed"):
-        make_official_listing(tmp_path, [], [], ["b", "c"])
+
+    def listing(entries, class_names, absent=(), only_present_classes=False):
+        return make_official_listing(
+            tmp_path, entries, [], class_names, absent, only_present_classes=only_present_classes
+        )
+
+    assert listing([entry], ["c", "b"]).class_names == ("c", "b")
+    for wrong in (["b"], ["b", "c\n"], ["b", "B"], ["Straße", "STRASSE"]):
+        with pytest.raises(SourceError, match="Received: .*'"):
+            listing([entry], wrong)
+    with pytest.raises(SourceError, match=r"1 listed.*first, x\.avi: no such file"):
+        listing([], ["b", "c"], absent=["x.avi"])
+    with pytest.raises(SourceError, match="'b'"):
+        listing([entry], ["b", "c"], only_present_classes=True)
+
+
+@pytest.mark.parametrize(
+    ("splits", "expected"),
+    [
+        ({"train": "ab", "test": "ab"}, []),
+        ({"train": "ab"}, []),
+        ({"train": "ab", "test": "a"}, ["No test videos of 1 classes: b"]),
+        ({"train": "b", "val": "a", "test": "ab"}, ["train.*: a", "val.*: b"]),
+        ({"test": "ab"}, ["No videos are for training"]),
+        ({"train": "a", "test": "a"}, ["1 of 2 classes have no video.*: b"]),
+    ],
+)
+def test_classes_that_a_split_lacks_are_named(splits, expected):
+    entries = [
+        VideoEntry(f"{split}/{label}", "", label, split)
+        for split, labels in splits.items()
+        for label in labels
+    ]
+    warnings = Listing(tuple(entries), ("a", "b")).warnings()
+    assert len(warnings) == len(expected)
+    for text, pattern in zip(warnings, expected, strict=True):
+        assert re.search(pattern, text)

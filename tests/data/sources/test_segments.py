@@ -37,11 +37,11 @@ def test_a_video_is_found_by_name_or_path(tmp_path, video_id):
     assert entry.path.endswith("walk.avi")
 
 
-def test_missing_and_repeated_segments_are_rejects(tmp_path):
+def test_repeated_segments_are_rejects_and_missing_ones_absent(tmp_path):
     touch(tmp_path / "v", "film.mp4")
     found = listing(tmp_path, LINES + "film 4.0 6 open door\n")
+    assert found.absent == ("day/walk@1-3",)
     assert [(r.source, r.stage, r.reason) for r in found.rejects] == [
-        ("day/walk@1-3", "list", "no such file"),
         ("film.mp4@4-6", "list", "listed again, as 'open door'"),
     ]
     assert len(found.entries) == 2
