@@ -92,6 +92,7 @@ def _shrunk(image: Image.Image, short_side: int) -> Image.Image:
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:
     buffer = io.BytesIO()
-    # Optimized Huffman tables: 5 % smaller, the same pixels.
-    image.save(buffer, "JPEG", quality=quality, optimize=True)
+    # Optimized Huffman tables: 5 % smaller, the same pixels. Colours at full resolution: 15 %
+    # larger, and a network's probabilities differ a fifth as much from those on the video itself.
+    image.save(buffer, "JPEG", quality=quality, optimize=True, subsampling="4:4:4")
     return buffer.getvalue()
