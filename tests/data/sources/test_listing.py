@@ -75,7 +75,7 @@ def test_official_classes_are_kept_in_their_order_and_checked(tmp_path):
 
     assert listing([entry], ["c", "b"]).class_names == ("c", "b")
     for wrong in (["b"], ["b", "c\n"], ["b", "B"], ["Straße", "STRASSE"]):
-        with pytest.raises(SourceError, match="Received: .*'"):
+        with pytest.raises(SourceError, match=r"Received: .*'"):
             listing([entry], wrong)
     with pytest.raises(SourceError, match=r"1 listed.*first, x\.avi: no such file"):
         listing([], ["b", "c"], absent=["x.avi"])
