@@ -20,11 +20,14 @@ class ClipSpec:
 
     Args:
         num_frames: frames per clip, at least 1.
-        frame_stride: distance between consecutive frames of the clip, in frames of the video.
+        frame_stride: distance between consecutive frames of the clip, in frames of the video. By
+            default 2; 1 with `fps`, the only one allowed then.
         resize: length of a frame's short side before cropping, in pixels.
         crop: side of the crop in pixels, or (height, width); no side longer than `resize`.
         mean: mean of R, G and B, in 0..1 units. The default is ImageNet's.
         std: standard deviation of R, G and B, in 0..1 units. The default is ImageNet's.
+        fps: frames of the clip per second, whatever the video's rate; None takes every
+            `frame_stride`-th frame.
 
     Raises:
         InvalidArgumentError: if a value is out of its range.
@@ -38,22 +41,33 @@ class ClipSpec:
     """
 
     num_frames: int = 16
-    frame_stride: int = 2
+    frame_stride: int = None  # type: ignore[assignment]
     resize: int = 128
     crop: int | tuple[int, int] = 112
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    fps: float | None = None
 
     def __post_init__(self) -> None:
+        if self.frame_stride is None:
+            object.__setattr__(self, "frame_stride", 2 if self.fps is None else 1)
         for name in ("num_frames", "frame_stride", "resize"):
             value = getattr(self, name)
             if not _is_integer(value) or value < 1:
                 raise InvalidArgumentError(
                     f"ClipSpec: `{name}` must be an integer of at least 1, "
-                    f"for example {name}={_default(name)}. Received: {value!r}",
+                    f"for example {name}={_default(name) or 2}. Received: {value!r}",
                     argument=name,
                 )
             object.__setattr__(self, name, int(value))
+        if self.fps is not None:
+            check_fps("fps", self.fps)
+            if self.frame_stride != 1:
+                raise InvalidArgumentError(
+                    "ClipSpec: `frame_stride` must be 1 or left out with `fps`, which spaces the "
+                    f"frames itself. Received: frame_stride={self.frame_stride}, fps={self.fps}",
+                    argument="frame_stride",
+                )
         object.__setattr__(self, "crop", _checked_crop(self.crop, self.resize))
         for name in ("mean", "std"):
             object.__setattr__(self, name, _checked_channels(name, getattr(self, name)))
@@ -70,7 +84,10 @@ class ClipSpec:
 
     @property
     def span(self) -> int:
-        """Number of video frames from the clip's first frame to its last, inclusive."""
+        """Number of frames from the clip's first frame to its last, inclusive.
+
+        They are frames of the video or, with `fps`, of the video at that rate.
+        """
         return (self.num_frames - 1) * self.frame_stride + 1
 
     def get_config(self) -> dict[str, Any]:
@@ -108,6 +125,17 @@ class ClipSpec:
         frames, height, width, _ = input_shape
         crop = (height, width) if height != width else height
         return cls(num_frames=frames, resize=round(max(height, width) * 8 / 7), crop=crop)
+
+
+def check_fps(name: str, value: Any) -> None:
+    """Raises an InvalidArgumentError unless a value is a frame rate."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 < value < float("inf"):
+        raise InvalidArgumentError(
+            f"`{name}` must be a frame rate above 0, for example 12.5, or None. "
+            f"Received: {value!r}",
+            argument=name,
+        )
 
 
 def _is_integer(value: Any) -> bool:
