@@ -12,15 +12,9 @@ from keras_t3d.data.sources.annotation_files import (
     read_lines,
     source_folder,
 )
-from keras_t3d.data.sources.listing import (
-    Listing,
-    Reject,
-    SourceError,
-    VideoEntry,
-    make_official_listing,
-)
+from keras_t3d.data.sources.listing import ListedVideos, Listing, SourceError
 from keras_t3d.data.sources.options import SourceOptions
-from keras_t3d.data.sources.video_files import video_files
+from keras_t3d.data.sources.video_files import videos_by_class
 
 _LIST_NAME = re.compile(r"(.+)_test_split([1-3])\.txt")
 _SPLITS = {"1": "train", "2": "test"}
@@ -31,7 +25,8 @@ def list_class_splits(source: str | os.PathLike[str], options: SourceOptions) ->
     """Lists the videos that files `<class>_test_split{N}.txt` name, 1 for train, 2 for test.
 
     Args:
-        source: folder of class folders, at any depth.
+        source: folder of class folders, at any depth, with the `.avi` files or other encodings
+            of them under the same name.
         options: SourceOptions. `annotations` is the folder of the lists, and of an optional
             `class_list.txt`.
 
@@ -49,41 +44,23 @@ def list_class_splits(source: str | os.PathLike[str], options: SourceOptions) ->
     lists = annotation_folder(options, f"<class>_test_split{split_id}.txt")
     class_names = _class_names(lists)
 
-    found: dict[tuple[str, str], str] = {}
-    for path in video_files(root):
-        folder, stem = pathlib.PurePosixPath(path).parts[-2:-1], pathlib.PurePosixPath(path).stem
-        if folder:
-            found.setdefault((folder[0], stem), path)
-
-    entries: list[VideoEntry] = []
-    rejects: list[Reject] = []
+    found = videos_by_class(root)
+    videos = ListedVideos(root)
     for label in class_names:
         list_path = lists / f"{label}_test_split{split_id}.txt"
-        seen: set[str] = set()
         for line, text in read_lines(list_path):
             file_name, _, number = text.rpartition(" ")
-            file_name = file_name.strip()
+            file_name, where = file_name.strip(), f"line {line} of {list_path}"
             if not file_name or number not in (_UNUSED, *_SPLITS):
                 raise SourceError(
                     "A line must name a file and 0 (unused), 1 (train) or 2 (test), for example "
-                    f"'sunset_wave_u_nm_np1_fr_med_0.avi 1'. Received: {text!r} in line {line} of "
-                    f"{list_path}"
+                    f"'sunset_wave_u_nm_np1_fr_med_0.avi 1'. Received: {text!r} in {where}"
                 )
-            if file_name in seen:
-                raise SourceError(
-                    "A split must list a video once. "
-                    f"Received: {file_name!r} again in line {line} of {list_path}"
-                )
-            seen.add(file_name)
-            if number == _UNUSED:
-                continue
-            path_found = found.get((label, pathlib.PurePosixPath(file_name).stem))
-            if path_found is None:
-                rejects.append(Reject(f"{label}/{file_name}", "list", "no such file"))
-            else:
-                entry = VideoEntry(path_found, str(root / path_found), label, _SPLITS[number])
-                entries.append(entry)
-    return make_official_listing(root, entries, rejects, class_names)
+            videos.check_new((label, file_name), f"{file_name!r} again in {where}")
+            if number != _UNUSED:
+                path = found.get((label, pathlib.PurePosixPath(file_name).stem))
+                videos.add(path, label, _SPLITS[number], listed=f"{label}/{file_name}")
+    return videos.listing(class_names)
 
 
 def _class_names(lists: pathlib.Path) -> tuple[str, ...]:

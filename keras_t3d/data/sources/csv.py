@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 
 from keras_t3d.data.sources.annotation_files import check_span, parse_seconds, read_rows
 from keras_t3d.data.sources.listing import (
+    ListedVideos,
     Listing,
-    Reject,
     SourceError,
-    VideoEntry,
-    make_listing,
     parse_split,
     span_id,
 )
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.splitting import HashSplit
+from keras_t3d.data.sources.splitting import hash_split
 from keras_t3d.errors import InvalidArgumentError
 
 _PATH_COLUMNS = ("path", "file")
@@ -74,11 +73,8 @@ def list_csv(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
     start_column = _time_column(_START_COLUMNS, columns, path)
     end_column = _time_column(_END_COLUMNS, columns, path)
 
-    hash_split = HashSplit(options)
-    is_file: dict[pathlib.Path, bool] = {}
-    entries: list[VideoEntry] = []
-    rejects: list[Reject] = []
-    seen: set[str] = set()
+    is_file = functools.cache(lambda name: (path.parent / name).is_file())
+    videos = ListedVideos(path)
     for line, row in enumerate(rows, start=2):
         where = f"line {line} of {path}"
         name, label = (row[path_column] or "").strip(), (row["label"] or "").strip()
@@ -88,24 +84,15 @@ def list_csv(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
         end = parse_seconds(row[end_column], end_column, where) if end_column else None
         check_span(start, end, where)
         video_id = span_id(name, start, end)
-        if video_id in seen:
-            raise SourceError(
-                f"A video or span must be listed once. Received: {video_id!r} again in {where}"
-            )
-        seen.add(video_id)
+        videos.check_new(video_id, f"{video_id!r} again in {where}")
         split = (
             parse_split(row["split"], where)
             if "split" in columns
-            else hash_split.of(pathlib.Path(name).name)
+            else hash_split(pathlib.Path(name).name, options)
         )
-        video = path.parent / name
-        if video not in is_file:
-            is_file[video] = video.is_file()
-        if is_file[video]:
-            entries.append(VideoEntry(video_id, str(video), label, split, start, end))
-        else:
-            rejects.append(Reject(video_id, "list", "no such file"))
-    return make_listing(path, entries, rejects)
+        found = name if is_file(name) else None
+        videos.add(found, label, split, start, end, listed=video_id)
+    return videos.listing()
 
 
 def _time_column(names: tuple[str, str], columns: list[str], path: pathlib.Path) -> str | None:

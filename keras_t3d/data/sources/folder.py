@@ -6,16 +6,9 @@ import os
 import pathlib
 
 from keras_t3d.data.sources.annotation_files import source_folder
-from keras_t3d.data.sources.listing import (
-    SPLITS,
-    Listing,
-    Reject,
-    SourceError,
-    VideoEntry,
-    make_listing,
-)
+from keras_t3d.data.sources.listing import SPLITS, ListedVideos, Listing, SourceError
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.splitting import HashSplit
+from keras_t3d.data.sources.splitting import hash_split
 from keras_t3d.data.sources.video_files import checked_files
 from keras_t3d.errors import InvalidArgumentError
 
@@ -59,30 +52,26 @@ def list_folder(source: str | os.PathLike[str], options: SourceOptions) -> Listi
             argument="split_ratio",
         )
 
-    entries: list[VideoEntry] = []
-    rejects: list[Reject] = []
-    hash_split = HashSplit(options)
+    videos = ListedVideos(root)
     class_folders = (
         [(label, split.name) for split in folders for label in _visible_folders(split)]
         if split_names
         else [(label, None) for label in folders]
     )
     for folder in (root, *(folders if split_names else ())):
-        rejects += [
-            Reject(path.relative_to(root).as_posix(), "list", "not in a class folder")
-            for path in _visible(folder)
-            if not path.is_dir()
-        ]
+        for path in _visible(folder):
+            if not path.is_dir():
+                videos.reject(path.relative_to(root).as_posix(), "not in a class folder")
     for class_folder, named_split in class_folders:
         for name, wrong in checked_files(class_folder):
             path = class_folder / name
             below = path.relative_to(root).as_posix()
             if wrong is not None:
-                rejects.append(Reject(below, "list", wrong))
-                continue
-            split = named_split or hash_split.of(path.name)
-            entries.append(VideoEntry(below, str(path), class_folder.name, split))
-    return make_listing(root, entries, rejects)
+                videos.reject(below, wrong)
+            else:
+                split = named_split or hash_split(path.name, options)
+                videos.add(below, class_folder.name, split, listed=below)
+    return videos.listing()
 
 
 def _visible_folders(folder: pathlib.Path) -> list[pathlib.Path]:

@@ -12,17 +12,9 @@ from keras_t3d.data.sources.annotation_files import (
     read_rows,
     source_folder,
 )
-from keras_t3d.data.sources.listing import (
-    Listing,
-    Reject,
-    SourceError,
-    VideoEntry,
-    make_official_listing,
-    parse_split,
-    span_id,
-)
+from keras_t3d.data.sources.listing import ListedVideos, Listing, SourceError, parse_split
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.video_files import video_files
+from keras_t3d.data.sources.video_files import videos_by_name
 from keras_t3d.errors import InvalidArgumentError
 
 _COLUMNS = ("label", "youtube_id", "time_start", "time_end")
@@ -58,14 +50,9 @@ def list_kinetics(source: str | os.PathLike[str], options: SourceOptions) -> Lis
     """
     root = source_folder(source, options.layout)
     list_paths = _list_paths(pathlib.Path(options.annotations or ""))
-    found: dict[str, str] = {}
-    for path in video_files(root):
-        found.setdefault(pathlib.PurePosixPath(path).stem, path)
-
-    entries: list[VideoEntry] = []
-    rejects: list[Reject] = []
+    found = videos_by_name(root)
+    videos = ListedVideos(root)
     class_names: set[str] = set()
-    seen: set[str] = set()
     for list_path in list_paths:
         columns, rows = read_rows(list_path)
         split_of_file = _split_of_file(list_path, columns)
@@ -76,21 +63,10 @@ def list_kinetics(source: str | os.PathLike[str], options: SourceOptions) -> Lis
             class_names.add(label)
             clip = f"{youtube_id}_{round(start):06d}_{round(end):06d}"
             if clip in found:
-                entry = VideoEntry(found[clip], str(root / found[clip]), label, split)
-            elif youtube_id in found:
-                whole = found[youtube_id]
-                video_id = span_id(whole, start, end)
-                entry = VideoEntry(video_id, str(root / whole), label, split, start, end)
+                videos.add(found[clip], label, split, listed=clip)
             else:
-                rejects.append(Reject(clip, "list", "no such file"))
-                continue
-            if entry.video_id in seen:
-                reason = f"listed again, as {label!r} in {split}"
-                rejects.append(Reject(entry.video_id, "list", reason))
-                continue
-            seen.add(entry.video_id)
-            entries.append(entry)
-    return make_official_listing(root, entries, rejects, sorted(class_names))
+                videos.add(found.get(youtube_id), label, split, start, end, listed=clip)
+    return videos.listing(sorted(class_names))
 
 
 def _list_paths(annotations: pathlib.Path) -> list[pathlib.Path]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
 import os
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Hashable, Sequence
 
 from keras_t3d.artifact_files import is_class_name
 from keras_t3d.errors import KerasT3DError
@@ -27,8 +26,7 @@ class SourceError(KerasT3DError, ValueError):
     """The videos of a source cannot be listed; the message states why."""
 
 
-@functools.total_ordering
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, order=True)
 class VideoEntry:
     """One video of a dataset, or a span of one.
 
@@ -48,14 +46,6 @@ class VideoEntry:
     split: str
     start: float | None = None
     end: float | None = None
-
-    def __lt__(self, other: VideoEntry) -> bool:
-        return self._sort_key() < other._sort_key()
-
-    def _sort_key(self) -> tuple[str, str, str, str, float, float]:
-        start = -math.inf if self.start is None else self.start
-        end = math.inf if self.end is None else self.end
-        return self.video_id, self.path, self.label, self.split, start, end
 
 
 def span_id(name: str, start: float | None, end: float | None) -> str:
@@ -114,91 +104,108 @@ class Listing:
         return {"": -1, **{name: index for index, name in enumerate(self.class_names)}}
 
 
-def make_listing(
-    source: str | os.PathLike[str], entries: list[VideoEntry], rejects: list[Reject]
-) -> Listing:
-    """Returns a sorted Listing, checked for videos of at least two classes.
-
-    Raises:
-        SourceError: if there is no video, or only one class.
-    """
-    if not entries:
-        raise SourceError(
-            f"No videos found{_skipped(rejects)}. Expected <split>/<class>/<video> or "
-            "<class>/<video> below a folder, or a csv file with the columns path,label,split. "
-            f"Received: {os.fspath(source)}"
-        )
-    return _sorted_listing(source, entries, rejects, sorted({entry.label for entry in entries}))
-
-
-def make_unlabelled_listing(
-    source: str | os.PathLike[str], entries: list[VideoEntry], rejects: list[Reject]
-) -> Listing:
-    """Returns a sorted Listing of videos without labels.
-
-    Raises:
-        SourceError: if there is no video.
-    """
-    if not entries:
-        raise SourceError(
-            f"No videos found{_skipped(rejects)}. `source` must be a folder of videos, at any "
-            f"depth. Received: {os.fspath(source)}"
-        )
-    return Listing(tuple(sorted(entries)), (), tuple(sorted(rejects, key=lambda r: r.source)))
-
-
-def make_official_listing(
-    source: str | os.PathLike[str],
-    entries: list[VideoEntry],
-    rejects: list[Reject],
-    class_names: Sequence[str],
-) -> Listing:
-    """Returns a sorted Listing of a dataset whose lists name its videos and classes.
-
-    All classes are kept, so that class ids do not depend on which videos are present.
+class ListedVideos:
+    """Collects the videos and the rejected files of a source, and returns their Listing.
 
     Args:
-        source: the folder of videos.
-        entries: listed videos that are present.
-        rejects: listed videos that are missing.
-        class_names: all classes of the dataset, in the order of their ids.
-
-    Raises:
-        SourceError: if no listed video is present, or there is only one class.
+        source: folder of the videos, or a file beside which their paths start.
     """
-    if not entries:
-        first = f"; the first, {rejects[0].source}: {rejects[0].reason}" if rejects else ""
-        raise SourceError(
-            f"None of the {len(rejects)} listed videos was found{first}. `source` must be the "
-            f"folder of the dataset's videos. Received: {os.fspath(source)}"
-        )
-    return _sorted_listing(source, entries, rejects, class_names)
 
+    def __init__(self, source: str | os.PathLike[str]) -> None:
+        self._source = pathlib.Path(source)
+        self._root = self._source.parent if self._source.is_file() else self._source
+        self._entries: dict[str, VideoEntry] = {}
+        self._rejects: list[Reject] = []
+        self._keys: set[Hashable] = set()
 
-def _skipped(rejects: list[Reject]) -> str:
-    return f" ({len(rejects)} other files were skipped)" if rejects else ""
+    def add(
+        self,
+        path: str | None,
+        label: str,
+        split: str,
+        start: float | None = None,
+        end: float | None = None,
+        *,
+        listed: str,
+    ) -> None:
+        """Adds a video or a span of one; one that is missing or listed again is a reject.
 
+        Args:
+            path: path below the root; None if there is no such file.
+            label: class name; empty if the source has no classes.
+            split: `"train"`, `"val"` or `"test"`.
+            start: start of the span in seconds; None for the start of the video.
+            end: end of the span in seconds; None for the end of the video.
+            listed: name by which a missing video is rejected.
+        """
+        if path is None:
+            self.reject(listed, "no such file")
+            return
+        video_id = span_id(path, start, end)
+        if video_id in self._entries:
+            self.reject(video_id, f"listed again, as {label!r} in {split}")
+            return
+        entry = VideoEntry(video_id, str(self._root / path), label, split, start, end)
+        self._entries[video_id] = entry
 
-def _sorted_listing(
-    source: str | os.PathLike[str],
-    entries: list[VideoEntry],
-    rejects: list[Reject],
-    class_names: Sequence[str],
-) -> Listing:
-    if len(class_names) < 2:
-        raise SourceError(
-            "A classifier requires videos of at least 2 classes. "
-            f"Received: only {class_names[0]!r} in {os.fspath(source)}"
-        )
-    for name in class_names:
-        if not is_class_name(name):
+    def reject(self, name: str, reason: str) -> None:
+        """Adds a file that cannot be a video, or a listed video that is not one."""
+        self._rejects.append(Reject(name, "list", reason))
+
+    def check_new(self, key: Hashable, where: str) -> None:
+        """Raises a SourceError if the key was checked before; `where` names video and line."""
+        if key in self._keys:
+            raise SourceError(f"A video or span must be listed once. Received: {where}")
+        self._keys.add(key)
+
+    def listing(self, class_names: Sequence[str] | None = None) -> Listing:
+        """Returns the sorted Listing.
+
+        Args:
+            class_names: all classes of the dataset, in the order of their ids, so that ids do not
+                depend on which videos are present; empty for videos without labels. None takes
+                the labels of the videos, sorted.
+
+        Raises:
+            SourceError: if there is no video, only one class, or a name is not one line of text.
+        """
+        if not self._entries:
+            raise SourceError(f"{self._nothing_found(class_names)} Received: {self._source}")
+        if class_names is None:
+            class_names = sorted({entry.label for entry in self._entries.values()})
+        if len(class_names) == 1:
             raise SourceError(
-                "A class name must be printable text in one line, for example 'brush hair'. "
-                f"Received: {name!r} in {os.fspath(source)}"
+                "A classifier requires videos of at least 2 classes. "
+                f"Received: only {class_names[0]!r} in {self._source}"
             )
-    return Listing(
-        tuple(sorted(entries)), tuple(class_names), tuple(sorted(rejects, key=lambda r: r.source))
-    )
+        for name in class_names:
+            if not is_class_name(name):
+                raise SourceError(
+                    "A class name must be printable text in one line, for example 'brush hair'. "
+                    f"Received: {name!r} in {self._source}"
+                )
+        return Listing(
+            tuple(sorted(self._entries.values())),
+            tuple(class_names),
+            tuple(sorted(self._rejects, key=lambda reject: reject.source)),
+        )
+
+    def _nothing_found(self, class_names: Sequence[str] | None) -> str:
+        rejects = self._rejects
+        if class_names:
+            first = f"; the first, {rejects[0].source}: {rejects[0].reason}" if rejects else ""
+            return (
+                f"None of the {len(rejects)} listed videos was found{first}. `source` must be the "
+                "folder of the dataset's videos."
+            )
+        skipped = f" ({len(rejects)} other files were skipped)" if rejects else ""
+        expected = (
+            "Expected <split>/<class>/<video> or <class>/<video> below a folder, or a csv file "
+            "with the columns path,label,split."
+            if class_names is None
+            else "`source` must be a folder of videos, at any depth."
+        )
+        return f"No videos found{skipped}. {expected}"
 
 
 def parse_split(value: str | None, where: str) -> str:

@@ -11,16 +11,9 @@ from keras_t3d.data.sources.annotation_files import (
     read_lines,
     source_folder,
 )
-from keras_t3d.data.sources.listing import (
-    Listing,
-    Reject,
-    SourceError,
-    VideoEntry,
-    make_official_listing,
-    span_id,
-)
+from keras_t3d.data.sources.listing import ListedVideos, Listing, SourceError, span_id
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.splitting import HashSplit
+from keras_t3d.data.sources.splitting import hash_split
 from keras_t3d.data.sources.video_files import video_files
 from keras_t3d.errors import InvalidArgumentError
 
@@ -56,26 +49,16 @@ def list_segments(source: str | os.PathLike[str], options: SourceOptions) -> Lis
         whole = pathlib.PurePosixPath(path)
         for name in (path, whole.with_suffix("").as_posix(), whole.stem):
             found.setdefault(name, path)
-    hash_split = HashSplit(options)
-    entries: list[VideoEntry] = []
-    rejects: list[Reject] = []
+    videos = ListedVideos(root)
     class_names: set[str] = set()
-    seen: set[str] = set()
     for line, text in read_lines(list_path):
         where = f"line {line} of {list_path}"
         name, start, end, label = _parse_line(text, where)
         class_names.add(label)
-        video = found.get(name)
-        segment_id = span_id(video or name, start, end)
-        if video is None:
-            rejects.append(Reject(segment_id, "list", "no such file"))
-        elif segment_id in seen:
-            rejects.append(Reject(segment_id, "list", f"listed again, as {label!r}"))
-        else:
-            seen.add(segment_id)
-            split = hash_split.of(pathlib.PurePosixPath(video).name)
-            entries.append(VideoEntry(segment_id, str(root / video), label, split, start, end))
-    return make_official_listing(root, entries, rejects, sorted(class_names))
+        path = found.get(name)
+        split = hash_split(pathlib.PurePosixPath(path).name, options) if path else ""
+        videos.add(path, label, split, start, end, listed=span_id(name, start, end))
+    return videos.listing(sorted(class_names))
 
 
 def _parse_line(text: str, where: str) -> tuple[str, float, float, str]:

@@ -13,15 +13,9 @@ from keras_t3d.data.sources.annotation_files import (
     read_text,
     source_folder,
 )
-from keras_t3d.data.sources.listing import (
-    Listing,
-    Reject,
-    SourceError,
-    VideoEntry,
-    make_official_listing,
-)
+from keras_t3d.data.sources.listing import ListedVideos, Listing, SourceError
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.video_files import video_files
+from keras_t3d.data.sources.video_files import videos_by_name
 
 _LISTS = {"train": "train.json", "val": "validation.json", "test": "test.json"}
 _PREFIX = "something-something-v2-"  # of the files' names in the first release
@@ -55,40 +49,30 @@ def list_ssv2(source: str | os.PathLike[str], options: SourceOptions) -> Listing
     class_names = _class_names(_named(lists, "labels.json"))
     known = set(class_names)
     answers = _answers(_named(lists, "test-answers.csv"))
-    found: dict[str, str] = {}
-    for path in video_files(root):
-        found.setdefault(pathlib.PurePosixPath(path).stem, path)
-
+    found = videos_by_name(root)
     list_paths = {split: _named(lists, name) for split, name in _LISTS.items()}
     if not any(path.is_file() for path in list_paths.values()):
         raise SourceError(
             f"`annotations` must hold at least one of {', '.join(_LISTS.values())}. "
             f"Received: {lists}"
         )
-    entries: list[VideoEntry] = []
-    rejects: list[Reject] = []
-    seen: set[str] = set()
+    videos = ListedVideos(root)
     for split, list_path in list_paths.items():
         for row in _rows(list_path) if list_path.is_file() else ():
             number = str(row["id"])
             where = f"video {number} of {list_path}"
-            if number in seen:
-                raise SourceError(f"A video must be listed once. Received: again {where}")
-            seen.add(number)
+            videos.check_new(number, f"again {where}")
             label = _without_brackets(row["template"]) if "template" in row else answers.get(number)
             if label is not None and label not in known:
                 raise SourceError(
                     "A label, the template without brackets, must be in labels.json. "
                     f"Received: {label!r} for {where}"
                 )
-            if number not in found:
-                rejects.append(Reject(f"{number}.webm", "list", "no such file"))
-            elif label is None:
-                rejects.append(Reject(found[number], "list", "no label in test-answers.csv"))
+            if number in found and label is None:
+                videos.reject(found[number], "no label in test-answers.csv")
             else:
-                entry = VideoEntry(found[number], str(root / found[number]), label, split)
-                entries.append(entry)
-    return make_official_listing(root, entries, rejects, class_names)
+                videos.add(found.get(number), label or "", split, listed=f"{number}.webm")
+    return videos.listing(class_names)
 
 
 def _named(lists: pathlib.Path, name: str) -> pathlib.Path:

@@ -11,15 +11,9 @@ from keras_t3d.data.sources.annotation_files import (
     read_lines,
     source_folder,
 )
-from keras_t3d.data.sources.listing import (
-    Listing,
-    Reject,
-    SourceError,
-    VideoEntry,
-    make_official_listing,
-)
+from keras_t3d.data.sources.listing import ListedVideos, Listing, SourceError
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.video_files import video_files
+from keras_t3d.data.sources.video_files import videos_by_class
 
 _LISTS = {"train": "trainlist0{}.txt", "test": "testlist0{}.txt"}
 
@@ -54,39 +48,26 @@ def list_ucf101(source: str | os.PathLike[str], options: SourceOptions) -> Listi
 
     # Lists and files differ in capitals: HandstandPushups, v_HandStandPushups_g01_c01.
     found: dict[tuple[str, str], str] = {}
-    for path in video_files(root):
-        folder, stem = pathlib.PurePosixPath(path).parts[-2:-1], pathlib.PurePosixPath(path).stem
-        if folder:
-            found.setdefault((folder[0].casefold(), stem.casefold()), path)
+    for (folder, stem), path in videos_by_class(root).items():
+        found.setdefault((folder.casefold(), stem.casefold()), path)
 
-    entries: list[VideoEntry] = []
-    rejects: list[Reject] = []
-    seen: set[str] = set()
+    videos = ListedVideos(root)
     for split, list_name in _LISTS.items():
         list_path = lists / list_name.format(split_id)
         for line, text in read_lines(list_path):
+            where = f"line {line} of {list_path}"
             listed, _, class_id = text.partition(" ")  # test lists have no class ids
             folder_name, _, file_name = listed.rpartition("/")
             label = canonical.get(folder_name.casefold())
             if label is None or class_id.strip() not in ("", str(class_names.index(label) + 1)):
                 raise SourceError(
                     "A line must name a class of classInd.txt and its number, for example "
-                    f"'Archery/v_Archery_g01_c01.avi 3'. Received: {text!r} in line {line} of "
-                    f"{list_path}"
+                    f"'Archery/v_Archery_g01_c01.avi 3'. Received: {text!r} in {where}"
                 )
             key = (folder_name.casefold(), pathlib.PurePosixPath(file_name).stem.casefold())
-            if "/".join(key) in seen:
-                raise SourceError(
-                    "A split must list a video once. "
-                    f"Received: {listed!r} again in line {line} of {list_path}"
-                )
-            seen.add("/".join(key))
-            path_found = found.get(key)
-            if path_found is None:
-                rejects.append(Reject(listed, "list", "no such file"))
-            else:
-                entries.append(VideoEntry(path_found, str(root / path_found), label, split))
-    return make_official_listing(root, entries, rejects, class_names)
+            videos.check_new(key, f"{listed!r} again in {where}")
+            videos.add(found.get(key), label, split, listed=listed)
+    return videos.listing(class_names)
 
 
 def _class_names(path: pathlib.Path) -> tuple[str, ...]:

@@ -6,15 +6,9 @@ import os
 import pathlib
 
 from keras_t3d.data.sources.annotation_files import source_folder
-from keras_t3d.data.sources.listing import (
-    SPLITS,
-    Listing,
-    Reject,
-    VideoEntry,
-    make_unlabelled_listing,
-)
+from keras_t3d.data.sources.listing import SPLITS, ListedVideos, Listing
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.splitting import HashSplit
+from keras_t3d.data.sources.splitting import hash_split
 from keras_t3d.data.sources.video_files import checked_files, has_video_suffix
 from keras_t3d.errors import InvalidArgumentError
 
@@ -51,18 +45,15 @@ def list_unlabelled(source: str | os.PathLike[str], options: SourceOptions) -> L
             f"Received: group_regex={options.group_regex!r}",
             argument="group_regex",
         )
-    hash_split = HashSplit(options)
-    entries: list[VideoEntry] = []
-    rejects: list[Reject] = []
+    videos = ListedVideos(root)
     for name, wrong in checked_files(root):
         folder, _, file_name = name.rpartition("/")
         if wrong is not None:
-            rejects.append(Reject(name, "list", wrong))
-            continue
-        named = folder.partition("/")[0] if has_splits else None
-        split = named or hash_split.of(file_name)
-        entries.append(VideoEntry(name, str(root / name), "", split))
-    return make_unlabelled_listing(root, entries, rejects)
+            videos.reject(name, wrong)
+        else:
+            named = folder.partition("/")[0] if has_splits else None
+            videos.add(name, "", named or hash_split(file_name, options), listed=name)
+    return videos.listing(())
 
 
 def _has_splits(root: pathlib.Path) -> bool:

@@ -2,27 +2,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_t3d.data.sources.listing import VideoEntry, make_official_listing, parse_split, span_id
-
-TIMES = st.none() | st.floats(0, 1e6)
-
-
-@given(st.lists(st.tuples(TIMES, TIMES), unique=True, max_size=12), st.randoms())
-def test_entries_sort_in_one_way_with_and_without_spans(spans, chance):
-    entries = [VideoEntry("a.mp4", "v/a.mp4", "a", "train", *span) for span in spans]
-    chance.shuffle(entries)
-    places = [
-        (-1.0 if e.start is None else e.start, 1e7 if e.end is None else e.end)
-        for e in sorted(entries)
-    ]
-    assert places == sorted(places)
+from keras_t3d.data.sources.listing import (
+    ListedVideos,
+    Reject,
+    VideoEntry,
+    parse_split,
+    span_id,
+)
 
 
-def test_entries_sort_by_id_first():
-    late, early = VideoEntry("b", "v", "a", "train"), VideoEntry("a", "w", "b", "val", 3.0)
-    assert sorted([late, early]) == [early, late]
-    assert early < late
-    assert late >= early
+def test_videos_sort_by_id(tmp_path):
+    videos = ListedVideos(tmp_path)
+    videos.add("b.mp4", "run", "train", listed="b.mp4")
+    videos.add("a.mp4", "walk", "val", 3.0, listed="a.mp4")
+    videos.add("a.mp4", "walk", "val", listed="a.mp4")
+    assert [e.video_id for e in videos.listing().entries] == ["a.mp4", "a.mp4@3-", "b.mp4"]
+
+
+def test_missing_and_repeated_videos_are_rejects(tmp_path):
+    videos = ListedVideos(tmp_path)
+    videos.add(None, "run", "train", listed="gone.mp4")
+    for split in ("train", "test"):
+        videos.add("a.mp4", "run", split, 1.0, 2.0, listed="a.mp4")
+    videos.check_new("a", "'a' in line 1")
+    with pytest.raises(ValueError, match=r"once\. Received: 'a' in line 2"):
+        videos.check_new("a", "'a' in line 2")
+    listing = videos.listing(["run", "walk"])
+    assert listing.entries == (
+        VideoEntry("a.mp4@1-2", str(tmp_path / "a.mp4"), "run", "train", 1.0, 2.0),
+    )
+    assert listing.rejects == (
+        Reject("a.mp4@1-2", "list", "listed again, as 'run' in test"),
+        Reject("gone.mp4", "list", "no such file"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,11 +69,12 @@ def test_other_splits_are_refused(said):
 
 
 def test_official_classes_are_kept_in_their_order_and_checked(tmp_path):
-    entry = VideoEntry("1.mp4", "1.mp4", "b", "train")
-    assert make_official_listing(tmp_path, [entry], [], ["c", "b"]).class_names == ("c", "b")
-    with pytest.raises(ValueError, match="at least 2 classes"):
-        make_official_listing(tmp_path, [entry], [], ["b"])
-    with pytest.raises(ValueError, match="printable text"):
-        make_official_listing(tmp_path, [entry], [], ["b", "c\n"])
+    videos = ListedVideos(tmp_path)
     with pytest.raises(ValueError, match="None of the 0 listed"):
-        make_official_listing(tmp_path, [], [], ["b", "c"])
+        videos.listing(["b", "c"])
+    videos.add("1.mp4", "b", "train", listed="1.mp4")
+    assert videos.listing(["c", "b"]).class_names == ("c", "b")
+    with pytest.raises(ValueError, match="at least 2 classes"):
+        videos.listing(["b"])
+    with pytest.raises(ValueError, match="printable text"):
+        videos.listing(["b", "c\n"])

@@ -42,7 +42,7 @@ def test_missing_and_repeated_segments_are_rejects(tmp_path):
     found = listing(tmp_path, LINES + "film 4.0 6 open door\n")
     assert [(r.source, r.stage, r.reason) for r in found.rejects] == [
         ("day/walk@1-3", "list", "no such file"),
-        ("film.mp4@4-6", "list", "listed again, as 'open door'"),
+        ("film.mp4@4-6", "list", "listed again, as 'open door' in train"),
     ]
     assert len(found.entries) == 2
 

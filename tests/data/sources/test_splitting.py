@@ -2,7 +2,7 @@ import pytest
 
 from keras_t3d.data.sources import SourceOptions
 from keras_t3d.data.sources.options import parse_split_ratio
-from keras_t3d.data.sources.splitting import HashSplit
+from keras_t3d.data.sources.splitting import hash_split
 from tests.data.sources.files import list_layout, touch
 
 
@@ -17,20 +17,21 @@ class TestSplitting:
             parse_split_ratio(wrong)
 
     def test_a_name_keeps_its_split_for_ever(self):
-        splits = [HashSplit(SourceOptions(split_ratio="0.5")).of(f"{n}.mp4") for n in range(6)]
+        options = SourceOptions(split_ratio="0.5")
+        splits = [hash_split(f"{n}.mp4", options) for n in range(6)]
         assert splits == ["train", "test", "test", "test", "train", "test"]
 
     def test_shares_are_met(self):
-        split = HashSplit(SourceOptions(split_ratio="0.7:0.1:0.2"))
-        splits = [split.of(f"video_{n}.mp4") for n in range(4000)]
+        options = SourceOptions(split_ratio="0.7:0.1:0.2")
+        splits = [hash_split(f"video_{n}.mp4", options) for n in range(4000)]
         for name, share in (("train", 0.7), ("val", 0.1), ("test", 0.2)):
             assert splits.count(name) / 4000 == pytest.approx(share, abs=0.03)
 
     def test_clips_of_one_source_stay_together(self):
-        split = HashSplit(SourceOptions(split_ratio="0.5", group_regex=r"(.+)_c\d+"))
+        options = SourceOptions(split_ratio="0.5", group_regex=r"(.+)_c\d+")
         for source in range(20):
             names = [f"film{source}_c{n}.mp4" for n in range(5)]
-            assert len({split.of(name) for name in names}) == 1
+            assert len({hash_split(name, options) for name in names}) == 1
 
     def test_a_pattern_that_does_not_match_is_refused(self, tmp_path):
         touch(tmp_path, "a/1.mp4", "b/2.mp4")
