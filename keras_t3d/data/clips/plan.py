@@ -10,7 +10,6 @@ from keras_t3d.data.augmentation.options import Augmentation
 from keras_t3d.data.clips.clip import Transform
 from keras_t3d.data.clips.clip_draws import unmirrored_ids
 from keras_t3d.data.clips.options import ReadOptions, check_integer
-from keras_t3d.data.clips.sampling import make_sampler
 from keras_t3d.data.shards.damage import split_records
 from keras_t3d.data.shards.labels import check_labelled
 from keras_t3d.data.shards.shard_set import ShardSet
@@ -24,7 +23,6 @@ class ReadPlan:
         records: SplitRecords to read.
         worker_slice: which clips of every batch this worker reads.
         unmirrored: ids of classes whose clips are never mirrored.
-        sampler: chooses the frames of training clips.
         steps_per_epoch: batches in an epoch: full ones in training, all in evaluation.
 
     The other attributes are the arguments, see ClipReader.
@@ -66,7 +64,6 @@ class ReadPlan:
             if training and labelled
             else []
         )
-        self.sampler = make_sampler(clip_spec, self.options)
         self.records = split_records(
             self.shards, split, skip_damaged=self.options.on_damage == "skip"
         )

@@ -18,6 +18,7 @@ from keras_t3d.data.conversion.output_folder import STATE
 from keras_t3d.data.conversion.plan import ConversionPlan, check_space, plan_conversion
 from keras_t3d.data.conversion.report import ConversionReport, finish_conversion
 from keras_t3d.data.conversion.shard_plan import PlannedShard
+from keras_t3d.data.shards.object_store import is_address
 from keras_t3d.data.shards.shard_set import MANIFEST, REJECTS
 from keras_t3d.errors import InvalidArgumentError, KerasT3DError, MissingPackageError
 
@@ -83,13 +84,13 @@ def convert_with_beam(
             argument="workers",
         )
     _check_beam()
-    from keras_t3d.data.conversion.beam_folder import BeamFolder, is_in_bucket
+    from keras_t3d.data.conversion.beam_folder import BeamFolder
 
     pipeline_options = _pipeline_options(beam_options)
     source, out = os.path.abspath(source), os.fspath(out)
-    in_bucket = is_in_bucket(out)
+    in_bucket = is_address(out)
     for address in (out, videos_at or ""):
-        if is_in_bucket(address):
+        if is_address(address):
             _check_address(address)
     if in_bucket and any(character in out for character in "*?["):
         raise InvalidArgumentError(

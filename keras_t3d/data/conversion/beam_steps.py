@@ -22,13 +22,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 
-from keras_t3d.data.conversion.beam_folder import BeamFolder, is_in_bucket
+from keras_t3d.data.conversion.beam_folder import BeamFolder
 from keras_t3d.data.conversion.errors import ConversionError
 from keras_t3d.data.conversion.isolated_decoder import IsolatedDecoder
 from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.conversion.output_folder import summarize_shard
 from keras_t3d.data.conversion.shard_plan import PlannedShard
 from keras_t3d.data.conversion.video_records import Outcome
+from keras_t3d.data.shards.object_store import is_address
 from keras_t3d.data.shards.record_file import framed, read_record, record_offsets
 from keras_t3d.data.sources.listing import VideoEntry
 
@@ -119,7 +120,7 @@ def _local_path(path: str, folder: str) -> str:
 
     The decoder rejects a video that no longer exists.
     """
-    if not is_in_bucket(path):
+    if not is_address(path):
         if not os.path.exists(path):
             _check_visible(path)
         return path
@@ -138,7 +139,7 @@ def _check_visible(path: str) -> None:
     Then the worker does not see the videos, which is no reason to reject them.
     """
     folder = path.rpartition("/")[0]
-    if is_in_bucket(path):
+    if is_address(path):
         is_visible = bool(FileSystems.match([f"{folder}/*"], [1])[0].metadata_list)
     else:
         is_visible = os.path.isdir(folder) and bool(os.listdir(folder))

@@ -55,9 +55,9 @@ def list_segments(source: str | os.PathLike[str], options: SourceOptions) -> Lis
         where = f"line {line} of {list_path}"
         name, start, end, label = _parse_line(text, where)
         class_names.add(label)
-        path = found.get(name)
-        split = hash_split(pathlib.PurePosixPath(path).name, options) if path else ""
-        videos.add(path, label, split, start, end, listed=span_id(name, start, end))
+        video = found.get(name)
+        split = hash_split(pathlib.PurePosixPath(video).name, options) if video else ""
+        videos.add(video, label, split, start, end, listed=span_id(name, start, end))
     return videos.listing(sorted(class_names))
 
 

@@ -8,7 +8,6 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterator
-from types import TracebackType
 
 import av
 import numpy as np
@@ -109,12 +108,7 @@ class VideoReader:
     def __enter__(self) -> VideoReader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._container.close()
 
     def __iter__(self) -> Iterator[np.ndarray]:
