@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import re
 
@@ -10,7 +9,6 @@ from keras_t3d.data.sources.annotation_files import (
     annotation_folder,
     official_split,
     read_lines,
-    source_folder,
 )
 from keras_t3d.data.sources.listing import ListedVideos, Listing, SourceError
 from keras_t3d.data.sources.options import SourceOptions
@@ -21,7 +19,7 @@ _SPLITS = {"1": "train", "2": "test"}
 _UNUSED = "0"
 
 
-def list_class_splits(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+def list_class_splits(source: pathlib.Path, options: SourceOptions) -> Listing:
     """Lists the videos that files `<class>_test_split{N}.txt` name, 1 for train, 2 for test.
 
     Args:
@@ -35,17 +33,16 @@ def list_class_splits(source: str | os.PathLike[str], options: SourceOptions) ->
         missing are rejects.
 
     Raises:
-        InvalidArgumentError: if the folders do not exist.
+        InvalidArgumentError: if the annotations do not exist.
         SourceError: if a class has no list, a line is malformed, a video is listed twice, or no
             listed video is found.
     """
-    root = source_folder(source, options.layout)
     split_id = official_split(options)
     lists = annotation_folder(options, f"<class>_test_split{split_id}.txt")
     class_names = _class_names(lists)
 
-    found = videos_by_class(root)
-    videos = ListedVideos(root)
+    found = videos_by_class(source)
+    videos = ListedVideos(source)
     for label in class_names:
         list_path = lists / f"{label}_test_split{split_id}.txt"
         for line, text in read_lines(list_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import pathlib
 
 from keras_t3d.data.sources.annotation_files import check_span, parse_seconds, read_rows
@@ -23,7 +22,7 @@ _START_COLUMNS = ("start", "time_start")
 _END_COLUMNS = ("end", "time_end")
 
 
-def list_csv(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+def list_csv(source: pathlib.Path, options: SourceOptions) -> Listing:
     """Lists the videos of a csv file with the columns `path,label,split`.
 
     Args:
@@ -43,40 +42,39 @@ def list_csv(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
         SourceError: if a column or value is missing, a split is unknown, a span does not end
             after its start, or a file or span is listed twice.
     """
-    path = pathlib.Path(source)
-    if not path.is_file():
+    if not source.is_file():
         raise InvalidArgumentError(
             "`source` must be a csv file with the columns path,label,split for the layout 'csv', "
-            f"for example videos/manifest.csv. Received: {path}",
+            f"for example videos/manifest.csv. Received: {source}",
             argument="source",
         )
-    columns, rows = read_rows(path)
+    columns, rows = read_rows(source)
     path_column = next((name for name in _PATH_COLUMNS if name in columns), None)
     if path_column is None or "label" not in columns:
         raise SourceError(
             "The csv file's first line must name the columns path,label,split. "
-            f"Received: {','.join(columns) or 'an empty file'} in {path}"
+            f"Received: {','.join(columns) or 'an empty file'} in {source}"
         )
     if "split" not in columns and not options.split_ratio:
         raise InvalidArgumentError(
             "The csv file has no column 'split': add it with train, val or test in each row, or "
             "set `split_ratio`, for example to 0.8. "
-            f"Received: the columns {','.join(columns)} in {path}",
+            f"Received: the columns {','.join(columns)} in {source}",
             argument="split_ratio",
         )
     if "split" in columns and (options.split_ratio or options.group_regex):
         raise InvalidArgumentError(
             "`split_ratio` and `group_regex` are for csv files without a column 'split'. "
-            f"Received: the columns {','.join(columns)} in {path}",
+            f"Received: the columns {','.join(columns)} in {source}",
             argument="split_ratio",
         )
-    start_column = _time_column(_START_COLUMNS, columns, path)
-    end_column = _time_column(_END_COLUMNS, columns, path)
+    start_column = _time_column(_START_COLUMNS, columns, source)
+    end_column = _time_column(_END_COLUMNS, columns, source)
 
-    is_file = functools.cache(lambda name: (path.parent / name).is_file())
-    videos = ListedVideos(path)
+    is_file = functools.cache(lambda name: (source.parent / name).is_file())
+    videos = ListedVideos(source)
     for line, row in enumerate(rows, start=2):
-        where = f"line {line} of {path}"
+        where = f"line {line} of {source}"
         name, label = (row[path_column] or "").strip(), (row["label"] or "").strip()
         if not name or not label:
             raise SourceError(f"Every row must have a path and a label. Received: {where}")
@@ -105,4 +103,4 @@ def _time_column(names: tuple[str, str], columns: list[str], path: pathlib.Path)
     return named[0] if named else None
 
 
-LAYOUT = DatasetLayout(list_csv, optional=("split_ratio", "group_regex"))
+LAYOUT = DatasetLayout(list_csv, optional=("split_ratio", "group_regex"), reads_folder=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import re
 
@@ -10,7 +9,6 @@ from keras_t3d.data.sources.annotation_files import (
     check_span,
     parse_seconds,
     read_rows,
-    source_folder,
 )
 from keras_t3d.data.sources.listing import ListedVideos, Listing, SourceError, parse_split
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
@@ -21,7 +19,7 @@ _COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 _LIST_NAME = re.compile(r"(?:.*[^a-z])?(train|val|validate|validation|test)\.csv", re.IGNORECASE)
 
 
-def list_kinetics(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+def list_kinetics(source: pathlib.Path, options: SourceOptions) -> Listing:
     """Lists the spans of Kinetics 400, 600 or 700 whose videos are present.
 
     A file `<id>_<start>_<end>.mp4`, with six digits each, is the clip itself; from a file
@@ -40,7 +38,7 @@ def list_kinetics(source: str | os.PathLike[str], options: SourceOptions) -> Lis
         missing, and spans listed again, are rejects.
 
     Raises:
-        InvalidArgumentError: if the folders do not exist.
+        InvalidArgumentError: if the annotations do not exist.
         SourceError: if a csv file has no labels, a row is malformed, or no listed video is
             found.
 
@@ -48,10 +46,9 @@ def list_kinetics(source: str | os.PathLike[str], options: SourceOptions) -> Lis
         Kay et al., The Kinetics human action video dataset, 2017,
         https://arxiv.org/abs/1705.06950
     """
-    root = source_folder(source, options.layout)
     list_paths = _list_paths(pathlib.Path(options.annotations or ""))
-    found = videos_by_name(root)
-    videos = ListedVideos(root)
+    found = videos_by_name(source)
+    videos = ListedVideos(source)
     class_names: set[str] = set()
     for list_path in list_paths:
         columns, rows = read_rows(list_path)

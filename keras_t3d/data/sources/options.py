@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pathlib
 import re
 import typing
 from collections.abc import Callable, Mapping
@@ -82,13 +83,15 @@ class DatasetLayout:
 
     Args:
         list_videos: function from the source and the SourceOptions to a Listing.
+        reads_folder: whether the source is a folder, which exists when `list_videos` is called.
         required: options that must be set, with an example value of each.
         optional: other options that may be set.
     """
 
-    list_videos: Callable[[str | os.PathLike[str], SourceOptions], Listing]
+    list_videos: Callable[[pathlib.Path, SourceOptions], Listing]
     required: Mapping[str, str] = dataclasses.field(default_factory=dict)
     optional: tuple[str, ...] = ()
+    reads_folder: bool = True
 
 
 def parse_split_ratio(ratio: str) -> tuple[float, float, float]:

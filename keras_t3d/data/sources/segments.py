@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 from keras_t3d.data.sources.annotation_files import (
     check_span,
     parse_seconds,
     read_lines,
-    source_folder,
 )
 from keras_t3d.data.sources.listing import ListedVideos, Listing, SourceError, span_id
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
@@ -18,7 +16,7 @@ from keras_t3d.data.sources.video_files import video_files
 from keras_t3d.errors import InvalidArgumentError
 
 
-def list_segments(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+def list_segments(source: pathlib.Path, options: SourceOptions) -> Listing:
     """Lists the segments of videos that a text file names, one per line.
 
     Args:
@@ -33,10 +31,9 @@ def list_segments(source: str | os.PathLike[str], options: SourceOptions) -> Lis
         missing, and segments listed again, are rejects.
 
     Raises:
-        InvalidArgumentError: if the folder or the file does not exist.
+        InvalidArgumentError: if there is no such text file.
         SourceError: if a line is malformed, or no listed video is found.
     """
-    root = source_folder(source, options.layout)
     list_path = pathlib.Path(options.annotations or "")
     if not list_path.is_file():
         raise InvalidArgumentError(
@@ -45,11 +42,11 @@ def list_segments(source: str | os.PathLike[str], options: SourceOptions) -> Lis
             argument="annotations",
         )
     found: dict[str, str] = {}
-    for path in video_files(root):
+    for path in video_files(source):
         whole = pathlib.PurePosixPath(path)
         for name in (path, whole.with_suffix("").as_posix(), whole.stem):
             found.setdefault(name, path)
-    videos = ListedVideos(root)
+    videos = ListedVideos(source)
     class_names: set[str] = set()
     for line, text in read_lines(list_path):
         where = f"line {line} of {list_path}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 from typing import Any
 
@@ -11,7 +10,6 @@ from keras_t3d.data.sources.annotation_files import (
     annotation_folder,
     read_lines,
     read_text,
-    source_folder,
 )
 from keras_t3d.data.sources.listing import ListedVideos, Listing, SourceError
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
@@ -21,7 +19,7 @@ _LISTS = {"train": "train.json", "val": "validation.json", "test": "test.json"}
 _PREFIX = "something-something-v2-"  # of the files' names in the first release
 
 
-def list_ssv2(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+def list_ssv2(source: pathlib.Path, options: SourceOptions) -> Listing:
     """Lists the videos of Something-Something v2.
 
     Args:
@@ -36,7 +34,7 @@ def list_ssv2(source: str | os.PathLike[str], options: SourceOptions) -> Listing
         videos without an answer, are rejects.
 
     Raises:
-        InvalidArgumentError: if the folders do not exist.
+        InvalidArgumentError: if the annotations do not exist.
         SourceError: if a list is missing or malformed, a label is not in `labels.json`, a video
             is listed twice, or no listed video is found.
 
@@ -44,19 +42,18 @@ def list_ssv2(source: str | os.PathLike[str], options: SourceOptions) -> Listing
         Goyal et al., The "something something" video database for learning and
         evaluating visual common sense, ICCV 2017, https://arxiv.org/abs/1706.04261
     """
-    root = source_folder(source, options.layout)
     lists = annotation_folder(options, "labels.json, train.json and validation.json")
     class_names = _class_names(_named(lists, "labels.json"))
     known = set(class_names)
     answers = _answers(_named(lists, "test-answers.csv"))
-    found = videos_by_name(root)
+    found = videos_by_name(source)
     list_paths = {split: _named(lists, name) for split, name in _LISTS.items()}
     if not any(path.is_file() for path in list_paths.values()):
         raise SourceError(
             f"`annotations` must hold at least one of {', '.join(_LISTS.values())}. "
             f"Received: {lists}"
         )
-    videos = ListedVideos(root)
+    videos = ListedVideos(source)
     for split, list_path in list_paths.items():
         for row in _rows(list_path) if list_path.is_file() else ():
             number = str(row["id"])

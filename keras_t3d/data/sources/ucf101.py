@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 from keras_t3d.data.sources.annotation_files import (
     annotation_folder,
     official_split,
     read_lines,
-    source_folder,
 )
 from keras_t3d.data.sources.listing import ListedVideos, Listing, SourceError
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
@@ -18,7 +16,7 @@ from keras_t3d.data.sources.video_files import videos_by_class
 _LISTS = {"train": "trainlist0{}.txt", "test": "testlist0{}.txt"}
 
 
-def list_ucf101(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+def list_ucf101(source: pathlib.Path, options: SourceOptions) -> Listing:
     """Lists the videos of an official split of UCF101.
 
     Args:
@@ -32,7 +30,7 @@ def list_ucf101(source: str | os.PathLike[str], options: SourceOptions) -> Listi
         rejects.
 
     Raises:
-        InvalidArgumentError: if the folders do not exist, or `split_id` is not 1 to 3.
+        InvalidArgumentError: if the annotations do not exist, or `split_id` is not 1 to 3.
         SourceError: if a list is missing or contradicts `classInd.txt`, or no listed video is
             found.
 
@@ -40,7 +38,6 @@ def list_ucf101(source: str | os.PathLike[str], options: SourceOptions) -> Listi
         Soomro et al., UCF101: A dataset of 101 human actions classes from videos in
         the wild, 2012, https://www.crcv.ucf.edu/data/UCF101.php
     """
-    root = source_folder(source, options.layout)
     split_id = official_split(options)
     lists = annotation_folder(options, "classInd.txt and trainlist01.txt")
     class_names = _class_names(lists / "classInd.txt")
@@ -48,10 +45,10 @@ def list_ucf101(source: str | os.PathLike[str], options: SourceOptions) -> Listi
 
     # Lists and files differ in capitals: HandstandPushups, v_HandStandPushups_g01_c01.
     found: dict[tuple[str, str], str] = {}
-    for (folder, stem), path in videos_by_class(root).items():
+    for (folder, stem), path in videos_by_class(source).items():
         found.setdefault((folder.casefold(), stem.casefold()), path)
 
-    videos = ListedVideos(root)
+    videos = ListedVideos(source)
     for split, list_name in _LISTS.items():
         list_path = lists / list_name.format(split_id)
         for line, text in read_lines(list_path):

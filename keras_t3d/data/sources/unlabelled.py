@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
-from keras_t3d.data.sources.annotation_files import source_folder
 from keras_t3d.data.sources.listing import SPLITS, ListedVideos, Listing
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
 from keras_t3d.data.sources.splitting import hash_split
@@ -13,7 +11,7 @@ from keras_t3d.data.sources.video_files import checked_files, has_video_suffix
 from keras_t3d.errors import InvalidArgumentError
 
 
-def list_unlabelled(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+def list_unlabelled(source: pathlib.Path, options: SourceOptions) -> Listing:
     """Lists the videos below a folder, at any depth.
 
     Args:
@@ -27,15 +25,14 @@ def list_unlabelled(source: str | os.PathLike[str], options: SourceOptions) -> L
         out; files without the suffix of a video are rejects.
 
     Raises:
-        InvalidArgumentError: if the folder does not exist, the splits are given both by folders
+        InvalidArgumentError: if the splits are given both by folders
             and `split_ratio`, or `group_regex` is given without `split_ratio`.
         SourceError: if the folder holds no video.
     """
-    root = source_folder(source, options.layout)
-    has_splits = _has_splits(root)
+    has_splits = _has_splits(source)
     if has_splits and (options.split_ratio or options.group_regex):
         raise InvalidArgumentError(
-            f"`split_ratio` and `group_regex` are for folders without splits. Received: {root}, "
+            f"`split_ratio` and `group_regex` are for folders without splits. Received: {source}, "
             f"which holds only {', '.join(SPLITS)}",
             argument="split_ratio",
         )
@@ -45,8 +42,8 @@ def list_unlabelled(source: str | os.PathLike[str], options: SourceOptions) -> L
             f"Received: group_regex={options.group_regex!r}",
             argument="group_regex",
         )
-    videos = ListedVideos(root)
-    for name, wrong in checked_files(root):
+    videos = ListedVideos(source)
+    for name, wrong in checked_files(source):
         folder, _, file_name = name.rpartition("/")
         if wrong is not None:
             videos.reject(name, wrong)
@@ -56,10 +53,10 @@ def list_unlabelled(source: str | os.PathLike[str], options: SourceOptions) -> L
     return videos.listing(())
 
 
-def _has_splits(root: pathlib.Path) -> bool:
+def _has_splits(source: pathlib.Path) -> bool:
     """Returns whether all folders are splits, and there is no video beside them."""
     folders = []
-    for path in root.iterdir():
+    for path in source.iterdir():
         if path.name.startswith("."):
             continue
         if path.is_dir():
