@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from keras_t3d.data.augmentation.options import Augmentation
 from keras_t3d.data.clips import order
+from keras_t3d.data.clips.clip import Array
 from keras_t3d.data.clips.windows import drawn_windows
 from keras_t3d.errors import InvalidArgumentError
-
-Array = Any  # NumPy array, or tensor inside a dataset
 
 # Columns of the numbers that are drawn for a clip.
 _NUMBERS = 8

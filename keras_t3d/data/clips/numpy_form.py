@@ -23,10 +23,11 @@ from keras_t3d.data.clips.clip import (
     video_numbers,
 )
 from keras_t3d.data.clips.clip_draws import ClipDraws, draw_clips
-from keras_t3d.data.clips.numpy_phases import evaluation_clip, parse, training_clip
+from keras_t3d.data.clips.numpy_phases import evaluation_clip, training_clip
 from keras_t3d.data.clips.order import epoch_order
 from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.shards.damage import check_local
+from keras_t3d.data.shards.labels import check_label
 from keras_t3d.data.shards.record import StoredVideo
 from keras_t3d.errors import InvalidArgumentError
 
@@ -156,7 +157,11 @@ class ClipDataset(keras.utils.PyDataset):
             yield evaluation_clip(video, np.float32(not is_padding), plan)
 
     def _video(self, shard: int, record: int) -> StoredVideo:
-        return parse(self._plan, shard, record, self._offsets[shard][record])
+        plan = self._plan
+        video = plan.records.read_video(shard, record, self._offsets[shard][record])
+        if plan.labelled:
+            check_label(plan.shards, video, plan.records.paths[shard])
+        return video
 
 
 def _check(plan: ReadPlan, workers: int) -> None:

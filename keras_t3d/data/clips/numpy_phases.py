@@ -1,4 +1,4 @@
-"""The phases of the NumPy form: read and parse, sample and decode, without TensorFlow."""
+"""The phases of the NumPy form: sample and decode, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,20 +14,7 @@ from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.clips.record_keys import record_key
 from keras_t3d.data.clips.sampling import sample_frames
 from keras_t3d.data.clips.windows import place_window
-from keras_t3d.data.shards.labels import check_label
 from keras_t3d.data.shards.record import StoredVideo
-
-
-def parse(plan: ReadPlan, shard: int, record: int, offset: int) -> StoredVideo:
-    """Reads a record of a shard, which is at this offset; with labels, checks its label.
-
-    Raises:
-        ValueError: if the record is damaged or its label is not that of labels.txt.
-    """
-    video = plan.records.read_video(shard, record, offset)
-    if plan.labelled:
-        check_label(plan.shards, video, plan.records.paths[shard])
-    return video
 
 
 def training_clip(video: StoredVideo, draws: ClipDraws, plan: ReadPlan) -> Clip:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from keras_t3d.clips import ClipSpec
 from keras_t3d.data.augmentation.options import Augmentation
 from keras_t3d.data.clips.clip import Transform
-from keras_t3d.data.clips.options import ReadOptions, check_integer
+from keras_t3d.data.clips.options import ReadOptions
 from keras_t3d.data.clips.order import epoch_order
 from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.shards.damage import check_local
 from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.errors import check_integer
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -138,21 +139,18 @@ class ClipReader(ReadPlan):
             InvalidArgumentError: if `step` is negative, or the shards are remote.
             ValueError: if a record is damaged.
         """
-        check_integer("step", step, 0)
+        check_integer("step", step, 0, 1000)
         check_local(self.records.paths, "batch_videos")
         epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
         order = epoch_order(self.records.examples, self.seed, epoch, self.options.shuffle_buffer)
         videos = self.batch_size // self.augmentation.repeats
         first = step_in_epoch * videos
-        return [
-            self._video_id(shard, record)
-            for shard, record in order[first : first + videos].tolist()
-        ]
-
-    def _video_id(self, shard: int, record: int) -> str:
-        offset = self.records.offsets_in(shard)[record]
-        video = self.records.read_video(shard, record, offset)
-        return video.video_id or f"{self.records.paths[shard]}, byte {offset}"
+        ids = []
+        for shard, record in order[first : first + videos].tolist():
+            offset = self.records.offsets_in(shard)[record]
+            video = self.records.read_video(shard, record, offset)
+            ids.append(video.video_id or f"{self.records.paths[shard]}, byte {offset}")
+        return ids
 
 
 def load_clips(

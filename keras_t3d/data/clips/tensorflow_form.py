@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_t3d.clips import CENTRE, clip_frames_tensorflow
 from keras_t3d.data.augmentation.mixing import mix
 from keras_t3d.data.clips import order
 from keras_t3d.data.clips.clip import (
@@ -21,9 +22,10 @@ from keras_t3d.data.clips.clip import (
 from keras_t3d.data.clips.clip_draws import ClipDraws, draw_clips
 from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.clips.tensorflow_phases import (
+    Record,
     Sample,
     decode,
-    decode_centre,
+    decode_view,
     parsed_records,
     record_parser,
     sample,
@@ -34,6 +36,7 @@ from keras_t3d.data.clips.tensorflow_records import (
     map_in_parallel,
     shard_reader,
 )
+from keras_t3d.data.shards.record import FRAMES
 from keras_t3d.errors import InvalidArgumentError
 
 _MIXING = 1000  # sets the seed of mixing apart from those of distortions
@@ -181,12 +184,13 @@ def _evaluation_batches(plan: ReadPlan) -> tf.data.Dataset:
         missing = plan.steps_per_epoch * plan.batch_size - plan.records.num_videos
         spare = weighted.repeat().take(missing).map(lambda video, _: (video, 0.0))
         weighted = weighted.concatenate(spare)
-    clips = map_in_parallel(
-        _own_clips(weighted, plan),
-        lambda video, weight: apply_transforms(
-            decode_centre(video, weight, plan.clip_spec), plan.transforms
-        ),
-    )
+
+    def decoded(video: Record, weight: tf.Tensor) -> Clip:
+        frames = clip_frames_tensorflow(tf.size(video[FRAMES]), plan.clip_spec)
+        clip = decode_view(video, frames, CENTRE, weight, plan.clip_spec)
+        return apply_transforms(clip, plan.transforms)
+
+    clips = map_in_parallel(_own_clips(weighted, plan), decoded)
     return finish_dataset(_batch(clips, plan, drop_remainder=plan.pads), plan.steps_per_epoch)
 
 

@@ -8,9 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from keras_t3d.clips import (
-    CENTRE,
     ClipSpec,
-    clip_frames_tensorflow,
     resize_and_crop_tensorflow,
 )
 from keras_t3d.data.augmentation.distortion import distort
@@ -117,12 +115,6 @@ def decode(sample: Sample, plan: ReadPlan) -> Clip:
         seed=sample.seed,
         features={},
     )
-
-
-def decode_centre(record: Record, weight: tf.Tensor, clip_spec: ClipSpec) -> Clip:
-    """Decodes the centre view of a record, only the frames that it takes."""
-    frames = clip_frames_tensorflow(tf.size(record[fields.FRAMES]), clip_spec)
-    return decode_view(record, frames, CENTRE, weight, clip_spec)
 
 
 def decode_view(

@@ -7,12 +7,11 @@ import tensorflow as tf
 
 from keras_t3d.clips import ClipSpec, clip_frames, crop_positions, view_starts
 from keras_t3d.data.clips.clip import apply_transforms, model_inputs
-from keras_t3d.data.clips.options import check_integer
 from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.clips.tensorflow_phases import Record, decode_view, parsed_records
 from keras_t3d.data.clips.tensorflow_records import finish_dataset, map_in_parallel
 from keras_t3d.data.shards import record as fields
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, check_integer
 
 
 def view_batches(plan: ReadPlan, *, num_views: int | None, num_crops: int) -> tf.data.Dataset:
@@ -24,7 +23,7 @@ def view_batches(plan: ReadPlan, *, num_views: int | None, num_crops: int) -> tf
             argument="training",
         )
     if num_views is not None:
-        check_integer("num_views", num_views, 1)
+        check_integer("num_views", num_views, 1, 5)
     clip_spec = plan.clip_spec
     landscape = crop_positions(num_crops, height=1, width=2)
     portrait = crop_positions(num_crops, height=2, width=1)

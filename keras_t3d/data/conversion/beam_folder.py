@@ -93,11 +93,6 @@ class BeamFolder:
             texts = pool.map(self._read, map(summary_file, shards))
             return {name: json.loads(text) for name, text in zip(shards, texts, strict=True)}
 
-    def keep_summary(self, summary: dict[str, Any]) -> None:
-        """Writes the summary of a finished shard."""
-        text = json.dumps(summary).encode()
-        self.write(summary_file(summary["name"]), io.BytesIO(text))
-
     def _names(self, name: str) -> set[str]:
         """Returns the names in the folder, or in one of its folders."""
         path = self.path(name).rstrip("/")

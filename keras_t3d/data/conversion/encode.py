@@ -27,7 +27,7 @@ def encode_parts(
     Args:
         frames: uint8 arrays (height, width, 3), all of one size.
         fps: frames per second; 0.0, unknown, counts as 25.
-        options: ConversionOptions.
+        options: size and quality of the frames, length of the parts.
 
     Yields:
         EncodedVideos, in order; a single one unless the video is longer than `max_seconds`.

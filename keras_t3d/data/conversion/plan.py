@@ -20,18 +20,11 @@ from keras_t3d.errors import InvalidArgumentError
 
 @dataclasses.dataclass(frozen=True)
 class ConversionPlan:
-    """What a conversion reads and writes.
+    """What a conversion reads and writes."""
 
-    Attributes:
-        out: the folder of shards.
-        listing: Listing.
-        shards: PlannedShards, in the order of their names.
-        options: ConversionOptions.
-    """
-
-    out: pathlib.Path
+    out: pathlib.Path  # the folder of shards
     listing: Listing
-    shards: tuple[PlannedShard, ...]
+    shards: tuple[PlannedShard, ...]  # in the order of their names
     options: ConversionOptions
 
     @property

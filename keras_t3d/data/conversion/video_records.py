@@ -44,9 +44,9 @@ def write_video_records(
     The records of a video that is cut have the ids `<video id>#0`, `#1` and so on.
 
     Args:
-        entry: VideoEntry.
+        entry: the video or span.
         label_index: class id of its label; -1 if it has none.
-        options: ConversionOptions.
+        options: size, quality and length of the records.
         path: path of the TFRecord file, which is written completely or not at all.
         frame_decoded: called after every frame.
 

@@ -81,7 +81,7 @@ def split_records(shards: ShardSet, split: str, *, skip_damaged: bool = False) -
     """Returns the records of a split to read.
 
     Args:
-        shards: ShardSet.
+        shards: shards in a folder, in an object store or of another program.
         split: `"train"`, `"val"` or `"test"`.
         skip_damaged: whether to leave out records with wrong checksums, for which every shard is
             read once now; a warning names them. Otherwise all records are returned, and damage

@@ -80,8 +80,8 @@ def make_record(video: EncodedVideo, video_id: str, label: str, label_index: int
     """Returns the serialized record of an encoded video.
 
     Args:
-        video: EncodedVideo.
-        video_id: id of the video.
+        video: its frames.
+        video_id: unique in the dataset.
         label: class name; empty for a video without a label.
         label_index: class id; -1 for a video without a label.
     """

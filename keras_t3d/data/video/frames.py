@@ -58,12 +58,7 @@ def frame_pixels(frame: av.VideoFrame, size: tuple[int, int], source: str) -> np
         pixels = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"Cannot convert a frame to RGB ({reason(error)}): {source}") from None
-    return _upright(pixels, frame.rotation)
-
-
-def _upright(pixels: np.ndarray, rotation: int) -> np.ndarray:
-    """Undoes a camera's rotation, given in degrees counter-clockwise."""
-    quarter_turns = round(rotation / 90) % 4
+    quarter_turns = round(frame.rotation / 90) % 4  # of the camera, counter-clockwise
     return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels
 
 
