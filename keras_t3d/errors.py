@@ -6,6 +6,9 @@ traceback.
 
 from __future__ import annotations
 
+import numbers
+from typing import Any
+
 
 class KerasT3DError(Exception):
     """Base class of errors that users can cause and correct."""
@@ -33,6 +36,17 @@ class InvalidArgumentError(KerasT3DError, ValueError):
     def __init__(self, message: str, *, argument: str | None = None) -> None:
         super().__init__(message)
         self.argument = argument
+
+
+def check_integer(name: str, value: Any, lowest: int, example: int) -> None:
+    """Raises an InvalidArgumentError unless `value` is an integer of at least `lowest`."""
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_integer or value < lowest:
+        raise InvalidArgumentError(
+            f"`{name}` must be an integer of at least {lowest}, for example {example}. "
+            f"Received: {value!r}",
+            argument=name,
+        )
 
 
 class MissingPackageError(KerasT3DError, ImportError):

@@ -20,7 +20,7 @@ from keras_t3d.data.clips.reader import ClipReader
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.layers import ClipNormalization
 from keras_t3d.motion_set.generation import MOTION_CLASSES, motion_path
-from keras_t3d.motion_set.rendering import Look, draw_look, random_look
+from keras_t3d.motion_set.rendering import Look, draw_video, random_look
 from keras_t3d.training.network import student_for
 from keras_t3d.transfer.inflation import inflate
 
@@ -195,7 +195,7 @@ def draw_stills(
     stills = np.empty((len(labels), *spec.input_shape), np.uint8)
     for index, label in enumerate(labels):
         path = motion_path(MOTION_CLASSES[0], 1, rng)  # one frame is the same for all classes
-        stills[index] = take_view(draw_look(fixed[label], path, side, rng), spec)
+        stills[index] = take_view(draw_video(path, side, rng, fixed[label]), spec)
     return stills, labels
 
 

@@ -1,12 +1,12 @@
 from .clip_spec import IMAGENET_MEAN, IMAGENET_STD, ClipSpec
 from .tensorflow_view import (
-    Tensor,
     clip_frames_tensorflow,
     resize_and_crop_tensorflow,
     take_view_tensorflow,
 )
 from .view import (
     CENTRE,
+    Tensor,
     clip_frames,
     crop_offsets,
     crop_positions,

@@ -69,7 +69,7 @@ def random_clip_at_rate(
     ```
     """
     offsets = even_times(num_frames, fps)
-    last = max(np.count_nonzero(times + offsets[-1] < _end(times)) - 1, 0)
+    last = max(int(np.count_nonzero(times + offsets[-1] < _end(times))) - 1, 0)
     wanted = times[min(int(draw * (last + 1)), last)] + offsets
     if short == "loop":
         period = times[-1] - times[0] + _mean_gap(times)

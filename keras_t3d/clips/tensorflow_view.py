@@ -5,12 +5,10 @@ It returns the same bytes as `keras_t3d.clips.view`.
 
 from __future__ import annotations
 
-from typing import Any
+import tensorflow as tf
 
 from keras_t3d.clips.clip_spec import ClipSpec
-from keras_t3d.clips.view import CENTRE, WEIGHT_SUM
-
-Tensor = Any  # a TensorFlow tensor; TensorFlow is imported late, as NumPy users need none
+from keras_t3d.clips.view import CENTRE, WEIGHT_SUM, Tensor
 
 
 def take_view_tensorflow(
@@ -31,8 +29,6 @@ def take_view_tensorflow(
     Returns:
         uint8 tensor of shape `clip_spec.input_shape`.
     """
-    import tensorflow as tf
-
     shape = tf.shape(frames, out_type=tf.int64)
     chosen = tf.gather(frames, clip_frames_tensorflow(shape[0], clip_spec, start))
     return resize_and_crop_tensorflow(chosen, clip_spec, position)
@@ -42,8 +38,6 @@ def clip_frames_tensorflow(
     num_video_frames: Tensor, clip_spec: ClipSpec, start: Tensor | int | None = None
 ) -> Tensor:
     """Returns the same indices as `clip_frames`."""
-    import tensorflow as tf
-
     num_video_frames = tf.cast(num_video_frames, tf.int64)
     if start is None:
         start = tf.maximum(num_video_frames - clip_spec.span, 0) // 2
@@ -55,8 +49,6 @@ def resize_and_crop_tensorflow(
     frames: Tensor, clip_spec: ClipSpec, position: Tensor | tuple[int, int] = CENTRE
 ) -> Tensor:
     """Resizes and crops the frames of a clip: the spatial half of `take_view_tensorflow`."""
-    import tensorflow as tf
-
     shape = tf.shape(frames, out_type=tf.int64)
     height, width = shape[1], shape[2]
     shortest = tf.minimum(height, width)
@@ -91,8 +83,6 @@ def resize_and_crop_tensorflow(
 
 def _band(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Returns the columns of a weight matrix that are not all 0, their start and their end."""
-    import tensorflow as tf
-
     used = tf.cast(tf.reduce_any(weights > 0, axis=0), tf.int32)
     first = tf.argmax(used)
     last = tf.shape(used, out_type=tf.int64)[0] - tf.argmax(tf.reverse(used, [0]))
@@ -100,15 +90,11 @@ def _band(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _round_tensorflow(weighed: Tensor) -> Tensor:
-    import tensorflow as tf
-
     return tf.floor((weighed + WEIGHT_SUM // 2) / WEIGHT_SUM)
 
 
 def _resize_weights_tensorflow(size_in: Tensor, size_out: Tensor) -> Tensor:
     """Returns the same integers as `resize_weights`, as float32."""
-    import tensorflow as tf
-
     centres = (2 * tf.range(size_out)[:, None] + 1) * size_in - size_out
     distances = tf.abs(centres - 2 * size_out * tf.range(size_in)[None, :])
     triangle = tf.maximum(2 * tf.maximum(size_in, size_out) - distances, 0)
@@ -117,6 +103,3 @@ def _resize_weights_tensorflow(size_in: Tensor, size_out: Tensor) -> Tensor:
     rounded = (2 * cumulated * WEIGHT_SUM + totals) // (2 * totals)
     weights = rounded - tf.pad(rounded[:, :-1], ((0, 0), (1, 0)))
     return tf.cast(weights, tf.float32)
-
-
-# Views for evaluation: n starts times m crops.

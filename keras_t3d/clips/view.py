@@ -8,11 +8,14 @@ exactly, so neither the order of additions nor the library can change a pixel.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 
 from keras_t3d.clips.clip_spec import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
+
+Tensor = Any  # a TensorFlow tensor, for annotations where TensorFlow is not imported
 
 MAX_AUTOMATIC_VIEWS = 10
 CENTRE = (1, 1)

@@ -6,9 +6,8 @@ import io
 import os
 import pathlib
 import random
-import warnings
 
-import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from keras_t3d.atomic import written_beside
 from keras_t3d.data.inspection import NO_CLASS, class_name, shard_paths, stored_videos, summarize
@@ -16,13 +15,13 @@ from keras_t3d.data.shards.errors import RecordError
 from keras_t3d.data.shards.record import StoredVideo
 from keras_t3d.data.shards.record_file import record_offsets
 from keras_t3d.data.shards.shard_set import ShardSet
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, check_integer
 
 _TILE = 160  # longer side of a picture, in pixels
 _CAPTION = 28  # height of two lines
 _HEADING = 24
 _GAP = 8
-_ID_LETTERS = 26  # letters of 7-point DejaVu Sans Mono across a tile
+_ID_LETTERS = 26  # letters of a caption across a tile
 
 
 def contact_sheet(
@@ -64,12 +63,8 @@ def contact_sheet(
         raise InvalidArgumentError(
             f"`sheet` must end in .png, for example sheet.png. Received: {path}", argument="sheet"
         )
-    if per_class < 1 or most_classes < 1:
-        raise InvalidArgumentError(
-            "`per_class` and `most_classes` must be at least 1. "
-            f"Received: per_class={per_class}, most_classes={most_classes}",
-            argument="per_class" if per_class < 1 else "most_classes",
-        )
+    check_integer("per_class", per_class, 1, 6)
+    check_integer("most_classes", most_classes, 1, 20)
     counts = _videos_of_classes(shards)
     present = [name for name, count in counts.items() if count]
     if not present:
@@ -79,7 +74,7 @@ def contact_sheet(
     wanted = {name: min(counts[name], per_class) for name in present[:most_classes]}
     rows = _middle_frames(shards, wanted, random.Random(seed))
     with written_beside(path) as part:
-        _draw(rows, per_class, len(present) - len(wanted), part)
+        _draw(rows, per_class, len(present) - len(wanted)).save(part, "PNG")
     return len(present) - len(wanted)
 
 
@@ -96,9 +91,9 @@ def _videos_of_classes(shards: ShardSet) -> dict[str, int]:
 
 def _middle_frames(
     shards: ShardSet, wanted: dict[str, int], chance: random.Random
-) -> dict[str, list[tuple[str, np.ndarray]]]:
+) -> dict[str, list[tuple[str, Image.Image]]]:
     """Returns ids and middle frames of some videos of each class, by class."""
-    rows: dict[str, list[tuple[str, np.ndarray]]] = {name: [] for name in wanted}
+    rows: dict[str, list[tuple[str, Image.Image]]] = {name: [] for name in wanted}
     missing = sum(wanted.values())
     paths = shard_paths(shards)
     chance.shuffle(paths)
@@ -120,10 +115,8 @@ def _middle_frames(
     return rows
 
 
-def _middle_frame(video: StoredVideo, path: str) -> np.ndarray:
-    """Returns the middle frame, at most as large as a tile: uint8 (height, width, 3)."""
-    from PIL import Image
-
+def _middle_frame(video: StoredVideo, path: str) -> Image.Image:
+    """Returns the middle frame, at most as large as a tile."""
     try:
         with Image.open(io.BytesIO(video.frames[len(video.frames) // 2])) as image:
             picture = image.convert("RGB")
@@ -132,48 +125,43 @@ def _middle_frame(video: StoredVideo, path: str) -> np.ndarray:
             f"A frame must be a JPEG picture ({error}). Received: {video.video_id!r} in {path}"
         ) from None
     picture.thumbnail((_TILE, _TILE))
-    return np.asarray(picture)
+    return picture
 
 
 def _draw(
-    rows: dict[str, list[tuple[str, np.ndarray]]],
-    columns: int,
-    more_classes: int,
-    path: pathlib.Path,
-) -> None:
-    from matplotlib.figure import Figure  # not pyplot: no global state, no display
-
-    pictures = [picture for row in rows.values() for _, picture in row]
-    row_height = _HEADING + max(picture.shape[0] for picture in pictures) + _CAPTION
+    rows: dict[str, list[tuple[str, Image.Image]]], columns: int, more_classes: int
+) -> Image.Image:
+    highest = max(picture.height for row in rows.values() for _, picture in row)
+    row_height = _HEADING + highest + _CAPTION
     height = _GAP + len(rows) * row_height + (_HEADING if more_classes else 0)
-    width = _GAP + columns * (_TILE + _GAP)
-    sheet = np.full((height, width, 3), 255, np.uint8)
-    dpi = 100
-    figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi)
+    sheet = Image.new("RGB", (_GAP + columns * (_TILE + _GAP), height), "white")
+    heading, caption = _font("DejaVuSans", 14), _font("DejaVuSansMono", 10)
 
-    def write(text: str, left: int, baseline: int, size: int, family: str) -> None:
-        place = (left / width, 1 - baseline / height)
-        # parse_math: Matplotlib would read dollar signs in a label as formulas.
-        figure.text(*place, text, fontsize=size, family=family, parse_math=False, va="baseline")
+    def write(text: str, left: int, baseline: int, font: ImageFont.FreeTypeFont) -> None:
+        ImageDraw.Draw(sheet).text((left, baseline), text, "black", font, anchor="ls")
 
     top = 0
     for name, row in rows.items():
-        write(_printable(name) or "no labels", _GAP, top + _HEADING - 6, 10, "DejaVu Sans")
+        write(_printable(name) or "no labels", _GAP, top + _HEADING - 6, heading)
         for column, (video_id, picture) in enumerate(row):
             left = _GAP + column * (_TILE + _GAP)
-            below = top + _HEADING + picture.shape[0]
-            sheet[top + _HEADING : below, left : left + picture.shape[1]] = picture
-            for line, text in enumerate(_caption(video_id)):
-                write(text, left, below + 11 * (line + 1), 7, "DejaVu Sans Mono")
+            sheet.paste(picture, (left, top + _HEADING))
+            below = top + _HEADING + picture.height
+            for line, text in enumerate(_caption(video_id), start=1):
+                write(text, left, below + 11 * line, caption)
         top += row_height
     if more_classes:
         text = f"and {more_classes} more class{'es' if more_classes > 1 else ''}"
-        write(text, _GAP, top + _HEADING - 6, 10, "DejaVu Sans")
-    figure.figimage(sheet, origin="upper")
-    with warnings.catch_warnings():
-        # Scripts that the font lacks are visible as boxes.
-        warnings.filterwarnings("ignore", message="Glyph")
-        figure.savefig(path, dpi=dpi, metadata={"Software": None})
+        write(text, _GAP, top + _HEADING - 6, heading)
+    return sheet
+
+
+def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """Returns a font of many scripts, which Matplotlib brings; letters it lacks are boxes."""
+    import matplotlib
+
+    fonts = pathlib.Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return ImageFont.truetype(str(fonts / f"{name}.ttf"), size)
 
 
 def _caption(video_id: str) -> list[str]:

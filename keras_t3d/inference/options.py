@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import numbers
 
 from keras_t3d.clips import crop_positions
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, check_integer
 from keras_t3d.inference.smoothing import Smoothing
 
 
@@ -56,14 +55,6 @@ class WindowOptions:
                 argument="hop",
             )
         if self.hop_frames is not None:
-            _check_positive_integer("hop_frames", self.hop_frames)
-        _check_positive_integer("batch_size", self.batch_size)
+            check_integer("hop_frames", self.hop_frames, 1, 4)
+        check_integer("batch_size", self.batch_size, 1, 4)
         crop_positions(self.num_crops, 1, 1)  # raises if there is no such number of crops
-
-
-def _check_positive_integer(name: str, value: int) -> None:
-    if not isinstance(value, numbers.Integral) or value < 1:
-        raise InvalidArgumentError(
-            f"`{name}` must be an integer of at least 1, for example 4. Received: {value}",
-            argument=name,
-        )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from keras_t3d.clips import ClipSpec, take_view
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, check_integer
 from keras_t3d.motion_set import rendering
 
 OPPOSITES: tuple[tuple[str, str], ...] = (
@@ -147,16 +147,6 @@ def motion_clips(num_clips: int, clip_spec: ClipSpec, seed: int) -> tuple[np.nda
         frames = render_motion(MOTION_CLASSES[label], stream, clip_spec.span)
         clips[index] = take_view(frames, clip_spec)
     return clips, labels
-
-
-def check_integer(name: str, value: Any, lowest: int, example: int) -> None:
-    """Raises an InvalidArgumentError unless `value` is an integer of at least `lowest`."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < lowest:
-        raise InvalidArgumentError(
-            f"`{name}` must be an integer of at least {lowest}, for example {example}. "
-            f"Received: {value!r}",
-            argument=name,
-        )
 
 
 def check_size(size: Any) -> None:

@@ -41,52 +41,27 @@ class Look:
     phases: np.ndarray  # (2,)
 
 
-def draw_video(path: Path, size: int, rng: np.random.Generator) -> np.ndarray:
+def draw_video(
+    path: Path, size: int, rng: np.random.Generator, look: Look | None = None
+) -> np.ndarray:
     """Draws the object along the path, with background, distractors and noise.
 
     Args:
         path: path of the object.
         size: side of the frames in pixels.
         rng: generator of looks, background, distractors and noise.
+        look: outline and pattern of the object, which is drawn in new colours; None draws a
+            random one.
 
     Returns:
         uint8 (frames, size, size, 3), RGB.
     """
     background = _background(size, rng)
-    look = random_look(rng, away_from=background.mean((0, 1)))
-    return _draw_on(background, look, path, rng)
-
-
-def draw_look(look: Look, path: Path, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws a video like `draw_video`, with this outline and pattern in new colours.
-
-    Args:
-        look: outline and pattern; its colours are not used.
-        path: path of the object.
-        size: side of the frames in pixels.
-        rng: generator of colours, background, distractors and noise.
-
-    Returns:
-        uint8 (frames, size, size, 3), RGB.
-
-    Example:
-
-    ```python
-    from keras_t3d.motion_set.generation import motion_path
-
-    rng = np.random.default_rng(0)
-    path = motion_path("grow", 1, rng)
-    still = draw_look(random_look(rng), path, 64, rng)[0]
-    ```
-    """
-    background = _background(size, rng)
-    colours = _random_colours(rng, away_from=background.mean((0, 1)))
-    return _draw_on(background, dataclasses.replace(look, colours=colours), path, rng)
-
-
-def _draw_on(
-    background: np.ndarray, look: Look, path: Path, rng: np.random.Generator
-) -> np.ndarray:
+    away_from = background.mean((0, 1))
+    if look is None:
+        look = random_look(rng, away_from)
+    else:
+        look = dataclasses.replace(look, colours=_random_colours(rng, away_from))
     num_frames = len(path.x)
     frames = np.repeat(background[None], num_frames, axis=0)
     _draw_distractors(frames, rng)

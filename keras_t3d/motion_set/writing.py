@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import loky
 import numpy as np
 
 from keras_t3d.atomic import written_beside
-from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.motion_set.generation import (
-    MOTION_CLASSES,
-    STREAMS,
-    check_integer,
-    check_size,
-    render_motion,
-)
+from keras_t3d.errors import InvalidArgumentError, check_integer
+from keras_t3d.motion_set.generation import MOTION_CLASSES, STREAMS, check_size, render_motion
 
-
-class _Video(NamedTuple):
-    """One video to write."""
-
-    file: Path
-    class_name: str
-    seed: tuple[int, ...]
-    num_frames: int
-    size: int
-    fps: int
+_Video = tuple[Path, str, int, int]  # file, class, random stream of the split, index in it
 
 
 def write_motion_set(
@@ -88,40 +74,37 @@ def write_motion_set(
         )
     with written_beside(directory) as unfinished:
         videos = [
-            _Video(
-                unfinished / split / class_name / f"{class_name}_{index:04d}.mp4",
-                class_name,
-                (seed, STREAMS[split], label, index),
-                num_frames,
-                size,
-                fps,
-            )
+            (unfinished / split / name / f"{name}_{index:04d}.mp4", name, STREAMS[split], index)
             for split, count in videos_per_class.items()
-            for label, class_name in enumerate(MOTION_CLASSES)
+            for name in MOTION_CLASSES
             for index in range(count)
         ]
-        for folder in {video.file.parent for video in videos}:
+        for folder in {file.parent for file, *_ in videos}:
             folder.mkdir(parents=True)
-        for done, _ in enumerate(_write_videos(videos, workers), start=1):
+        write = functools.partial(_write_video, seed, num_frames, size, fps)
+        for done, _ in enumerate(_mapped(write, videos, workers), start=1):
             if progress is not None:
                 progress(done, len(videos))
     return directory
 
 
-def _write_videos(videos: Sequence[_Video], workers: int) -> Iterator[None]:
+def _mapped(
+    write: Callable[[_Video], None], videos: Sequence[_Video], workers: int
+) -> Iterator[None]:
     if workers == 1:
-        yield from map(_write_video, videos)
+        yield from map(write, videos)
         return
     pool = loky.ProcessPoolExecutor(workers, timeout=30)
     try:
-        yield from pool.map(_write_video, videos, chunksize=8)
+        yield from pool.map(write, videos, chunksize=8)
     finally:
         pool.shutdown(wait=True, kill_workers=True)
 
 
-def _write_video(video: _Video) -> None:
-    frames = render_motion(video.class_name, video.seed, video.num_frames, video.size)
-    encode_mp4(video.file, frames, video.fps)
+def _write_video(seed: int, num_frames: int, size: int, fps: int, video: _Video) -> None:
+    file, class_name, stream, index = video
+    seeds = (seed, stream, MOTION_CLASSES.index(class_name), index)
+    encode_mp4(file, render_motion(class_name, seeds, num_frames, size), fps)
 
 
 def encode_mp4(file: str | os.PathLike[str], frames: np.ndarray, fps: int = 16) -> None:

@@ -26,9 +26,12 @@ from keras_t3d.data.clips.frame_features import (
 )
 from keras_t3d.data.clips.plan import open_shards
 from keras_t3d.data.clips.record_keys import record_key
-from keras_t3d.data.shards.damage import check_local, damaged_shard, split_records
-from keras_t3d.data.shards.record import stored_video
-from keras_t3d.data.shards.record_file import read_record, record_offsets
+from keras_t3d.data.shards.damage import (
+    SplitRecords,
+    check_local,
+    damaged_shard,
+    split_records,
+)
 from keras_t3d.data.shards.shard import Shard
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.folder_lock import written_by_many
@@ -100,9 +103,8 @@ def write_frame_features(
         for number, (path, count) in enumerate(zip(records.paths, records.examples, strict=True)):
             files, shard = f"{split}-{number:05d}", os.path.basename(path)
             if count and not is_written(folder, files, shard, count):
-                offsets = records.offsets[number] if records.offsets else record_offsets(path)
                 with shard_features(folder, files, shard) as features:
-                    for batch in _batches(_read_frames(path, offsets, clip_spec, features)):
+                    for batch in _batches(_read_frames(records, number, clip_spec, features)):
                         features.add(compute(batch))
             done += count
             if progress is not None:
@@ -146,23 +148,19 @@ def _batches(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _read_frames(
-    path: str, offsets: np.ndarray, clip_spec: ClipSpec, features: ShardFeatures
+    records: SplitRecords, shard: int, clip_spec: ClipSpec, features: ShardFeatures
 ) -> Iterator[np.ndarray]:
     """Yields the centre views of all frames of a shard; starts each record in `features`."""
     view = functools.partial(_centre_views, clip_spec)
     with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
-        for offset in offsets:
-            try:
-                with open(path, "rb") as file:
-                    video = stored_video(read_record(file, int(offset)))
-            except ValueError as error:
-                raise damaged_shard(f"{path}, byte {offset}: {error}") from None
+        for record, offset in enumerate(records.offsets_in(shard)):
+            video = records.read_video(shard, record, offset)
             features.begin(record_key(video.video_id, video.frames[0]), len(video.frames))
             groups = [video.frames[n : n + _BATCH] for n in range(0, len(video.frames), _BATCH)]
             try:
                 views = list(pool.map(view, groups))
             except (OSError, ValueError) as error:  # without the name of the file
-                message = f"{path}, byte {offset}, {video.video_id}: {error}"
+                message = f"{records.paths[shard]}, byte {offset}, {video.video_id}: {error}"
                 raise damaged_shard(message) from None
             for group in views:
                 yield from group

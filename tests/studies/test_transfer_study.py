@@ -198,7 +198,7 @@ def test_a_given_look_is_drawn_in_new_colours():
     disc = rendering.Look(np.ones(128), np.full((2, 3), np.nan), np.zeros((2, 2)), np.zeros(2))
     centres = []
     for seed in range(8):
-        frame = rendering.draw_look(disc, path, 64, np.random.default_rng(seed))[0]
+        frame = rendering.draw_video(path, 64, np.random.default_rng(seed), disc)[0]
         centres.append(frame[31:33, 31:33].mean((0, 1)))
     assert np.std(centres, axis=0).min() > 20
 

@@ -1,7 +1,8 @@
 """Random changes of a training clip's colours and shapes, the same in every frame.
 
 Colour jitter, RandAugment and random erasing, each drawn once per clip as a pure function of
-the seed: neither TensorFlow's global seed nor the Keras backend matters.
+the seed: neither TensorFlow's global seed nor the Keras backend matters. Clips are uint8
+`(frames, height, width, 3)`, seeds int64 `(2,)`.
 """
 
 from __future__ import annotations
@@ -102,30 +103,21 @@ def jitter_colors(clip: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) 
     """Changes brightness, contrast, saturation and hue, in a random order.
 
     Args:
-        clip: uint8 `(frames, height, width, 3)`.
         augmentation: strengths of the four, at least one of them above 0.
-        seed: int64 (2,).
-
-    Returns:
-        uint8 tensor of the clip's shape.
     """
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     uniform = tf.random.stateless_uniform((4,), seeds[0])
 
-    def blending(
-        adjust: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], strength: float, drawn: tf.Tensor
-    ) -> Callable[[tf.Tensor], tf.Tensor]:
-        lowest = max(0.0, 1 - strength)
-        factor = lowest + drawn * (1 + strength - lowest)
-        return lambda clip: adjust(clip, factor)
-
     steps: list[Callable[[tf.Tensor], tf.Tensor]] = []
-    if augmentation.brightness:
-        steps.append(blending(adjust_brightness, augmentation.brightness, uniform[0]))
-    if augmentation.contrast:
-        steps.append(blending(adjust_contrast, augmentation.contrast, uniform[1]))
-    if augmentation.saturation:
-        steps.append(blending(adjust_saturation, augmentation.saturation, uniform[2]))
+    for drawn, adjust, strength in (
+        (uniform[0], adjust_brightness, augmentation.brightness),
+        (uniform[1], adjust_contrast, augmentation.contrast),
+        (uniform[2], adjust_saturation, augmentation.saturation),
+    ):
+        if strength:
+            lowest = max(0.0, 1 - strength)
+            factor = lowest + drawn * (1 + strength - lowest)
+            steps.append(functools.partial(adjust, factor=factor))
     if augmentation.hue:
         turn = augmentation.hue * (2 * uniform[3] - 1)
         steps.append(functools.partial(tf.image.adjust_hue, delta=turn))
@@ -141,13 +133,8 @@ def rand_augment(
     """Applies operations drawn from `RAND_AUGMENT_OPERATIONS`, each equally likely.
 
     Args:
-        clip: uint8 `(frames, height, width, 3)`.
         num_operations: number of operations to apply; an operation may occur twice.
         magnitude: their strength, in 0..1.
-        seed: int64 (2,).
-
-    Returns:
-        uint8 tensor of the clip's shape.
 
     Reference:
         [RandAugment](https://arxiv.org/abs/1909.13719), Cubuk et al., 2019.
@@ -171,12 +158,7 @@ def erase(clip: tf.Tensor, probability: float, seed: tf.Tensor) -> tf.Tensor:
     """Replaces one box by noise, the same box and noise in every frame.
 
     Args:
-        clip: uint8 `(frames, height, width, 3)`.
         probability: share of clips in which a box is erased, in 0..1.
-        seed: int64 (2,).
-
-    Returns:
-        uint8 tensor of the clip's shape.
 
     Reference:
         [Random Erasing](https://arxiv.org/abs/1708.04896), Zhong et al., 2017.

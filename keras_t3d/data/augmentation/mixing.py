@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_t3d.data.augmentation.image_operations import paste
 from keras_t3d.data.augmentation.options import Augmentation
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, check_integer
 
 
 def mix(
@@ -142,12 +142,7 @@ def _partners(batch: tf.Tensor) -> tf.Tensor:
 
 
 def _check(clips: tf.Tensor, labels: tf.Tensor, num_classes: int) -> None:
-    if not isinstance(num_classes, int) or isinstance(num_classes, bool) or num_classes < 1:
-        raise InvalidArgumentError(
-            "`num_classes` must be an integer of at least 1, for example 101. "
-            f"Received: {num_classes!r}",
-            argument="num_classes",
-        )
+    check_integer("num_classes", num_classes, 1, 101)
     if clips.dtype != tf.uint8 or clips.shape.rank != 5:
         raise InvalidArgumentError(
             "`clips` must be a uint8 tensor of shape (batch, frames, height, width, channels), "

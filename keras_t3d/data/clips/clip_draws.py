@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from keras_t3d.data.augmentation.options import Augmentation
 from keras_t3d.data.clips import order
-from keras_t3d.data.clips.windows import drawn_windows, is_mirrored
+from keras_t3d.data.clips.clip import Array
+from keras_t3d.data.clips.windows import drawn_windows
 from keras_t3d.errors import InvalidArgumentError
 
-Array = Any  # NumPy array, or tensor inside a dataset
+# Columns of the numbers that are drawn for a clip.
+_NUMBERS = 8
+_START = 0
+_WINDOW = slice(1, 5)
+_MIRROR = 5
+_DISTORTION = slice(6, 8)
 
 
 class ClipDraws(NamedTuple):
@@ -47,13 +53,13 @@ def draw_clips(
     Returns:
         ClipDraws with a leading axis of n.
     """
-    numbers = order.draws(seed, epoch, positions)
+    numbers = order.draws(seed, epoch, order.CLIPS, positions, _NUMBERS)
     return ClipDraws(
-        start=numbers[:, order.START],
-        segments=order.segment_draws(seed, epoch, positions, num_frames),
-        window=drawn_windows(numbers[:, order.WINDOW], augmentation),
-        mirrored=is_mirrored(numbers[:, order.MIRROR], augmentation),
-        distortion=(numbers[:, order.DISTORTION] * 2**31).astype(np.int64),
+        start=numbers[:, _START],
+        segments=order.draws(seed, epoch, order.SEGMENTS, positions, num_frames),
+        window=drawn_windows(numbers[:, _WINDOW], augmentation),
+        mirrored=(numbers[:, _MIRROR] < 0.5) & augmentation.flip,
+        distortion=(numbers[:, _DISTORTION] * 2**31).astype(np.int64),
     )
 
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -153,14 +154,14 @@ def is_written(folder: pathlib.Path, name: str, shard: str, records: int) -> boo
     return stored["shard"] == shard and len(stored["keys"]) == records
 
 
+@dataclasses.dataclass
 class ShardFeatures:
     """Writes the features of a shard's records in order, see `shard_features`."""
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self.width = 0
-        self.keys: list[str] = []
-        self.frames: list[int] = []
+    file: BinaryIO
+    width: int = 0
+    keys: list[str] = dataclasses.field(default_factory=list)
+    frames: list[int] = dataclasses.field(default_factory=list)
 
     def begin(self, key: str, frames: int) -> None:
         """Starts a record with its number of frames; their rows follow."""
@@ -178,7 +179,7 @@ class ShardFeatures:
                 f"Received: features up to {np.abs(rows).max():g} in {self.keys[-1]!r}"
             )
         self.width = stored.shape[1]
-        self._file.write(stored.tobytes())
+        self.file.write(stored.tobytes())
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import functools
 import itertools
 import threading
 from collections.abc import Iterator
@@ -22,13 +23,12 @@ from keras_t3d.data.clips.clip import (
     video_numbers,
 )
 from keras_t3d.data.clips.clip_draws import ClipDraws, draw_clips
-from keras_t3d.data.clips.numpy_phases import evaluation_clip, parse, training_clip
+from keras_t3d.data.clips.numpy_phases import evaluation_clip, training_clip
 from keras_t3d.data.clips.order import epoch_order
 from keras_t3d.data.clips.plan import ReadPlan
-from keras_t3d.data.shards.damage import check_local, damaged_shard
-from keras_t3d.data.shards.errors import RecordError
+from keras_t3d.data.shards.damage import check_local
+from keras_t3d.data.shards.labels import check_label
 from keras_t3d.data.shards.record import StoredVideo
-from keras_t3d.data.shards.record_file import record_offsets
 from keras_t3d.errors import InvalidArgumentError
 
 _TENSORFLOW_ONLY = (
@@ -56,10 +56,14 @@ class ClipDataset(keras.utils.PyDataset):
         _check(plan, workers)
         self._plan = plan
         self._first_step = plan.options.first_step
-        records = plan.records
-        self._offsets = records.offsets or tuple(map(_all_offsets, records.paths))
-        self._orders: dict[int, np.ndarray] = {}
+        self._offsets = [plan.records.offsets_in(n) for n in range(len(plan.records.paths))]
         self._lock = threading.Lock()
+        # Threads that read ahead may be an epoch ahead.
+        self._order_of = functools.lru_cache(maxsize=2)(
+            lambda epoch: epoch_order(
+                plan.records.examples, plan.seed, epoch, plan.options.shuffle_buffer
+            )
+        )
 
     @property
     def num_batches(self) -> int | None:
@@ -127,7 +131,9 @@ class ClipDataset(keras.utils.PyDataset):
         plan = self._plan
         epoch, step = divmod(self._first_step + index, plan.steps_per_epoch)
         positions = (step * plan.batch_size + np.arange(plan.batch_size))[plan.worker_slice]
-        records = self._order(epoch)[positions // plan.augmentation.repeats]
+        with self._lock:  # no two threads compute the same order
+            order = self._order_of(epoch)
+        records = order[positions // plan.augmentation.repeats]
         draws = draw_clips(
             plan.seed, epoch, positions, plan.clip_spec.num_frames, plan.augmentation
         )
@@ -151,20 +157,11 @@ class ClipDataset(keras.utils.PyDataset):
             yield evaluation_clip(video, np.float32(not is_padding), plan)
 
     def _video(self, shard: int, record: int) -> StoredVideo:
-        offset = int(self._offsets[shard][record])
-        return parse(self._plan, self._plan.records.paths[shard], record, offset)
-
-    def _order(self, epoch: int) -> np.ndarray:
         plan = self._plan
-        with self._lock:
-            if epoch not in self._orders:
-                order = epoch_order(
-                    plan.records.examples, plan.seed, epoch, plan.options.shuffle_buffer
-                )
-                # Threads that read ahead may be an epoch ahead; no more are kept.
-                self._orders = {e: o for e, o in self._orders.items() if e == epoch - 1}
-                self._orders[epoch] = order
-            return self._orders[epoch]
+        video = plan.records.read_video(shard, record, self._offsets[shard][record])
+        if plan.labelled:
+            check_label(plan.shards, video, plan.records.paths[shard])
+        return video
 
 
 def _check(plan: ReadPlan, workers: int) -> None:
@@ -200,10 +197,3 @@ def _check(plan: ReadPlan, workers: int) -> None:
             f"Received: first_step={options.first_step}",
             argument="first_step",
         )
-
-
-def _all_offsets(path: str) -> np.ndarray:
-    try:
-        return record_offsets(path)
-    except RecordError as error:
-        raise damaged_shard(str(error)) from None

@@ -1,4 +1,4 @@
-"""The phases of the NumPy form: read and parse, sample and decode, without TensorFlow."""
+"""The phases of the NumPy form: sample and decode, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -7,45 +7,20 @@ import io
 import numpy as np
 from PIL import Image
 
-from keras_t3d.clips import ClipSpec, take_view
+from keras_t3d.clips import ClipSpec, clip_frames, take_view
 from keras_t3d.data.clips.clip import Clip
 from keras_t3d.data.clips.clip_draws import ClipDraws
 from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.clips.record_keys import record_key
-from keras_t3d.data.clips.view_frames import centre_clip
+from keras_t3d.data.clips.sampling import sample_frames
 from keras_t3d.data.clips.windows import place_window
-from keras_t3d.data.shards.damage import damaged_shard
-from keras_t3d.data.shards.labels import check_label
-from keras_t3d.data.shards.record import StoredVideo, stored_video
-from keras_t3d.data.shards.record_file import read_record
-
-
-def parse(plan: ReadPlan, path: str, record: int, offset: int) -> StoredVideo:
-    """Reads a record; with labels, checks its label.
-
-    Args:
-        plan: what is read.
-        path: the record's shard.
-        record: index in the shard, for errors.
-        offset: where the record begins, in bytes.
-
-    Raises:
-        ValueError: if the record is damaged or its label is not that of labels.txt.
-    """
-    try:
-        with open(path, "rb") as file:
-            video = stored_video(read_record(file, offset))
-    except ValueError as error:
-        raise damaged_shard(f"{path}, record {record}: {error}") from None
-    if plan.labelled:
-        check_label(plan.shards, video, path)
-    return video
+from keras_t3d.data.shards.record import StoredVideo
 
 
 def training_clip(video: StoredVideo, draws: ClipDraws, plan: ReadPlan) -> Clip:
     """Samples and decodes a training clip: frames, window and flip."""
     clip_spec = plan.clip_spec
-    frames = plan.sampler.sample(len(video.frames), video.fps, draws)
+    frames = sample_frames(len(video.frames), video.fps, draws, clip_spec, plan.options)
     top, left, height, width = place_window(
         video.height, video.width, clip_spec, plan.augmentation, draws.window
     ).tolist()
@@ -59,7 +34,7 @@ def training_clip(video: StoredVideo, draws: ClipDraws, plan: ReadPlan) -> Clip:
 
 def evaluation_clip(video: StoredVideo, weight: np.float32, plan: ReadPlan) -> Clip:
     """Decodes the centre view, only the frames that it takes."""
-    frames = centre_clip(len(video.frames), plan.clip_spec)
+    frames = clip_frames(len(video.frames), plan.clip_spec)
     # The frames are already those at `frame_stride`.
     spec = ClipSpec.from_config({**plan.clip_spec.get_config(), "frame_stride": 1})
     pixels = take_view(_decode(video, frames), spec, start=0)

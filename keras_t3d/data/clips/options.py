@@ -6,7 +6,7 @@ import dataclasses
 import os
 from typing import Any, Literal
 
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, check_integer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +32,10 @@ class ClipSelection:
     on_damage: Literal["error", "skip"] = "error"
 
     def __post_init__(self) -> None:
-        check_choice("sampling", self.sampling, ("random", "segments"))
-        check_choice("short", self.short, ("loop", "pad", "error"))
-        check_choice("on_damage", self.on_damage, ("error", "skip"))
-        check_integer("shuffle_buffer", self.shuffle_buffer, 1)
+        _check_choice("sampling", self.sampling, ("random", "segments"))
+        _check_choice("short", self.short, ("loop", "pad", "error"))
+        _check_choice("on_damage", self.on_damage, ("error", "skip"))
+        check_integer("shuffle_buffer", self.shuffle_buffer, 1, 256)
         rate = self.target_fps
         if rate is None:
             return
@@ -91,7 +91,7 @@ class ReadOptions(ClipSelection):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_integer("first_step", self.first_step, 0)
+        check_integer("first_step", self.first_step, 0, 1000)
         cache: Any = self.cache
         if not isinstance(cache, bool) and (
             not isinstance(cache, (str, os.PathLike)) or not str(cache)
@@ -135,15 +135,7 @@ class ReadOptions(ClipSelection):
         return slice(index * share, (index + 1) * share)
 
 
-def check_integer(name: str, value: Any, lowest: int) -> None:
-    """Raises an InvalidArgumentError unless `value` is an int of at least `lowest`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-        raise InvalidArgumentError(
-            f"`{name}` must be an integer of at least {lowest}. Received: {value!r}", argument=name
-        )
-
-
-def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     """Raises an InvalidArgumentError unless `value` is one of the choices."""
     if value not in choices:
         raise InvalidArgumentError(

@@ -19,20 +19,13 @@ from numpy.typing import ArrayLike
 
 OPEN_SHARDS = 16
 
-# Columns of the numbers that are drawn for a clip.
-DRAWS = 8
-START = 0
-WINDOW = slice(1, 5)
-MIRROR = 5
-DISTORTION = slice(6, 8)
-
 # Streams of numbers by purpose: one word of the counter, so that streams never overlap.
-_SHARDS, _RECORDS, _CLIPS, _SEGMENTS = range(4)
+_SHARDS, _RECORDS, CLIPS, SEGMENTS = range(4)
 _BLOCK = 4  # 64-bit numbers per value of Philox's counter
 
 
 def epoch_order(
-    examples_per_shard: Sequence[int], seed: int, epoch: int, shuffle_buffer: int
+    examples_per_shard: Sequence[int], seed: int, epoch: int, window: int
 ) -> np.ndarray:
     """Returns the record at each position of an epoch.
 
@@ -40,7 +33,7 @@ def epoch_order(
         examples_per_shard: number of records in each shard.
         seed: integer from 0 to 2**64 - 1.
         epoch: index of the epoch, from 0.
-        shuffle_buffer: number of records that are shuffled together.
+        window: number of records that are shuffled together.
 
     Returns:
         int64 (records, 2): indices of the shard and of the record in it. Every record occurs once.
@@ -48,14 +41,13 @@ def epoch_order(
     Example:
 
     ```python
-    epoch_order([2, 1], seed=0, epoch=0, shuffle_buffer=256)  # [[0, 1], [1, 0], [0, 0]]
+    epoch_order([2, 1], seed=0, epoch=0, window=256)  # [[0, 1], [1, 0], [0, 0]]
     ```
     """
     read = reading_order(examples_per_shard, seed, epoch)
-    starts = range(0, len(read), shuffle_buffer)
     places = [
-        start + shuffled_window(seed, epoch, start, min(shuffle_buffer, len(read) - start))
-        for start in starts
+        start + shuffled_window(seed, epoch, start, min(window, len(read) - start))
+        for start in range(0, len(read), window)
     ]
     return read[np.concatenate(places)] if places else read
 
@@ -85,43 +77,25 @@ def shuffled_window(seed: int, epoch: int, start: int, size: int) -> np.ndarray:
     return np.argsort(_words(seed, epoch, _RECORDS, start, size), kind="stable")
 
 
-def draws(seed: int, epoch: int, positions: ArrayLike) -> np.ndarray:
+def draws(seed: int, epoch: int, stream: int, positions: ArrayLike, size: int) -> np.ndarray:
     """Returns the random numbers of clips.
 
     Args:
         seed: integer from 0 to 2**64 - 1.
         epoch: index of the epoch, from 0.
+        stream: `CLIPS`, or `SEGMENTS` for clips that take one frame of each segment.
         positions: integers (n,), positions of clips in the epoch.
+        size: numbers per clip, the same at every position.
 
     Returns:
-        float64 (n, DRAWS) with values in [0, 1), columns `START`, `WINDOW`, `MIRROR` and
-        `DISTORTION`.
+        float64 (n, size) with values in [0, 1).
 
     Example:
 
     ```python
-    draws(0, 0, [5])[0, START]  # the same number in draws(0, 0, range(10))[5, START]
+    draws(0, 0, CLIPS, [5], 8)[0]  # the same numbers as draws(0, 0, CLIPS, range(10), 8)[5]
     ```
     """
-    return _uniform(seed, epoch, _CLIPS, positions, DRAWS)
-
-
-def segment_draws(seed: int, epoch: int, positions: ArrayLike, num_segments: int) -> np.ndarray:
-    """Returns the random numbers of clips that take one frame of each segment.
-
-    Args:
-        seed: integer from 0 to 2**64 - 1.
-        epoch: index of the epoch, from 0.
-        positions: integers (n,), positions of clips in the epoch.
-        num_segments: number of segments.
-
-    Returns:
-        float64 (n, num_segments) with values in [0, 1).
-    """
-    return _uniform(seed, epoch, _SEGMENTS, positions, num_segments)
-
-
-def _uniform(seed: int, epoch: int, stream: int, positions: ArrayLike, size: int) -> np.ndarray:
     positions = np.asarray(positions, np.int64)
     row = -(-size // _BLOCK) * _BLOCK
     numbers = np.empty((len(positions), row), np.uint64)

@@ -9,12 +9,11 @@ from keras_t3d.clips import ClipSpec
 from keras_t3d.data.augmentation.options import Augmentation
 from keras_t3d.data.clips.clip import Transform
 from keras_t3d.data.clips.clip_draws import unmirrored_ids
-from keras_t3d.data.clips.options import ReadOptions, check_integer
-from keras_t3d.data.clips.sampling import make_sampler
+from keras_t3d.data.clips.options import ReadOptions
 from keras_t3d.data.shards.damage import split_records
 from keras_t3d.data.shards.labels import check_labelled
 from keras_t3d.data.shards.shard_set import ShardSet
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, check_integer
 
 
 class ReadPlan:
@@ -24,7 +23,6 @@ class ReadPlan:
         records: SplitRecords to read.
         worker_slice: which clips of every batch this worker reads.
         unmirrored: ids of classes whose clips are never mirrored.
-        sampler: chooses the frames of training clips.
         steps_per_epoch: batches in an epoch: full ones in training, all in evaluation.
 
     The other attributes are the arguments, see ClipReader.
@@ -58,15 +56,14 @@ class ReadPlan:
             check_labelled(self.shards)
         else:
             _check_unlabelled(self.augmentation)
-        check_integer("batch_size", batch_size, 1)
-        check_integer("seed", seed, 0)
+        check_integer("batch_size", batch_size, 1, 32)
+        check_integer("seed", seed, 0, 0)
         self.worker_slice = self.options.worker_slice(batch_size)
         self.unmirrored = (
             unmirrored_ids(self.augmentation, self.shards.class_names)
             if training and labelled
             else []
         )
-        self.sampler = make_sampler(clip_spec, self.options)
         self.records = split_records(
             self.shards, split, skip_damaged=self.options.on_damage == "skip"
         )
@@ -135,15 +132,10 @@ def open_shards(
 
 
 def _check_unlabelled(augmentation: Augmentation) -> None:
-    if augmentation.mixes:
-        raise InvalidArgumentError(
-            "Augmentation: `mixup` and `cutmix` must be 0 for clips without labels, as they mix "
-            f"labels. Received: mixup={augmentation.mixup}, cutmix={augmentation.cutmix}",
-            argument="augmentation",
-        )
-    if augmentation.no_flip_classes:
-        raise InvalidArgumentError(
-            "Augmentation: `no_flip_classes` must be empty for clips without labels; `flip` "
-            f"applies to all. Received: no_flip_classes={augmentation.no_flip_classes}",
-            argument="augmentation",
-        )
+    for name in ("mixup", "cutmix", "no_flip_classes"):
+        if getattr(augmentation, name):
+            raise InvalidArgumentError(
+                f"Augmentation: `{name}` needs labels: leave it unset for clips without labels. "
+                f"Received: {name}={getattr(augmentation, name)!r}",
+                argument="augmentation",
+            )

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from keras_t3d.clips import ClipSpec
 from keras_t3d.data.augmentation.options import Augmentation
 from keras_t3d.data.clips.clip import Transform
-from keras_t3d.data.clips.options import ReadOptions, check_integer
+from keras_t3d.data.clips.options import ReadOptions
 from keras_t3d.data.clips.order import epoch_order
 from keras_t3d.data.clips.plan import ReadPlan
-from keras_t3d.data.shards.damage import check_local, damaged_shard
-from keras_t3d.data.shards.record import stored_video
-from keras_t3d.data.shards.record_file import read_record, record_offsets
+from keras_t3d.data.shards.damage import check_local
 from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.errors import check_integer
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -140,26 +139,18 @@ class ClipReader(ReadPlan):
             InvalidArgumentError: if `step` is negative, or the shards are remote.
             ValueError: if a record is damaged.
         """
-        check_integer("step", step, 0)
+        check_integer("step", step, 0, 1000)
         check_local(self.records.paths, "batch_videos")
         epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
         order = epoch_order(self.records.examples, self.seed, epoch, self.options.shuffle_buffer)
         videos = self.batch_size // self.augmentation.repeats
         first = step_in_epoch * videos
-        return [
-            self._video_id(shard, record)
-            for shard, record in order[first : first + videos].tolist()
-        ]
-
-    def _video_id(self, shard: int, record: int) -> str:
-        path, offsets = self.records.paths[shard], self.records.offsets
-        try:
-            offset = int((offsets[shard] if offsets else record_offsets(path))[record])
-            with open(path, "rb") as file:
-                video = stored_video(read_record(file, offset))
-        except ValueError as error:
-            raise damaged_shard(f"{path}, record {record}: {error}") from None
-        return video.video_id or f"{path}, byte {offset}"
+        ids = []
+        for shard, record in order[first : first + videos].tolist():
+            offset = self.records.offsets_in(shard)[record]
+            video = self.records.read_video(shard, record, offset)
+            ids.append(video.video_id or f"{self.records.paths[shard]}, byte {offset}")
+        return ids
 
 
 def load_clips(
@@ -180,16 +171,8 @@ def load_clips(
     Short for `ClipReader(...).as_tf_dataset()`.
 
     Args:
-        shards: folder that `convert` wrote, or a ShardSet.
-        split: `"train"`, `"val"` or `"test"`.
-        clip_spec: frames and size of a clip. Its `resize` is at most the shards' short side.
-        batch_size: clips in a batch, over all devices and workers.
-        training: whether to read random training clips instead of centre views.
-        seed: seed of order, clips, windows and flips.
-        augmentation: random changes to training clips; None is `Augmentation()`.
-        options: further options; None is `ReadOptions()`.
-        labelled: whether to read labels.
-        transforms: functions applied to each clip before batching, see ClipReader.
+        shards, split, clip_spec, batch_size: what is read, see ClipReader.
+        training, seed, augmentation, options, labelled, transforms: how, see ClipReader.
 
     Returns:
         Batches of (clips, labels), or of dicts without labels, see ClipReader.

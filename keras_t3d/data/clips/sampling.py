@@ -1,14 +1,10 @@
 """Frames of training clips: pure functions of a video's length and of random numbers.
 
 Each function has a NumPy form and a TensorFlow form that return the same indices. Both compute
-in float64, one rounded operation at a time. A ClipSampler chooses among them by ReadOptions.
+in float64, one rounded operation at a time.
 """
 
 from __future__ import annotations
-
-import dataclasses
-from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,81 +15,34 @@ from keras_t3d.data.clips.options import ClipSelection
 from keras_t3d.errors import InvalidArgumentError
 
 
-class ClipSampler(Protocol):
-    """Chooses the frames of a training clip; both forms return the same indices."""
-
-    def sample(self, num_video_frames: int, video_fps: float, draws: ClipDraws) -> np.ndarray:
-        """Returns frame indices in the video: int64 (num_frames,)."""
-
-    def sample_tensorflow(
-        self, num_video_frames: Tensor, video_fps: Tensor, draws: ClipDraws
-    ) -> Tensor:
-        """The TensorFlow form of `sample`."""
-
-
-@dataclasses.dataclass(frozen=True)
-class RandomSampler:
-    """Takes consecutive frames from a random start, see `random_clip`."""
-
-    clip_spec: ClipSpec
-    options: ClipSelection
-
-    def sample(self, num_video_frames: int, video_fps: float, draws: ClipDraws) -> np.ndarray:
-        """See ClipSampler."""
-        stride = fps_stride(video_fps, self.options.target_fps, self.clip_spec.frame_stride)
-        return random_clip(
-            num_video_frames,
-            self.clip_spec,
-            float(draws.start),
-            stride=stride,
-            short=self.options.short,
-        )
-
-    def sample_tensorflow(
-        self, num_video_frames: Tensor, video_fps: Tensor, draws: ClipDraws
-    ) -> Tensor:
-        """See ClipSampler."""
-        stride = fps_stride_tensorflow(
-            video_fps, self.options.target_fps, self.clip_spec.frame_stride
-        )
-        return random_clip_tensorflow(
-            num_video_frames,
-            self.clip_spec,
-            draws.start,
-            stride=stride,
-            short=self.options.short,
-        )
+def sample_frames(
+    num_video_frames: int,
+    video_fps: float,
+    draws: ClipDraws,
+    clip_spec: ClipSpec,
+    options: ClipSelection,
+) -> np.ndarray:
+    """Returns the frames of a training clip as `options` selects them: int64 (num_frames,)."""
+    short = options.short
+    if options.sampling == "segments":
+        return segment_clip(num_video_frames, clip_spec.num_frames, draws.segments, short=short)
+    stride = fps_stride(video_fps, options.target_fps, clip_spec.frame_stride)
+    return random_clip(num_video_frames, clip_spec, float(draws.start), stride=stride, short=short)
 
 
-@dataclasses.dataclass(frozen=True)
-class SegmentSampler:
-    """Takes one random frame of each of `num_frames` equal segments, see `segment_clip`."""
-
-    clip_spec: ClipSpec
-    options: ClipSelection
-
-    def sample(self, num_video_frames: int, video_fps: float, draws: ClipDraws) -> np.ndarray:
-        """See ClipSampler."""
-        return segment_clip(
-            num_video_frames, self.clip_spec.num_frames, draws.segments, short=self.options.short
-        )
-
-    def sample_tensorflow(
-        self, num_video_frames: Tensor, video_fps: Tensor, draws: ClipDraws
-    ) -> Tensor:
-        """See ClipSampler."""
-        return segment_clip_tensorflow(
-            num_video_frames, self.clip_spec.num_frames, draws.segments, short=self.options.short
-        )
-
-
-def make_sampler(clip_spec: ClipSpec, options: ClipSelection) -> ClipSampler:
-    """Returns the sampler that `options.sampling` names."""
-    samplers: dict[str, Callable[[ClipSpec, ClipSelection], ClipSampler]] = {
-        "random": RandomSampler,
-        "segments": SegmentSampler,
-    }
-    return samplers[options.sampling](clip_spec, options)
+def sample_frames_tensorflow(
+    num_video_frames: Tensor,
+    video_fps: Tensor,
+    draws: ClipDraws,
+    clip_spec: ClipSpec,
+    options: ClipSelection,
+) -> Tensor:
+    """The TensorFlow form of `sample_frames`."""
+    count, short = num_video_frames, options.short
+    if options.sampling == "segments":
+        return segment_clip_tensorflow(count, clip_spec.num_frames, draws.segments, short=short)
+    stride = fps_stride_tensorflow(video_fps, options.target_fps, clip_spec.frame_stride)
+    return random_clip_tensorflow(count, clip_spec, draws.start, stride=stride, short=short)
 
 
 def random_clip(
@@ -129,10 +78,11 @@ def random_clip(
     random_clip(10, ClipSpec(num_frames=4, frame_stride=2), 0.99)  # [3, 5, 7, 9]
     ```
     """
-    offsets = clip_offsets(clip_spec, stride)
+    step = float(clip_spec.frame_stride if stride is None else stride)
+    offsets = np.floor(step * np.arange(clip_spec.num_frames) + 0.5).astype(np.int64)
     last = max(num_video_frames - int(offsets[-1]) - 1, 0)
     start = min(int(draw * (last + 1)), last)
-    return within_video(start + offsets, num_video_frames, short)
+    return _within_video(start + offsets, num_video_frames, short)
 
 
 def random_clip_tensorflow(
@@ -157,19 +107,14 @@ def random_clip_tensorflow(
 
 
 def segment_clip(
-    num_video_frames: int,
-    num_frames: int,
-    draws: ArrayLike | None = None,
-    *,
-    short: str = "loop",
+    num_video_frames: int, num_frames: int, draws: ArrayLike, *, short: str = "loop"
 ) -> np.ndarray:
     """Returns one frame of each of `num_frames` equal segments of the video.
 
     Args:
         num_video_frames: at least 1.
         num_frames: frames in the clip.
-        draws: numbers in [0, 1) of shape (num_frames,), which pick a frame of each segment, as in
-            training; None takes the segments' middles.
+        draws: numbers in [0, 1) of shape (num_frames,), which pick a frame of each segment.
         short: `"error"` raises for a video of fewer frames than segments; otherwise neighbouring
             segments take the same frame.
 
@@ -182,18 +127,16 @@ def segment_clip(
     Example:
 
     ```python
-    segment_clip(12, 4)  # [1, 4, 7, 10]
+    segment_clip(12, 4, [0.0, 0.5, 0.9, 0.5])  # [0, 4, 8, 10]
     ```
 
     Reference:
         Wang et al., "Temporal Segment Networks", ECCV 2016,
         https://arxiv.org/abs/1608.00859
     """
-    within_video(np.arange(num_frames), num_video_frames, short)  # raises as `short` demands
+    _within_video(np.arange(num_frames), num_video_frames, short)  # raises as `short` demands
     bounds = np.arange(num_frames + 1) * num_video_frames // num_frames
     first, sizes = bounds[:-1], np.maximum(np.diff(bounds), 1)
-    if draws is None:
-        return first + sizes // 2
     inside = (np.asarray(draws, np.float64) * sizes).astype(np.int64)
     return first + np.minimum(inside, sizes - 1)
 
@@ -201,7 +144,7 @@ def segment_clip(
 def segment_clip_tensorflow(
     num_video_frames: Tensor, num_frames: int, draws: Tensor, *, short: str = "loop"
 ) -> Tensor:
-    """The TensorFlow form of `segment_clip` with draws."""
+    """The TensorFlow form of `segment_clip`."""
     import tensorflow as tf
 
     num_video_frames = tf.cast(num_video_frames, tf.int64)
@@ -248,14 +191,7 @@ def fps_stride_tensorflow(video_fps: Tensor, clip_fps: float | None, frame_strid
     return tf.where(video_fps > 0, video_fps / clip_fps, tf.cast(frame_stride, tf.float64))
 
 
-def clip_offsets(clip_spec: ClipSpec, stride: float | None) -> np.ndarray:
-    """Returns the clip's frames, counted from its first; `stride` None is the clip_spec's."""
-    step = float(clip_spec.frame_stride if stride is None else stride)
-    steps = step * np.arange(clip_spec.num_frames)
-    return np.floor(steps + 0.5).astype(np.int64)
-
-
-def within_video(indices: np.ndarray, num_video_frames: int, short: str) -> np.ndarray:
+def _within_video(indices: np.ndarray, num_video_frames: int, short: str) -> np.ndarray:
     """Returns indices with those past the video's end brought back into it, see `random_clip`."""
     if num_video_frames < 1:
         raise InvalidArgumentError(

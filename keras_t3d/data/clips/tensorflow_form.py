@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_t3d.clips import CENTRE, clip_frames_tensorflow
 from keras_t3d.data.augmentation.mixing import mix
 from keras_t3d.data.clips import order
 from keras_t3d.data.clips.clip import (
@@ -21,18 +22,21 @@ from keras_t3d.data.clips.clip import (
 from keras_t3d.data.clips.clip_draws import ClipDraws, draw_clips
 from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.clips.tensorflow_phases import (
+    Record,
     Sample,
     decode,
-    decode_centre,
+    decode_view,
+    parsed_records,
     record_parser,
     sample,
 )
 from keras_t3d.data.clips.tensorflow_records import (
     ReadShard,
     finish_dataset,
-    records_in_order,
+    map_in_parallel,
     shard_reader,
 )
+from keras_t3d.data.shards.record import FRAMES
 from keras_t3d.errors import InvalidArgumentError
 
 _MIXING = 1000  # sets the seed of mixing apart from those of distortions
@@ -60,10 +64,9 @@ def _training_batches(plan: ReadPlan) -> tf.data.Dataset:
             .skip(tf.where(epoch == first_epoch, skipped, tf.zeros_like(skipped)))
         )
 
-    clips = _own_clips(_epochs(first_epoch, options.repeat).flat_map(samples), plan).map(
+    clips = map_in_parallel(
+        _own_clips(_epochs(first_epoch, options.repeat).flat_map(samples), plan),
         lambda drawn: apply_transforms(decode(drawn, plan), plan.transforms),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
     )
     batches = _batch(clips, plan, drop_remainder=True)
     if options.repeat:
@@ -92,13 +95,10 @@ def _epoch_samples(epoch: tf.Tensor, read_shard: ReadShard, plan: ReadPlan) -> t
     size, count = plan.options.shuffle_buffer, plan.records.num_videos
     parse = record_parser(plan)
     windows = tf.data.Dataset.range(0, count, size)
-    samples = tf.data.Dataset.zip(
-        _epoch_records(epoch, read_shard, plan),
-        windows.flat_map(lambda start: _window_draws(epoch, start, plan)),
-    ).map(
-        lambda serialized, draws: _repeated_samples(parse(serialized), draws, plan),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
+    draws = windows.flat_map(lambda start: _window_draws(epoch, start, plan))
+    samples = map_in_parallel(
+        tf.data.Dataset.zip(_epoch_records(epoch, read_shard, plan), draws),
+        lambda serialized, drawn: _repeated_samples(parse(serialized), drawn, plan),
     )
 
     # Not Dataset.shuffle: its order depends on TensorFlow's global seed, too.
@@ -179,19 +179,18 @@ def _repeated_samples(record: dict[str, tf.Tensor], draws: ClipDraws, plan: Read
 
 
 def _evaluation_batches(plan: ReadPlan) -> tf.data.Dataset:
-    videos = records_in_order(plan.records, record_parser(plan), plan.options.cache)
-    weighted = videos.map(lambda video: (video, 1.0))
+    weighted = parsed_records(plan).map(lambda video: (video, 1.0))
     if plan.pads:
         missing = plan.steps_per_epoch * plan.batch_size - plan.records.num_videos
         spare = weighted.repeat().take(missing).map(lambda video, _: (video, 0.0))
         weighted = weighted.concatenate(spare)
-    clips = _own_clips(weighted, plan).map(
-        lambda video, weight: apply_transforms(
-            decode_centre(video, weight, plan.clip_spec), plan.transforms
-        ),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
+
+    def decoded(video: Record, weight: tf.Tensor) -> Clip:
+        frames = clip_frames_tensorflow(tf.size(video[FRAMES]), plan.clip_spec)
+        clip = decode_view(video, frames, CENTRE, weight, plan.clip_spec)
+        return apply_transforms(clip, plan.transforms)
+
+    clips = map_in_parallel(_own_clips(weighted, plan), decoded)
     return finish_dataset(_batch(clips, plan, drop_remainder=plan.pads), plan.steps_per_epoch)
 
 
@@ -215,11 +214,8 @@ def _batch(clips: tf.data.Dataset, plan: ReadPlan, drop_remainder: bool) -> tf.d
     own = plan.worker_slice
     # AutoGraph would replace the types of errors, and there is nothing for it to convert.
     element = tf.autograph.experimental.do_not_convert(lambda clips: _element(clips, plan))
-    return clips.batch(own.stop - own.start, drop_remainder=drop_remainder).map(
-        element,
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
+    batches = clips.batch(own.stop - own.start, drop_remainder=drop_remainder)
+    return map_in_parallel(batches, element)
 
 
 def _element(clips: Clip, plan: ReadPlan) -> Any:

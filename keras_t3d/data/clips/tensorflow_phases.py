@@ -8,9 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from keras_t3d.clips import (
-    CENTRE,
     ClipSpec,
-    clip_frames_tensorflow,
     resize_and_crop_tensorflow,
 )
 from keras_t3d.data.augmentation.distortion import distort
@@ -18,6 +16,8 @@ from keras_t3d.data.clips.clip import Clip
 from keras_t3d.data.clips.clip_draws import ClipDraws
 from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.clips.record_keys import record_key
+from keras_t3d.data.clips.sampling import sample_frames_tensorflow
+from keras_t3d.data.clips.tensorflow_records import map_in_parallel, shard_reader
 from keras_t3d.data.clips.windows import place_window_tensorflow
 from keras_t3d.data.shards import record as fields
 from keras_t3d.data.shards.labels import is_label_tensorflow, label_mismatch
@@ -55,10 +55,19 @@ def record_parser(plan: ReadPlan) -> Callable[[tf.Tensor], Record]:
     return parse
 
 
+def parsed_records(plan: ReadPlan) -> tf.data.Dataset:
+    """Returns the parsed records of the split, in the order of the shards."""
+    shards = tf.data.Dataset.range(len(plan.records.paths))
+    records = shards.flat_map(shard_reader(plan.records, plan.options.cache))
+    return map_in_parallel(records, record_parser(plan))
+
+
 def sample(record: Record, draws: ClipDraws, plan: ReadPlan) -> Sample:
     """Chooses the frames, window and flip of a training clip."""
     encoded, label = record[fields.FRAMES], record[fields.LABEL_INDEX]
-    frames = plan.sampler.sample_tensorflow(tf.size(encoded), record[fields.FPS], draws)
+    frames = sample_frames_tensorflow(
+        tf.size(encoded), record[fields.FPS], draws, plan.clip_spec, plan.options
+    )
     window = place_window_tensorflow(
         record[fields.HEIGHT],
         record[fields.WIDTH],
@@ -106,12 +115,6 @@ def decode(sample: Sample, plan: ReadPlan) -> Clip:
         seed=sample.seed,
         features={},
     )
-
-
-def decode_centre(record: Record, weight: tf.Tensor, clip_spec: ClipSpec) -> Clip:
-    """Decodes the centre view of a record, only the frames that it takes."""
-    frames = clip_frames_tensorflow(tf.size(record[fields.FRAMES]), clip_spec)
-    return decode_view(record, frames, CENTRE, weight, clip_spec)
 
 
 def decode_view(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_t3d.data.shards.damage import SplitRecords
 from keras_t3d.data.shards.record_file import read_record
-from keras_t3d.data.shards.shard_cache import ShardCache
+from keras_t3d.data.shards.shard_cache import cached_path
 
 ReadShard = Callable[[tf.Tensor], tf.data.Dataset]
 
@@ -22,13 +23,14 @@ def shard_reader(records: SplitRecords, cache: bool | str | os.PathLike[str] = F
         records: records to read.
         cache: see ReadOptions.
     """
-    copies = None if cache is False else ShardCache(records.shards, cache)
     paths = tf.constant(records.paths)
 
     def path_of(shard: tf.Tensor) -> tf.Tensor:
-        if copies is None:
+        if cache is False:
             return paths[shard]
-        path = tf.numpy_function(lambda index: copies.path(index).encode(), [shard], tf.string)
+        path = tf.numpy_function(
+            lambda index: cached_path(records.shards[index], cache).encode(), [shard], tf.string
+        )
         return tf.ensure_shape(path, ())
 
     if records.offsets is None:
@@ -50,17 +52,9 @@ def _read_at(path: bytes, offset: np.int64) -> bytes:
         return read_record(file, int(offset))
 
 
-def records_in_order(
-    records: SplitRecords,
-    parse: Callable[[tf.Tensor], dict[str, tf.Tensor]],
-    cache: bool | str | os.PathLike[str] = False,
-) -> tf.data.Dataset:
-    """Returns the parsed records of a split, in the order of the shards."""
-    return (
-        tf.data.Dataset.range(len(records.paths))
-        .flat_map(shard_reader(records, cache))
-        .map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    )
+def map_in_parallel(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
+    """Returns `dataset.map(function)`, computed by several threads, in the same order."""
+    return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
 def finish_dataset(batches: tf.data.Dataset, num_batches: int) -> tf.data.Dataset:

@@ -1,19 +1,17 @@
-"""Several evaluation views of every record, with tf.data."""
+"""Several evaluation views of every record: their frames, and their batches with tf.data."""
 
 from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
 
-from keras_t3d.clips import crop_positions
+from keras_t3d.clips import ClipSpec, clip_frames, crop_positions, view_starts
 from keras_t3d.data.clips.clip import apply_transforms, model_inputs
-from keras_t3d.data.clips.options import check_integer
 from keras_t3d.data.clips.plan import ReadPlan
-from keras_t3d.data.clips.tensorflow_phases import Record, decode_view, record_parser
-from keras_t3d.data.clips.tensorflow_records import finish_dataset, records_in_order
-from keras_t3d.data.clips.view_frames import dense_views, full_cover
+from keras_t3d.data.clips.tensorflow_phases import Record, decode_view, parsed_records
+from keras_t3d.data.clips.tensorflow_records import finish_dataset, map_in_parallel
 from keras_t3d.data.shards import record as fields
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, check_integer
 
 
 def view_batches(plan: ReadPlan, *, num_views: int | None, num_crops: int) -> tf.data.Dataset:
@@ -25,18 +23,17 @@ def view_batches(plan: ReadPlan, *, num_views: int | None, num_crops: int) -> tf
             argument="training",
         )
     if num_views is not None:
-        check_integer("num_views", num_views, 1)
+        check_integer("num_views", num_views, 1, 5)
     clip_spec = plan.clip_spec
     landscape = crop_positions(num_crops, height=1, width=2)
     portrait = crop_positions(num_crops, height=2, width=1)
 
-    def clips_in(num_frames: np.ndarray) -> np.ndarray:
-        if num_views is None:
-            return full_cover(int(num_frames), clip_spec)
-        return dense_views(int(num_frames), clip_spec, num_views)
-
     def encoded_views(number: tf.Tensor, record: Record) -> tf.data.Dataset:
-        frames = tf.numpy_function(clips_in, [tf.size(record[fields.FRAMES])], tf.int64)
+        frames = tf.numpy_function(
+            lambda count: view_frames(int(count), clip_spec, num_views),
+            [tf.size(record[fields.FRAMES])],
+            tf.int64,
+        )
         frames = tf.ensure_shape(frames, (None, clip_spec.num_frames))
         is_landscape = record[fields.WIDTH] >= record[fields.HEIGHT]
         positions = tf.where(is_landscape, tf.constant(landscape), tf.constant(portrait))
@@ -52,12 +49,47 @@ def view_batches(plan: ReadPlan, *, num_views: int | None, num_crops: int) -> tf
         clip = apply_transforms(clip, plan.transforms)
         return model_inputs(clip), clip.label, record[fields.VIDEO_ID], number
 
-    records = records_in_order(plan.records, record_parser(plan), plan.options.cache)
     # A view stays encoded until its turn: a long video is never whole in memory as pixels.
-    views = records.enumerate().flat_map(encoded_views)
-    clips = views.map(decoded, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    batches = clips.batch(plan.batch_size)
+    views = parsed_records(plan).enumerate().flat_map(encoded_views)
+    batches = map_in_parallel(views, decoded).batch(plan.batch_size)
     if num_views is None:
         return finish_dataset(batches, tf.data.UNKNOWN_CARDINALITY)
     num_clips = plan.records.num_videos * num_views * num_crops
     return finish_dataset(batches, -(-num_clips // plan.batch_size))
+
+
+def view_frames(num_video_frames: int, clip_spec: ClipSpec, num_views: int | None) -> np.ndarray:
+    """Returns the frames of the evaluation clips of a video.
+
+    Args:
+        num_video_frames: at least 1. A video too short for a clip loops.
+        clip_spec: length and stride of the clips.
+        num_views: number of clips, spread over the whole video: one is the middle, two or more
+            reach both ends. None takes consecutive clips that cover every frame: with a stride of
+            n, n clips that start one frame apart cover a stretch of `num_frames * n` frames, and
+            the last stretch ends with the video and overlaps the one before it.
+
+    Returns:
+        int64 array of shape (clips, num_frames).
+
+    Raises:
+        InvalidArgumentError: if `num_views` is less than 1.
+
+    Example:
+
+    ```python
+    spec = ClipSpec(num_frames=4, frame_stride=2)
+    view_frames(10, spec, 2)  # [[0, 2, 4, 6], [3, 5, 7, 9]]
+    view_frames(5, ClipSpec(num_frames=2, frame_stride=1), None)  # [[0, 1], [2, 3], [3, 4]]
+    ```
+    """
+    if num_views is not None:
+        starts = view_starts(num_video_frames, clip_spec, num_views)
+        return np.stack([clip_frames(num_video_frames, clip_spec, start) for start in starts])
+    stride = clip_spec.frame_stride
+    stretch = clip_spec.num_frames * stride
+    begins = np.arange(0, num_video_frames, stretch)
+    begins = np.minimum(begins, max(num_video_frames - stretch, 0))
+    firsts = begins[:, None] + np.arange(min(stride, num_video_frames))
+    offsets = stride * np.arange(clip_spec.num_frames)
+    return (firsts.reshape(-1, 1) + offsets) % num_video_frames

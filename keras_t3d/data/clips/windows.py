@@ -1,4 +1,4 @@
-"""The window of a frame that a training clip shows, and whether the clip is mirrored.
+"""The window of a frame that a training clip shows.
 
 Windows are drawn with NumPy. Placing them in a frame needs only sums, products, quotients and
 floors of float64, which NumPy and TensorFlow round alike, so both forms give the same integers.
@@ -87,8 +87,3 @@ def place_window_tensorflow(
     places = frame - size + 1
     offset = tf.minimum(tf.floor(window[2:] * places), places - 1)
     return tf.cast(tf.concat([offset, size], 0), tf.int32)
-
-
-def is_mirrored(draws: np.ndarray, augmentation: Augmentation) -> np.ndarray:
-    """Returns which clips are mirrored, half of them: bool, shaped like `draws`."""
-    return (draws < 0.5) & augmentation.flip

@@ -8,7 +8,7 @@ import io
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_t3d.artifact_files import LABELS
@@ -17,7 +17,7 @@ from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.conversion.output_folder import STATE
 from keras_t3d.data.conversion.plan import ConversionPlan, check_space, plan_conversion
 from keras_t3d.data.conversion.report import ConversionReport, finish_conversion
-from keras_t3d.data.conversion.shard_plan import PlannedShard
+from keras_t3d.data.shards.object_store import is_address
 from keras_t3d.data.shards.shard_set import MANIFEST, REJECTS
 from keras_t3d.errors import InvalidArgumentError, KerasT3DError, MissingPackageError
 
@@ -83,13 +83,14 @@ def convert_with_beam(
             argument="workers",
         )
     _check_beam()
-    from keras_t3d.data.conversion.beam_folder import BeamFolder, is_in_bucket
+    from keras_t3d.data.conversion.beam_folder import BeamFolder
+    from keras_t3d.data.conversion.beam_steps import plan_lines
 
     pipeline_options = _pipeline_options(beam_options)
     source, out = os.path.abspath(source), os.fspath(out)
-    in_bucket = is_in_bucket(out)
+    in_bucket = is_address(out)
     for address in (out, videos_at or ""):
-        if is_in_bucket(address):
+        if is_address(address):
             _check_address(address)
     if in_bucket and any(character in out for character in "*?["):
         raise InvalidArgumentError(
@@ -105,7 +106,8 @@ def convert_with_beam(
         finished = folder.summaries()
         pending = [shard for shard in plan.shards if shard.name not in finished]
         if pending:
-            _write_shards(folder, plan, _relocated(pending, source, videos_at), pipeline_options)
+            lines = plan_lines(pending, plan.listing.class_ids, _path_of_workers(source, videos_at))
+            _write_shards(folder, plan, "".join(lines), pipeline_options)
         summaries = _all_summaries(folder, plan)
         if not any(shard["examples"] for shard in summaries):
             folder.clear(remove=is_new)
@@ -179,15 +181,13 @@ def _pipeline_options(words: Sequence[str]) -> PipelineOptions:
     return options
 
 
-def _relocated(
-    shards: Sequence[PlannedShard], source: str, videos_at: str | None
-) -> list[PlannedShard]:
-    """Returns the shards with the paths at which the workers find their videos."""
-    if videos_at is None:
-        return list(shards)
+def _path_of_workers(source: str, videos_at: str | None) -> Callable[[str], str]:
+    """Returns the function from the path of a video to the path at which the workers find it."""
     root = source if os.path.isdir(source) else os.path.dirname(source)
 
     def relocated(path: str) -> str:
+        if videos_at is None:
+            return path
         below = os.path.relpath(path, root)
         if below.startswith(os.pardir):
             raise InvalidArgumentError(
@@ -196,29 +196,17 @@ def _relocated(
             )
         return f"{str(videos_at).rstrip('/')}/{below}"
 
-    return [
-        dataclasses.replace(
-            shard,
-            entries=tuple(
-                dataclasses.replace(entry, path=relocated(entry.path)) for entry in shard.entries
-            ),
-        )
-        for shard in shards
-    ]
+    return relocated
 
 
 def _write_shards(
-    folder: BeamFolder,
-    plan: ConversionPlan,
-    shards: Sequence[PlannedShard],
-    options: PipelineOptions,
+    folder: BeamFolder, plan: ConversionPlan, lines: str, options: PipelineOptions
 ) -> None:
     """Runs the pipeline."""
     import apache_beam as beam
 
-    from keras_t3d.data.conversion.beam_steps import DecodeVideo, WriteShard, plan_lines, read_lines
+    from keras_t3d.data.conversion.beam_steps import DecodeVideo, WriteShard, read_lines
 
-    lines = "".join(plan_lines(shards, plan.listing.class_ids))
     folder.write(_PLAN, io.BytesIO(lines.encode("ascii")))
     try:
         pipeline = beam.Pipeline(options=options)

@@ -17,13 +17,9 @@ from typing import Any, BinaryIO
 from apache_beam.io.filesystems import FileSystems
 
 from keras_t3d.data.conversion.output_folder import FINGERPRINT, STATE, check_start, summary_file
+from keras_t3d.data.shards.object_store import is_address
 
 _READERS = 16  # a bucket has a high latency, but answers many requests at once
-
-
-def is_in_bucket(path: str) -> bool:
-    """Returns whether a path is an address such as `gs://bucket/shards`."""
-    return "://" in path
 
 
 class BeamFolder:
@@ -67,7 +63,7 @@ class BeamFolder:
             if name.endswith(".tfrecord"):
                 self._delete(name)
         self.leave()
-        if remove and not is_in_bucket(self.out):
+        if remove and not is_address(self.out):
             os.rmdir(self.out)
 
     def write(self, name: str, content: BinaryIO) -> None:
@@ -77,7 +73,7 @@ class BeamFolder:
         try:
             with FileSystems.create(self.path(part)) as file:
                 shutil.copyfileobj(content, file, 2**20)
-            if is_in_bucket(self.out):
+            if is_address(self.out):
                 if FileSystems.exists(self.path(name)):  # HDFS does not rename over a file
                     FileSystems.delete([self.path(name)])
                 FileSystems.rename([self.path(part)], [self.path(name)])
@@ -97,15 +93,10 @@ class BeamFolder:
             texts = pool.map(self._read, map(summary_file, shards))
             return {name: json.loads(text) for name, text in zip(shards, texts, strict=True)}
 
-    def keep_summary(self, summary: dict[str, Any]) -> None:
-        """Writes the summary of a finished shard."""
-        text = json.dumps(summary).encode()
-        self.write(summary_file(summary["name"]), io.BytesIO(text))
-
     def _names(self, name: str) -> set[str]:
         """Returns the names in the folder, or in one of its folders."""
         path = self.path(name).rstrip("/")
-        if not is_in_bucket(path):
+        if not is_address(path):
             return set(os.listdir(path)) if os.path.isdir(path) else set()
         found = FileSystems.match([f"{path}/**"])[0].metadata_list
         return {file.path[len(path) + 1 :].partition("/")[0] for file in found}
@@ -116,7 +107,7 @@ class BeamFolder:
 
     def _delete(self, name: str) -> None:
         # FileSystems takes a name on a disk for a pattern.
-        if is_in_bucket(self.out):
+        if is_address(self.out):
             FileSystems.delete([self.path(name)])
         elif name.endswith("/"):
             shutil.rmtree(self.path(name))

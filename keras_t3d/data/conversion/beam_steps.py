@@ -11,31 +11,37 @@ outcome, the others its records. So no step holds more than one record.
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import pathlib
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 
-from keras_t3d.data.conversion.beam_folder import BeamFolder, is_in_bucket
+from keras_t3d.data.conversion.beam_folder import BeamFolder
 from keras_t3d.data.conversion.errors import ConversionError
 from keras_t3d.data.conversion.isolated_decoder import IsolatedDecoder
 from keras_t3d.data.conversion.options import ConversionOptions
-from keras_t3d.data.conversion.output_folder import summarize_shard
+from keras_t3d.data.conversion.output_folder import summarize_shard, summary_file
 from keras_t3d.data.conversion.shard_plan import PlannedShard
 from keras_t3d.data.conversion.video_records import Outcome
+from keras_t3d.data.shards.object_store import is_address
 from keras_t3d.data.shards.record_file import framed, read_record, record_offsets
 from keras_t3d.data.sources.listing import VideoEntry
 
 Piece = tuple[int, int, bytes]
 
 
-def plan_lines(shards: Sequence[PlannedShard], class_ids: Mapping[str, int]) -> Iterator[str]:
+def plan_lines(
+    shards: Sequence[PlannedShard],
+    class_ids: Mapping[str, int],
+    path_of_workers: Callable[[str], str],
+) -> Iterator[str]:
     """Yields a line for each video to decode; the workers read them from a file.
 
     A pipeline that holds all videos itself may exceed the size limit of a runner.
@@ -46,7 +52,7 @@ def plan_lines(shards: Sequence[PlannedShard], class_ids: Mapping[str, int]) -> 
                 "shard": shard.name,
                 "place": place,
                 "label_index": class_ids[entry.label],
-                "entry": dataclasses.asdict(entry),
+                "entry": {**dataclasses.asdict(entry), "path": path_of_workers(entry.path)},
             }
             yield json.dumps(task) + "\n"
 
@@ -60,11 +66,7 @@ def read_lines(path: str) -> Iterator[str]:
 
 @beam.typehints.with_output_types(tuple[str, Piece])
 class DecodeVideo(beam.DoFn):
-    """Converts a line of the plan to the pieces of a video, each with the name of its shard.
-
-    Args:
-        options: ConversionOptions.
-    """
+    """Converts a line of the plan to the pieces of a video, each with the name of its shard."""
 
     def __init__(self, options: ConversionOptions) -> None:
         self._options = options
@@ -92,11 +94,7 @@ class DecodeVideo(beam.DoFn):
 
 
 class WriteShard(beam.DoFn):
-    """Writes a shard and its summary from the pieces of its videos, in any order.
-
-    Args:
-        folder: BeamFolder.
-    """
+    """Writes a shard and its summary from the pieces of its videos, in any order."""
 
     def __init__(self, folder: BeamFolder) -> None:
         self._folder = folder
@@ -111,7 +109,8 @@ class WriteShard(beam.DoFn):
             summary = summarize_shard(path, planned, [outcome for _, outcome in videos])
             with path.open("rb") as file:
                 self._folder.write(name, file)
-            self._folder.keep_summary(summary)
+            text = json.dumps(summary).encode()
+            self._folder.write(summary_file(name), io.BytesIO(text))
 
 
 def _local_path(path: str, folder: str) -> str:
@@ -119,7 +118,7 @@ def _local_path(path: str, folder: str) -> str:
 
     The decoder rejects a video that no longer exists.
     """
-    if not is_in_bucket(path):
+    if not is_address(path):
         if not os.path.exists(path):
             _check_visible(path)
         return path
@@ -138,7 +137,7 @@ def _check_visible(path: str) -> None:
     Then the worker does not see the videos, which is no reason to reject them.
     """
     folder = path.rpartition("/")[0]
-    if is_in_bucket(path):
+    if is_address(path):
         is_visible = bool(FileSystems.match([f"{folder}/*"], [1])[0].metadata_list)
     else:
         is_visible = os.path.isdir(folder) and bool(os.listdir(folder))

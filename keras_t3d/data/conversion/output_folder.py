@@ -128,13 +128,10 @@ class OutputFolder:
                         shutil.copyfileobj(records, file, 2**20)
         summary = summarize_shard(path, shard, list(outcomes.values()))
         write_text(self.out / summary_file(shard.name), json.dumps(summary))
-        self._remove_videos(shard)
-        return summary
-
-    def _remove_videos(self, shard: PlannedShard) -> None:
-        for place in self.places(shard):
+        for place in outcomes:
             self.records_path(place).unlink(missing_ok=True)
             (self._state / f"{place:07d}.json").unlink(missing_ok=True)
+        return summary
 
 
 def summary_file(shard: str) -> str:
@@ -181,8 +178,8 @@ def summarize_shard(
 
     Args:
         path: path of the shard.
-        shard: PlannedShard.
-        outcomes: Outcomes of its videos, in order.
+        shard: its plan.
+        outcomes: of its videos, in order.
     """
     per_class: dict[str, int] = {}
     videos = list(zip(shard.entries, outcomes, strict=True))

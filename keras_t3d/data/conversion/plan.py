@@ -14,51 +14,34 @@ from keras_t3d.data.conversion.errors import ConversionError
 from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.conversion.shard_plan import PlannedShard, plan_shards
 from keras_t3d.data.sources.layouts import list_videos
-from keras_t3d.data.sources.listing import Listing
+from keras_t3d.data.sources.listing import Listing, VideoEntry
 from keras_t3d.errors import InvalidArgumentError
 
 
 @dataclasses.dataclass(frozen=True)
 class ConversionPlan:
-    """What a conversion reads and writes.
+    """What a conversion reads and writes."""
 
-    Attributes:
-        out: the folder of shards.
-        listing: Listing.
-        shards: PlannedShards, in the order of their names.
-        options: ConversionOptions.
-    """
-
-    out: pathlib.Path
+    out: pathlib.Path  # the folder of shards
     listing: Listing
-    shards: tuple[PlannedShard, ...]
+    shards: tuple[PlannedShard, ...]  # in the order of their names
     options: ConversionOptions
 
     @property
     def manifest_options(self) -> dict[str, Any]:
         """The options that determine the shards, as the manifest states them."""
-        options = self.options
-        return {
-            "layout": options.layout,
-            "split_id": options.split_id,
-            "short_side": options.short_side,
-            "jpeg_quality": options.jpeg_quality,
-            "max_seconds": float(options.max_seconds),
-            "seed": options.seed,
-        }
+        names = ("layout", "split_id", "short_side", "jpeg_quality", "max_seconds", "seed")
+        options = {name: getattr(self.options, name) for name in names}
+        return {**options, "max_seconds": float(self.options.max_seconds)}
 
     def fingerprint(self) -> str:
         """Returns a hash of the videos, their shards and the options."""
-        videos = [
-            (
-                shard.name,
-                [
-                    (e.video_id, e.label, e.start, e.end, os.path.getsize(e.path))
-                    for e in shard.entries
-                ],
-            )
-            for shard in self.shards
-        ]
+
+        def identity(entry: VideoEntry) -> list[Any]:
+            size = os.path.getsize(entry.path)
+            return [entry.video_id, entry.label, entry.start, entry.end, size]
+
+        videos = [(shard.name, list(map(identity, shard.entries))) for shard in self.shards]
         content = [self.manifest_options, list(self.listing.class_names), videos]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 

@@ -47,7 +47,7 @@ def finish_conversion(
     """Writes labels, rejects and, last, the manifest, which completes the set of shards.
 
     Args:
-        plan: ConversionPlan.
+        plan: what was converted.
         summaries: `summarize_shard` of each shard, in the order of the plan.
 
     Returns:

@@ -49,7 +49,7 @@ def plan_shards(entries: Sequence[VideoEntry], options: ConversionOptions) -> li
 
     Args:
         entries: the videos.
-        options: ConversionOptions.
+        options: seed of the order, size of the stored frames.
 
     Returns:
         The shards of train, val and test, in the order of their names.

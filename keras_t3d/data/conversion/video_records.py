@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from keras_t3d.atomic import written_beside
 from keras_t3d.data.conversion.encode import encode_parts
 from keras_t3d.data.conversion.options import ConversionOptions
-from keras_t3d.data.shards.record import EncodedVideo, make_record
+from keras_t3d.data.shards.record import make_record
 from keras_t3d.data.shards.record_file import RecordWriter
 from keras_t3d.data.sources.listing import VideoEntry
 from keras_t3d.data.video.errors import VideoError
@@ -43,9 +44,9 @@ def write_video_records(
     The records of a video that is cut have the ids `<video id>#0`, `#1` and so on.
 
     Args:
-        entry: VideoEntry.
+        entry: the video or span.
         label_index: class id of its label; -1 if it has none.
-        options: ConversionOptions.
+        options: size, quality and length of the records.
         path: path of the TFRecord file, which is written completely or not at all.
         frame_decoded: called after every frame.
 
@@ -59,25 +60,14 @@ def write_video_records(
             written_beside(path) as part,
             RecordWriter(part) as writer,
         ):
-            records = _numbered(encode_parts(reader.timed(), reader.header.fps, options))
+            parts = encode_parts(reader.timed(), reader.header.fps, options)
+            first = list(itertools.islice(parts, 2))
             written = 0
-            for video, number in records:
-                record_id = entry.video_id if number is None else f"{entry.video_id}#{number}"
+            for video in itertools.chain(first, parts):
+                record_id = entry.video_id if len(first) == 1 else f"{entry.video_id}#{written}"
                 writer.write(make_record(video, record_id, entry.label, label_index))
                 written += 1
             return Outcome(written, reader.damage)
     except VideoError as error:
         # rejects.csv names the file, so the reason need not.
         return Outcome(reason=str(error).removesuffix(f": {entry.path}"))
-
-
-def _numbered(parts: Iterator[EncodedVideo]) -> Iterator[tuple[EncodedVideo, int | None]]:
-    """Yields the parts of a video with their numbers; None for a single part."""
-    part = next(parts)
-    after = next(parts, None)
-    number = None if after is None else 0
-    yield part, number
-    while after is not None and number is not None:
-        part, number = after, number + 1
-        after = next(parts, None)
-        yield part, number

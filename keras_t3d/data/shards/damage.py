@@ -16,7 +16,8 @@ import numpy as np
 from keras_t3d.data.shards.errors import RecordError, ShardError
 from keras_t3d.data.shards.labels import LABEL_MISMATCH, label_mismatch
 from keras_t3d.data.shards.object_store import is_address
-from keras_t3d.data.shards.record_file import read_record, record_length
+from keras_t3d.data.shards.record import StoredVideo, stored_video
+from keras_t3d.data.shards.record_file import read_record, record_length, record_offsets
 from keras_t3d.data.shards.shard import Shard
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.errors import InvalidArgumentError
@@ -49,12 +50,38 @@ class SplitRecords:
         """Number of records in all shards."""
         return sum(self.examples)
 
+    def offsets_in(self, shard: int) -> np.ndarray:
+        """Returns the offsets of a shard's records, in bytes; reads their headers if need be.
+
+        Raises:
+            ShardError: if a header is damaged.
+        """
+        if self.offsets is not None:
+            return self.offsets[shard]
+        try:
+            return record_offsets(self.paths[shard])
+        except RecordError as error:
+            raise damaged_shard(str(error)) from None
+
+    def read_video(self, shard: int, record: int, offset: int) -> StoredVideo:
+        """Reads a record of a shard, which is at this offset, in bytes.
+
+        Raises:
+            ShardError: if the record is damaged.
+        """
+        path = self.paths[shard]
+        try:
+            with open(path, "rb") as file:
+                return stored_video(read_record(file, int(offset)))
+        except ValueError as error:
+            raise damaged_shard(f"{path}, record {record}: {error}") from None
+
 
 def split_records(shards: ShardSet, split: str, *, skip_damaged: bool = False) -> SplitRecords:
     """Returns the records of a split to read.
 
     Args:
-        shards: ShardSet.
+        shards: shards in a folder, in an object store or of another program.
         split: `"train"`, `"val"` or `"test"`.
         skip_damaged: whether to leave out records with wrong checksums, for which every shard is
             read once now; a warning names them. Otherwise all records are returned, and damage

@@ -42,13 +42,7 @@ def label_mismatch(shards: ShardSet) -> str:
 
 
 def check_label(shards: ShardSet, video: StoredVideo, path: str) -> None:
-    """Raises a ShardError if the label of a record does not match labels.txt.
-
-    Args:
-        shards: ShardSet.
-        video: one of its records.
-        path: the shard of the record, for the error message.
-    """
+    """Raises a ShardError if the label of a record in the shard `path` contradicts labels.txt."""
     names = shards.class_names
     known = 0 <= video.label_index < len(names)
     if not known or video.label not in ("", names[video.label_index]):
@@ -62,7 +56,7 @@ def is_label_tensorflow(shards: ShardSet, index: tf.Tensor, text: tf.Tensor) -> 
     """Returns whether a label matches labels.txt, in a graph.
 
     Args:
-        shards: ShardSet.
+        shards: what the record is read from.
         index: int64 scalar, the class id of the record.
         text: string scalar, the class name of the record.
 

@@ -1,4 +1,10 @@
-"""The record of one video: a SequenceExample in the format of DMVR and the TF Model Garden."""
+"""The record of one video: a SequenceExample in the format of DMVR and the TF Model Garden.
+
+Its protocol buffers are TensorFlow's, without TensorFlow.
+
+Reference:
+    https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/example/example.proto
+"""
 
 from __future__ import annotations
 
@@ -9,7 +15,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from keras_t3d.data.shards.errors import RecordError
-from keras_t3d.data.shards.messages import SequenceExample
+from keras_t3d.protocol_buffers import build_message_classes
 
 FRAMES = "image/encoded"
 LABEL_INDEX = "clip/label/index"
@@ -19,6 +25,24 @@ HEIGHT = "image/height"
 WIDTH = "image/width"
 FPS = "video/fps"
 TIMES = "image/timestamp"  # as MediaPipe names it
+
+_SequenceExample: Any = build_message_classes(
+    "keras_t3d",
+    {
+        "BytesList": [(1, "value", "repeated bytes")],
+        "FloatList": [(1, "value", "repeated float")],
+        "Int64List": [(1, "value", "repeated int64")],
+        "Feature": [
+            (1, "bytes_list", "oneof BytesList"),
+            (2, "float_list", "oneof FloatList"),
+            (3, "int64_list", "oneof Int64List"),
+        ],
+        "Features": [(1, "feature", "map Feature")],
+        "FeatureList": [(1, "feature", "repeated Feature")],
+        "FeatureLists": [(1, "feature_list", "map FeatureList")],
+        "SequenceExample": [(1, "context", "Features"), (2, "feature_lists", "FeatureLists")],
+    },
+)["SequenceExample"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,45 +62,34 @@ class EncodedVideo:
     height: int
     width: int
     fps: float
-    times: tuple[int, ...] = ()
+    times: tuple[int, ...] = dataclasses.field(default=(), kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True)
-class StoredVideo:
-    """The content of a record.
+class StoredVideo(EncodedVideo):
+    """The content of a record: an EncodedVideo, its label and its id.
 
     Attributes:
-        frames: JPEG bytes, one item per frame.
         label_index: class id; -1 if the record has none.
         label: class name; empty if the record has none.
         video_id: empty if the record has none.
-        height: height of the frames, in pixels.
-        width: width of the frames, in pixels.
-        fps: mean frames per second; 0.0 if unknown.
-        times: when each frame is shown, in microseconds from the start of the whole video; empty
-            if the record has none.
     """
 
-    frames: tuple[bytes, ...]
     label_index: int
     label: str
     video_id: str
-    height: int
-    width: int
-    fps: float
-    times: tuple[int, ...] = ()
 
 
 def make_record(video: EncodedVideo, video_id: str, label: str, label_index: int) -> bytes:
     """Returns the serialized record of an encoded video.
 
     Args:
-        video: EncodedVideo.
-        video_id: id of the video.
+        video: its frames.
+        video_id: unique in the dataset.
         label: class name; empty for a video without a label.
         label_index: class id; -1 for a video without a label.
     """
-    example = SequenceExample()
+    example = _SequenceExample()
     context = example.context.feature
     if label_index >= 0:
         context[LABEL_INDEX].int64_list.value.append(label_index)
@@ -100,7 +113,7 @@ def stored_video(serialized: bytes) -> StoredVideo:
         RecordError: if it is no SequenceExample, or holds no frames.
     """
     try:
-        example = SequenceExample.FromString(serialized)
+        example = _SequenceExample.FromString(serialized)
     except DecodeError:
         raise RecordError("A record must be a tf.train.SequenceExample of video frames.") from None
     frames = tuple(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import struct
-from types import TracebackType
 from typing import BinaryIO
 
 import google_crc32c
@@ -59,12 +58,7 @@ class RecordWriter:
     def __enter__(self) -> RecordWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._file.close()
 
 
@@ -86,9 +80,7 @@ def record_offsets(path: str | os.PathLike[str]) -> np.ndarray:
         offset = 0
         while offset < size:
             offsets.append(offset)
-            file.seek(offset)
-            header = file.read(_HEADER.size)
-            offset += _HEADER.size + _length(header, file, offset) + _FOOTER.size
+            offset += _HEADER.size + record_length(file, offset) + _FOOTER.size
             if offset > size:
                 raise RecordError(f"{_place(file, offsets[-1])} ends in its middle")
     return np.array(offsets, np.int64)
@@ -107,8 +99,7 @@ def read_record(file: BinaryIO, offset: int) -> bytes:
     Raises:
         RecordError: if header or data are damaged or incomplete.
     """
-    file.seek(offset)
-    length = _length(file.read(_HEADER.size), file, offset)
+    length = record_length(file, offset)
     data, footer = file.read(length), file.read(_FOOTER.size)
     if len(data) < length or len(footer) < _FOOTER.size:
         raise RecordError(f"{_place(file, offset)} ends in its middle")
@@ -118,16 +109,13 @@ def read_record(file: BinaryIO, offset: int) -> bytes:
 
 
 def record_length(file: BinaryIO, offset: int) -> int:
-    """Returns the length of a record's data, in bytes, from its header.
+    """Returns the length of a record's data, in bytes, from its header, and moves behind that.
 
     Raises:
         RecordError: if the header is damaged or incomplete.
     """
     file.seek(offset)
-    return _length(file.read(_HEADER.size), file, offset)
-
-
-def _length(header: bytes, file: BinaryIO, offset: int) -> int:
+    header = file.read(_HEADER.size)
     if len(header) < _HEADER.size or header[8:] != _checksum(header[:8]):
         raise RecordError(f"{_place(file, offset)} has a damaged header")
     return _HEADER.unpack(header)[0]

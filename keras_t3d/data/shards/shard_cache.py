@@ -7,8 +7,6 @@ import os
 import pathlib
 import shutil
 import threading
-from collections.abc import Sequence
-from typing import Literal
 
 from keras_t3d.atomic import written_beside
 from keras_t3d.data.shards.shard import Shard
@@ -16,28 +14,17 @@ from keras_t3d.data.shards.shard import Shard
 _MEMORY = "ram://keras_t3d"
 
 
-class ShardCache:
-    """Copies of shards, which go on being read as before: the order does not change.
+def cached_path(shard: Shard, place: bool | str | os.PathLike[str]) -> str:
+    """Copies a shard unless there is a copy, and returns the path of the copy.
 
     Args:
-        shards: Shard. In a folder or in an object store.
-        place: True: memory, until the process ends; all who read these shards share
-            it. str: a folder, whose copies later runs find again. A shard that has
-            changed is copied anew.
+        shard: a shard in a folder or in an object store. One that has changed is copied anew.
+        place: True for memory, until the process ends; all who read the shard share the copy.
+            Otherwise a folder, whose copies later runs find again.
     """
-
-    def __init__(
-        self, shards: Sequence[Shard], place: Literal[True] | str | os.PathLike[str]
-    ) -> None:
-        self._shards = tuple(shards)
-        self._folder = None if place is True else pathlib.Path(place)
-
-    def path(self, index: int) -> str:
-        """Copies a shard unless there is a copy, and returns its path."""
-        shard = self._shards[index]
-        if self._folder is None:
-            return _in_memory(shard, f"{_MEMORY}/{_name(shard)}")
-        return _in_folder(shard, self._folder / _name(shard))
+    if isinstance(place, bool):
+        return _in_memory(shard, f"{_MEMORY}/{_name(shard)}")
+    return _in_folder(shard, pathlib.Path(place) / _name(shard))
 
 
 def _name(shard: Shard) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import pathlib
 import unicodedata
 from typing import Any
@@ -32,22 +31,6 @@ def annotation_folder(options: SourceOptions, content: str) -> pathlib.Path:
             f"The layout {options.layout!r} requires `annotations`, a folder that holds {content}. "
             f"Received: {options.annotations}",
             argument="annotations",
-        )
-    return folder
-
-
-def source_folder(source: str | os.PathLike[str], layout: str) -> pathlib.Path:
-    """Returns the folder of a dataset's videos.
-
-    Raises:
-        InvalidArgumentError: if the folder does not exist.
-    """
-    folder = pathlib.Path(source)
-    if not folder.is_dir():
-        raise InvalidArgumentError(
-            f"`source` must be an existing folder of videos for the layout {layout!r}. "
-            f"Received: {folder}",
-            argument="source",
         )
     return folder
 

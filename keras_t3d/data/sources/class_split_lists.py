@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import re
 
@@ -10,28 +9,23 @@ from keras_t3d.data.sources.annotation_files import (
     annotation_folder,
     official_split,
     read_lines,
-    source_folder,
 )
-from keras_t3d.data.sources.listing import (
-    Listing,
-    SourceError,
-    VideoEntry,
-    class_name,
-    make_official_listing,
-)
+from keras_t3d.data.sources.listed_videos import ListedVideos
+from keras_t3d.data.sources.listing import Listing, SourceError, class_name
 from keras_t3d.data.sources.options import SourceOptions
-from keras_t3d.data.sources.video_files import video_files, video_name
+from keras_t3d.data.sources.video_files import video_name, videos_by_class
 
 _LIST_NAME = re.compile(r"(.+)_test_split([1-3])\.txt")
 _SPLITS = {"1": "train", "2": "test"}
 _UNUSED = "0"
 
 
-def list_class_splits(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+def list_class_splits(source: pathlib.Path, options: SourceOptions) -> Listing:
     """Lists the videos that files `<class>_test_split{N}.txt` name, 1 for train, 2 for test.
 
     Args:
-        source: folder of class folders, at any depth.
+        source: folder of class folders, at any depth, with the `.avi` files or other encodings
+            of them under the same name.
         options: SourceOptions. `annotations` is the folder of the lists, and of an optional
             `class_list.txt`.
 
@@ -40,52 +34,34 @@ def list_class_splits(source: str | os.PathLike[str], options: SourceOptions) ->
         missing are absent.
 
     Raises:
-        InvalidArgumentError: if the folders do not exist.
+        InvalidArgumentError: if the annotations do not exist.
         SourceError: if a class has no list, a line is malformed, a video is listed twice, or no
             listed video is found.
     """
-    root = source_folder(source, options.layout)
     split_id = official_split(options)
     lists = annotation_folder(options, f"<class>_test_split{split_id}.txt")
     class_names = _class_names(lists)
 
-    found: dict[tuple[str, str], str] = {}
-    for path in video_files(root):
-        folder = pathlib.PurePosixPath(path).parts[-2:-1]
-        if folder:
-            found.setdefault((class_name(folder[0]), video_name(path)), path)
-
-    entries: list[VideoEntry] = []
-    absent: list[str] = []
+    found = videos_by_class(source)
+    videos = ListedVideos(source, options)
     for label in class_names:
         list_path = lists / f"{label}_test_split{split_id}.txt"
-        seen: set[str] = set()
         for line, text in read_lines(list_path):
             file_name, _, number = text.rpartition(" ")
-            file_name = file_name.strip()
+            file_name, where = file_name.strip(), f"line {line} of {list_path}"
             if not file_name or number not in (_UNUSED, *_SPLITS):
                 raise SourceError(
                     "A line must name a file and 0 (unused), 1 (train) or 2 (test), for example "
-                    f"'sunset_wave_u_nm_np1_fr_med_0.avi 1'. Received: {text!r} in line {line} of "
-                    f"{list_path}"
+                    f"'sunset_wave_u_nm_np1_fr_med_0.avi 1'. Received: {text!r} in {where}"
                 )
-            if file_name in seen:
-                raise SourceError(
-                    "A split must list a video once. "
-                    f"Received: {file_name!r} again in line {line} of {list_path}"
-                )
-            seen.add(file_name)
-            if number == _UNUSED:
-                continue
-            path_found = found.get((label, video_name(file_name)))
-            if path_found is None:
-                absent.append(f"{label}/{file_name}")
-            else:
-                entry = VideoEntry(path_found, str(root / path_found), label, _SPLITS[number])
-                entries.append(entry)
-    return make_official_listing(
-        root, entries, [], class_names, absent, only_present_classes=options.only_present_classes
-    )
+            videos.check_new((label, file_name), f"{file_name!r} again in {where}")
+            if number != _UNUSED:
+                path = found.get((label, video_name(file_name)))
+                if path is None:
+                    videos.add_absent(f"{label}/{file_name}")
+                else:
+                    videos.add(path, label, _SPLITS[number])
+    return videos.listing(class_names)
 
 
 def _class_names(lists: pathlib.Path) -> tuple[str, ...]:

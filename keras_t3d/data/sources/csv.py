@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import posixpath
 import unicodedata
 
 from keras_t3d.data.sources.annotation_files import check_span, parse_seconds, read_rows
+from keras_t3d.data.sources.listed_videos import ListedVideos
 from keras_t3d.data.sources.listing import (
-    SPLITS,
     Listing,
-    Reject,
     SourceError,
-    VideoEntry,
     class_name,
-    make_listing,
     parse_split,
     span_id,
 )
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.splitting import assign_splits
 from keras_t3d.errors import InvalidArgumentError
 
 _PATH_COLUMNS = ("path", "file")
@@ -28,7 +25,7 @@ _START_COLUMNS = ("start", "time_start")
 _END_COLUMNS = ("end", "time_end")
 
 
-def list_csv(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+def list_csv(source: pathlib.Path, options: SourceOptions) -> Listing:
     """Lists the videos of a csv file with the columns `path,label,split`.
 
     Args:
@@ -49,91 +46,76 @@ def list_csv(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
         SourceError: if a column or value is missing, a split is unknown, a span does not end
             after its start, or a file or span is listed twice.
     """
-    path = pathlib.Path(source)
-    if not path.is_file():
+    if not source.is_file():
         raise InvalidArgumentError(
             "`source` must be a csv file with the columns path,label,split for the layout 'csv', "
-            f"for example videos/manifest.csv. Received: {path}",
+            f"for example videos/manifest.csv. Received: {source}",
             argument="source",
         )
-    columns, rows = read_rows(path)
+    columns, rows = read_rows(source)
     path_column = next((name for name in _PATH_COLUMNS if name in columns), None)
     if path_column is None or "label" not in columns:
         raise SourceError(
             "The csv file's first line must name the columns path,label,split. "
-            f"Received: {','.join(columns) or 'an empty file'} in {path}"
+            f"Received: {','.join(columns) or 'an empty file'} in {source}"
         )
     if "split" not in columns and not options.split_ratio:
         raise InvalidArgumentError(
             "The csv file has no column 'split': add it with train, val or test in each row, or "
             "set `split_ratio`, for example to 0.8. "
-            f"Received: the columns {','.join(columns)} in {path}",
+            f"Received: the columns {','.join(columns)} in {source}",
             argument="split_ratio",
         )
     if "split" in columns and (options.split_ratio or options.group_regex):
         raise InvalidArgumentError(
             "`split_ratio` and `group_regex` are for csv files without a column 'split'. "
-            f"Received: the columns {','.join(columns)} in {path}",
+            f"Received: the columns {','.join(columns)} in {source}",
             argument="split_ratio",
         )
-    start_column = _time_column(_START_COLUMNS, columns, path)
-    end_column = _time_column(_END_COLUMNS, columns, path)
+    start_column = _time_column(_START_COLUMNS, columns, source)
+    end_column = _time_column(_END_COLUMNS, columns, source)
 
-    files: dict[str, str | None] = {}
-    entries: list[VideoEntry] = []
-    names: list[str] = []
-    groups: list[str] = []
-    rejects: list[Reject] = []
-    seen: dict[tuple[str, float | None, float | None], int] = {}
+    find = functools.cache(functools.partial(_file, source.parent))
+    videos = ListedVideos(source, options)
+    first_lines: dict[tuple[str, float | None, float | None], int] = {}
     for line, row in rows:
-        where = f"line {line} of {path}"
+        where = f"line {line} of {source}"
         name, label = row[path_column].strip(), class_name(row["label"])
         if not name or not label:
             raise SourceError(f"Every row must have a path and a label. Received: {where}")
         start = parse_seconds(row[start_column], start_column, where) if start_column else None
         end = parse_seconds(row[end_column], end_column, where) if end_column else None
         check_span(start, end, where)
-        split = parse_split(row["split"], where) if "split" in columns else SPLITS[0]
-        if name not in files:
-            files[name] = _file(path.parent, name)
-        video = files[name]
-        video_id = span_id(name, start, end)
-        first = seen.setdefault((os.path.realpath(video or path.parent / name), start, end), line)
+        split = parse_split(row["split"], where) if "split" in columns else None
+        found, video_id = find(name), span_id(name, start, end)
+        file = os.path.realpath(source.parent / (found or name))
+        first = first_lines.setdefault((file, start, end), line)
         if first != line:
             raise SourceError(
                 f"A video or span must be listed once. Received: {video_id!r} in {where}, the "
                 f"same file as in line {first}"
             )
-        if video is None:
-            rejects.append(Reject(video_id, "list", "no such file"))
+        if found is None:
+            videos.reject(video_id, "no such file")
             continue
-        entries.append(VideoEntry(video_id, video, label, split, start, end))
-        names.append(_below(path.parent, name))
-        groups.append(row.get("group", "").strip() or names[-1])
-    if "split" not in columns:
-        grouped = "group" in columns and not options.group_regex
-        entries = assign_splits(entries, names, options, groups if grouped else None)
-    return make_listing(path, entries, rejects)
+        group = row.get("group", "").strip() if options.group_regex is None else None
+        videos.add(found, label, split, start, end, video_id=video_id, group=group)
+    return videos.listing()
 
 
 def _file(folder: pathlib.Path, name: str) -> str | None:
-    """Returns the path of a listed file, whose name may be spelled otherwise; None if absent.
+    """Returns the path of a listed file below the list's folder; None if there is no such file.
 
-    File systems keep one of two Unicode forms, and lists written on Windows have backslashes.
+    Its name may be spelled otherwise: file systems keep one of two Unicode forms, and lists
+    written on Windows have backslashes. The path is the same however it is spelled.
     """
     for spelling in (name, unicodedata.normalize("NFD", name)):
         for written in (spelling, spelling.replace("\\", "/")):
             if (folder / written).is_file():
-                return str(folder / written)
+                path = pathlib.PurePosixPath(posixpath.normpath(written))
+                root = folder.absolute()
+                return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
     return None
-
-
-def _below(folder: pathlib.Path, name: str) -> str:
-    """Returns the path of a listed file below the list's folder, the same however it is spelled."""
-    path = posixpath.normpath(name.replace("\\", "/"))
-    if posixpath.isabs(path) and pathlib.PurePosixPath(path).is_relative_to(folder.absolute()):
-        return pathlib.PurePosixPath(path).relative_to(folder.absolute()).as_posix()
-    return path
 
 
 def _time_column(names: tuple[str, str], columns: list[str], path: pathlib.Path) -> str | None:
@@ -146,4 +128,4 @@ def _time_column(names: tuple[str, str], columns: list[str], path: pathlib.Path)
     return named[0] if named else None
 
 
-LAYOUT = DatasetLayout(list_csv, optional=("split_ratio", "group_regex"))
+LAYOUT = DatasetLayout(list_csv, optional=("split_ratio", "group_regex"), reads_folder=False)

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
-from keras_t3d.data.sources.annotation_files import source_folder
-from keras_t3d.data.sources.listing import (
-    SPLITS,
-    Listing,
-    Reject,
-    SourceError,
-    VideoEntry,
-    class_name,
-    make_listing,
-    split_of,
-)
+from keras_t3d.data.sources.listed_videos import ListedVideos
+from keras_t3d.data.sources.listing import SPLITS, Listing, SourceError, class_name, split_of
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.splitting import assign_splits
 from keras_t3d.data.sources.video_files import checked_files
 from keras_t3d.errors import InvalidArgumentError
 
 
-def list_folder(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+def list_folder(source: pathlib.Path, options: SourceOptions) -> Listing:
     """Lists the videos below a folder.
 
     Args:
@@ -34,58 +23,51 @@ def list_folder(source: str | os.PathLike[str], options: SourceOptions) -> Listi
         A Listing. Hidden files are left out; files without the suffix of a video are rejects.
 
     Raises:
-        InvalidArgumentError: if the folder does not exist, or the splits are neither given by
-            folders nor by `split_ratio`, or by both.
+        InvalidArgumentError: if the splits are neither given by folders nor by `split_ratio`, or
+            by both.
         SourceError: if the folder holds no video, only one class, or classes beside splits.
     """
-    root = source_folder(source, options.layout)
-    folders = _visible_folders(root)
-    splits = [folder.name for folder in folders if split_of(folder.name)]
-    if splits and len(splits) < len(folders):
-        others = sorted({folder.name for folder in folders} - set(splits))
+    folders = _visible_folders(source)
+    split_names = [folder.name for folder in folders if split_of(folder.name)]
+    if split_names and len(split_names) < len(folders):
+        others = sorted({folder.name for folder in folders} - set(split_names))
         raise SourceError(
             f"A folder must hold splits ({', '.join(SPLITS)}) or classes, not both. "
-            f"Received: {root} with the splits {splits} beside {others[:5]}"
+            f"Received: {source} with the splits {sorted(split_names)} beside {others[:5]}"
         )
-    if splits and (options.split_ratio or options.group_regex):
+    if split_names and (options.split_ratio or options.group_regex):
         raise InvalidArgumentError(
-            f"`split_ratio` and `group_regex` are for folders without splits. Received: {root} "
-            f"with the splits {splits}",
+            f"`split_ratio` and `group_regex` are for folders without splits. Received: {source} "
+            f"with the splits {sorted(split_names)}",
             argument="split_ratio",
         )
-    if not splits and folders and not options.split_ratio:
+    if not split_names and folders and not options.split_ratio:
         raise InvalidArgumentError(
             "Folders <class>/<video> have no splits: set `split_ratio`, for example to 0.8 for "
             "80 % training and 20 % test videos (1 trains on all), or sort them into "
-            f"train/<class>/ and test/<class>/. Received: {root}",
+            f"train/<class>/ and test/<class>/. Received: {source}",
             argument="split_ratio",
         )
 
-    entries: list[VideoEntry] = []
-    rejects: list[Reject] = []
+    videos = ListedVideos(source, options)
     class_folders = (
         [(label, split_of(split.name)) for split in folders for label in _visible_folders(split)]
-        if splits
+        if split_names
         else [(label, None) for label in folders]
     )
-    for folder in (root, *(folders if splits else ())):
-        rejects += [
-            Reject(path.relative_to(root).as_posix(), "list", "not in a class folder")
-            for path in _visible(folder)
-            if not path.is_dir()
-        ]
+    for folder in (source, *(folders if split_names else ())):
+        for path in _visible(folder):
+            if not path.is_dir():
+                videos.reject(path.relative_to(source).as_posix(), "not in a class folder")
     for class_folder, split in class_folders:
         for name, wrong in checked_files(class_folder):
             path = class_folder / name
-            below = path.relative_to(root).as_posix()
+            below = path.relative_to(source).as_posix()
             if wrong is not None:
-                rejects.append(Reject(below, "list", wrong))
-                continue
-            label = class_name(class_folder.name)
-            entries.append(VideoEntry(below, str(path), label, split or SPLITS[0]))
-    if not splits:
-        entries = assign_splits(entries, [entry.video_id for entry in entries], options)
-    return make_listing(root, entries, rejects)
+                videos.reject(below, wrong)
+            else:
+                videos.add(below, class_name(class_folder.name), split)
+    return videos.listing()
 
 
 def _visible_folders(folder: pathlib.Path) -> list[pathlib.Path]:

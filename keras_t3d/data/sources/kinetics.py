@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import re
 
@@ -10,26 +9,18 @@ from keras_t3d.data.sources.annotation_files import (
     check_span,
     parse_seconds,
     read_rows,
-    source_folder,
 )
-from keras_t3d.data.sources.listing import (
-    Listing,
-    Reject,
-    SourceError,
-    VideoEntry,
-    make_official_listing,
-    parse_split,
-    span_id,
-)
+from keras_t3d.data.sources.listed_videos import ListedVideos
+from keras_t3d.data.sources.listing import Listing, SourceError, parse_split
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.video_files import video_files, video_name
+from keras_t3d.data.sources.video_files import videos_by_name
 from keras_t3d.errors import InvalidArgumentError
 
 _COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 _LIST_NAME = re.compile(r"(?:.*[^a-z])?(train|val|validate|validation|test)\.csv", re.IGNORECASE)
 
 
-def list_kinetics(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+def list_kinetics(source: pathlib.Path, options: SourceOptions) -> Listing:
     """Lists the spans of Kinetics 400, 600 or 700 whose videos are present.
 
     A file `<id>_<start>_<end>.mp4`, with six digits each, is the clip itself; from a file
@@ -48,7 +39,7 @@ def list_kinetics(source: str | os.PathLike[str], options: SourceOptions) -> Lis
         rejects; those whose video is missing are absent.
 
     Raises:
-        InvalidArgumentError: if the folders do not exist.
+        InvalidArgumentError: if the annotations do not exist.
         SourceError: if a csv file has no labels, a row is malformed, or no listed video is
             found.
 
@@ -56,17 +47,10 @@ def list_kinetics(source: str | os.PathLike[str], options: SourceOptions) -> Lis
         Kay et al., The Kinetics human action video dataset, 2017,
         https://arxiv.org/abs/1705.06950
     """
-    root = source_folder(source, options.layout)
     list_paths = _list_paths(pathlib.Path(options.annotations or ""))
-    found: dict[str, str] = {}
-    for path in video_files(root):
-        found.setdefault(video_name(path), path)
-
-    entries: list[VideoEntry] = []
-    rejects: list[Reject] = []
-    absent: list[str] = []
+    found = videos_by_name(source)
+    videos = ListedVideos(source, options)
     class_names: set[str] = set()
-    seen: set[str] = set()
     for list_path in list_paths:
         columns, rows = read_rows(list_path)
         split_of_file = _split_of_file(list_path, columns)
@@ -77,28 +61,12 @@ def list_kinetics(source: str | os.PathLike[str], options: SourceOptions) -> Lis
             class_names.add(label)
             clip = f"{youtube_id}_{round(start):06d}_{round(end):06d}"
             if clip in found:
-                entry = VideoEntry(found[clip], str(root / found[clip]), label, split)
+                videos.add(found[clip], label, split)
             elif youtube_id in found:
-                whole = found[youtube_id]
-                video_id = span_id(whole, start, end)
-                entry = VideoEntry(video_id, str(root / whole), label, split, start, end)
+                videos.add(found[youtube_id], label, split, start, end)
             else:
-                absent.append(clip)
-                continue
-            if entry.video_id in seen:
-                reason = f"listed again, as {label!r} in {split}"
-                rejects.append(Reject(entry.video_id, "list", reason))
-                continue
-            seen.add(entry.video_id)
-            entries.append(entry)
-    return make_official_listing(
-        root,
-        entries,
-        rejects,
-        sorted(class_names),
-        absent,
-        only_present_classes=options.only_present_classes,
-    )
+                videos.add_absent(clip)
+    return videos.listing(sorted(class_names))
 
 
 def _list_paths(annotations: pathlib.Path) -> list[pathlib.Path]:

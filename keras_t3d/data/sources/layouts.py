@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import pathlib
 
 from keras_t3d.data.sources.listing import Listing
 from keras_t3d.data.sources.options import LAYOUTS, DatasetLayout, SourceOptions
@@ -22,14 +23,14 @@ def list_videos(source: str | os.PathLike[str], options: SourceOptions) -> Listi
 
     Args:
         source: folder of videos, or the csv file of the layout `csv`.
-        options: SourceOptions.
+        options: the layout and its options.
 
     Returns:
         A Listing.
 
     Raises:
-        InvalidArgumentError: if the layout does not accept one of the options, or requires one
-            that is missing.
+        InvalidArgumentError: if there is no such source, or the layout does not accept one of the
+            options, or requires one that is missing.
         SourceError: if the dataset cannot be listed.
 
     Example:
@@ -56,6 +57,13 @@ def list_videos(source: str | os.PathLike[str], options: SourceOptions) -> Listi
                 f"{example}. Received: None",
                 argument=name,
             )
+    source = pathlib.Path(source)
+    if layout.reads_folder and not source.is_dir():
+        raise InvalidArgumentError(
+            "`source` must be an existing folder of videos for the layout "
+            f"{options.layout!r}. Received: {source}",
+            argument="source",
+        )
     return layout.list_videos(source, options)
 
 

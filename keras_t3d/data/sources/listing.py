@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
-import math
-import os
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 
-from keras_t3d.artifact_files import is_class_name
 from keras_t3d.errors import KerasT3DError
 
 SPLITS = ("train", "val", "test")
@@ -33,8 +29,7 @@ class SourceError(KerasT3DError, ValueError):
     """The videos of a source cannot be listed; the message states why."""
 
 
-@functools.total_ordering
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, order=True)
 class VideoEntry:
     """One video of a dataset, or a span of one.
 
@@ -56,14 +51,6 @@ class VideoEntry:
     start: float | None = None
     end: float | None = None
     group: str | None = None
-
-    def __lt__(self, other: VideoEntry) -> bool:
-        return self._sort_key() < other._sort_key()
-
-    def _sort_key(self) -> tuple[str, str, str, str, float, float]:
-        start = -math.inf if self.start is None else self.start
-        end = math.inf if self.end is None else self.end
-        return self.video_id, self.path, self.label, self.split, start, end
 
 
 def span_id(name: str, start: float | None, end: float | None) -> str:
@@ -174,117 +161,6 @@ def missing_classes(found: Mapping[str, Collection[str]], class_names: Sequence[
     return texts
 
 
-def make_listing(
-    source: str | os.PathLike[str], entries: list[VideoEntry], rejects: list[Reject]
-) -> Listing:
-    """Returns a sorted Listing, checked for videos of at least two classes.
-
-    Raises:
-        SourceError: if there is no video, only one class, or two classes whose names differ only
-            in capitals.
-    """
-    if not entries:
-        raise SourceError(
-            f"No videos found{_first_of(rejects)}. Expected <split>/<class>/<video> or "
-            "<class>/<video> below a folder, or a csv file with the columns path,label,split. "
-            f"Received: {os.fspath(source)}"
-        )
-    class_names = sorted({entry.label for entry in entries})
-    _check_classes(source, class_names, rejects)
-    return _sorted_listing(entries, rejects, class_names)
-
-
-def make_unlabelled_listing(
-    source: str | os.PathLike[str], entries: list[VideoEntry], rejects: list[Reject]
-) -> Listing:
-    """Returns a sorted Listing of videos without labels.
-
-    Raises:
-        SourceError: if there is no video.
-    """
-    if not entries:
-        raise SourceError(
-            f"No videos found{_first_of(rejects)}. `source` must be a folder of videos, at any "
-            f"depth. Received: {os.fspath(source)}"
-        )
-    return _sorted_listing(entries, rejects, ())
-
-
-def make_official_listing(
-    source: str | os.PathLike[str],
-    entries: list[VideoEntry],
-    rejects: list[Reject],
-    class_names: Sequence[str],
-    absent: Sequence[str],
-    *,
-    only_present_classes: bool,
-) -> Listing:
-    """Returns a sorted Listing of a dataset whose lists name its videos and classes.
-
-    Args:
-        source: the folder of videos.
-        entries: listed videos that are present.
-        rejects: listed videos that cannot be used.
-        class_names: all classes of the dataset, in the order of their ids.
-        absent: listed videos that are not there.
-        only_present_classes: whether to leave out classes without a video. Class ids then depend
-            on which videos are present.
-
-    Raises:
-        SourceError: if no listed video is present, or there is only one class.
-    """
-    if not entries:
-        first = f"; the first, {absent[0]}: no such file" if absent else _first_of(rejects)
-        raise SourceError(
-            f"None of the {len(absent) + len(rejects)} listed videos was found{first}. `source` "
-            f"must be the folder of the dataset's videos. Received: {os.fspath(source)}"
-        )
-    if only_present_classes:
-        present = {entry.label for entry in entries}
-        class_names = [name for name in class_names if name in present]
-    _check_classes(source, class_names, rejects)
-    listing = _sorted_listing(entries, rejects, class_names)
-    return dataclasses.replace(listing, absent=tuple(sorted(absent)))
-
-
-def _first_of(rejects: Sequence[Reject]) -> str:
-    if not rejects:
-        return ""
-    first = min(rejects, key=lambda reject: reject.source)
-    others = f" and {len(rejects) - 1} others" if len(rejects) > 1 else ""
-    return f" (left out: {first.source}, {first.reason}{others})"
-
-
-def _check_classes(
-    source: str | os.PathLike[str], class_names: Sequence[str], rejects: Sequence[Reject]
-) -> None:
-    if len(class_names) < 2:
-        raise SourceError(
-            "A classifier requires videos of at least 2 classes. "
-            f"Received: only {class_names[0]!r} in {os.fspath(source)}{_first_of(rejects)}"
-        )
-    folded: dict[str, str] = {}
-    for name in class_names:
-        if not is_class_name(name):
-            raise SourceError(
-                "A class name must be printable text in one line, for example 'brush hair'. "
-                f"Received: {name!r} in {os.fspath(source)}"
-            )
-        other = folded.setdefault(name.casefold(), name)
-        if other != name:
-            raise SourceError(
-                "Class names must not differ in capitals only, as they would be two classes: "
-                f"rename one. Received: {other!r} and {name!r} in {os.fspath(source)}"
-            )
-
-
-def _sorted_listing(
-    entries: list[VideoEntry], rejects: list[Reject], class_names: Sequence[str]
-) -> Listing:
-    ordered = sorted(rejects, key=lambda reject: reject.source)
-    return Listing(tuple(sorted(entries)), tuple(class_names), tuple(ordered))
-
-
 def class_name(text: str) -> str:
     """Returns a class name in one Unicode form (NFC): file systems and lists have several."""
     return unicodedata.normalize("NFC", text.strip())
@@ -302,7 +178,7 @@ def split_of(name: str) -> str | None:
     return _SPELLINGS.get(name.strip().lower())
 
 
-def parse_split(value: str | None, where: str) -> str:
+def parse_split(value: str, where: str) -> str:
     """Returns the split that a list names in any spelling (`validate` is `val`).
 
     Args:
@@ -312,7 +188,7 @@ def parse_split(value: str | None, where: str) -> str:
     Raises:
         SourceError: if it is not the name of a split.
     """
-    split = split_of(value or "")
+    split = split_of(value)
     if split is None:
         raise SourceError(
             f"A split must be one of {', '.join(SPLITS)}. Received: {value!r} in {where}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pathlib
 import re
 import typing
 from collections.abc import Callable, Mapping
@@ -70,7 +71,15 @@ class SourceOptions:
         if self.split_ratio is not None:
             parse_split_ratio(self.split_ratio)
         if self.group_regex is not None:
-            parse_group_regex(self.group_regex)
+            try:
+                re.compile(self.group_regex)
+            except re.error as error:
+                raise InvalidArgumentError(
+                    "`group_regex` must be a regular expression whose first group (or whole match) "
+                    r"names a group of videos, for example '(.+)_clip\d+'. "
+                    f"Received: {self.group_regex!r} ({error})",
+                    argument="group_regex",
+                ) from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,13 +88,15 @@ class DatasetLayout:
 
     Args:
         list_videos: function from the source and the SourceOptions to a Listing.
+        reads_folder: whether the source is a folder, which exists when `list_videos` is called.
         required: options that must be set, with an example value of each.
         optional: other options that may be set.
     """
 
-    list_videos: Callable[[str | os.PathLike[str], SourceOptions], Listing]
+    list_videos: Callable[[pathlib.Path, SourceOptions], Listing]
     required: Mapping[str, str] = dataclasses.field(default_factory=dict)
     optional: tuple[str, ...] = ()
+    reads_folder: bool = True
 
 
 def parse_split_ratio(ratio: str) -> tuple[float, float, float]:
@@ -111,19 +122,3 @@ def parse_split_ratio(ratio: str) -> tuple[float, float, float]:
         f"videos), or three shares train:val:test, for example 0.7:0.1:0.2. Received: {ratio!r}",
         argument="split_ratio",
     )
-
-
-def parse_group_regex(group_regex: str) -> re.Pattern[str]:
-    """Compiles `group_regex`.
-
-    Raises:
-        InvalidArgumentError: if it is not a regular expression.
-    """
-    try:
-        return re.compile(group_regex)
-    except re.error as error:
-        raise InvalidArgumentError(
-            "`group_regex` must be a regular expression whose first group (or whole match) names "
-            rf"a group of videos, for example '(.+)_clip\d+'. Received: {group_regex!r} ({error})",
-            argument="group_regex",
-        ) from None

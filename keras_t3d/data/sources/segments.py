@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 from keras_t3d.data.sources.annotation_files import (
     check_span,
     parse_seconds,
     read_lines,
-    source_folder,
 )
-from keras_t3d.data.sources.listing import (
-    Listing,
-    Reject,
-    SourceError,
-    VideoEntry,
-    class_name,
-    make_official_listing,
-    span_id,
-)
+from keras_t3d.data.sources.listed_videos import ListedVideos
+from keras_t3d.data.sources.listing import Listing, SourceError, class_name, span_id
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.splitting import assign_splits
 from keras_t3d.data.sources.video_files import video_files, video_name, without_video_suffixes
 from keras_t3d.errors import InvalidArgumentError
 
 
-def list_segments(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+def list_segments(source: pathlib.Path, options: SourceOptions) -> Listing:
     """Lists the segments of videos that a text file names, one per line.
 
     Args:
@@ -41,10 +31,9 @@ def list_segments(source: str | os.PathLike[str], options: SourceOptions) -> Lis
         are rejects; those whose video is missing are absent.
 
     Raises:
-        InvalidArgumentError: if the folder or the file does not exist.
+        InvalidArgumentError: if there is no such text file.
         SourceError: if a line is malformed, or no listed video is found.
     """
-    root = source_folder(source, options.layout)
     list_path = pathlib.Path(options.annotations or "")
     if not list_path.is_file():
         raise InvalidArgumentError(
@@ -53,38 +42,21 @@ def list_segments(source: str | os.PathLike[str], options: SourceOptions) -> Lis
             argument="annotations",
         )
     found: dict[str, str] = {}
-    for path in video_files(root):
+    for path in video_files(source):
         composed = class_name(path)
         for name in (composed, without_video_suffixes(composed), video_name(path)):
             found.setdefault(name, path)
-    files: list[str] = []
-    absent: list[str] = []
-    entries: list[VideoEntry] = []
-    rejects: list[Reject] = []
+    videos = ListedVideos(source, options)
     class_names: set[str] = set()
-    seen: set[str] = set()
     for line, text in read_lines(list_path):
         where = f"line {line} of {list_path}"
         name, start, end, label = _parse_line(text, where)
         class_names.add(label)
-        video = found.get(name)
-        segment_id = span_id(video or name, start, end)
-        if video is None:
-            absent.append(segment_id)
-        elif segment_id in seen:
-            rejects.append(Reject(segment_id, "list", f"listed again, as {label!r}"))
+        if name in found:
+            videos.add(found[name], label, None, start, end)
         else:
-            seen.add(segment_id)
-            files.append(video)
-            entries.append(VideoEntry(segment_id, str(root / video), label, "", start, end))
-    return make_official_listing(
-        root,
-        assign_splits(entries, files, options),
-        rejects,
-        sorted(class_names),
-        absent,
-        only_present_classes=options.only_present_classes,
-    )
+            videos.add_absent(span_id(name, start, end))
+    return videos.listing(sorted(class_names))
 
 
 def _parse_line(text: str, where: str) -> tuple[str, float, float, str]:

@@ -3,78 +3,61 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import hashlib
 import math
 import os
+import re
 import unicodedata
-from collections.abc import Sequence
 
-from keras_t3d.data.sources.listing import SPLITS, VideoEntry
-from keras_t3d.data.sources.options import SourceOptions, parse_group_regex, parse_split_ratio
+from keras_t3d.data.sources.listing import SPLITS
+from keras_t3d.data.sources.options import parse_split_ratio
 from keras_t3d.data.sources.video_files import without_video_suffixes
 from keras_t3d.errors import InvalidArgumentError
 
 
-def assign_splits(
-    entries: Sequence[VideoEntry],
-    files: Sequence[str],
-    options: SourceOptions,
-    groups: Sequence[str] | None = None,
-) -> list[VideoEntry]:
-    """Returns entries with the splits that `split_ratio` demands.
-
-    Each class is split in this ratio, counted in groups, and has a group in every split if it
-    has enough of them. A group stays in one split, in all classes that it has videos of. A hash
-    of the group's name decides which one: most videos keep their split when others are added,
-    and all when files are encoded anew under another suffix.
+def group_of(path: str, group_regex: str | None) -> str:
+    """Returns the group of a video: what `group_regex` matches, or its path without suffix.
 
     Args:
-        entries: videos or spans, of any split.
-        files: the path of each one's file below the source, with `/`.
-        options: SourceOptions. Without `split_ratio`, all videos are for training.
-        groups: the group of each, as a list states it; None is the match of `group_regex`, or
-            the file without its suffix.
+        path: path of the video below the source, with `/`.
+        group_regex: None, or a regular expression; its first group counts, or the whole match.
 
     Raises:
-        InvalidArgumentError: if `group_regex` does not match a file.
+        InvalidArgumentError: if `group_regex` does not match the path.
     """
-    if groups is None:
-        groups = [_group(file, options.group_regex) for file in files]
-    labels: dict[str, set[str]] = collections.defaultdict(set)
-    for entry, group in zip(entries, groups, strict=True):
-        labels[group].add(entry.label)
-    shares = parse_split_ratio(options.split_ratio) if options.split_ratio else (1.0, 0.0, 0.0)
-    splits = _splits_of_groups(labels, shares)
-    return [
-        dataclasses.replace(entry, split=splits[group], group=group)
-        for entry, group in zip(entries, groups, strict=True)
-    ]
-
-
-def _group(file: str, group_regex: str | None) -> str:
     if group_regex is None:
-        return without_video_suffixes(unicodedata.normalize("NFC", file))
-    pattern = parse_group_regex(group_regex)
-    match = pattern.search(file)
-    group = match and match.group(1 if pattern.groups else 0)
+        return without_video_suffixes(unicodedata.normalize("NFC", path))
+    match = re.search(group_regex, path)
+    group = match and match[1 if match.re.groups else 0]
     if group is None:
         raise InvalidArgumentError(
             "`group_regex` must match the path of every video below the source. "
-            f"Received: {group_regex!r}, which does not match {file!r}",
+            f"Received: {group_regex!r}, which does not match {path!r}",
             argument="group_regex",
         )
     return group
 
 
-def _splits_of_groups(
-    labels: dict[str, set[str]], shares: tuple[float, float, float]
-) -> dict[str, str]:
-    """Returns the split of each group, given the classes that it has videos of.
+def splits_of_groups(labels: dict[str, set[str]], split_ratio: str | None) -> dict[str, str]:
+    """Returns the split of each group of videos.
 
-    In the order of their hashes, groups fill the training videos of their classes, then the
-    validation videos, then the test videos.
+    Each class is split in this ratio, counted in groups, and has a group in every split if it
+    has enough of them. A group stays in one split, in all classes that it has videos of. A hash
+    of the group's name decides which one: most keep their split when others are added. In the
+    order of these hashes, groups fill the training videos of their classes, then the validation
+    videos, then the test videos.
+
+    Args:
+        labels: the classes that each group has videos of.
+        split_ratio: see SourceOptions. None is training videos only.
+
+    Example:
+
+    ```python
+    splits_of_groups({"a/1": {"a"}, "a/2": {"a"}}, "0.5")  # {"a/1": "test", "a/2": "train"}
+    ```
     """
+    shares = parse_split_ratio(split_ratio) if split_ratio else (1.0, 0.0, 0.0)
     per_class = collections.Counter(label for group in labels.values() for label in group)
     room = {label: _counts(count, shares) for label, count in per_class.items()}
     splits = {}

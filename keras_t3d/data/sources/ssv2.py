@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 from typing import Any
 
@@ -11,23 +10,17 @@ from keras_t3d.data.sources.annotation_files import (
     annotation_folder,
     read_lines,
     read_text,
-    source_folder,
 )
-from keras_t3d.data.sources.listing import (
-    Listing,
-    Reject,
-    SourceError,
-    VideoEntry,
-    make_official_listing,
-)
+from keras_t3d.data.sources.listed_videos import ListedVideos
+from keras_t3d.data.sources.listing import Listing, SourceError
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.video_files import video_files, video_name
+from keras_t3d.data.sources.video_files import videos_by_name
 
 _LISTS = {"train": "train.json", "val": "validation.json", "test": "test.json"}
 _PREFIX = "something-something-v2-"  # of the files' names in the first release
 
 
-def list_ssv2(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+def list_ssv2(source: pathlib.Path, options: SourceOptions) -> Listing:
     """Lists the videos of Something-Something v2.
 
     Args:
@@ -42,7 +35,7 @@ def list_ssv2(source: str | os.PathLike[str], options: SourceOptions) -> Listing
         answer are rejects; listed videos that are missing are absent.
 
     Raises:
-        InvalidArgumentError: if the folders do not exist.
+        InvalidArgumentError: if the annotations do not exist.
         SourceError: if a list is missing or malformed, a label is not in `labels.json`, a video
             is listed twice, or no listed video is found.
 
@@ -50,32 +43,23 @@ def list_ssv2(source: str | os.PathLike[str], options: SourceOptions) -> Listing
         Goyal et al., The "something something" video database for learning and
         evaluating visual common sense, ICCV 2017, https://arxiv.org/abs/1706.04261
     """
-    root = source_folder(source, options.layout)
     lists = annotation_folder(options, "labels.json, train.json and validation.json")
     class_names = _class_names(_named(lists, "labels.json"))
     known = set(class_names)
     answers = _answers(_named(lists, "test-answers.csv"))
-    found: dict[str, str] = {}
-    for path in video_files(root):
-        found.setdefault(video_name(path), path)
-
+    found = videos_by_name(source)
     list_paths = {split: _named(lists, name) for split, name in _LISTS.items()}
     if not any(path.is_file() for path in list_paths.values()):
         raise SourceError(
             f"`annotations` must hold at least one of {', '.join(_LISTS.values())}. "
             f"Received: {lists}"
         )
-    entries: list[VideoEntry] = []
-    rejects: list[Reject] = []
-    absent: list[str] = []
-    seen: set[str] = set()
+    videos = ListedVideos(source, options)
     for split, list_path in list_paths.items():
         for row in _rows(list_path) if list_path.is_file() else ():
             number = str(row["id"])
             where = f"video {number} of {list_path}"
-            if number in seen:
-                raise SourceError(f"A video must be listed once. Received: again {where}")
-            seen.add(number)
+            videos.check_new(number, f"again {where}")
             label = _without_brackets(row["template"]) if "template" in row else answers.get(number)
             if label is not None and label not in known:
                 raise SourceError(
@@ -83,20 +67,12 @@ def list_ssv2(source: str | os.PathLike[str], options: SourceOptions) -> Listing
                     f"Received: {label!r} for {where}"
                 )
             if number not in found:
-                absent.append(f"{number}.webm")
+                videos.add_absent(f"{number}.webm")
             elif label is None:
-                rejects.append(Reject(found[number], "list", "no label in test-answers.csv"))
+                videos.reject(found[number], "no label in test-answers.csv")
             else:
-                entry = VideoEntry(found[number], str(root / found[number]), label, split)
-                entries.append(entry)
-    return make_official_listing(
-        root,
-        entries,
-        rejects,
-        class_names,
-        absent,
-        only_present_classes=options.only_present_classes,
-    )
+                videos.add(found[number], label, split)
+    return videos.listing(class_names)
 
 
 def _named(lists: pathlib.Path, name: str) -> pathlib.Path:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 from keras_t3d.data.sources.annotation_files import (
     annotation_folder,
     official_split,
     read_lines,
-    source_folder,
 )
-from keras_t3d.data.sources.listing import (
-    Listing,
-    SourceError,
-    VideoEntry,
-    make_official_listing,
-)
+from keras_t3d.data.sources.listed_videos import ListedVideos
+from keras_t3d.data.sources.listing import Listing, SourceError
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.video_files import video_files, video_name
+from keras_t3d.data.sources.video_files import video_name, videos_by_class
 
 _LISTS = {"train": "trainlist0{}.txt", "test": "testlist0{}.txt"}
 
 
-def list_ucf101(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+def list_ucf101(source: pathlib.Path, options: SourceOptions) -> Listing:
     """Lists the videos of an official split of UCF101.
 
     Args:
@@ -37,7 +31,7 @@ def list_ucf101(source: str | os.PathLike[str], options: SourceOptions) -> Listi
         absent.
 
     Raises:
-        InvalidArgumentError: if the folders do not exist, or `split_id` is not 1 to 3.
+        InvalidArgumentError: if the annotations do not exist, or `split_id` is not 1 to 3.
         SourceError: if a list is missing or contradicts `classInd.txt`, or no listed video is
             found.
 
@@ -45,7 +39,6 @@ def list_ucf101(source: str | os.PathLike[str], options: SourceOptions) -> Listi
         Soomro et al., UCF101: A dataset of 101 human actions classes from videos in
         the wild, 2012, https://www.crcv.ucf.edu/data/UCF101.php
     """
-    root = source_folder(source, options.layout)
     split_id = official_split(options)
     lists = annotation_folder(options, "classInd.txt and trainlist01.txt")
     class_names = _class_names(lists / "classInd.txt")
@@ -53,41 +46,29 @@ def list_ucf101(source: str | os.PathLike[str], options: SourceOptions) -> Listi
 
     # Lists and files differ in capitals: HandstandPushups, v_HandStandPushups_g01_c01.
     found: dict[tuple[str, str], str] = {}
-    for path in video_files(root):
-        folder = pathlib.PurePosixPath(path).parts[-2:-1]
-        if folder:
-            found.setdefault((folder[0].casefold(), video_name(path).casefold()), path)
+    for (folder, stem), path in videos_by_class(source).items():
+        found.setdefault((folder.casefold(), stem.casefold()), path)
 
-    entries: list[VideoEntry] = []
-    absent: list[str] = []
-    seen: set[str] = set()
+    videos = ListedVideos(source, options)
     for split, list_name in _LISTS.items():
         list_path = lists / list_name.format(split_id)
         for line, text in read_lines(list_path):
+            where = f"line {line} of {list_path}"
             listed, _, class_id = text.partition(" ")  # test lists have no class ids
             folder_name, _, file_name = listed.rpartition("/")
             label = canonical.get(folder_name.casefold())
             if label is None or class_id.strip() not in ("", str(class_names.index(label) + 1)):
                 raise SourceError(
                     "A line must name a class of classInd.txt and its number, for example "
-                    f"'Archery/v_Archery_g01_c01.avi 3'. Received: {text!r} in line {line} of "
-                    f"{list_path}"
+                    f"'Archery/v_Archery_g01_c01.avi 3'. Received: {text!r} in {where}"
                 )
-            key = (folder_name.casefold(), pathlib.PurePosixPath(file_name).stem.casefold())
-            if "/".join(key) in seen:
-                raise SourceError(
-                    "A split must list a video once. "
-                    f"Received: {listed!r} again in line {line} of {list_path}"
-                )
-            seen.add("/".join(key))
-            path_found = found.get(key)
-            if path_found is None:
-                absent.append(listed)
+            key = (folder_name.casefold(), video_name(file_name).casefold())
+            videos.check_new(key, f"{listed!r} again in {where}")
+            if key in found:
+                videos.add(found[key], label, split)
             else:
-                entries.append(VideoEntry(path_found, str(root / path_found), label, split))
-    return make_official_listing(
-        root, entries, [], class_names, absent, only_present_classes=options.only_present_classes
-    )
+                videos.add_absent(listed)
+    return videos.listing(class_names)
 
 
 def _class_names(path: pathlib.Path) -> tuple[str, ...]:

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
-from keras_t3d.data.sources.annotation_files import source_folder
-from keras_t3d.data.sources.listing import (
-    SPLITS,
-    Listing,
-    Reject,
-    VideoEntry,
-    make_unlabelled_listing,
-    split_of,
-)
+from keras_t3d.data.sources.listed_videos import ListedVideos
+from keras_t3d.data.sources.listing import SPLITS, Listing, split_of
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.splitting import assign_splits
 from keras_t3d.data.sources.video_files import checked_files, has_video_suffix
 from keras_t3d.errors import InvalidArgumentError
 
 
-def list_unlabelled(source: str | os.PathLike[str], options: SourceOptions) -> Listing:
+def list_unlabelled(source: pathlib.Path, options: SourceOptions) -> Listing:
     """Lists the videos below a folder, at any depth.
 
     Args:
@@ -34,15 +25,14 @@ def list_unlabelled(source: str | os.PathLike[str], options: SourceOptions) -> L
         out; files without the suffix of a video are rejects.
 
     Raises:
-        InvalidArgumentError: if the folder does not exist, the splits are given both by folders
+        InvalidArgumentError: if the splits are given both by folders
             and `split_ratio`, or `group_regex` is given without `split_ratio`.
         SourceError: if the folder holds no video.
     """
-    root = source_folder(source, options.layout)
-    has_splits = _has_splits(root)
+    has_splits = _has_splits(source)
     if has_splits and (options.split_ratio or options.group_regex):
         raise InvalidArgumentError(
-            f"`split_ratio` and `group_regex` are for folders without splits. Received: {root}, "
+            f"`split_ratio` and `group_regex` are for folders without splits. Received: {source}, "
             f"which holds only {', '.join(SPLITS)}",
             argument="split_ratio",
         )
@@ -52,23 +42,20 @@ def list_unlabelled(source: str | os.PathLike[str], options: SourceOptions) -> L
             f"Received: group_regex={options.group_regex!r}",
             argument="group_regex",
         )
-    entries: list[VideoEntry] = []
-    rejects: list[Reject] = []
-    for name, wrong in checked_files(root):
+    videos = ListedVideos(source, options)
+    for name, wrong in checked_files(source):
         if wrong is not None:
-            rejects.append(Reject(name, "list", wrong))
-            continue
-        split = split_of(name.partition("/")[0]) if has_splits else None
-        entries.append(VideoEntry(name, str(root / name), "", split or SPLITS[0]))
-    if options.split_ratio:
-        entries = assign_splits(entries, [entry.video_id for entry in entries], options)
-    return make_unlabelled_listing(root, entries, rejects)
+            videos.reject(name, wrong)
+        else:
+            named = split_of(name.partition("/")[0]) if has_splits else None
+            videos.add(name, "", named if has_splits or options.split_ratio else SPLITS[0])
+    return videos.listing(())
 
 
-def _has_splits(root: pathlib.Path) -> bool:
+def _has_splits(source: pathlib.Path) -> bool:
     """Returns whether all folders are splits, and there is no video beside them."""
     folders = []
-    for path in root.iterdir():
+    for path in source.iterdir():
         if path.name.startswith("."):
             continue
         if path.is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import unicodedata
 from collections.abc import Iterator
 
@@ -42,8 +43,26 @@ def checked_files(root: str | os.PathLike[str]) -> Iterator[tuple[str, str | Non
 def video_files(root: str | os.PathLike[str]) -> Iterator[str]:
     """Yields those of `files_below` with the suffix of a video, without broken links."""
     for name in files_below(root):
-        if has_video_suffix(name) and _exists(root, name):
+        if has_video_suffix(name) and os.path.isfile(os.path.join(root, name)):
             yield name
+
+
+def videos_by_name(root: str | os.PathLike[str]) -> dict[str, str]:
+    """Returns `video_files` by their names without suffix; of several, the first."""
+    found: dict[str, str] = {}
+    for path in video_files(root):
+        found.setdefault(video_name(path), path)
+    return found
+
+
+def videos_by_class(root: str | os.PathLike[str]) -> dict[tuple[str, str], str]:
+    """Returns `video_files` in folders by (folder, name without suffix); of several, the first."""
+    found: dict[tuple[str, str], str] = {}
+    for path in video_files(root):
+        folder = unicodedata.normalize("NFC", posixpath.basename(posixpath.dirname(path)))
+        if folder:
+            found.setdefault((folder, video_name(path)), path)
+    return found
 
 
 def has_video_suffix(name: str) -> bool:
@@ -68,11 +87,6 @@ def video_name(path: str) -> str:
 
 def _why_no_file(path: str) -> str:
     return "no such file: a broken link" if os.path.islink(path) else "not a file"
-
-
-def _exists(root: str | os.PathLike[str], name: str) -> bool:
-    path = os.path.join(root, name)
-    return not os.path.islink(path) or os.path.isfile(path)
 
 
 def _below(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str]:

@@ -7,7 +7,6 @@ import functools
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterator
-from types import TracebackType
 
 import av
 import numpy as np
@@ -119,12 +118,7 @@ class VideoReader:
     def __enter__(self) -> VideoReader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._container.close()
 
     def __iter__(self) -> Iterator[np.ndarray]:

@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_t3d.data.clips.order import (
-    DRAWS,
+    CLIPS,
+    SEGMENTS,
     draws,
     epoch_order,
     reading_order,
-    segment_draws,
     shard_order,
 )
 
@@ -84,32 +84,32 @@ class TestDraws:
     )
     @settings(deadline=None, max_examples=50)
     def test_a_row_depends_on_its_position_alone(self, positions, seed, epoch):
-        rows = draws(seed, epoch, positions)
-        alone = np.concatenate([draws(seed, epoch, [position]) for position in positions])
-        assert rows.shape == (len(positions), DRAWS)
+        rows = draws(seed, epoch, CLIPS, positions, 8)
+        alone = np.concatenate([draws(seed, epoch, CLIPS, [place], 8) for place in positions])
+        assert rows.shape == (len(positions), 8)
         assert np.array_equal(rows, alone)
         assert ((rows >= 0) & (rows < 1)).all()
 
     def test_are_the_same_on_every_machine_and_version(self):
-        assert draws(7, 2, [5])[0, :3].tolist() == EXPECTED_DRAWS
+        assert draws(7, 2, CLIPS, [5], 8)[0, :3].tolist() == EXPECTED_DRAWS
 
     def test_no_number_comes_twice(self):
         numbers = [
-            numbers(seed, epoch, range(50), 8)
-            for numbers in (lambda s, e, p, n: draws(s, e, p), segment_draws)
+            draws(seed, epoch, stream, range(50), 8)
+            for stream in (CLIPS, SEGMENTS)
             for seed in (0, 1)
             for epoch in (0, 1)
         ]
         assert len(np.unique(numbers)) == np.size(numbers)
 
     def test_are_uniform(self):
-        numbers = draws(0, 0, range(20_000))
+        numbers = draws(0, 0, CLIPS, range(20_000), 8)
         counts = np.apply_along_axis(lambda n: np.histogram(n, 10, (0, 1))[0], 0, numbers)
         assert (abs(counts - 2000) < 5 * np.sqrt(2000)).all()
-        assert abs(np.corrcoef(numbers.T) - np.eye(DRAWS)).max() < 0.04
+        assert abs(np.corrcoef(numbers.T) - np.eye(8)).max() < 0.04
 
     @pytest.mark.parametrize("num_segments", [1, 4, 5, 16])
     def test_segments_take_as_many_as_asked(self, num_segments):
-        rows = segment_draws(0, 0, [9, 3, 4], num_segments)
+        rows = draws(0, 0, SEGMENTS, [9, 3, 4], num_segments)
         assert rows.shape == (3, num_segments)
-        assert np.array_equal(rows[1], segment_draws(0, 0, [3], num_segments)[0])
+        assert np.array_equal(rows[1], draws(0, 0, SEGMENTS, [3], num_segments)[0])

@@ -14,7 +14,7 @@ from keras_t3d.data.clips.sampling import (
     segment_clip,
     segment_clip_tensorflow,
 )
-from keras_t3d.data.clips.view_frames import centre_clip, dense_views, full_cover
+from keras_t3d.data.clips.views import view_frames
 
 LENGTH = st.integers(1, 200)
 SPEC = st.builds(ClipSpec, num_frames=st.integers(1, 12), frame_stride=st.integers(1, 5))
@@ -91,13 +91,13 @@ class TestRandomClip:
 
 class TestSegmentClip:
     def test_middles(self):
-        assert segment_clip(12, 4).tolist() == [1, 4, 7, 10]
-        assert segment_clip(3, 3).tolist() == [0, 1, 2]
+        assert segment_clip(12, 4, [0.5] * 4).tolist() == [1, 4, 7, 10]
+        assert segment_clip(3, 3, [0.5] * 3).tolist() == [0, 1, 2]
 
     def test_a_video_of_fewer_frames_than_segments_repeats_them_in_order(self):
-        assert segment_clip(2, 4).tolist() == [0, 0, 1, 1]
+        assert segment_clip(2, 4, [0.5] * 4).tolist() == [0, 0, 1, 1]
         with pytest.raises(ValueError, match="2 frames"):
-            segment_clip(2, 4, short="error")
+            segment_clip(2, 4, [0.5] * 4, short="error")
 
     @given(LENGTH, st.integers(1, 12), st.data())
     @settings(deadline=None)
@@ -121,28 +121,24 @@ class TestSegmentClip:
 
 
 class TestViews:
-    def test_centre(self):
-        assert centre_clip(10, FOUR).tolist() == [1, 3, 5, 7]
-        assert centre_clip(3, FOUR, short="pad").tolist() == [0, 2, 2, 2]
+    def test_one_is_the_middle(self):
+        assert view_frames(10, FOUR, 1).tolist() == [[1, 3, 5, 7]]
+        assert view_frames(3, FOUR, 1).tolist() == [[0, 2, 1, 0]]
 
-    def test_dense_views_reach_both_ends(self):
-        assert dense_views(10, FOUR, 3).tolist() == [[0, 2, 4, 6], [2, 4, 6, 8], [3, 5, 7, 9]]
+    def test_several_reach_both_ends(self):
+        assert view_frames(10, FOUR, 3).tolist() == [[0, 2, 4, 6], [2, 4, 6, 8], [3, 5, 7, 9]]
         with pytest.raises(ValueError, match="num_views"):
-            dense_views(10, FOUR, 0)
-        with pytest.raises(ValueError, match="shorter"):
-            dense_views(6, FOUR, 2, short="error")
+            view_frames(10, FOUR, 0)
 
     def test_full_cover(self):
         spec = ClipSpec(num_frames=2, frame_stride=2)
-        assert full_cover(6, spec).tolist() == [[0, 2], [1, 3], [2, 4], [3, 5]]
-        assert full_cover(3, spec, short="pad").tolist() == [[0, 2], [1, 2]]
-        with pytest.raises(ValueError, match="shorter"):
-            full_cover(3, spec, short="error")
+        assert view_frames(6, spec, None).tolist() == [[0, 2], [1, 3], [2, 4], [3, 5]]
+        assert view_frames(3, spec, None).tolist() == [[0, 2], [1, 0]]
 
-    @given(LENGTH, SPEC, SHORT)
+    @given(LENGTH, SPEC)
     @settings(deadline=None)
-    def test_full_cover_leaves_no_frame_out(self, length, spec, short):
-        clips = full_cover(length, spec, short=short)
+    def test_full_cover_leaves_no_frame_out(self, length, spec):
+        clips = view_frames(length, spec, None)
         assert clips.shape[1] == spec.num_frames
         assert set(clips.ravel().tolist()) == set(range(length))
         stretch = spec.num_frames * spec.frame_stride

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from keras_t3d import ClipSpec
 from keras_t3d.data import ClipReader
-from keras_t3d.data.clips.view_frames import dense_views, full_cover
+from keras_t3d.data.clips.views import view_frames
 from tests.conftest import frame_numbers
 from tests.data.written_shards import shard_set
 
@@ -32,7 +32,7 @@ def test_the_frames_are_those_of_the_sampling(tmp_path_factory, length, spec, vi
     shards = shard_set(tmp_path_factory.mktemp("s"), [1, 2], num_frames=length)
     loaded = ClipReader(shards, "train", spec, batch_size).as_views(num_views=views)
     clips, labels, ids, numbers = clips_of(loaded)
-    expected = full_cover(length, spec) if views is None else dense_views(length, spec, views)
+    expected = view_frames(length, spec, views)
     assert [frame_numbers(clip) for clip in clips] == expected.tolist() * 3
     each = len(expected)
     assert numbers.tolist() == labels.tolist() == [n for n in range(3) for _ in range(each)]

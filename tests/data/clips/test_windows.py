@@ -6,20 +6,16 @@ from hypothesis import strategies as st
 
 from keras_t3d import ClipSpec
 from keras_t3d.data import Augmentation
-from keras_t3d.data.clips.order import WINDOW, draws
-from keras_t3d.data.clips.windows import (
-    drawn_windows,
-    is_mirrored,
-    place_window,
-    place_window_tensorflow,
-)
+from keras_t3d.data.clips.clip_draws import draw_clips
+from keras_t3d.data.clips.order import CLIPS, draws
+from keras_t3d.data.clips.windows import place_window, place_window_tensorflow
 
 CROPS = ("random_resized", "corners", "random")
 SPEC = ClipSpec(num_frames=4, resize=40, crop=32)
 
 
 def windows(count, height, width, augmentation, spec=SPEC):
-    drawn = drawn_windows(draws(0, 0, range(count))[:, WINDOW], augmentation)
+    drawn = draw_clips(0, 0, np.arange(count), 4, augmentation).window
     return np.array([place_window(height, width, spec, augmentation, one) for one in drawn])
 
 
@@ -64,7 +60,7 @@ def test_random_resized_windows_have_area_and_shape_in_range():
 @settings(deadline=None, max_examples=150)
 def test_tensorflow_gives_the_same_integers(height, width, crop, position, shape):
     spec, augmentation = ClipSpec(resize=128, crop=shape), Augmentation(crop=crop)
-    drawn = drawn_windows(draws(1, 2, [position])[:, WINDOW], augmentation)[0]
+    drawn = draw_clips(1, 2, np.array([position]), 4, augmentation).window[0]
     expected = place_window(height, width, spec, augmentation, drawn)
     tensor = place_window_tensorflow(
         tf.constant(height, tf.int64), tf.constant(width, tf.int64), spec, augmentation, drawn
@@ -78,6 +74,9 @@ def test_tensorflow_gives_the_same_integers(height, width, crop, position, shape
 
 
 def test_half_of_the_clips_are_mirrored():
-    numbers = np.array([0.0, 0.49, 0.5, 0.99])
-    assert is_mirrored(numbers, Augmentation()).tolist() == [True, True, False, False]
-    assert not is_mirrored(numbers, Augmentation(flip=False)).any()
+    def mirrored(flip):
+        return draw_clips(0, 0, np.arange(1000), 4, Augmentation(flip=flip)).mirrored
+
+    assert np.array_equal(mirrored(True), draws(0, 0, CLIPS, range(1000), 8)[:, 5] < 0.5)
+    assert abs(mirrored(True).sum() - 500) < 5 * np.sqrt(250)
+    assert not mirrored(False).any()

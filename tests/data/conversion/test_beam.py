@@ -186,7 +186,7 @@ def test_pieces_may_arrive_in_any_order(videos, shards, tmp_path):
     shard = plan_shards(listing.entries, options)[0]
     decode = DecodeVideo(options)
     decode.setup()
-    lines = plan_lines([shard], listing.class_ids)
+    lines = plan_lines([shard], listing.class_ids, str)
     pieces = [piece for line in lines for _, piece in decode.process(line)]
     decode.teardown()
     assert len(pieces) == 2 * len(shard.entries) == 20

@@ -31,7 +31,7 @@ def test_the_bytes_are_tensorflows():
 def test_what_is_written_is_read():
     video = EncodedVideo((jpeg(), jpeg()), 4, 6, 25.0)
     record = make_record(video, "odd \udcff.mp4", "walk", 1)
-    expected = StoredVideo(video.frames, 1, "walk", "odd \udcff.mp4", 4, 6, 25.0)
+    expected = StoredVideo(video.frames, 4, 6, 25.0, 1, "walk", "odd \udcff.mp4")
     assert stored_video(record) == expected
 
 

@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from keras_t3d import ClipSpec, cli
@@ -15,7 +16,6 @@ from keras_t3d.data.clips.record_keys import source_number
 from keras_t3d.data.contact_sheet import contact_sheet
 from keras_t3d.data.conversion.isolated_decoder import IsolatedDecoder
 from keras_t3d.data.inspection import summarize
-from keras_t3d.data.shards.messages import SequenceExample
 from keras_t3d.data.shards.record import stored_video
 from keras_t3d.data.shards.record_file import read_record, record_offsets
 from keras_t3d.evaluation import score_videos
@@ -61,7 +61,7 @@ class TestConvert:
     def test_records_have_no_label(self, shards):
         ids = []
         for record in records(shards):
-            context = SequenceExample.FromString(record).context.feature
+            context = tf.train.SequenceExample.FromString(record).context.feature
             assert set(context) == {"clip/id", "image/height", "image/width", "video/fps"}
             video = stored_video(record)
             assert (video.label_index, video.label) == (-1, "")

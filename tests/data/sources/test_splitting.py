@@ -2,18 +2,19 @@ import collections
 
 import pytest
 
-from keras_t3d.data.sources.listing import VideoEntry
-from keras_t3d.data.sources.options import SourceOptions, parse_split_ratio
-from keras_t3d.data.sources.splitting import assign_splits
+from keras_t3d.data.sources.options import parse_split_ratio
+from keras_t3d.data.sources.splitting import group_of, splits_of_groups
 from tests.data.sources.files import counts, list_layout, touch
 
 
-def split(labels_of_files, ratio, **options):
+def split(labels_of_files, ratio, group_regex=None):
     """Returns the split of each file, given its label: dict by path."""
-    files = list(labels_of_files)
-    entries = [VideoEntry(file, file, labels_of_files[file], "") for file in files]
-    options = SourceOptions(split_ratio=ratio, **options)
-    return {e.video_id: e.split for e in assign_splits(entries, files, options)}
+    groups = {file: group_of(file, group_regex) for file in labels_of_files}
+    labels = collections.defaultdict(set)
+    for file, label in labels_of_files.items():
+        labels[groups[file]].add(label)
+    splits = splits_of_groups(labels, ratio)
+    return {file: splits[group] for file, group in groups.items()}
 
 
 def test_shares():
