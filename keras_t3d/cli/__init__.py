@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import functools
 import importlib
 import io
 import os
@@ -18,7 +19,8 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_t3d.errors import KerasT3DError
@@ -103,7 +105,9 @@ def command_parser(name: str) -> jsonargparse.ArgumentParser:
 def _run_command(name: str, words: Sequence[str]) -> int:
     parser = command_parser(name)
     try:
-        _module(name).run(parser, words)
+        with warnings.catch_warnings():
+            warnings.showwarning = functools.partial(_show_warning, warnings.showwarning, parser)
+            _module(name).run(parser, words)
     except KeyboardInterrupt as stop:
         with contextlib.suppress(OSError):  # the terminal may be closed
             print("\nkeras-t3d: stopped", file=sys.stderr)
@@ -139,6 +143,29 @@ def _overview() -> str:
     )
 
 
+def _show_warning(
+    show: Callable[..., None],
+    parser: jsonargparse.ArgumentParser,
+    message: Warning | str,
+    category: type[Warning],
+    *place: Any,
+    **options: Any,
+) -> None:
+    """Prints a warning of this package in one line, others as Python does."""
+    if category.__module__.startswith("keras_t3d"):
+        print(f"keras-t3d: warning: {_with_flags(str(message), parser)}", file=sys.stderr)
+    else:
+        show(message, category, *place, **options)
+
+
+def _with_flags(text: str, parser: jsonargparse.ArgumentParser) -> str:
+    """Returns a text with arguments spelled as on the command line."""
+    from keras_t3d.cli.options import flags_of
+
+    flags = flags_of(parser)
+    return re.sub(r"`([\w.]+)`", lambda found: flags.get(found[1], found[0]), text)
+
+
 def _is_user_error(error: Exception) -> bool:
     if isinstance(error, KerasT3DError):
         return True
@@ -152,14 +179,11 @@ def _is_user_error(error: Exception) -> bool:
 
 def _one_line(error: Exception, parser: jsonargparse.ArgumentParser) -> str:
     """Returns the first line of a message, with arguments spelled as on the command line."""
-    from keras_t3d.cli.options import flags_of
-
     text = str(error)
     if isinstance(error, OSError) and error.filename and error.strerror:
         text = f"{error.strerror}: {os.fsdecode(error.filename)}"
     lines = text.strip().splitlines() or [type(error).__name__]
-    flags = flags_of(parser)
-    line = re.sub(r"`([\w.]+)`", lambda found: flags.get(found[1], found[0]), lines[0])
+    line = _with_flags(lines[0], parser)
     return line if len(lines) == 1 else f"{line} (KERAS_T3D_DEBUG=1 shows more)"
 
 

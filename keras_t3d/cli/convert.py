@@ -11,6 +11,7 @@ from keras_t3d.cli.progress import progress_bar
 from keras_t3d.data.conversion.convert import convert
 from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.conversion.report import ConversionReport
+from keras_t3d.data.sources.listing import Listing
 from keras_t3d.errors import InvalidArgumentError
 
 
@@ -47,6 +48,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
             options,
             videos_at=arguments.videos_at,
             beam_options=beam_options,
+            listed=_print_listing,
         )
     else:
         report = _convert_here(arguments, options, beam_options)
@@ -57,8 +59,14 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
         print(f"{len(report.cut)} longer than {arguments.max_seconds:g} s: cut into {parts} parts")
     if report.rejects:
         print(f"{len(report.rejects)} files rejected: see {report.folder}/rejects.csv")
+    for video in report.notes:
+        print(f"Note: {video['video']}: {video['note']}")
     for video in report.damaged:
         print(f"Damaged, converted up to the damage: {video['video']} ({video['reason']})")
+
+
+def _print_listing(listing: Listing) -> None:
+    print(listing.summary(), flush=True)
 
 
 def _convert_here(
@@ -71,4 +79,6 @@ def _convert_here(
             argument="videos_at",
         )
     with progress_bar("converting", "videos") as progress:
-        return convert(arguments.source, arguments.out, options, progress=progress)
+        return convert(
+            arguments.source, arguments.out, options, progress=progress, listed=_print_listing
+        )

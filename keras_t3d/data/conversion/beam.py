@@ -19,6 +19,7 @@ from keras_t3d.data.conversion.plan import ConversionPlan, check_space, plan_con
 from keras_t3d.data.conversion.report import ConversionReport, finish_conversion
 from keras_t3d.data.shards.object_store import is_address
 from keras_t3d.data.shards.shard_set import MANIFEST, REJECTS
+from keras_t3d.data.sources.listing import Listing
 from keras_t3d.errors import InvalidArgumentError, KerasT3DError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def convert_with_beam(
     *,
     videos_at: str | None = None,
     beam_options: Sequence[str] = (),
+    listed: Callable[[Listing], None] = lambda listing: None,
 ) -> ConversionReport:
     """Converts videos to TFRecord clip shards with an Apache Beam pipeline.
 
@@ -55,6 +57,7 @@ def convert_with_beam(
             fetches the videos that it decodes.
         beam_options: words of Beam's command line, such as `"--runner=FlinkRunner"`. Without
             any, Beam's DirectRunner runs the pipeline.
+        listed: as for `convert`.
 
     Returns:
         A ConversionReport.
@@ -98,6 +101,7 @@ def convert_with_beam(
         )
     with tempfile.TemporaryDirectory(prefix="keras_t3d-") as here:
         plan = plan_conversion(source, here if in_bucket else out, options)
+        listed(plan.listing)
         is_new = not os.path.exists(out)
         folder = BeamFolder(out if in_bucket else os.path.abspath(out))
         if not in_bucket:

@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import os
 import queue
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import loky
@@ -21,7 +21,7 @@ from keras_t3d.data.conversion.plan import ConversionPlan, check_space, plan_con
 from keras_t3d.data.conversion.report import ConversionReport, finish_conversion
 from keras_t3d.data.conversion.shard_plan import PlannedShard
 from keras_t3d.data.conversion.video_records import Outcome
-from keras_t3d.data.sources.listing import VideoEntry
+from keras_t3d.data.sources.listing import Listing, VideoEntry
 from keras_t3d.progress import Progress
 
 _READ_AHEAD = 16  # decoded videos per worker, at most, that wait for an earlier shard
@@ -33,6 +33,7 @@ def convert(
     options: ConversionOptions | None = None,
     *,
     progress: Progress | None = None,
+    listed: Callable[[Listing], None] = lambda listing: None,
 ) -> ConversionReport:
     """Converts videos to TFRecord clip shards.
 
@@ -45,6 +46,7 @@ def convert(
         out: folder to write: new, empty, or an unfinished conversion of the same videos.
         options: ConversionOptions; None means the default of each option.
         progress: called with (videos done, videos in total).
+        listed: called with the Listing, before any video is decoded.
 
     Returns:
         A ConversionReport.
@@ -63,6 +65,7 @@ def convert(
     ```
     """
     plan = plan_conversion(source, out, options or ConversionOptions())
+    listed(plan.listing)
     is_new = not plan.out.exists()
     folder = OutputFolder(plan.out, plan.shards)
     check_space(plan)
@@ -84,8 +87,8 @@ def _write_shards(
     pending = [shard for shard in plan.shards if summaries[shard.name] is None]
     total = len(plan.listing.entries)
     done = total - sum(len(shard.entries) for shard in pending)
-    rejected = len(plan.listing.rejects)
-    rejected += sum(len(summary["rejects"]) for summary in summaries.values() if summary)
+    unfit = len(plan.listing.rejects)
+    rejected = sum(len(summary["rejects"]) for summary in summaries.values() if summary)
     with _decoded(folder, pending, plan) as outcomes:
         for shard in pending:
             for _ in shard.entries:
@@ -93,11 +96,12 @@ def _write_shards(
                 done += 1
                 if progress is not None:
                     progress(done, total)
-                if max_rejects is not None and rejected > max_rejects and done < total:
+                if max_rejects is not None and unfit + rejected > max_rejects and done < total:
                     raise ConversionError(
-                        f"{rejected} of the first {done} files were rejected, more than "
-                        f"`max_rejects` ({max_rejects}). Finished work is kept: re-run with a "
-                        "higher limit to resume; rejects.csv will then list them."
+                        f"{rejected} of the first {done} videos do not decode, and {unfit} other "
+                        f"files were rejected: more than `max_rejects` ({max_rejects}). Finished "
+                        "work is kept: re-run with a higher limit to resume; rejects.csv will "
+                        "then list them."
                     )
             summaries[shard.name] = folder.write_shard(shard)
     return [summary for summary in summaries.values() if summary is not None]

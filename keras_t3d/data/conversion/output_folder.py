@@ -185,11 +185,11 @@ def summarize_shard(
     videos = list(zip(shard.entries, outcomes, strict=True))
     for entry, outcome in videos:
         if outcome.records:
-            per_class[entry.label] = per_class.get(entry.label, 0) + outcome.records
+            per_class[entry.label] = per_class.get(entry.label, 0) + 1
     return {
         "name": shard.name,
         "split": shard.split,
-        "examples": sum(per_class.values()),
+        "examples": sum(outcome.records for outcome in outcomes),
         "bytes": os.path.getsize(path),
         "sha256": checksum(path),
         "per_class": per_class,
@@ -202,6 +202,11 @@ def summarize_shard(
             {"video": entry.video_id, "reason": outcome.damage}
             for entry, outcome in videos
             if outcome.damage is not None
+        ],
+        "notes": [
+            {"video": entry.video_id, "note": outcome.note}
+            for entry, outcome in videos
+            if outcome.note is not None
         ],
         "cut": {entry.video_id: o.records for entry, o in videos if o.records > 1},
     }

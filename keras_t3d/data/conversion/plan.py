@@ -8,14 +8,18 @@ import json
 import os
 import pathlib
 import shutil
+import warnings
 from typing import Any
 
 from keras_t3d.data.conversion.errors import ConversionError
 from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.conversion.shard_plan import PlannedShard, plan_shards
 from keras_t3d.data.sources.layouts import list_videos
-from keras_t3d.data.sources.listing import Listing, VideoEntry
+from keras_t3d.data.sources.listing import DatasetWarning, Listing, VideoEntry
 from keras_t3d.errors import InvalidArgumentError
+
+_OF_THE_WORK = ("workers", "time_limit", "max_rejects")
+_OF_THE_FRAMES = ("short_side", "jpeg_quality", "max_seconds", "seed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,20 +33,20 @@ class ConversionPlan:
 
     @property
     def manifest_options(self) -> dict[str, Any]:
-        """The options that determine the shards, as the manifest states them."""
-        names = ("layout", "split_id", "short_side", "jpeg_quality", "max_seconds", "seed")
-        options = {name: getattr(self.options, name) for name in names}
-        return {**options, "max_seconds": float(self.options.max_seconds)}
+        """The options, as the manifest states them: all but those of this machine's work."""
+        options = dataclasses.asdict(self.options)
+        return {name: value for name, value in options.items() if name not in _OF_THE_WORK}
 
     def fingerprint(self) -> str:
-        """Returns a hash of the videos, their shards and the options."""
+        """Returns a hash of the videos, their shards and how their frames are stored."""
 
         def identity(entry: VideoEntry) -> list[Any]:
             size = os.path.getsize(entry.path)
             return [entry.video_id, entry.label, entry.start, entry.end, size]
 
         videos = [(shard.name, list(map(identity, shard.entries))) for shard in self.shards]
-        content = [self.manifest_options, list(self.listing.class_names), videos]
+        encoding = [float(getattr(self.options, name)) for name in _OF_THE_FRAMES]
+        content = [encoding, list(self.listing.class_names), videos]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -55,6 +59,9 @@ def plan_conversion(
         InvalidArgumentError: if `out` is inside `source` or a file, or an option does not apply
             to the layout.
         SourceError: if the source lists nothing to train on.
+
+    Warns:
+        DatasetWarning: if a split lacks videos of a class, or all videos are one group.
     """
     out, source = pathlib.Path(out), pathlib.Path(source)
     if out.resolve().is_relative_to(source.resolve()):
@@ -68,6 +75,8 @@ def plan_conversion(
             f"`out` must be a folder. Received: the file {out}", argument="out"
         )
     listing = list_videos(source, options)
+    for text in listing.warnings():
+        warnings.warn(text, DatasetWarning, stacklevel=3)
     return ConversionPlan(out, listing, tuple(plan_shards(listing.entries, options)), options)
 
 

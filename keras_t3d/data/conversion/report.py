@@ -26,10 +26,12 @@ class ConversionReport:
 
     Attributes:
         folder: the folder of shards; a str for an address in a bucket.
-        videos: number of videos in the shards, by split; each part of a cut video counts.
+        videos: number of videos in the shards, by split; the parts of a cut video are one.
         rejects: listed videos without a record.
         damaged: `video` and `reason` of videos that are stored as far as they decode.
         cut: number of parts of each video longer than a record.
+        notes: `video` and `note` of videos of which a user should know something else.
+        absent: number of videos that the dataset's lists name, and that are not there.
         bytes: size of all shards.
     """
 
@@ -38,6 +40,8 @@ class ConversionReport:
     rejects: tuple[Reject, ...]
     damaged: tuple[dict[str, str], ...]
     cut: dict[str, int]
+    notes: tuple[dict[str, str], ...]
+    absent: int
     bytes: int
 
 
@@ -80,6 +84,8 @@ def finish_conversion(
         rejects=tuple(rejects),
         damaged=tuple(manifest["damaged"]),
         cut=manifest["cut"],
+        notes=tuple(manifest["notes"]),
+        absent=manifest["absent"],
         bytes=sum(shard["bytes"] for shard in summaries),
     )
 
@@ -95,13 +101,13 @@ def _manifest(
             for name in plan.listing.class_names
         }
         splits[split] = {
-            "videos": sum(shard["examples"] for shard in shards),
+            "videos": sum(sum(shard["per_class"].values()) for shard in shards),
+            "records": sum(shard["examples"] for shard in shards),
             "per_class": per_class,
         }
     listed = len(plan.listing.entries) + len(plan.listing.rejects)
     cut = {video: parts for shard in summaries for video, parts in shard["cut"].items()}
-    records = sum(shard["examples"] for shard in summaries)
-    converted = records - sum(cut.values()) + len(cut)
+    converted = sum(split["videos"] for split in splits.values())
     if converted + len(rejects) != listed:
         raise ConversionError(
             f"{listed} videos were listed, but {converted} are in the shards and {len(rejects)} "
@@ -115,8 +121,10 @@ def _manifest(
         "listed": listed,
         "converted": converted,
         "rejected": len(rejects),
+        "absent": len(plan.listing.absent),
         "splits": splits,
         "damaged": [video for shard in summaries for video in shard["damaged"]],
+        "notes": [video for shard in summaries for video in shard["notes"]],
         "cut": cut,
         "shards": [{field: shard[field] for field in fields} for shard in summaries],
     }

@@ -25,11 +25,13 @@ class Outcome:
         records: number of records written; 0 if the video is rejected.
         damage: see `keras_t3d.data.Video`; None if the video is complete.
         reason: why the video is rejected; None if it is not.
+        note: what else a user should know; None for nothing.
     """
 
     records: int = 0
     damage: str | None = None
     reason: str | None = None
+    note: str | None = None
 
 
 def write_video_records(
@@ -67,7 +69,9 @@ def write_video_records(
                 record_id = entry.video_id if len(first) == 1 else f"{entry.video_id}#{written}"
                 writer.write(make_record(video, record_id, entry.label, label_index))
                 written += 1
-            return Outcome(written, reader.damage)
+            several = f"the default of its {reader.num_streams} video streams was read"
+            note = several if reader.num_streams > 1 else None
+            return Outcome(written, reader.damage, note=note)
     except VideoError as error:
         # rejects.csv names the file, so the reason need not.
         return Outcome(reason=str(error).removesuffix(f": {entry.path}"))

@@ -50,8 +50,8 @@ class ListedVideos:
             start: start of the span in seconds; None for the start of the video.
             end: end of the span in seconds; None for the end of the video.
             video_id: None makes it of path and span.
-            group: for `split_ratio`; None or empty is the match of `group_regex`, or the path without its
-                suffix.
+            group: for `split_ratio`; None or empty is the match of `group_regex`, or the path
+                without its suffix.
         """
         video_id = video_id or span_id(path, start, end)
         if video_id in self._entries:
