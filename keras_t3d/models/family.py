@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
@@ -30,7 +31,8 @@ class NetworkFamily(VideoClassifier):
         inputs: input of the network, from `options.open_graph`.
         x: feature map, which the head reads.
         stages: names of layers by the name of the stage that each one ends, for `feature_model`.
-        config: the family's own options, as plain values.
+        config: the family's own options by name, for example `locals()` of its `__init__`; names
+            that are not in its signature are left out.
 
     Example:
 
@@ -67,7 +69,9 @@ class NetworkFamily(VideoClassifier):
             stages=stages,
             name=options.name,
         )
-        self.config = {**options.get_config(), **config}
+        names = inspect.signature(type(self)).parameters.keys() - vars(options).keys()
+        own = {name: _as_plain(value) for name, value in config.items() if name in names}
+        self.config = {**options.get_config(), **own}
         if options.start is not None:
             self.copy_weights_from(options.start)
         elif options.weights is not None:
@@ -128,3 +132,10 @@ class NetworkFamily(VideoClassifier):
             yield "the stem has other strides than the 2D network's: all features differ."
         if self.config.get("stc"):
             yield "the STC blocks are fresh, and scale the features."
+
+
+def _as_plain(value: Any) -> Any:
+    """Returns a list for a sequence and a dict for a mapping, as `.keras` files hold them."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, (tuple, list)) else value
