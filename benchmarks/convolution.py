@@ -1,4 +1,4 @@
-"""Times implementations of a convolution that `keras_t3d.layers.operations` chooses from on CPU.
+"""Times implementations of a convolution that `keras_t3d.layers.operations.convolution` chooses from on CPU.
 
 Each is timed for the forward pass, and for a step of forward and both gradients, in float32 and
 bfloat16. The script first checks that all have equal outputs, then times them in turns. `chosen`

@@ -21,7 +21,8 @@ from keras_t3d.deploy.batch_normalization import PendingConvolution, computed
 from keras_t3d.deploy.layer_rules import find_rule
 from keras_t3d.deploy.network import constant, in_float32
 from keras_t3d.layers import ClipBatchNormalization, ClipConv3D
-from keras_t3d.layers.operations import convolve, normalize_by
+from keras_t3d.layers.operations.convolution import convolve
+from keras_t3d.layers.operations.normalization import normalize_by
 from keras_t3d.private_interfaces import is_functional
 
 

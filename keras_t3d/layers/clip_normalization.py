@@ -1,4 +1,4 @@
-"""The first layer of every network here: pixel values to normalized ones."""
+"""The first layer of every network: normalizes pixel values."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from keras_t3d.errors import InvalidArgumentError
 class ClipNormalization(keras.layers.Layer):
     """Maps pixel values 0..255 to `(pixel / 255 - mean) / std`, channel by channel.
 
-    It sits inside the model, so that no loaded model can be fed pixels of
-    another scale than it was trained on.
+    As a part of the model, it fixes the scale of the pixels that the model reads.
 
     Args:
         mean: mean of R, G and B, in 0..1 units.
@@ -70,6 +69,4 @@ class ClipNormalization(keras.layers.Layer):
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        config.update({"mean": list(self.mean), "std": list(self.std)})
-        return config
+        return {**super().get_config(), "mean": list(self.mean), "std": list(self.std)}

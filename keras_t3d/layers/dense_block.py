@@ -11,7 +11,7 @@ from keras_t3d.layers.arguments import whole_number
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
-from keras_t3d.layers.operations import skips_unused_work
+from keras_t3d.layers.operations.rematerialization import skips_unused_work
 from keras_t3d.layers.rematerialization import InTurn
 
 

@@ -13,7 +13,7 @@ from keras_t3d.layers.arguments import one_of, three_sizes, whole_number
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
-from keras_t3d.layers.operations import skips_unused_work
+from keras_t3d.layers.operations.rematerialization import skips_unused_work
 from keras_t3d.layers.precision import pooling_dtype
 from keras_t3d.layers.rematerialization import InTurn
 
@@ -140,7 +140,8 @@ class TemporalTransition(CompositeLayer):
         if len(input_shape) != 5:
             raise InvalidArgumentError(
                 "TemporalTransition reads tensors of shape (batch, time, height, width, channels). "
-                f"Received: {tuple(input_shape)}"
+                f"Received: {tuple(input_shape)}",
+                argument="clips",
             )
         batch, *sides, _ = input_shape
         pool = self.pool_size or (1, 1, 1)
@@ -149,21 +150,19 @@ class TemporalTransition(CompositeLayer):
             raise InvalidArgumentError(
                 f"TemporalTransition: an average pool of {pool} (time, height, width) leaves "
                 f"nothing of an input of {tuple(sides)}. Use longer or larger clips, or "
-                f"`pool_size=None`. Received: input shape {tuple(input_shape)}"
+                f"`pool_size=None`. Received: input shape {tuple(input_shape)}",
+                argument="clips",
             )
         return (batch, *pooled, self.filters * len(self.depths))
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        config.update(
-            {
-                "filters": self.filters,
-                "depths": list(self.depths),
-                "variant": self.variant,
-                "pool_size": None if self.pool_size is None else list(self.pool_size),
-            }
-        )
-        return config
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "depths": list(self.depths),
+            "variant": self.variant,
+            "pool_size": None if self.pool_size is None else list(self.pool_size),
+        }
 
 
 def _checked_depths(depths: Any) -> tuple[int, ...]:

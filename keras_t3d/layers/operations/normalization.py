@@ -1,0 +1,86 @@
+"""Batch normalization of clips, with the ReLU that follows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def normalize_batch(
+    clips: Any, gamma: Any, beta: Any, epsilon: float, relu: bool
+) -> tuple[Any, Any, Any]:
+    """Normalizes by the statistics of the batch.
+
+    Returns:
+        The normalized clips in their own dtype; mean and (biased) variance of each channel,
+        float32.
+    """
+    if _has_fused_kernel(clips):
+        return _normalize_batch_in_tensorflow(clips, gamma, beta, epsilon, relu)
+    exact = clips if _is_double(clips) else ops.cast(clips, "float32")
+    mean, variance = ops.moments(exact, axes=tuple(range(len(clips.shape) - 1)))
+    y = ops.batch_normalization(exact, mean, variance, -1, beta, gamma, epsilon)
+    return ops.cast(ops.relu(y) if relu else y, clips.dtype), mean, variance
+
+
+def normalize_by(
+    clips: Any, mean: Any, variance: Any, gamma: Any, beta: Any, epsilon: float, relu: bool
+) -> Any:
+    """Normalizes by given statistics, as in inference."""
+    if _has_fused_kernel(clips):
+        return _normalize_in_tensorflow(clips, mean, variance, gamma, beta, epsilon, relu)[0]
+    exact = clips if _is_double(clips) else ops.cast(clips, "float32")
+    y = ops.batch_normalization(exact, mean, variance, -1, beta, gamma, epsilon)
+    return ops.cast(ops.relu(y) if relu else y, clips.dtype)
+
+
+def _is_double(clips: Any) -> bool:
+    return keras.backend.standardize_dtype(clips.dtype) == "float64"
+
+
+def _has_fused_kernel(clips: Any) -> bool:
+    return keras.backend.backend() == "tensorflow" and not _is_double(clips)
+
+
+def _normalize_batch_in_tensorflow(
+    clips: Any, gamma: Any, beta: Any, epsilon: float, relu: bool
+) -> tuple[Any, Any, Any]:
+    import tensorflow as tf
+
+    nothing = tf.zeros((0,), tf.float32)
+    y, mean, variance = _normalize_in_tensorflow(
+        clips, nothing, nothing, gamma, beta, epsilon, relu, training=True
+    )
+    # The fused operation returns the unbiased variance; Keras averages the biased one.
+    count = tf.cast(tf.size(clips) // clips.shape[-1], tf.float32)
+    return y, mean, variance * (count - 1.0) / count
+
+
+def _normalize_in_tensorflow(
+    clips: Any,
+    mean: Any,
+    variance: Any,
+    gamma: Any,
+    beta: Any,
+    epsilon: float,
+    relu: bool,
+    training: bool = False,
+) -> tuple[Any, Any, Any]:
+    """Folds time into the batch: TensorFlow fuses normalization and ReLU for 4-D tensors only."""
+    import tensorflow as tf
+
+    folded = tf.reshape(clips, (-1, *clips.shape[-3:])) if clips.shape.rank == 5 else clips
+    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=folded,
+        scale=gamma,
+        offset=beta,
+        mean=mean,
+        variance=variance,
+        epsilon=epsilon,
+        is_training=training,
+    )
+    if relu:
+        y = tf.nn.relu(y)  # fused only if it precedes the reshape
+    return tf.reshape(y, tf.shape(clips)) if clips.shape.rank == 5 else y, mean, variance
