@@ -6,7 +6,9 @@ traceback.
 
 from __future__ import annotations
 
+import difflib
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -51,3 +53,9 @@ def check_integer(name: str, value: Any, lowest: int, example: int) -> None:
 
 class MissingPackageError(KerasT3DError, ImportError):
     """An optional package is not installed; the message has the `pip install` command."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns a sentence, after a space, that suggests the nearest known name; empty if none is."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -141,16 +141,6 @@ class SpatioTemporalChannelCorrelation(RecomputedLayer):
             )
         return tuple(input_shape)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "reduction": self.reduction,
-            "activation": keras.activations.serialize(self.activation),
-            "combine": self.combine,
-            "temporal_bins": self.temporal_bins,
-            "use_bias": self.use_bias,
-        }
-
 
 def _dense(x: Any, kernel: Any, bias: Any = None) -> Any:
     y = ops.matmul(x, kernel)

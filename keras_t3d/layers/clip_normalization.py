@@ -10,10 +10,11 @@ from keras import ops
 
 from keras_t3d.clips import IMAGENET_MEAN, IMAGENET_STD
 from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.layers.configuration import ConfiguredLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
-class ClipNormalization(keras.layers.Layer):
+class ClipNormalization(ConfiguredLayer):
     """Maps pixel values 0..255 to `(pixel / 255 - mean) / std`, channel by channel.
 
     As a part of the model, it fixes the scale of the pixels that the model reads.
@@ -67,6 +68,3 @@ class ClipNormalization(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return tuple(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "mean": list(self.mean), "std": list(self.std)}

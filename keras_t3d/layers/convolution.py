@@ -109,17 +109,6 @@ class ClipConv3D(RecomputedLayer):
             )
         return (batch, *strided_sides(sides, self.strides), self.filters)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": list(self.kernel_size),
-            "strides": list(self.strides),
-            "groups": self.groups,
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
-
 
 def _fresh(initializer: Any) -> Any:
     """Returns a copy: an initializer without a seed returns the same values in each call."""

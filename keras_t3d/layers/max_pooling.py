@@ -43,10 +43,7 @@ class ClipMaxPooling3D(RecomputedLayer):
     """
 
     def __init__(
-        self,
-        pool_size: int | Sequence[int] = 3,
-        strides: int | Sequence[int] = 2,
-        **kwargs: Any,
+        self, pool_size: int | Sequence[int] = 3, strides: int | Sequence[int] = 2, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.pool_size = three_sizes("ClipMaxPooling3D", "pool_size", pool_size)
@@ -64,10 +61,3 @@ class ClipMaxPooling3D(RecomputedLayer):
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         batch, *sides, channels = input_shape
         return (batch, *strided_sides(sides, self.strides), channels)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "pool_size": list(self.pool_size),
-            "strides": list(self.strides),
-        }

@@ -10,13 +10,13 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 from keras import ops
 
+from keras_t3d.layers.configuration import ConfiguredLayer
 from keras_t3d.layers.operations.rematerialization import rematerialize
 
 
-class RecomputedLayer(keras.layers.Layer):
+class RecomputedLayer(ConfiguredLayer):
     """A layer that computes its output from given weights, so that it can run in a part.
 
     A subclass defines `compute`. A layer with moving averages also has `average(*statistics)`,

@@ -10,7 +10,6 @@ from keras import ops
 
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import one_of, strided_sides, three_sizes, whole_number
-from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
@@ -61,9 +60,6 @@ class _ResidualBlock3D(CompositeLayer):
     def _conv(self, name: str, *sizes: Any, layer: type[Any] = ClipConv3D) -> Any:
         return layer(*sizes, kernel_initializer=KAIMING, dtype=self.dtype_policy, name=name)
 
-    def _norm(self, name: str, activation: str | None) -> ClipBatchNormalization:
-        return ClipBatchNormalization(activation, dtype=self.dtype_policy, name=name)
-
     @property
     def out_channels(self) -> int:
         """Channels of the block's output."""
@@ -97,9 +93,13 @@ class _ResidualBlock3D(CompositeLayer):
         return self.rematerialize
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
-        layers = [layer for pair in zip(self.convs, self.norms, strict=True) for layer in pair]
+        layers: list[Any] = []
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            layers += conv.in_turn() if isinstance(conv, FactorizedConv3D) else [conv]
+            layers.append(norm)
         # The opening part ends in a costly convolution, which is not computed again.
-        opening, closing = layers[:-3], layers[-3:]
+        start = layers.index(self.norms[-2])
+        opening, closing = layers[:start], layers[start:]
         x = run(InTurn(opening), opening, [clips])
 
         def close(apply: Callable[[Any, Any], Any], x: Any, clips: Any) -> Any:
@@ -127,17 +127,6 @@ class _ResidualBlock3D(CompositeLayer):
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         batch, *sides, _ = input_shape
         return (batch, *strided_sides(sides, self.strides), self.out_channels)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "strides": list(self.strides),
-            "shortcut": self.shortcut,
-            "stc": self.stc,
-            "stc_options": self.stc_options,
-            "rematerialize": self.rematerialize,
-        }
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
@@ -216,9 +205,6 @@ class BasicBlock3D(_ResidualBlock3D):
             self._append(FactorizedConv3D, None, filters, middle)
         super().build(input_shape)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "convolution": self.convolution}
-
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
 class BottleneckBlock3D(_ResidualBlock3D):
@@ -291,6 +277,3 @@ class BottleneckBlock3D(_ResidualBlock3D):
     @property
     def out_channels(self) -> int:
         return self.filters * self.expansion
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "expansion": self.expansion, "groups": self.groups}

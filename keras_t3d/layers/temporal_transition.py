@@ -10,7 +10,6 @@ from keras import ops
 
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import one_of, three_sizes, whole_number
-from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.operations.rematerialization import skips_unused_work
@@ -96,14 +95,8 @@ class TemporalTransition(CompositeLayer):
             self.mixing_conv = self._conv(filters * len(self.depths), 1, "mixing_conv")
         if self.pool_size is not None:
             self.pool = keras.layers.AveragePooling3D(
-                self.pool_size,
-                self.pool_size,
-                dtype=pooling_dtype(self.dtype_policy),
-                name="pool",
+                self.pool_size, self.pool_size, dtype=pooling_dtype(self.dtype_policy), name="pool"
             )
-
-    def _norm(self, name: str) -> ClipBatchNormalization:
-        return ClipBatchNormalization("relu", dtype=self.dtype_policy, name=name)
 
     def _conv(self, filters: int, depth: int, name: str) -> ClipConv3D:
         kernel = 1 if depth == 1 else (depth, 3, 3)
@@ -154,15 +147,6 @@ class TemporalTransition(CompositeLayer):
                 argument="clips",
             )
         return (batch, *pooled, self.filters * len(self.depths))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "depths": list(self.depths),
-            "variant": self.variant,
-            "pool_size": None if self.pool_size is None else list(self.pool_size),
-        }
 
 
 def _checked_depths(depths: Any) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import keras
 
 from keras_t3d.clips import ClipSpec
+from keras_t3d.layers.configuration import as_plain
 from keras_t3d.models.options import ClassifierOptions, document_options
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.models.weight_names import ImageSource, Layers, weights_by_layer
@@ -51,7 +52,7 @@ class NetworkFamily(VideoClassifier):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        document_options(cls)
+        document_options(cls, ClassifierOptions if cls.mro()[1] is NetworkFamily else cls.mro()[1])
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class NetworkFamily(VideoClassifier):
             name=options.name,
         )
         names = inspect.signature(type(self)).parameters.keys() - vars(options).keys()
-        own = {name: _as_plain(value) for name, value in config.items() if name in names}
+        own = {name: as_plain(value) for name, value in config.items() if name in names}
         self.config = {**options.get_config(), **own}
         if options.start is not None:
             self.copy_weights_from(options.start)
@@ -132,10 +133,3 @@ class NetworkFamily(VideoClassifier):
             yield "the stem has other strides than the 2D network's: all features differ."
         if self.config.get("stc"):
             yield "the STC blocks are fresh, and scale the features."
-
-
-def _as_plain(value: Any) -> Any:
-    """Returns a list for a sequence and a dict for a mapping, as `.keras` files hold them."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    return list(value) if isinstance(value, (tuple, list)) else value

@@ -255,12 +255,12 @@ def _check_stages(
 
 _register = functools.partial(register, ResNet3D, checkpoint=HARA)
 _register_stc = functools.partial(_register, stc="residual")
-_DEPTH18 = {"stage_blocks": (2, 2, 2, 2), "block": "basic"}
-_DEPTH34 = {"stage_blocks": (3, 4, 6, 3), "block": "basic"}
-_DEPTH50 = {"stage_blocks": (3, 4, 6, 3), "block": "bottleneck"}
-_DEPTH101 = {"stage_blocks": (3, 4, 23, 3), "block": "bottleneck"}
-_DEPTH152 = {"stage_blocks": (3, 8, 36, 3), "block": "bottleneck"}
-_RESNEXT = {"stage_filters": (128, 256, 512, 1024), "expansion": 2, "groups": 32}
+_DEPTH18: dict[str, Any] = {"stage_blocks": (2, 2, 2, 2), "block": "basic"}
+_DEPTH34: dict[str, Any] = {"stage_blocks": (3, 4, 6, 3), "block": "basic"}
+_DEPTH50: dict[str, Any] = {"stage_blocks": (3, 4, 6, 3), "block": "bottleneck"}
+_DEPTH101: dict[str, Any] = {"stage_blocks": (3, 4, 23, 3), "block": "bottleneck"}
+_DEPTH152: dict[str, Any] = {"stage_blocks": (3, 8, 36, 3), "block": "bottleneck"}
+_RESNEXT: dict[str, Any] = {"stage_filters": (128, 256, 512, 1024), "expansion": 2, "groups": 32}
 
 ResNet3D18 = _register(
     "ResNet3D18", "resnet3d_18", "3D ResNet-18: 2 basic blocks per stage.", **_DEPTH18

@@ -18,7 +18,10 @@ def normalize_batch(
         float32.
     """
     if _has_fused_kernel(clips):
-        return _normalize_batch_in_tensorflow(clips, gamma, beta, epsilon, relu)
+        y, mean, variance = _normalize_in_tensorflow(clips, None, None, gamma, beta, epsilon, relu)
+        # The fused operation returns the unbiased variance; Keras averages the biased one.
+        count = ops.cast(ops.size(clips) // clips.shape[-1], "float32")
+        return y, mean, variance * (count - 1.0) / count
     exact = clips if _is_double(clips) else ops.cast(clips, "float32")
     mean, variance = ops.moments(exact, axes=tuple(range(len(clips.shape) - 1)))
     y = ops.batch_normalization(exact, mean, variance, -1, beta, gamma, epsilon)
@@ -44,33 +47,18 @@ def _has_fused_kernel(clips: Any) -> bool:
     return keras.backend.backend() == "tensorflow" and not _is_double(clips)
 
 
-def _normalize_batch_in_tensorflow(
-    clips: Any, gamma: Any, beta: Any, epsilon: float, relu: bool
-) -> tuple[Any, Any, Any]:
-    import tensorflow as tf
-
-    nothing = tf.zeros((0,), tf.float32)
-    y, mean, variance = _normalize_in_tensorflow(
-        clips, nothing, nothing, gamma, beta, epsilon, relu, training=True
-    )
-    # The fused operation returns the unbiased variance; Keras averages the biased one.
-    count = tf.cast(tf.size(clips) // clips.shape[-1], tf.float32)
-    return y, mean, variance * (count - 1.0) / count
-
-
 def _normalize_in_tensorflow(
-    clips: Any,
-    mean: Any,
-    variance: Any,
-    gamma: Any,
-    beta: Any,
-    epsilon: float,
-    relu: bool,
-    training: bool = False,
+    clips: Any, mean: Any, variance: Any, gamma: Any, beta: Any, epsilon: float, relu: bool
 ) -> tuple[Any, Any, Any]:
-    """Folds time into the batch: TensorFlow fuses normalization and ReLU for 4-D tensors only."""
+    """Normalizes by the given statistics, or by those of the batch for None.
+
+    Folds time into the batch: TensorFlow fuses normalization and ReLU for 4-D tensors only.
+    """
     import tensorflow as tf
 
+    is_training = mean is None
+    if is_training:
+        mean = variance = tf.zeros((0,), tf.float32)
     folded = tf.reshape(clips, (-1, *clips.shape[-3:])) if clips.shape.rank == 5 else clips
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=folded,
@@ -79,7 +67,7 @@ def _normalize_in_tensorflow(
         mean=mean,
         variance=variance,
         epsilon=epsilon,
-        is_training=training,
+        is_training=is_training,
     )
     if relu:
         y = tf.nn.relu(y)  # fused only if it precedes the reshape
