@@ -20,7 +20,13 @@ from keras_t3d.deploy.options import EXPORT_TARGETS, TFLiteOptions
 from keras_t3d.errors import InvalidArgumentError
 
 _VIDEOS_PER_CLASS = {"train": 120, "test": 25}
-_VIDEOS_PER_CLASS_QUICK = {"train": 4, "test": 2}
+_VIDEOS_PER_CLASS_QUICK = {"train": 2, "test": 1}
+_SMALL_BLOCKS = "{block_layers: [1, 1], growth_rate: 4, stem_filters: 4, transition_filters: 4}"
+_QUICK_FLAGS = [
+    *("--model.options", _SMALL_BLOCKS),
+    *("--clip.num_frames", "8", "--clip.resize", "36", "--clip.crop", "32"),
+    *("--epochs", "1", "--optimizer.warmup_epochs", "0"),
+]
 _VIEWS = 3
 
 ProgressBar = Callable[[str, str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
@@ -40,8 +46,8 @@ def run_demo(
         progress_bar: context manager called with a title and a unit; yields a function of
             (done, total).
         seed: seed of videos and training.
-        quick: use a few videos and two epochs, which takes seconds and shows only that every
-            step works.
+        quick: use a few videos, a smaller network and one epoch, which takes seconds and shows
+            only that every step works.
 
     Returns:
         `top1`, and the rows of the table of artifacts by name.
@@ -134,7 +140,7 @@ def _stage(console: Console, title: str) -> Iterator[None]:
 def _config(shards: pathlib.Path, seed: int, quick: bool) -> training.TrainConfig:
     words = ["--config", "motion", "--data.shards", str(shards), "--seed", str(seed)]
     if quick:
-        words += ["--epochs", "2", "--optimizer.warmup_epochs", "1"]
+        words += _QUICK_FLAGS
     return training.parse_config(training.config_parser(), words)[0]
 
 

@@ -61,9 +61,3 @@ def test_artifacts_agree_on_every_test_video(demo, tmp_path):
     )
     assert keras["top1"] == lite["top1"]
     assert keras["per_class"] == lite["per_class"]
-
-
-def test_export_compares_on_clips_of_shards(demo, tmp_path, capsys):
-    words = ["export", "tflite", demo / "run/best.keras", tmp_path / "a.tflite"]
-    assert main([str(w) for w in (*words, "--calibration", demo / "shards")]) == 0
-    assert "differ from the Keras model's by" in capsys.readouterr().out

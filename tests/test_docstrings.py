@@ -1,4 +1,4 @@
-"""Runs the Python examples of docstrings, README.md, and docs/ in a prepared folder.
+"""Runs the Python examples of docstrings and of docs/ in a prepared folder.
 
 An example runs with the names of its module, with `np`, `tf`, `keras`, `keras_t3d`, and with what
 `Prepared` provides for names that it uses without defining them (`model`, `clips`, ...). Networks
@@ -53,6 +53,7 @@ NOT_RUN = {
     "-kinetics.pth": "needs a published checkpoint",
     "pretrain_t3d121": "trains for days",
     'train(config, "runs/motion")': "trains for minutes",
+    "run_demo(": "runs in tests/test_demo.py",
 }
 # Examples that show an exception being raised.
 RAISES = {"keras_t3d/errors.py:InvalidArgumentError"}
@@ -94,7 +95,7 @@ def docstrings(tree: ast.AST, owner: str = "") -> Iterator[tuple[str, str]]:
 
 
 def page_examples() -> Iterator[Example]:
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+    for path in sorted((ROOT / "docs").rglob("*.md")):
         blocks = _FENCE.findall(path.read_text(encoding="utf-8"))
         for number, (_, code) in enumerate(blocks, start=1):
             yield Example(f"{path.relative_to(ROOT).as_posix()}:{number}", code)
