@@ -41,6 +41,8 @@ def folder(videos, shards, tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.fit
+@pytest.mark.export
 def test_lines_of_python(folder, shards, capsys, monkeypatch):
     monkeypatch.setattr(models, "T3D121", functools.partial(models.T3D121, **BLOCKS))
     shutil.copytree(shards, folder / "shards")
@@ -68,6 +70,8 @@ def test_own_network_of_the_models_page():
     assert names["model"].class_names == ("run", "walk")
 
 
+@pytest.mark.fit
+@pytest.mark.export
 def test_commands(folder, capsys):
     for line in block("Your own videos").splitlines():
         program, *words = shlex.split(line)

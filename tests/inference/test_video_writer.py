@@ -108,6 +108,7 @@ def writing(path, most_bytes=0):
     )
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="files are limited as on Unix")
 @pytest.mark.parametrize("most_bytes", [1_400_000, 1_500_001])
 def test_a_full_disk_leaves_a_playable_file(tmp_path, most_bytes):
@@ -129,6 +130,7 @@ def test_a_full_disk_leaves_a_playable_file(tmp_path, most_bytes):
     np.testing.assert_allclose(starts, np.arange(len(starts)) / 25, atol=1e-4)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are killed as on Unix")
 def test_a_killed_process_leaves_a_playable_partial_file(tmp_path):
     process = writing(tmp_path / "out.mp4")

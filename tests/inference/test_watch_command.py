@@ -180,6 +180,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.process
 def test_opencv_opens_its_window_before_pyav_is_loaded(folder):
     # In the other order, the real OpenCV never returns.
     done = subprocess.run(
@@ -249,6 +250,7 @@ def endless(*words):
 unix = pytest.mark.skipif(sys.platform == "win32", reason="uses Unix signals and pipes")
 
 
+@pytest.mark.process
 @unix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopping_leaves_complete_files(folder, tmp_path, number):
@@ -275,6 +277,7 @@ def test_stopping_leaves_complete_files(folder, tmp_path, number):
     assert [(r["start"], r["end"]) for r in records[:3]] == [(0, 0.08), (0.04, 0.12), (0.08, 0.16)]
 
 
+@pytest.mark.process
 @unix
 def test_closed_output_does_not_stop_writing_files(folder, tmp_path):
     process = endless(folder / "a.mp4", "--out", tmp_path / "o.mp4")
@@ -293,6 +296,7 @@ def test_closed_output_does_not_stop_writing_files(folder, tmp_path):
     assert len(read_video(tmp_path / "o.mp4").frames) >= 20
 
 
+@pytest.mark.process
 @unix
 def test_closed_output_stops_a_command_without_files(folder):
     process = endless(folder / "a.mp4")

@@ -21,6 +21,8 @@ from keras_t3d.data.sources.layouts import list_videos
 from keras_t3d.errors import InvalidArgumentError
 from tests.conftest import counting_frames, write_video
 
+pytestmark = pytest.mark.process
+
 needs_beam = pytest.mark.skipif(
     importlib.util.find_spec("apache_beam") is None,
     reason="needs Apache Beam: make test EXTRAS=dev,beam",

@@ -24,6 +24,8 @@ from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.errors import InvalidArgumentError
 from tests.conftest import counting_frames, frame_numbers, write_video
 
+pytestmark = pytest.mark.process
+
 
 def content(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}

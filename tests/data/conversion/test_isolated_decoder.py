@@ -16,6 +16,8 @@ from keras_t3d.data.shards.record_file import record_offsets
 from keras_t3d.data.sources.listing import VideoEntry
 from tests.conftest import counting_frames, write_video
 
+pytestmark = pytest.mark.process
+
 POISONED_WORKER = """
 import errno, os, pathlib, time
 from keras_t3d.data.conversion import worker

@@ -147,6 +147,7 @@ class TestAddresses:
             Address("ram://nothing/file").size()
 
 
+@pytest.mark.process
 def test_a_local_folder_is_opened_without_tensorflow(shards):
     program = (
         "import sys; from keras_t3d.data import ShardSet; "
