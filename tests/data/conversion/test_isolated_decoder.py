@@ -95,7 +95,7 @@ def test_a_slow_video_has_time_as_long_as_frames_come(decoder, tmp_path):
 
 
 def test_a_full_disk_is_a_conversion_error(decoder, tmp_path):
-    with pytest.raises(ConversionError, match=r"disk .* is full"):
+    with pytest.raises(ConversionError, match=str(tmp_path)):
         write(decoder, tmp_path, "full.mp4")
 
 
