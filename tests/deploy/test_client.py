@@ -233,7 +233,7 @@ def test_invalid_addresses():
         ):
             connect(text)
     for text in ("http://localhost:8501/v1/models/t3d", "localhost/t3d", "localhost:8500", "h:1/"):
-        with pytest.raises(InvalidArgumentError, match=r"`address`.*example localhost:8500/t3d"):
+        with pytest.raises(InvalidArgumentError, match=r"`address`.*localhost:8500/t3d"):
             connect(text, grpc=True)
     for text, grpc in (("http://localhost:85010/v1/models/t3d", False), ("h:85000/t3d", True)):
         with pytest.raises(InvalidArgumentError, match=r"`address`.*Received: "):

@@ -6,6 +6,7 @@ from keras_t3d import ClipSpec
 from keras_t3d.clips import take_view
 from keras_t3d.data import Augmentation
 from keras_t3d.data.clips.numpy_phases import resize_bilinear
+from keras_t3d.data.shards.labels import LABEL_MISMATCH
 from keras_t3d.data.shards.record_file import record_offsets
 from keras_t3d.data.shards.record_tensors import parse_record
 from tests import forked
@@ -223,7 +224,7 @@ class TestErrors:
         shards = dataclasses.replace(
             shard_set(tmp_path / "s", [2]), class_names=("class 1", "class 0")
         )
-        with pytest.raises(ValueError, match="label is not on its line"):
+        with pytest.raises(ValueError, match=LABEL_MISMATCH):
             load_arrays(shards, "train", TINY, 2)[0]
 
     def test_greyscale_and_short_videos(self, tmp_path):

@@ -70,11 +70,11 @@ def test_other_splits_are_refused(said):
 
 def test_official_classes_are_kept_in_their_order_and_checked(tmp_path):
     videos = ListedVideos(tmp_path)
-    with pytest.raises(ValueError, match="None of the 0 listed"):
+    with pytest.raises(ValueError, match=" 0 listed"):
         videos.listing(["b", "c"])
     videos.add("1.mp4", "b", "train", listed="1.mp4")
     assert videos.listing(["c", "b"]).class_names == ("c", "b")
-    with pytest.raises(ValueError, match="at least 2 classes"):
+    with pytest.raises(ValueError, match="'b'"):
         videos.listing(["b"])
-    with pytest.raises(ValueError, match="printable text"):
+    with pytest.raises(ValueError, match=r"c\\n"):
         videos.listing(["b", "c\n"])

@@ -35,9 +35,9 @@ class TestSplitting:
 
     def test_a_pattern_that_does_not_match_is_refused(self, tmp_path):
         touch(tmp_path, "a/1.mp4", "b/2.mp4")
-        with pytest.raises(ValueError, match=r"does not match '1\.mp4'"):
+        with pytest.raises(ValueError, match=r"film.*'1\.mp4'"):
             list_layout("folder", tmp_path, split_ratio="0.5", group_regex=r"(film\d+)")
-        with pytest.raises(ValueError, match="does not match"):
+        with pytest.raises(ValueError, match=r"`group_regex`.*zz"):
             list_layout("folder", tmp_path, split_ratio="0.5", group_regex=r"(zz)?\d")
-        with pytest.raises(ValueError, match="regular expression"):
+        with pytest.raises(ValueError, match="`group_regex`"):
             list_layout("folder", tmp_path, split_ratio="0.5", group_regex="(")
