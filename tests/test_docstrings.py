@@ -153,7 +153,7 @@ class Prepared:
         copy = type(self._model).from_config(self._model.get_config())
         copy.set_weights(self._model.get_weights())
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        copy.compile("sgd", loss, jit_compile=False)
+        copy.compile("sgd", loss, run_eagerly=True)  # tracing takes longer than two steps
         return copy
 
     student = network = model
@@ -263,7 +263,7 @@ class Prepared:
 
         learner = Learner(self.model())
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        learner.compile(make_optimizer("sgd", 0.01, use_ema=True), loss)
+        learner.compile(make_optimizer("sgd", 0.01, use_ema=True), loss, run_eagerly=True)
         return learner
 
 

@@ -110,7 +110,7 @@ def writing(path, most_bytes=0):
 
 @pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="files are limited as on Unix")
-@pytest.mark.parametrize("most_bytes", [1_400_000, 1_500_001])
+@pytest.mark.parametrize("most_bytes", [1_400_000, pytest.param(1_500_001, marks=pytest.mark.slow)])
 def test_a_full_disk_leaves_a_playable_file(tmp_path, most_bytes):
     process = writing(tmp_path / "out.mp4", most_bytes)
     try:

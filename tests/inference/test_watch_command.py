@@ -252,7 +252,14 @@ unix = pytest.mark.skipif(sys.platform == "win32", reason="uses Unix signals and
 
 @pytest.mark.process
 @unix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_stopping_leaves_complete_files(folder, tmp_path, number):
     files = {"--out": "o.mp4", "--scores": "s.json", "--timeline": "t.png"}
     words = [word for option, name in files.items() for word in (option, tmp_path / name)]
@@ -285,7 +292,7 @@ def test_closed_output_does_not_stop_writing_files(folder, tmp_path):
         assert process.stdout.readline().startswith("0:00")
         process.stdout.close()  # as `| head -1` does
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=3)
+            process.wait(timeout=1)
         process.send_signal(signal.SIGTERM)
         err = process.stderr.read()
         process.wait(timeout=60)
