@@ -40,11 +40,12 @@ class TestSameAsLoadClips:
         "options",
         [
             {},
-            {"sampling": "segments"},
-            {"target_fps": 9.0},
             {"augmentation": Augmentation(repeats=2, flip=False)},
-            {"short": "pad"},
-            {"first_step": 5},
+            # test_unlabelled.py compares these, too.
+            pytest.param({"sampling": "segments"}, marks=pytest.mark.slow),
+            pytest.param({"target_fps": 9.0}, marks=pytest.mark.slow),
+            pytest.param({"short": "pad"}, marks=pytest.mark.slow),
+            pytest.param({"first_step": 5}, marks=pytest.mark.slow),
         ],
         ids=str,
     )
@@ -146,7 +147,8 @@ class TestEpochs:
         for index in reversed(range(16)):
             assert np.array_equal(again[index][0], forwards[index][0])
 
-    @pytest.mark.parametrize("threads", [0, 1, 3])
+    @pytest.mark.fit
+    @pytest.mark.parametrize("threads", [pytest.param(0, marks=pytest.mark.slow), 3])
     def test_fit_trains_on_every_batch_in_order(self, many, threads):
         import keras
 

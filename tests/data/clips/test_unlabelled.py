@@ -81,7 +81,6 @@ class TestTensorflowForm:
         [
             {"training": True, "repeat": True, "first_step": 5, "shuffle_buffer": 5, "seed": 2},
             {"training": True, "augmentation": Augmentation(repeats=2, hue=0.3), "cache": True},
-            {"training": False},
             {"training": False, "pad_last_batch": True},
         ],
         ids=str,
