@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from keras_t3d.deploy.batch_normalization import PendingConvolution, scale_and_offset
+from keras_t3d.deploy.convolution import PendingConvolution, scale_and_offset
 from keras_t3d.deploy.convolution_2d import concatenate
 from keras_t3d.deploy.errors import UnsupportedLayerError, check_channels_last
 from keras_t3d.deploy.network import constant
