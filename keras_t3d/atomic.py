@@ -11,6 +11,28 @@ from collections.abc import Iterator
 from keras_t3d.errors import InvalidArgumentError
 
 
+def check_file_path(path: str | os.PathLike[str] | None, argument: str, *examples: str) -> None:
+    """Checks the path of a file to write; None, for no file, is valid.
+
+    Args:
+        path: the path.
+        argument: name of the argument, for the error message.
+        examples: file names, one with each suffix that is allowed.
+
+    Raises:
+        InvalidArgumentError: if it does not end in one of the suffixes, or is a folder.
+    """
+    if path is None:
+        return
+    suffixes = [pathlib.Path(example).suffix for example in examples]
+    if pathlib.Path(path).suffix.lower() not in suffixes or os.path.isdir(path):
+        raise InvalidArgumentError(
+            f"`{argument}` must name a file that ends in {' or '.join(suffixes)}, for example "
+            f"{examples[-1]}. Received: {os.fspath(path)}",
+            argument=argument,
+        )
+
+
 @contextlib.contextmanager
 def written_beside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Yields a path beside `path` to write a file or folder to, then renames it to `path`.

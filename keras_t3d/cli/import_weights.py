@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import jsonargparse
 
-from keras_t3d.cli.tensorflow_import import import_tensorflow
+from keras_t3d.cli.loading import import_tensorflow
 from keras_t3d.errors import InvalidArgumentError
 
 

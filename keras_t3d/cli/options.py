@@ -13,8 +13,10 @@ from typing import Any
 import docstring_parser
 import jsonargparse
 
+from keras_t3d.inference.options import WindowOptions
+from keras_t3d.inference.smoothing import parse_smoothing
+
 MODEL = ".keras file, SavedModel folder or .tflite file"
-SMOOTHING = "mean:N averages the last N windows; exponential:W weighs the newest by W"
 SHARDS = "folder that `keras-t3d convert` wrote"
 
 
@@ -70,6 +72,24 @@ def selected(arguments: jsonargparse.Namespace, declaration: Callable[..., Any])
     names = inspect.signature(declaration).parameters
     values = {name: value for name, value in vars(arguments).items() if name in names}
     return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+
+
+def add_window_options(parser: Any, skip: Collection[str] = ()) -> None:
+    """Adds the flags of `WindowOptions` that commands have."""
+    add_options(parser, WindowOptions, skip=("hop_frames", "smoothing", "num_crops", *skip))
+    parser.add_argument(
+        "--smoothing",
+        metavar="RULE",
+        help="mean:N averages the last N windows; exponential:W weighs the newest by W",
+    )
+
+
+def window_options(arguments: jsonargparse.Namespace) -> WindowOptions:
+    """Returns the WindowOptions of a command line."""
+    values = selected(arguments, WindowOptions)
+    if arguments.smoothing is not None:
+        values["smoothing"] = parse_smoothing(arguments.smoothing)
+    return WindowOptions(**values)
 
 
 def flags_of(parser: jsonargparse.ArgumentParser) -> dict[str, str]:

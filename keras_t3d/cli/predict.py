@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import jsonargparse
 
 from keras_t3d.cli import loading
-from keras_t3d.cli.options import MODEL, SMOOTHING, add_options
-from keras_t3d.cli.output import print_classes
+from keras_t3d.cli.options import MODEL, add_options, add_window_options
+from keras_t3d.cli.output import for_each_video, print_classes, print_damage
 from keras_t3d.cli.predict_windows import predict_windows
-from keras_t3d.cli.unreadable import check_readable, collect_unreadable, print_damage
 from keras_t3d.data.sources.video_files import video_files
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference import predict_video
@@ -34,8 +33,7 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
     windows.add_argument(
         "--timeline", metavar="PNG", help="draw the top classes over time, of one video"
     )
-    add_options(windows, WindowOptions, skip=("hop_frames", "smoothing", "num_crops"))
-    windows.add_argument("--smoothing", metavar="RULE", help=SMOOTHING)
+    add_window_options(windows)
 
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
@@ -53,14 +51,13 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
                 argument=name,
             )
     predictor = loading.predictor(arguments.model)
-    unreadable = 0
-    for video in videos:
-        with collect_unreadable(video, videos) as failures:
-            with print_damage():
-                classes = predict_video(predictor, video, arguments.top, arguments.num_views)
-            print_classes(video, classes, arguments)
-        unreadable += len(failures)
-    check_readable(unreadable, videos)
+
+    def classify(video: str) -> None:
+        with print_damage():
+            classes = predict_video(predictor, video, arguments.top, arguments.num_views)
+        print_classes(video, classes, arguments)
+
+    for_each_video(videos, classify)
 
 
 def _find_videos(paths: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from keras_t3d.errors import InvalidArgumentError
 
 NUM_CLIPS = 8  # enough to detect a wrong graph
 _WAVES = 3
+
+LabelledClips = tuple[np.ndarray, np.ndarray | None]  # a batch, and its labels if there are any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,12 +77,8 @@ def comparison_clips(
     """
     if calibration is None:
         return _moving_gratings(clip_spec, limit)
-    parts: list[np.ndarray] = []
-    for clips, _ in clip_batches(clip_spec, calibration, "calibration"):
-        parts.append(clips[: limit - sum(map(len, parts))])
-        if sum(map(len, parts)) == limit:
-            break
-    return np.concatenate(parts)
+    batches = clip_batches(clip_spec, calibration, "calibration")
+    return np.concatenate([clips for clips, _ in take_clips(batches, limit)])
 
 
 def _moving_gratings(clip_spec: ClipSpec, count: int) -> np.ndarray:
@@ -98,9 +96,7 @@ def _moving_gratings(clip_spec: ClipSpec, count: int) -> np.ndarray:
     return clips
 
 
-def clip_batches(
-    clip_spec: ClipSpec, batches: Any, argument: str
-) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+def clip_batches(clip_spec: ClipSpec, batches: Any, argument: str) -> Iterator[LabelledClips]:
     """Yields batches of clips with their labels, or None where there are none.
 
     Args:
@@ -131,6 +127,15 @@ def clip_batches(
         raise InvalidArgumentError(
             f"`{argument}` must hold at least one clip. Received: none", argument=argument
         )
+
+
+def take_clips(batches: Iterable[LabelledClips], limit: int) -> Iterator[LabelledClips]:
+    """Yields batches up to a number of clips, of which the last one may be a part."""
+    for clips, labels in batches:
+        yield clips[:limit], None if labels is None else labels[:limit]
+        limit -= len(clips)
+        if limit <= 0:
+            return
 
 
 def keras_probabilities(model: Callable[..., Any], clips: np.ndarray) -> np.ndarray:

@@ -43,11 +43,7 @@ class SavedModelReport(ExportReport):
     """Result of `export_saved_model`.
 
     Attributes:
-        path: directory of the version.
-        num_bytes: size of all its files.
-        largest_difference: largest absolute difference of a probability from the Keras model's,
-            over the clips compared.
-        num_clips: number of clips compared.
+        path, num_bytes, largest_difference, num_clips: see ExportReport.
         frozen: whether the weights are constants of a folded graph.
     """
 

@@ -51,11 +51,7 @@ class TFLiteReport(ExportReport):
     """Result of `export_tflite`.
 
     Attributes:
-        path: the file.
-        num_bytes: its size.
-        largest_difference: largest absolute difference of a probability from the Keras model's,
-            over the clips compared.
-        num_clips: number of clips compared.
+        path, num_bytes, largest_difference, num_clips: see ExportReport.
         quantization: storage of the weights.
         quantized: the effect of 8 bits; None for float32 and float16.
     """
@@ -139,8 +135,8 @@ def export_tflite(
         errors: list[LayerError] = []
         if options.quantization == "int8":
             conversion = IntegerConversion(model, clips)
-            content = conversion.convert(options.float_layers, options.integer_output)
-            errors = conversion.layer_errors(clips[:_LAYER_ERROR_CLIPS], options.float_layers)
+            content = conversion.convert(options)
+            errors = conversion.layer_errors(clips[:_LAYER_ERROR_CLIPS], options)
         else:
             content = convert(model, options.quantization)
         check_builtins_only(content)

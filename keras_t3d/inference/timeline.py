@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from keras_t3d.atomic import written_beside
+from keras_t3d.atomic import check_file_path, written_beside
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference.window_prediction import WindowPrediction
 
@@ -85,7 +84,7 @@ class Timeline:
         Raises:
             InvalidArgumentError: if the path does not end in `.png`, or no window was added.
         """
-        check_timeline_path(path)
+        check_file_path(path, "path", "timeline.png")
         if not self._points:
             raise InvalidArgumentError("A timeline needs at least one window: call `add` first")
         from matplotlib.figure import Figure  # pyplot would have global state and need a display
@@ -115,15 +114,6 @@ class Timeline:
             text.set_parse_math(False)
         with written_beside(path) as part:
             figure.savefig(part, format="png")
-
-
-def check_timeline_path(path: str | os.PathLike[str]) -> None:
-    """Raises an InvalidArgumentError unless the path ends in `.png` and is no folder."""
-    if pathlib.Path(path).suffix.lower() != ".png" or os.path.isdir(path):
-        raise InvalidArgumentError(
-            "A timeline is written to a file that ends in .png, for example timeline.png. "
-            f"Received: {os.fspath(path)}"
-        )
 
 
 def format_time(seconds: float) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 import av
 import numpy as np
 
-from keras_t3d.atomic import written_beside
-from keras_t3d.errors import InvalidArgumentError, KerasT3DError
+from keras_t3d.atomic import check_file_path, written_beside
+from keras_t3d.errors import KerasT3DError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +135,7 @@ def open_video_writer(path: str | os.PathLike[str]) -> Iterator[VideoWriter]:
             writer.write(np.full((48, 64, 3), 5 * index, np.uint8), index / 25, (index + 1) / 25)
     ```
     """
-    check_video_path(path)
+    check_file_path(path, "path", "annotated.mp4")
     failure: RecordingError | None = None
     with written_beside(path) as part:
         try:
@@ -154,15 +154,6 @@ def open_video_writer(path: str | os.PathLike[str]) -> Iterator[VideoWriter]:
     if failure is not None:
         raise RecordingError(
             f"Cannot write all of {os.fspath(path)}: {failure}. The file is playable up to there"
-        )
-
-
-def check_video_path(path: str | os.PathLike[str]) -> None:
-    """Raises an InvalidArgumentError unless the path ends in `.mp4` and is no folder."""
-    if pathlib.Path(path).suffix.lower() != ".mp4" or os.path.isdir(path):
-        raise InvalidArgumentError(
-            "Video is written to a file that ends in .mp4, for example annotated.mp4. "
-            f"Received: {os.fspath(path)}"
         )
 
 

@@ -19,11 +19,7 @@ from keras_t3d.inference.screen import Screen
 from keras_t3d.inference.sliding_window import SlidingWindow
 from keras_t3d.inference.video_writer import RecordingError, open_video_writer
 from keras_t3d.inference.window_prediction import WindowPrediction
-from keras_t3d.inference.window_predictors import (
-    BackgroundWindowPredictor,
-    BlockingWindowPredictor,
-    WindowPredictor,
-)
+from keras_t3d.inference.window_predictors import BackgroundWindowPredictor, WindowPredictor
 
 
 class FrameSource(Protocol):
@@ -100,8 +96,8 @@ def watch_frames(
     sliding_window = SlidingWindow(predictor.clip_spec, options)
 
     def annotate() -> Iterator[WatchedFrame]:
-        predictor_class = BackgroundWindowPredictor if live else BlockingWindowPredictor
-        windows: WindowPredictor = predictor_class(predictor, options.smoothing)
+        predictor_class = BackgroundWindowPredictor if live else WindowPredictor
+        windows = predictor_class(predictor, options.smoothing)
         frames = source.timed()
         # Marking the last frame needs the next one, and a camera's must be shown at once.
         marked = ((frame, False) for frame in frames) if live else _mark_last(frames)

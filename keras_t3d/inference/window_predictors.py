@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
 
 import numpy as np
 
@@ -14,47 +12,37 @@ from keras_t3d.inference.smoothing import Smoothing
 from keras_t3d.inference.window_prediction import WindowPrediction, start_smoothing
 
 
-class WindowPredictor(Protocol):
-    """Accepts windows, and holds the latest prediction."""
-
-    def submit(self, window: Window) -> None:
-        """Accepts a window, which may be dropped."""
-        ...
-
-    def latest(self) -> WindowPrediction | None:
-        """Returns the latest prediction; None before the first."""
-        ...
-
-    def close(self) -> None:
-        """Stops background work; raises the error that ended it, if any."""
-        ...
-
-
-class BlockingWindowPredictor:
+class WindowPredictor:
     """Predicts every window before `submit` returns: for files, which can wait."""
 
     def __init__(self, predictor: Predictor, smoothing: Smoothing | None = None) -> None:
-        self._predict = _predict_function(predictor, smoothing)
+        self._predictor = predictor
+        self._smooth = start_smoothing(smoothing)
         self._latest: WindowPrediction | None = None
 
+    def _predict(self, window: Window) -> WindowPrediction:
+        probabilities = self._predictor.probabilities(np.ascontiguousarray(window.clips))
+        return self._smooth(WindowPrediction.from_crops(window, probabilities))
+
     def submit(self, window: Window) -> None:
+        """Accepts a window."""
         self._latest = self._predict(window)
 
     def latest(self) -> WindowPrediction | None:
+        """Returns the latest prediction; None before the first."""
         return self._latest
 
     def close(self) -> None:
-        pass
+        """Stops background work; raises the error that ended it, if any."""
 
 
-class BackgroundWindowPredictor:
+class BackgroundWindowPredictor(WindowPredictor):
     """Predicts in a thread and drops windows submitted while it is busy: for cameras."""
 
     def __init__(self, predictor: Predictor, smoothing: Smoothing | None = None) -> None:
-        self._predict = _predict_function(predictor, smoothing)
+        super().__init__(predictor, smoothing)
         self._executor = ThreadPoolExecutor(1, "keras-t3d-predict")
         self._pending: Future[WindowPrediction] | None = None
-        self._latest: WindowPrediction | None = None
 
     def submit(self, window: Window) -> None:
         self.latest()
@@ -70,15 +58,3 @@ class BackgroundWindowPredictor:
     def close(self) -> None:
         self._executor.shutdown()
         self.latest()  # raises an error that has not been reported
-
-
-def _predict_function(
-    predictor: Predictor, smoothing: Smoothing | None
-) -> Callable[[Window], WindowPrediction]:
-    smooth = start_smoothing(smoothing)
-
-    def predict(window: Window) -> WindowPrediction:
-        probabilities = predictor.probabilities(np.ascontiguousarray(window.clips))
-        return smooth(WindowPrediction.from_crops(window, probabilities))
-
-    return predict

@@ -49,6 +49,10 @@ DEFAULT = ("stc_residual", "r2plus1d", "t3d")  # has grouped and factorized conv
 INT8, FLOAT32 = schema.TensorType.INT8, schema.TensorType.FLOAT32
 
 
+def keeping(*layers):
+    return TFLiteOptions("int8", float_layers=layers)
+
+
 @pytest.fixture(scope="module")
 def calibration(model):
     return clips_for(model, 6)
@@ -199,8 +203,8 @@ class TestFloatLayers:
         assert conversion.layers[-1] == "logits"
 
     def test_layer_is_kept_in_floats(self, conversion, calibration):
-        before = types_of(conversion.convert(), "CONV_2D")
-        content = conversion.convert(["transition1/depth3_conv"])
+        before = types_of(conversion.convert(TFLiteOptions("int8")), "CONV_2D")
+        content = conversion.convert(keeping("transition1/depth3_conv"))
         after = types_of(content, "CONV_2D")
         assert [a for a, b in zip(after, before, strict=True) if a != b] == [FLOAT32]
         LiteRTRunner(content)(calibration[:1])
@@ -208,17 +212,17 @@ class TestFloatLayers:
     @pytest.mark.parametrize("layer", ["stem", "block1", "transition1", "transition1/depth6_conv"])
     def test_readers_of_a_float_layer_run(self, conversion, model, calibration, layer):
         """No runtime concatenates floats and integers."""
-        run = LiteRTRunner(conversion.convert([layer]))
+        run = LiteRTRunner(conversion.convert(keeping(layer)))
         found = np.concatenate([run(clip[None]) for clip in calibration])
         assert logit_correlation(keras_probabilities(model, calibration), found) > 0.999
 
     def test_all_layers_in_floats_equal_the_float_model(self, conversion, model, calibration):
-        run = LiteRTRunner(conversion.convert(conversion.layers))
+        run = LiteRTRunner(conversion.convert(keeping(*conversion.layers)))
         found = np.concatenate([run(clip[None]) for clip in calibration])
         np.testing.assert_allclose(found, keras_probabilities(model, calibration), atol=0.02)
 
     def test_layer_errors_are_sorted(self, conversion, calibration):
-        errors = conversion.layer_errors(calibration[:2])
+        errors = conversion.layer_errors(calibration[:2], TFLiteOptions("int8"))
         sizes = [error.error for error in errors]
         assert sizes == sorted(sizes, reverse=True)
         assert {error.layer for error in errors} <= set(conversion.layers)
@@ -226,14 +230,14 @@ class TestFloatLayers:
         assert by_layer["stem/conv"].operation == "CONV_2D"
         assert 0 < by_layer["stem/conv"].error < 0.1
         assert "stem/conv" not in {
-            e.layer for e in conversion.layer_errors(calibration[:2], ["stem"])
+            e.layer for e in conversion.layer_errors(calibration[:2], keeping("stem"))
         }
 
     def test_unknown_layer_is_rejected(self, conversion):
         with pytest.raises(
             InvalidArgumentError, match=r"`float_layers`.*stem/conv\?.*'stem/convv'"
         ):
-            conversion.convert(["stem/convv"])
+            conversion.convert(keeping("stem/convv"))
 
 
 @pytest.mark.parametrize(
@@ -247,7 +251,7 @@ def test_every_family_in_floats_and_int8(name, tmp_path):
     expected = keras_probabilities(model, clips)
     for content, least in (
         (convert(model, "none"), 0.999999),
-        (IntegerConversion(model, clips).convert(), 0.99),
+        (IntegerConversion(model, clips).convert(TFLiteOptions("int8")), 0.99),
     ):
         run = LiteRTRunner(content)
         found = np.concatenate([run(clip[None]) for clip in clips])
@@ -263,7 +267,7 @@ def test_head_is_the_input_of_the_softmax():
     x = layers.Conv3D(5, 3, padding="same", name="logits")(x)
     model = randomize(models.VideoClassifier(inputs, layers.GlobalAveragePooling3D()(x)))
     clips = clips_for(model, 4)
-    content = IntegerConversion(model, clips).convert()
+    content = IntegerConversion(model, clips).convert(TFLiteOptions("int8"))
     assert set(types_of(content, "CONV_2D")) == {INT8}
     assert set(types_of(content, "FULLY_CONNECTED")) == {INT8}
     assert types_of(content, "SOFTMAX") == [FLOAT32]

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from keras_t3d.data import VideoError, VideoReader, read_video
-from keras_t3d.inference.window_predictors import BlockingWindowPredictor
+from keras_t3d.inference.window_predictors import WindowPredictor
 from tests.conftest import counting_frames
 from tests.inference.conftest import write_uneven_video
 from tests.inference.fake_opencv import FakeOpenCV
@@ -131,9 +131,7 @@ def test_unplugged_camera_leaves_the_frames_so_far(run, folder, tmp_path, monkey
         "keras_t3d.inference.Camera", lambda number: UnpluggedCamera(folder / "a.mp4", count)
     )
     # The model must be as fast as the camera, or no window would be scored.
-    monkeypatch.setattr(
-        "keras_t3d.inference.watching.BackgroundWindowPredictor", BlockingWindowPredictor
-    )
+    monkeypatch.setattr("keras_t3d.inference.watching.BackgroundWindowPredictor", WindowPredictor)
     code, _, err = run(
         *("watch", "m", "--camera", "0", "--no-display", "--out", tmp_path / "o.mp4"),
         *("--scores", tmp_path / "s.json", "--timeline", tmp_path / "t.png"),

@@ -16,7 +16,6 @@ from keras_t3d.clips import ClipSpec, resize_short_side, take_view, view_starts
 from keras_t3d.data.video.reader import VideoReader, warn_of_damage
 from keras_t3d.deploy.serving_client.client import ServingClient
 from keras_t3d.deploy.serving_client.connection import connect
-from keras_t3d.deploy.serving_client.tensors import strings
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference.predictor import check_top, top_classes
 
@@ -80,7 +79,7 @@ def query(
         return _query_whole_video(server, path, top, num_views, jpeg)
     windows = _windows(path, known_spec, num_views)
     if jpeg:
-        rows = strings([[_encode(frame) for frame in window] for window in windows])
+        rows = np.array([[_encode(frame) for frame in window] for window in windows], object)
         scores = server.in_batches("serve_jpeg", "frames", rows)
     else:
         views = np.stack([take_view(np.stack(window), known_spec) for window in windows])
