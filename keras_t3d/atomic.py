@@ -76,6 +76,36 @@ def remove(path: pathlib.Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def size_of(path: pathlib.Path) -> int:
+    """Returns the bytes of a file, or of all files in a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+@contextlib.contextmanager
+def new_folder(folder: pathlib.Path, argument: str) -> Iterator[None]:
+    """Creates a folder if it does not exist; removes it again if the block fails.
+
+    Raises:
+        InvalidArgumentError: if it, or a parent folder, is a file.
+    """
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InvalidArgumentError(
+            f"`{argument}` must be a folder, new or existing. Received: a file, {folder}",
+            argument=argument,
+        ) from None
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):  # another process may have written there
+                folder.rmdir()
+        raise
+
+
 @contextlib.contextmanager
 def written_durably(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Does the same as `written_beside`, for a file that must survive a power loss."""

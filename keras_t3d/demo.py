@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pathlib
 import statistics
 import time
+import timeit
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_t3d import data, evaluation, inference, motion_set, training
+from keras_t3d.atomic import size_of
 from keras_t3d.deploy.options import EXPORT_TARGETS, TFLiteOptions
 from keras_t3d.errors import InvalidArgumentError
 
@@ -167,25 +170,14 @@ def _compare(artifacts: dict[str, pathlib.Path], shards: pathlib.Path) -> dict[s
     for name, predictor in predictors.items():
         difference = float(np.abs(probabilities[name] - probabilities["Keras"]).max())
         check_difference(difference, tolerances[name])
-        clip = views[0][0]
+        predict = functools.partial(predictor.probabilities, views[0][0])
         rows[name] = {
             "top1_one_view": float((probabilities[name].argmax(1) == labels).mean()),
             "largest_difference": difference,
-            "bytes": _size(artifacts[name]),
-            "milliseconds": 1000 * statistics.median(_seconds(predictor, clip) for _ in range(20)),
+            "bytes": size_of(artifacts[name]),
+            "milliseconds": 1000 * statistics.median(timeit.repeat(predict, number=1, repeat=20)),
         }
     return rows
-
-
-def _seconds(predictor: Any, clip: np.ndarray) -> float:
-    start = time.perf_counter()
-    predictor.probabilities(clip)
-    return time.perf_counter() - start
-
-
-def _size(path: pathlib.Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _table(rows: dict[str, dict[str, Any]]) -> Table:

@@ -40,15 +40,43 @@ class InvalidArgumentError(KerasT3DError, ValueError):
         self.argument = argument
 
 
+def check_argument(argument: str, value: object, is_valid: bool, rule: str) -> None:
+    """Raises InvalidArgumentError unless an argument is valid.
+
+    Args:
+        argument: name of the argument.
+        value: its value.
+        is_valid: whether it follows the rule.
+        rule: what it must be, with an example of a valid value.
+
+    Example:
+
+    ```python
+    check_argument("workers", 2, 2 >= 1, "at least 1, for example 2")
+    ```
+    """
+    if not is_valid:
+        message = f"`{argument}` must be {rule}. Received: {value!r}"
+        raise InvalidArgumentError(message, argument=argument)
+
+
 def check_integer(name: str, value: Any, lowest: int, example: int) -> None:
     """Raises an InvalidArgumentError unless `value` is an integer of at least `lowest`."""
     is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not is_integer or value < lowest:
-        raise InvalidArgumentError(
-            f"`{name}` must be an integer of at least {lowest}, for example {example}. "
-            f"Received: {value!r}",
-            argument=name,
-        )
+    rule = f"an integer of at least {lowest}, for example {example}"
+    check_argument(name, value, is_integer and value >= lowest, rule)
+
+
+def check_positive_integer(argument: str, value: object, *, example: int) -> None:
+    """Raises InvalidArgumentError unless an argument is an integer of at least 1.
+
+    Args:
+        argument: name of the argument.
+        value: its value.
+        example: a valid value.
+    """
+    is_valid = isinstance(value, numbers.Integral) and int(value) >= 1
+    check_argument(argument, value, is_valid, f"an integer of at least 1, for example {example}")
 
 
 class MissingPackageError(KerasT3DError, ImportError):

@@ -170,8 +170,10 @@ _RULES: dict[type[Any], Callable[..., tf.Tensor]] = {
     layers.Dense: pointwise_2d.dense_vector,
     layers.Dropout: pointwise_2d.unchanged,
     layers.Flatten: pointwise_2d.flatten,
-    layers.GlobalAveragePooling3D: pooling_2d.global_average_pooling,
-    layers.GlobalMaxPooling3D: pooling_2d.global_max_pooling,
+    layers.GlobalAveragePooling3D: functools.partial(
+        pooling_2d.global_pooling, reduce=tf.reduce_mean
+    ),
+    layers.GlobalMaxPooling3D: functools.partial(pooling_2d.global_pooling, reduce=tf.reduce_max),
     layers.MaxPooling3D: pooling_2d.max_pooling,
     layers.ReLU: pointwise_2d.relu,
     layers.ZeroPadding3D: pointwise_2d.zero_padding,

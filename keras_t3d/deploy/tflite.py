@@ -32,10 +32,10 @@ from keras_t3d.deploy.quantization_report import QuantizationReport, measure
 from keras_t3d.deploy.tflite_conversion import convert
 from keras_t3d.deploy.tflite_metadata import with_metadata
 from keras_t3d.deploy.tflite_operations import check_builtins_only
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, check_argument
 from keras_t3d.inference.litert_predictor import LiteRTRunner
-from keras_t3d.inference.load import load_keras_model
 from keras_t3d.models import VideoClassifier
+from keras_t3d.models.load import load_keras_model
 from keras_t3d.version import __version__
 
 # Largest allowed difference of a probability from the Keras model's, by quantization.
@@ -118,8 +118,14 @@ def export_tflite(
     """
     check_exportable(model)
     options = _options(quantization, options)
-    _check_calibration(options, calibration)
     path = _checked_path(path)
+    check_argument(
+        "calibration",
+        calibration,
+        calibration is not None or options.quantization != "int8",
+        "given with `quantization` 'int8', which takes its ranges from typical clips, for example "
+        "those of keras_t3d.data.load_clips('shards', 'train', model.clip_spec, 16)",
+    )
     licence = None if options.licence is None else Path(options.licence).read_text("utf-8")
     float_model = in_float32(model)
     report: QuantizationReport | None = None
@@ -217,16 +223,6 @@ def _options(quantization: Quantization | None, options: TFLiteOptions | None) -
             argument="quantization",
         )
     return options
-
-
-def _check_calibration(options: TFLiteOptions, calibration: Any) -> None:
-    if options.quantization == "int8" and calibration is None:
-        raise InvalidArgumentError(
-            "`calibration` must be given with `quantization` 'int8', which takes its ranges from "
-            "typical clips, for example those of "
-            "keras_t3d.data.load_clips('shards', 'train', model.clip_spec, 16). Received: None",
-            argument="calibration",
-        )
 
 
 def _checked_path(path: str | os.PathLike[str]) -> Path:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
+from keras_t3d.atomic import new_folder
 from keras_t3d.data.shards.damage import split_records
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.evaluation.options import EvaluationOptions
@@ -57,7 +56,7 @@ def evaluate(
     check_report_folder(out)
     shard_set = ShardSet.open(shards)
     predictor = load_predictor(model)
-    with _new_folder(pathlib.Path(out)):  # fails before the work if it cannot be written
+    with new_folder(pathlib.Path(out), "out"):  # fails before the work if it cannot be written
         scores = score_videos(predictor, shard_set, split, options, progress=progress)
     is_path = isinstance(model, (str, os.PathLike))
     protocol = {
@@ -73,16 +72,3 @@ def evaluate(
         "keras_t3d": __version__,
     }
     return write_report(scores, out, protocol, split_records(shard_set, split))
-
-
-@contextlib.contextmanager
-def _new_folder(folder: pathlib.Path) -> Iterator[None]:
-    """Creates a folder; removes it again if the block fails."""
-    is_new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        if is_new:
-            folder.rmdir()
-        raise

@@ -16,8 +16,9 @@ from keras_t3d.clips import (
     view_starts,
 )
 from keras_t3d.data.video.reader import VideoReader, warn_of_damage
+from keras_t3d.errors import check_positive_integer
 from keras_t3d.inference.load import load_predictor
-from keras_t3d.inference.predictor import check_top, top_classes
+from keras_t3d.inference.predictor import top_classes
 
 
 def predict_video(
@@ -53,7 +54,7 @@ def predict_video(
     # [("golf", 0.93), ("pour", 0.04)]
     ```
     """
-    check_top(top)
+    check_positive_integer("top", top, example=5)
     predictor = load_predictor(model)
     views = _read_views(path, predictor.clip_spec, num_views)
     # One view at a time: a clip of the larger networks needs hundreds of megabytes.

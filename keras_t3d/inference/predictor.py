@@ -52,14 +52,6 @@ def validate_clips(clips: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:
     return clips
 
 
-def check_top(top: int) -> None:
-    """Raises an InvalidArgumentError if `top` is below 1."""
-    if top < 1:
-        raise InvalidArgumentError(
-            f"`top` must be at least 1, for example 5. Received: {top}", argument="top"
-        )
-
-
 def top_classes(
     probabilities: np.ndarray, class_names: Sequence[str], top: int
 ) -> list[tuple[str, float]]:

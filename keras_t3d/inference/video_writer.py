@@ -167,19 +167,13 @@ def _as_recording_error() -> Iterator[None]:
 
 def _encoder() -> Encoder:
     for encoder in ENCODERS:
-        if encoder.name in av.codecs_available and _encodes(encoder.name):
-            return encoder
+        with contextlib.suppress(ValueError, av.FFmpegError):
+            if encoder.name in av.codecs_available and av.Codec(encoder.name, "w"):
+                return encoder
     raise RecordingError(
         f"PyAV has none of the encoders {', '.join(encoder.name for encoder in ENCODERS)}; "
         "pip install --upgrade av"
     )
-
-
-def _encodes(codec: str) -> bool:
-    try:
-        return bool(av.Codec(codec, "w"))
-    except (ValueError, av.FFmpegError):
-        return False
 
 
 def _new_stream(container: Any, encoder: Encoder, shape: tuple[int, ...], duration: float) -> Any:

@@ -11,10 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from keras_t3d.data.video.frames import TimedFrame
+from keras_t3d.errors import check_positive_integer
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.options import WindowOptions
 from keras_t3d.inference.overlay import draw_classes, to_square_pixels
-from keras_t3d.inference.predictor import check_top, top_classes
+from keras_t3d.inference.predictor import top_classes
 from keras_t3d.inference.screen import Screen
 from keras_t3d.inference.sliding_window import SlidingWindow
 from keras_t3d.inference.video_writer import RecordingError, open_video_writer
@@ -89,7 +90,7 @@ def watch_frames(
             print(frame.start, frame.classes)
     ```
     """
-    check_top(top)
+    check_positive_integer("top", top, example=5)
     options = options or WindowOptions()
     predictor = load_predictor(model)
     names = predictor.class_names

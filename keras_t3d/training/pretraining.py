@@ -12,7 +12,7 @@ import keras
 from keras_t3d.data.clips.frame_features import FrameFeatures
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.inference.load import load_keras_model
+from keras_t3d.models.load import load_keras_model
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.progress import Progress
 from keras_t3d.training import run_directory

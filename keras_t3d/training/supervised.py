@@ -11,7 +11,7 @@ import numpy as np
 from keras_t3d.data.shards.labels import check_labelled
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.inference.load import load_keras_model
+from keras_t3d.models.load import load_keras_model
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.optimization.learner import Learner
 from keras_t3d.optimization.mean_class_accuracy import MeanClassAccuracy

@@ -16,8 +16,8 @@ from keras_t3d.clips import ClipSpec, resize_short_side, take_view, view_starts
 from keras_t3d.data.video.reader import VideoReader, warn_of_damage
 from keras_t3d.deploy.serving_client.client import ServingClient
 from keras_t3d.deploy.serving_client.connection import connect
-from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.inference.predictor import check_top, top_classes
+from keras_t3d.errors import InvalidArgumentError, check_positive_integer
+from keras_t3d.inference.predictor import top_classes
 
 _JPEG_QUALITY = 95
 
@@ -67,7 +67,7 @@ def query(
     query("localhost:8500/t3d", "clip.mp4", grpc=True)
     ```
     """
-    check_top(top)
+    check_positive_integer("top", top, example=5)
     if isinstance(server, str):
         with connect(server, grpc, timeout) as client:
             return query(client, path, top, num_views, jpeg, clip_spec)
