@@ -18,16 +18,7 @@ _BATCH = 16
 
 
 def first_clips(directory: str | os.PathLike[str], clip_spec: ClipSpec, limit: int) -> np.ndarray:
-    """Returns the first clips of the first split that has any.
-
-    Args:
-        directory: shards, with or without labels.
-        clip_spec: ClipSpec of the model.
-        limit: maximum number of clips.
-
-    Returns:
-        uint8 array of shape (n, *clip_spec.input_shape).
-    """
+    """Returns at most `limit` clips of the first split, uint8 (n, *clip_spec.input_shape)."""
     shards = ShardSet.open(os.fspath(directory))
     batches = _batches(shards, shards.splits[0], clip_spec, labelled=False)
     return np.concatenate([clips for clips, _ in take_clips(batches, limit)])

@@ -158,14 +158,8 @@ def largest_difference(
 ) -> float:
     """Returns the largest absolute difference of an artifact's probabilities from the model's.
 
-    Args:
-        model: `keras.Model` from clips to logits.
-        clips: uint8 array of shape (clips, T, H, W, 3).
-        probabilities: the artifact, a function from one clip, shape (1, T, H, W, 3),
-            to its probabilities, shape (1, classes).
-
-    Returns:
-        The difference, NaN if any probability is NaN.
+    The artifact is a function from one clip, uint8 (1, T, H, W, 3), to its probabilities, shape
+    (1, classes). The difference is NaN if any probability is NaN.
     """
     expected = keras_probabilities(model, clips)
     found = np.concatenate([probabilities(clip[None]) for clip in clips])

@@ -55,15 +55,9 @@ def validate_clips(clips: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:
 def top_classes(
     probabilities: np.ndarray, class_names: Sequence[str], top: int
 ) -> list[tuple[str, float]]:
-    """Returns the most probable classes.
+    """Returns the names and probabilities of the most probable classes, in descending order.
 
-    Args:
-        probabilities: float array (classes,).
-        class_names: one name per class.
-        top: how many classes to return.
-
-    Returns:
-        (class name, probability) pairs, most probable first; ties in the order of the classes.
+    Of equally probable classes, the one with the smaller id comes first.
     """
     best = np.argsort(-probabilities, kind="stable")[:top]
     return [(class_names[index], float(probabilities[index])) for index in best]

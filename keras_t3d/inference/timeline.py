@@ -13,14 +13,7 @@ from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference.window_prediction import WindowPrediction
 
 _MAX_POINTS = 2000  # more than the plot has pixels
-_TICK_STEPS = (
-    0.1,
-    0.2,
-    0.5,
-    *(1, 2, 5, 10, 15, 30),
-    *(60, 120, 300, 600, 900, 1800),
-    *(3600, 7200, 21600, 86400),
-)
+_TICK_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600)
 _MAX_TICKS = 12
 
 
@@ -64,12 +57,7 @@ class Timeline:
         self._points.append(_Point(window.start, window.end, window.probabilities))
 
     def curves(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the points of the plot.
-
-        Returns:
-            Times in seconds, the middles of the windows, float array (points,); and
-            probabilities, float array (points, classes).
-        """
+        """Returns the middles of the points in seconds, and their probabilities by class."""
         times = np.array([(point.start + point.end) / 2 for point in self._points])
         return times, np.stack([point.total / point.windows for point in self._points])
 

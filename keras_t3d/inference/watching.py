@@ -19,8 +19,11 @@ from keras_t3d.inference.predictor import top_classes
 from keras_t3d.inference.screen import Screen
 from keras_t3d.inference.sliding_window import SlidingWindow
 from keras_t3d.inference.video_writer import RecordingError, open_video_writer
-from keras_t3d.inference.window_prediction import WindowPrediction
-from keras_t3d.inference.window_predictors import BackgroundWindowPredictor, WindowPredictor
+from keras_t3d.inference.window_prediction import (
+    BackgroundWindowPredictor,
+    WindowPrediction,
+    WindowPredictor,
+)
 
 
 class FrameSource(Protocol):

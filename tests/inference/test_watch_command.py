@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from keras_t3d.data import VideoError, VideoReader, read_video
-from keras_t3d.inference.window_predictors import WindowPredictor
+from keras_t3d.inference.window_prediction import WindowPredictor
 from tests.conftest import counting_frames
 from tests.inference.conftest import write_uneven_video
 from tests.inference.fake_opencv import FakeOpenCV

@@ -122,20 +122,18 @@ def _send(
     deadline: Deadline,
 ) -> None:
     """Ignores a connection closed early: the server's response tells more than the error."""
+
+    def pieces() -> Iterator[bytes]:
+        for piece in body:
+            connection.sock.settimeout(deadline.timeout())
+            yield piece
+
     headers = {"Content-Type": "application/json", "Content-Length": str(sum(map(len, body)))}
     try:
-        connection.request(method, path, _in_time(connection, body, deadline), headers)
+        connection.request(method, path, pieces(), headers)
     except (BrokenPipeError, ConnectionResetError):
         if connection.sock is None:
             raise
-
-
-def _in_time(
-    connection: http.client.HTTPConnection, body: Sequence[bytes], deadline: Deadline
-) -> Iterator[bytes]:
-    for piece in body:
-        connection.sock.settimeout(deadline.timeout())
-        yield piece
 
 
 class _ReadInTime(socket.SocketIO):

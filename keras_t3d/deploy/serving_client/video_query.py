@@ -12,11 +12,12 @@ import numpy as np
 from PIL import Image
 
 from keras_t3d.artifact_files import newest_version, read_artifact
-from keras_t3d.clips import ClipSpec, resize_short_side, take_view, view_starts
+from keras_t3d.clips import ClipSpec, take_view
 from keras_t3d.data.video.reader import VideoReader, warn_of_damage
 from keras_t3d.deploy.serving_client.client import ServingClient
 from keras_t3d.deploy.serving_client.connection import connect
 from keras_t3d.errors import InvalidArgumentError, check_positive_integer
+from keras_t3d.inference.predict import read_clips
 from keras_t3d.inference.predictor import top_classes
 
 _JPEG_QUALITY = 95
@@ -77,7 +78,7 @@ def query(
         known_spec = server.clip_spec
     if known_spec is None:
         return _query_whole_video(server, path, top, num_views, jpeg)
-    windows = _windows(path, known_spec, num_views)
+    windows = read_clips(path, known_spec, num_views, _span)
     if jpeg:
         rows = np.array([[_encode(frame) for frame in window] for window in windows], object)
         scores = server.in_batches("serve_jpeg", "frames", rows)
@@ -125,24 +126,9 @@ def _query_whole_video(
     return list(named)[:top]
 
 
-def _windows(
-    path: str | os.PathLike[str], clip_spec: ClipSpec, num_views: int | None
-) -> list[Sequence[np.ndarray]]:
-    """Returns the frames of each view's span, with the short side as the model resizes it.
-
-    The view is the centre view of its span, whether the client or the server takes it.
-    """
-    with VideoReader(path) as reader:
-        num_frames = reader.count()
-    starts = view_starts(num_frames, clip_spec, num_views)
-    spans = [range(start, min(start + clip_spec.span, num_frames)) for start in starts]
-    with VideoReader(path) as reader:
-        frames = {
-            index: resize_short_side(frame, clip_spec.resize)
-            for index, frame in reader.pick({index for span in spans for index in span})
-        }
-    warn_of_damage(reader)
-    return [[frames[index] for index in span] for span in spans]
+def _span(num_frames: int, clip_spec: ClipSpec, start: int) -> range:
+    """Returns the frames of which a view is the centre view, here or on the server."""
+    return range(start, min(start + clip_spec.span, num_frames))
 
 
 def _encode(frame: np.ndarray) -> bytes:
