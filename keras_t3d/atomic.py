@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 from keras_t3d.errors import InvalidArgumentError
 
+_PART = ".part-"  # prefix of unfinished files
+
 
 def check_file_path(path: str | os.PathLike[str] | None, argument: str, *examples: str) -> None:
     """Checks the path of a file to write; None, for no file, is valid.
@@ -60,7 +62,7 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
             f"Expected a folder to write to, new or existing. Received: the file {path.parent}"
         ) from None
     # Keeps the suffix, from which Keras and Matplotlib derive the format.
-    part = path.with_name(f".part-{os.getpid()}-{path.name}")
+    part = path.with_name(f"{_PART}{os.getpid()}-{path.name}")
     try:
         yield part
         os.replace(part, path)
@@ -80,6 +82,21 @@ def size_of(path: pathlib.Path) -> int:
     """Returns the bytes of a file, or of all files in a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def check_new_folder(folder: pathlib.Path, argument: str) -> None:
+    """Raises an InvalidArgumentError unless a folder is new or empty.
+
+    Files that a killed process left unfinished in it do not count.
+    """
+    if folder.exists() and (
+        not folder.is_dir() or any(not p.name.startswith(_PART) for p in folder.iterdir())
+    ):
+        raise InvalidArgumentError(
+            f"`{argument}` must be a new or empty folder, for example runs/a/report. "
+            f"Received: {folder}",
+            argument=argument,
+        )
 
 
 @contextlib.contextmanager

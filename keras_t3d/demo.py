@@ -18,9 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_t3d import data, evaluation, inference, motion_set, training
-from keras_t3d.atomic import size_of
+from keras_t3d.atomic import check_new_folder, size_of
 from keras_t3d.deploy.options import EXPORT_TARGETS, TFLiteOptions
-from keras_t3d.errors import InvalidArgumentError
 
 _VIDEOS_PER_CLASS = {"train": 120, "test": 25}
 _VIDEOS_PER_CLASS_QUICK = {"train": 2, "test": 1}
@@ -65,11 +64,7 @@ def run_demo(
     ```
     """
     folder = pathlib.Path(out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidArgumentError(
-            f"`out` must be a new or empty folder, for example demo. Received: {folder}",
-            argument="out",
-        )
+    check_new_folder(folder, "out")
     console = Console(highlight=False)
     started = time.perf_counter()
     counts = _VIDEOS_PER_CLASS_QUICK if quick else _VIDEOS_PER_CLASS

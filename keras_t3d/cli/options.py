@@ -129,7 +129,9 @@ def _hint(option: inspect.Parameter, declaration: Callable[..., Any]) -> Any:
 
 def _kind(hint: Any, default: Any) -> dict[str, Any]:
     """Returns the keywords of `add_argument` for a type."""
-    alternatives = [one for one in _members(hint) if one is not type(None)]
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    members = typing.get_args(hint) if is_union else (hint,)
+    alternatives = [member for member in members if member is not type(None)]
     if alternatives == [bool]:
         if default is False:
             return {"action": "store_true"}
@@ -140,8 +142,3 @@ def _kind(hint: Any, default: Any) -> dict[str, Any]:
         items = typing.get_args(alternatives[0])[0]
         return {"type": items, "nargs": "+", "default": list(default or ())}
     return {"type": hint, "default": default}
-
-
-def _members(hint: Any) -> tuple[Any, ...]:
-    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
-    return typing.get_args(hint) if is_union else (hint,)

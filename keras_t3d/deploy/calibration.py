@@ -32,11 +32,7 @@ def held_out_clips(
 ) -> tuple[str, bool, Iterator[LabelledClips]]:
     """Returns clips of a split on which the model was not trained, if there is one.
 
-    Args:
-        directory: shards, with or without labels.
-        clip_spec: ClipSpec of the model.
-        class_names: classes of the model. Labels of other classes are ignored.
-        limit: maximum number of clips, at least 1.
+    Labels of other classes than the model's are ignored.
 
     Returns:
         The split's name, `"test"`, `"val"` or the first one; whether its labels are of these

@@ -6,11 +6,11 @@ import os
 import pathlib
 from typing import Any
 
-from keras_t3d.atomic import new_folder
+from keras_t3d.atomic import check_new_folder, new_folder
 from keras_t3d.data.shards.damage import split_records
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.evaluation.options import EvaluationOptions
-from keras_t3d.evaluation.report import check_report_folder, write_report
+from keras_t3d.evaluation.report import write_report
 from keras_t3d.evaluation.scores import score_videos
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.progress import Progress
@@ -53,10 +53,11 @@ def evaluate(
     ```
     """
     options = options or EvaluationOptions()
-    check_report_folder(out)
+    folder = pathlib.Path(out)
+    check_new_folder(folder, "out")
     shard_set = ShardSet.open(shards)
     predictor = load_predictor(model)
-    with new_folder(pathlib.Path(out), "out"):  # fails before the work if it cannot be written
+    with new_folder(folder, "out"):  # fails before the work if it cannot be written
         scores = score_videos(predictor, shard_set, split, options, progress=progress)
     is_path = isinstance(model, (str, os.PathLike))
     protocol = {
