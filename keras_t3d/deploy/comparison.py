@@ -13,6 +13,7 @@ import numpy as np
 from keras_t3d.clips import ClipSpec
 from keras_t3d.deploy.errors import ExportError
 from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.inference.predictor import validate_clips
 
 NUM_CLIPS = 8  # enough to detect a wrong graph
 _WAVES = 3
@@ -112,16 +113,9 @@ def clip_batches(clip_spec: ClipSpec, batches: Any, argument: str) -> Iterator[L
     found = False
     for batch in [batches] if is_pair or hasattr(batches, "dtype") else batches:
         clips, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
-        clips = np.asarray(clips)
-        if clips.dtype != np.uint8 or clips.shape[1:] != clip_spec.input_shape:
-            raise InvalidArgumentError(
-                f"`{argument}` must hold uint8 clips of shape (clips, {clip_spec.input_shape}), "
-                "the model's input, as an array or as an iterable of batches. "
-                f"Received: {clips.dtype} of shape {clips.shape}",
-                argument=argument,
-            )
-        if len(clips):
+        if np.shape(clips)[:1] != (0,):
             found = True
+            clips = validate_clips(clips, clip_spec, argument)
             yield clips, None if labels is None else np.asarray(labels)
     if not found:
         raise InvalidArgumentError(

@@ -206,11 +206,8 @@ def _with_small_head(content: bytes) -> bytes:
     """
     file = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
     (graph,) = file.subgraphs
-    dense = [
-        operation
-        for operation in graph.operators
-        if _kind(file.operatorCodes[operation.opcodeIndex]) == _DENSE
-    ]
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in file.operatorCodes]
+    dense = [step for step in graph.operators if codes[step.opcodeIndex] == _DENSE]
     if not dense:
         return content
     weights = graph.tensors[dense[-1].inputs[1]]
@@ -234,10 +231,6 @@ def _with_small_head(content: bytes) -> bytes:
     code.version = max(code.version, _PER_ROW_VERSION)
     buffer.data = None
     return pack(file)
-
-
-def _kind(code: Any) -> int:
-    return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def _full_range(clips: np.ndarray) -> Iterator[np.ndarray]:

@@ -27,15 +27,8 @@ class Predictor(Protocol):
         ...
 
 
-def validate_clips(clips: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:
-    """Checks a batch of clips, so that all predictors accept the same.
-
-    Args:
-        clips: array, or what NumPy converts to one.
-        clip_spec: the clips that the model reads.
-
-    Returns:
-        The clips as an array.
+def validate_clips(clips: np.ndarray, clip_spec: ClipSpec, argument: str = "clips") -> np.ndarray:
+    """Returns a batch of clips as an array, checked so that all predictors accept the same.
 
     Raises:
         InvalidArgumentError: if it is not a uint8 batch of at least one clip of this shape.
@@ -44,10 +37,10 @@ def validate_clips(clips: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:
     if clips.dtype != np.uint8 or clips.shape[1:] != clip_spec.input_shape or not len(clips):
         shape = ", ".join(map(str, clip_spec.input_shape))
         raise InvalidArgumentError(
-            f"`clips` must be a uint8 array of shape (n, {shape}) "
-            "with n >= 1, for example keras_t3d.clips.take_view(frames, clip_spec)[None]. "
-            f"Received: {clips.dtype} of shape {clips.shape}",
-            argument="clips",
+            f"`{argument}` must hold uint8 clips of shape (n, {shape}) with n >= 1, for example "
+            f"keras_t3d.clips.take_view(frames, clip_spec)[None]. Received: {clips.dtype} of shape "
+            f"{clips.shape}",
+            argument=argument,
         )
     return clips
 

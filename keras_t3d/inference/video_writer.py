@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -17,18 +16,11 @@ from keras_t3d.atomic import check_file_path, written_beside
 from keras_t3d.errors import KerasT3DError
 
 
-@dataclasses.dataclass(frozen=True)
-class Encoder:
-    """A video encoder of FFmpeg.
-
-    Attributes:
-        name: FFmpeg's name of it.
-        time_base: ticks per second of frame timestamps.
-        options: encoder options by name.
-    """
+class Encoder(NamedTuple):
+    """A video encoder of FFmpeg."""
 
     name: str
-    time_base: int
+    time_base: int  # ticks per second of frame timestamps
     options: Mapping[str, str]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,27 +12,28 @@ from keras_t3d.inference.window_prediction import WindowPrediction
 from keras_t3d.inference.window_records import WriteRecord, window_file, window_record
 
 
+@dataclasses.dataclass
 class WindowOutputs:
     """Receives the windows of videos; see `window_outputs`.
 
     Attributes:
         num_windows: number of windows received.
+        title: name of the first video.
     """
 
-    def __init__(
-        self, class_names: Sequence[str], top: int, write: WriteRecord | None, plot: Timeline | None
-    ) -> None:
-        self.num_windows = 0
-        self.title = ""
-        self._class_names, self._top = class_names, top
-        self._write, self._plot = write, plot
+    class_names: Sequence[str]
+    top: int
+    write: WriteRecord | None
+    plot: Timeline | None
+    num_windows: int = 0
+    title: str = ""
 
     def add(self, video: str, window: WindowPrediction) -> None:
         """Writes the next window of a video."""
-        if self._write is not None:
-            self._write(window_record(video, window, self._class_names, self._top))
-        if self._plot is not None:
-            self._plot.add(window)
+        if self.write is not None:
+            self.write(window_record(video, window, self.class_names, self.top))
+        if self.plot is not None:
+            self.plot.add(window)
         self.title = self.title or os.path.basename(video)
         self.num_windows += 1
 

@@ -118,10 +118,8 @@ def _query_whole_video(
             server.check_size(num_bytes)  # here, before a long video fills the memory
     warn_of_damage(reader)
     video = np.stack(frames)[None]
-    if jpeg:
-        outputs = server.predict("serve_jpeg", {"frames": video})
-    else:
-        outputs = server.predict("serving_default", {"clips": video})
+    signature, name = ("serve_jpeg", "frames") if jpeg else ("serving_default", "clips")
+    outputs = server.predict(signature, {name: video})
     named = zip(outputs["top_classes"][0].tolist(), outputs["top_scores"][0].tolist(), strict=True)
     return list(named)[:top]
 
