@@ -52,7 +52,7 @@ def test_every_encoder_keeps_frames_and_uneven_times(tmp_path, monkeypatch, enco
 
 
 def test_a_missing_encoder_names_the_remedy(tmp_path, monkeypatch):
-    monkeypatch.setattr(video_writer, "_encodes", lambda codec: False)
+    monkeypatch.setattr(video_writer.av, "codecs_available", set())
     with (
         pytest.raises(OSError, match=r"out\.mp4.*libx264.*pip install --upgrade av"),
         open_video_writer(tmp_path / "out.mp4") as file,
