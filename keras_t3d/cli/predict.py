@@ -12,7 +12,7 @@ from keras_t3d.cli.options import MODEL, add_options, add_window_options
 from keras_t3d.cli.output import for_each_video, print_classes, print_damage
 from keras_t3d.cli.predict_windows import predict_windows
 from keras_t3d.data.sources.video_files import video_files
-from keras_t3d.errors import InvalidArgumentError, check_positive_integer
+from keras_t3d.errors import InvalidArgumentError, check_argument, check_positive_integer
 from keras_t3d.inference import predict_video
 from keras_t3d.inference.options import WindowOptions
 
@@ -43,12 +43,9 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
         predict_windows(arguments, videos)
         return
     for name in ("hop", "smoothing", "batch_size"):
-        if getattr(arguments, name) != getattr(WindowOptions(), name):
-            raise InvalidArgumentError(
-                f"`{name}` is for windows: add --windows, --out or --timeline. "
-                f"Received: `{name}` without any of these",
-                argument=name,
-            )
+        value, default = getattr(arguments, name), getattr(WindowOptions(), name)
+        rule = "left out without --windows, --out or --timeline: add --windows"
+        check_argument(name, value, value == default, rule)
     predictor = loading.predictor(arguments.model)
 
     def classify(video: str) -> None:
@@ -69,10 +66,6 @@ def _find_videos(paths: Sequence[str]) -> list[str]:
             videos.append(path)
             continue
         found = [os.path.join(path, name) for name in video_files(path)]
-        if not found:
-            raise InvalidArgumentError(
-                f"`videos` must be video files, or folders with videos. Received: {path}",
-                argument="videos",
-            )
+        check_argument("videos", path, bool(found), "video files, or folders with videos")
         videos += found
     return videos

@@ -16,7 +16,7 @@ from keras_t3d.cli import loading
 from keras_t3d.cli.options import window_options
 from keras_t3d.cli.output import for_each_video, print_classes, print_note, print_unless_closed
 from keras_t3d.cli.progress import progress_bar
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import check_argument
 
 if TYPE_CHECKING:
     from keras_t3d.inference.options import WindowOptions
@@ -50,20 +50,13 @@ def predict_windows(arguments: jsonargparse.Namespace, videos: list[str]) -> Non
 
 
 def _check(arguments: jsonargparse.Namespace, videos: list[str]) -> None:
-    if arguments.num_views is not None:
-        raise InvalidArgumentError(
-            "`num_views` is for a video as a whole; windows cover it anyway, `hop` seconds apart. "
-            f"Received: {arguments.num_views} with windows",
-            argument="num_views",
-        )
+    views, timeline = arguments.num_views, arguments.timeline
+    rule = "left out with windows, which cover the video anyway, `hop` seconds apart"
+    check_argument("num_views", views, views is None, rule)
     check_file_path(arguments.out, "out", "windows.json", "windows.csv")
-    check_file_path(arguments.timeline, "timeline", "timeline.png")
-    if arguments.timeline is not None and len(videos) > 1:
-        raise InvalidArgumentError(
-            "`timeline` draws one video: name one, or use --out windows.csv for all. "
-            f"Received: {len(videos)} videos",
-            argument="timeline",
-        )
+    check_file_path(timeline, "timeline", "timeline.png")
+    rule = "of one video: name one, or use --out windows.csv for all"
+    check_argument("timeline", timeline, timeline is None or len(videos) == 1, rule)
 
 
 def _score(

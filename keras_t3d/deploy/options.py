@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from keras_t3d.errors import InvalidArgumentError, check_argument, check_positive_integer
+from keras_t3d.errors import check_argument, check_positive_integer
 
 if TYPE_CHECKING:
     from keras_t3d.deploy.comparison import ExportReport
@@ -76,11 +76,9 @@ class TFLiteOptions:
         names = f"a list of layer names, for example [{layers!r}]"
         check_argument("float_layers", layers, not isinstance(layers, str), names)
         for name in ("float_layers", "integer_output"):
-            if getattr(self, name) and self.quantization != "int8":
-                raise InvalidArgumentError(
-                    f"`{name}` needs `quantization` to be 'int8'. Received: {self.quantization!r}",
-                    argument=name,
-                )
+            value = getattr(self, name)
+            is_valid = not value or self.quantization == "int8"
+            check_argument(name, value, is_valid, "left out unless `quantization` is 'int8'")
 
 
 @dataclasses.dataclass(frozen=True)

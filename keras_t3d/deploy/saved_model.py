@@ -26,7 +26,7 @@ from keras_t3d.deploy.network import check_exportable, in_float32
 from keras_t3d.deploy.options import SavedModelOptions
 from keras_t3d.deploy.signatures import write_graph
 from keras_t3d.deploy.warmup import WARMUP_REQUESTS, write_warmup_requests
-from keras_t3d.errors import InvalidArgumentError, check_argument
+from keras_t3d.errors import check_argument
 from keras_t3d.folder_lock import written_by_many
 from keras_t3d.models import VideoClassifier
 from keras_t3d.models.load import load_keras_model
@@ -109,12 +109,9 @@ def export_saved_model(
     """
     check_exportable(model)
     directory = Path(directory)
-    if (directory / "saved_model.pb").exists():
-        raise InvalidArgumentError(
-            "`directory` must be the directory of versions, into which the next version is "
-            f"written, for example 'serving/t3d'. Received: {directory}, which is a version",
-            argument="directory",
-        )
+    is_version = (directory / "saved_model.pb").exists()
+    rule = "the directory of versions, not one of them, for example serving/t3d"
+    check_argument("directory", str(directory), not is_version, rule)
     clips = comparison_clips(model.clip_spec, calibration)
     frozen = _is_frozen(model, (options or SavedModelOptions()).frozen)
     # Renamed when complete: TF Serving reads only directories whose names are numbers.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from keras_t3d.deploy.serving_client.errors import ServingError
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import check_argument
 from keras_t3d.protocol_buffers import build_message_classes
 
 # Of each message its fields: number, name, kind. Enumerations are int32 on the wire.
@@ -86,11 +86,8 @@ def type_name(number: int) -> str:
 
 def _new_tensor(dtype: np.dtype[Any], shape: Sequence[int]) -> Any:
     numbers = {dtype: number for number, dtype in _TYPES.items()}
-    if dtype not in numbers:
-        raise InvalidArgumentError(
-            f"`array` must hold one of {', '.join(map(type_name, _TYPES))}. Received: {dtype}",
-            argument="array",
-        )
+    rule = f"an array of {', '.join(map(type_name, _TYPES))}"
+    check_argument("array", str(dtype), dtype in numbers, rule)
     tensor = message_classes["TensorProto"](dtype=numbers[dtype])
     for size in shape:
         tensor.tensor_shape.dim.add(size=size)

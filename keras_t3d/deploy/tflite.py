@@ -118,7 +118,9 @@ def export_tflite(
     """
     check_exportable(model)
     options = _options(quantization, options)
-    path = _checked_path(path)
+    path = Path(path)
+    is_file_name = path.suffix == ".tflite" and not path.is_dir()
+    check_argument("path", str(path), is_file_name, "a file that ends in .tflite, as in t3d.tflite")
     check_argument(
         "calibration",
         calibration,
@@ -223,17 +225,6 @@ def _options(quantization: Quantization | None, options: TFLiteOptions | None) -
             argument="quantization",
         )
     return options
-
-
-def _checked_path(path: str | os.PathLike[str]) -> Path:
-    path = Path(path)
-    if path.is_dir() or path.suffix != ".tflite":
-        raise InvalidArgumentError(
-            "`path` must name a file that ends in .tflite, for example t3d.tflite. Received: "
-            f"{path}{', a directory' if path.is_dir() else ''}",
-            argument="path",
-        )
-    return path
 
 
 def _check_correlation(report: QuantizationReport, quantization: str) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Literal
 
 from keras_t3d.clips import crop_positions
-from keras_t3d.errors import InvalidArgumentError, check_argument, check_positive_integer
+from keras_t3d.errors import check_argument, check_positive_integer
 
 PROTOCOLS = ("views", "t3d", "stc")
 _CROP_TEXTS = {1: "the centre crop", 3: "3 crops along the long side", 5: "centre and corners"}
@@ -48,12 +48,9 @@ class EvaluationOptions:
         )
         for name in ("views", "crops"):
             value = getattr(self, name)
-            if value is not None and self.protocol != "views":
-                raise InvalidArgumentError(
-                    f"`{name}` must not be given for the protocol {self.protocol}, which covers "
-                    f"every frame: leave it out, or use the protocol views. Received: {value}",
-                    argument=name,
-                )
+            is_valid = value is None or self.protocol == "views"
+            rule = f"left out for the protocol {self.protocol}, which covers every frame"
+            check_argument(name, value, is_valid, rule)
         for name in ("views", "batch_size"):
             value = getattr(self, name)
             if value is not None:

@@ -65,5 +65,5 @@ def test_unsupported_tensor_type_is_rejected():
     tensor = message_classes["TensorProto"](dtype=17)
     with pytest.raises(ServingError, match=r"float32, uint8.*Received: type 17"):
         to_array(tensor)
-    with pytest.raises(InvalidArgumentError, match=r"`array`.*float32, uint8.*Received: bool"):
+    with pytest.raises(InvalidArgumentError, match=r"`array`.*float32, uint8.*Received: 'bool'"):
         to_tensor(np.zeros(1, bool))

@@ -16,7 +16,7 @@ from keras_t3d.clips import ClipSpec, take_view
 from keras_t3d.data.video.reader import VideoReader, warn_of_damage
 from keras_t3d.deploy.serving_client.client import ServingClient
 from keras_t3d.deploy.serving_client.connection import connect
-from keras_t3d.errors import InvalidArgumentError, check_positive_integer
+from keras_t3d.errors import InvalidArgumentError, check_argument, check_positive_integer
 from keras_t3d.inference.predict import read_clips
 from keras_t3d.inference.predictor import top_classes
 
@@ -103,13 +103,12 @@ def _query_whole_video(
     num_views: int | None,
     jpeg: bool,
 ) -> list[tuple[str, float]]:
-    if num_views not in (None, 1):
-        raise InvalidArgumentError(
-            "`num_views` must be left out without `clip_spec`, as this served model has no "
-            "signature `files` and takes the centre view itself. Set `clip_spec`, for example to "
-            f"serving/t3d/1/assets.extra/clip_spec.json. Received: {num_views}",
-            argument="num_views",
-        )
+    rule = (
+        "left out without `clip_spec`, as this served model has no signature `files` and takes the "
+        "centre view itself. Set `clip_spec`, for example to "
+        "serving/t3d/1/assets.extra/clip_spec.json"
+    )
+    check_argument("num_views", num_views, num_views in (None, 1), rule)
     frames, num_bytes = [], 0
     with VideoReader(path) as reader:
         for frame in reader:
