@@ -166,14 +166,18 @@ def _is_frozen(model: VideoClassifier, frozen: bool | None) -> bool:
 def _publish(folder: Path, directory: Path) -> Path:
     """Renames the complete version to the next number, which another export may take first."""
     while True:
-        versions = [int(entry.name) for entry in directory.iterdir() if entry.name.isdecimal()]
-        version = directory / str(max(versions, default=0) + 1)
+        version = directory / str(_last_version(directory) + 1)
         try:
             folder.rename(version)
             return version
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
+
+
+def _last_version(directory: Path) -> int:
+    versions = [int(entry.name) for entry in directory.iterdir() if entry.name.isdecimal()]
+    return max(versions, default=0)
 
 
 def _write_extra_assets(directory: Path, model: VideoClassifier) -> None:
