@@ -67,18 +67,6 @@ def check_integer(name: str, value: Any, lowest: int, example: int) -> None:
     check_argument(name, value, is_integer and value >= lowest, rule)
 
 
-def check_positive_integer(argument: str, value: object, *, example: int) -> None:
-    """Raises InvalidArgumentError unless an argument is an integer of at least 1.
-
-    Args:
-        argument: name of the argument.
-        value: its value.
-        example: a valid value.
-    """
-    is_valid = isinstance(value, numbers.Integral) and int(value) >= 1
-    check_argument(argument, value, is_valid, f"an integer of at least 1, for example {example}")
-
-
 class MissingPackageError(KerasT3DError, ImportError):
     """An optional package is not installed; the message has the `pip install` command."""
 

@@ -12,7 +12,7 @@ from keras_t3d.cli.options import MODEL, add_options, add_window_options
 from keras_t3d.cli.output import for_each_video, print_classes, print_damage
 from keras_t3d.cli.predict_windows import predict_windows
 from keras_t3d.data.sources.video_files import video_files
-from keras_t3d.errors import InvalidArgumentError, check_argument, check_positive_integer
+from keras_t3d.errors import InvalidArgumentError, check_argument, check_integer
 from keras_t3d.inference import predict_video
 from keras_t3d.inference.options import WindowOptions
 
@@ -37,7 +37,7 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     arguments = parser.parse_args(words)
-    check_positive_integer("top", arguments.top, example=5)
+    check_integer("top", arguments.top, 1, 5)
     videos = _find_videos(arguments.videos)
     if arguments.windows or arguments.out is not None or arguments.timeline is not None:
         predict_windows(arguments, videos)

@@ -16,7 +16,7 @@ from keras_t3d.atomic import check_file_path
 from keras_t3d.cli import loading
 from keras_t3d.cli.options import MODEL, add_window_options, window_options
 from keras_t3d.cli.output import print_note, print_unless_closed
-from keras_t3d.errors import InvalidArgumentError, check_positive_integer
+from keras_t3d.errors import InvalidArgumentError, check_integer
 
 if TYPE_CHECKING:
     from keras_t3d.data import VideoReader
@@ -48,7 +48,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
             "Expected a video or a camera, for example `keras-t3d watch MODEL film.mp4` or "
             f"`keras-t3d watch MODEL --camera 0`. Received: {received}"
         )
-    check_positive_integer("top", arguments.top, example=5)
+    check_integer("top", arguments.top, 1, 5)
     options = window_options(arguments)
     _check_files(arguments)
     live = camera is not None

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from keras_t3d.errors import check_argument, check_positive_integer
+from keras_t3d.errors import check_argument, check_integer
 
 if TYPE_CHECKING:
     from keras_t3d.deploy.comparison import ExportReport
@@ -72,7 +72,7 @@ class TFLiteOptions:
         kinds, layers = get_args(Quantization), self.float_layers
         one_of = f"one of {', '.join(kinds)}"
         check_argument("quantization", self.quantization, self.quantization in kinds, one_of)
-        check_positive_integer("report_clips", self.report_clips, example=200)
+        check_integer("report_clips", self.report_clips, 1, 200)
         names = f"a list of layer names, for example [{layers!r}]"
         check_argument("float_layers", layers, not isinstance(layers, str), names)
         for name in ("float_layers", "integer_output"):

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Literal
 
 from keras_t3d.clips import crop_positions
-from keras_t3d.errors import check_argument, check_positive_integer
+from keras_t3d.errors import check_argument, check_integer
 
 PROTOCOLS = ("views", "t3d", "stc")
 _CROP_TEXTS = {1: "the centre crop", 3: "3 crops along the long side", 5: "centre and corners"}
@@ -54,7 +54,7 @@ class EvaluationOptions:
         for name in ("views", "batch_size"):
             value = getattr(self, name)
             if value is not None:
-                check_positive_integer(name, value, example=8)
+                check_integer(name, value, 1, 8)
         crop_positions(self.num_crops, 1, 1)  # raises if there is no such number of crops
 
     @property

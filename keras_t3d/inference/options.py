@@ -6,7 +6,7 @@ import dataclasses
 import math
 
 from keras_t3d.clips import crop_positions
-from keras_t3d.errors import InvalidArgumentError, check_argument, check_positive_integer
+from keras_t3d.errors import InvalidArgumentError, check_argument, check_integer
 from keras_t3d.inference.smoothing import Smoothing
 
 
@@ -52,6 +52,6 @@ class WindowOptions:
         is_valid = self.hop is None or (math.isfinite(self.hop) and self.hop > 0)
         check_argument("hop", self.hop, is_valid, "a number of seconds above 0, for example 0.5")
         if self.hop_frames is not None:
-            check_positive_integer("hop_frames", self.hop_frames, example=8)
-        check_positive_integer("batch_size", self.batch_size, example=4)
+            check_integer("hop_frames", self.hop_frames, 1, 8)
+        check_integer("batch_size", self.batch_size, 1, 4)
         crop_positions(self.num_crops, 1, 1)  # raises if there is no such number of crops

@@ -17,7 +17,7 @@ from keras_t3d.clips import (
     view_starts,
 )
 from keras_t3d.data.video.reader import VideoReader, warn_of_damage
-from keras_t3d.errors import check_positive_integer
+from keras_t3d.errors import check_integer
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.predictor import top_classes
 
@@ -55,7 +55,7 @@ def predict_video(
     # [("golf", 0.93), ("pour", 0.04)]
     ```
     """
-    check_positive_integer("top", top, example=5)
+    check_integer("top", top, 1, 5)
     predictor = load_predictor(model)
     clips = read_clips(path, predictor.clip_spec, num_views, clip_frames)
     # Their frames are selected already.

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from keras_t3d.errors import InvalidArgumentError, check_argument, check_positive_integer
+from keras_t3d.errors import InvalidArgumentError, check_argument, check_integer
 
 
 class Smoothing(Protocol):
@@ -41,7 +41,7 @@ class MeanOfLast:
     windows: int
 
     def __post_init__(self) -> None:
-        check_positive_integer("windows", self.windows, example=5)
+        check_integer("windows", self.windows, 1, 5)
 
     def start(self) -> Callable[[np.ndarray], np.ndarray]:
         last: collections.deque[np.ndarray] = collections.deque(

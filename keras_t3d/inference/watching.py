@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from keras_t3d.data.video.frames import TimedFrame
-from keras_t3d.errors import check_positive_integer
+from keras_t3d.errors import check_integer
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.options import WindowOptions
 from keras_t3d.inference.overlay import draw_classes, to_square_pixels
@@ -93,7 +93,7 @@ def watch_frames(
             print(frame.start, frame.classes)
     ```
     """
-    check_positive_integer("top", top, example=5)
+    check_integer("top", top, 1, 5)
     options = options or WindowOptions()
     predictor = load_predictor(model)
     names = predictor.class_names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keras_t3d.deploy.serving_client.client import ServingClient
-from keras_t3d.errors import check_argument, check_positive_integer
+from keras_t3d.errors import check_argument, check_integer
 
 _LONGEST_TIMEOUT = 1_000_000.0  # seconds: sockets count milliseconds in 31 bits
 
@@ -42,8 +42,8 @@ def connect(
     """
     rule = f"above 0 and at most {_LONGEST_TIMEOUT:.0f} seconds, for example 60"
     check_argument("timeout", timeout, 0 < timeout <= _LONGEST_TIMEOUT, rule)
-    check_positive_integer("attempts", attempts, example=5)
-    check_positive_integer("batch_size", batch_size, example=4)
+    check_integer("attempts", attempts, 1, 5)
+    check_integer("batch_size", batch_size, 1, 4)
     if grpc:
         from keras_t3d.deploy.serving_client.grpc_client import GrpcClient
 

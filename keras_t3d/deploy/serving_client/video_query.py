@@ -16,7 +16,7 @@ from keras_t3d.clips import ClipSpec, take_view
 from keras_t3d.data.video.reader import VideoReader, warn_of_damage
 from keras_t3d.deploy.serving_client.client import ServingClient
 from keras_t3d.deploy.serving_client.connection import connect
-from keras_t3d.errors import InvalidArgumentError, check_argument, check_positive_integer
+from keras_t3d.errors import InvalidArgumentError, check_argument, check_integer
 from keras_t3d.inference.predict import read_clips
 from keras_t3d.inference.predictor import top_classes
 
@@ -68,7 +68,7 @@ def query(
     query("localhost:8500/t3d", "clip.mp4", grpc=True)
     ```
     """
-    check_positive_integer("top", top, example=5)
+    check_integer("top", top, 1, 5)
     if isinstance(server, str):
         with connect(server, grpc, timeout) as client:
             return query(client, path, top, num_views, jpeg, clip_spec)
