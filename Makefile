@@ -18,8 +18,8 @@ demo: $(VENV)/installed
 	rm -rf demo
 	$(BIN)/keras-t3d demo --out demo
 
-# Files run in parallel, the tests of a file in one process. They keep their order: xdist would run
-# files with few tests last, and those take longest. Each process needs 1 to 2 GB for TensorFlow.
+# Files run in parallel, the tests of a file in one process, in the order of tests/conftest.py: xdist
+# would run files with few tests last, and those take longest. Each process needs 1 to 2 GB.
 PROCESSES ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: $(INSTALLED)

@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 import turns
 
-from keras_t3d.layers import operations
+from keras_t3d.layers.operations import convolution
 
 DTYPES = {"float32": 1e-4, "bfloat16": 5e-2}  # and how far two ways may be from each other
 Way = Callable[..., Any]
@@ -91,11 +91,11 @@ def _cases(quick: bool) -> dict[str, Case]:
     """Returns shapes of T3D-121 and ResNet3D-50 at 16x112x112, two clips; smaller if quick."""
     side, stem_side, batch = (4, 16, 1) if quick else (28, 112, 2)
     half = side // 2
-    conv_3d: Way = operations._pad_and_convolve
-    frames: Way = operations._convolve_frames
-    by_taps = _of_stride_one(operations._convolve_by_taps)
-    product = _of_stride_one(operations._matrix_product)
-    stacked: Way = operations._convolve_stacked_frames
+    conv_3d: Way = convolution._pad_and_convolve
+    frames: Way = convolution._convolve_frames
+    by_taps = _of_stride_one(convolution._convolve_by_taps)
+    product = _of_stride_one(convolution._matrix_product)
+    stacked: Way = convolution._convolve_stacked_frames
     in_place = {"conv_3d": conv_3d, "frames": frames, "by_taps": by_taps}
     one = (1, 1, 1)
     return {
@@ -129,7 +129,7 @@ def _measure(case: Case, dtype: str, repeats: int) -> dict[str, dict[str, float]
     random = np.random.default_rng(0)
     clips = tf.cast(random.normal(size=case.clips), dtype)
     kernel = tf.cast(0.01 * random.normal(size=case.kernel), dtype)
-    ways = {"chosen": operations.convolve, **case.ways}
+    ways = {"chosen": convolution.convolve, **case.ways}
     forward = {
         name: _bound(_forward(way, case.strides), clips, kernel) for name, way in ways.items()
     }

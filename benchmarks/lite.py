@@ -150,14 +150,16 @@ def _write_convolutions(folder: str, shape: tuple[int, ...]) -> tuple[dict[str, 
     import keras
     import tensorflow as tf
 
+    from keras_t3d.deploy.convolution import Convolution
     from keras_t3d.deploy.convolution_2d import add_taps, join_frames
 
     kernel = keras.initializers.GlorotUniform(0)((3, 3, 3, shape[-1], 32))
     kernel = keras.ops.convert_to_numpy(kernel)
+    convolution = Convolution(kernel, padding="same")
     forms = {
         "conv_3d": lambda x: tf.nn.conv3d(x[None], kernel, (1,) * 5, "SAME"),
-        "rewritten": lambda x: add_taps(x, kernel, None, (1, 1, 1), "same"),
-        "rewritten_int8": lambda x: join_frames(x, kernel, None, (1, 1, 1), "same"),
+        "rewritten": lambda x: add_taps(x, convolution),
+        "rewritten_int8": lambda x: join_frames(x, convolution),
     }
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     for name, form in forms.items():

@@ -115,7 +115,7 @@ def _export(
     import keras_t3d
 
     if model.endswith(".keras"):
-        from keras_t3d.inference.load import load_keras_model
+        from keras_t3d.models.load import load_keras_model
 
         network = load_keras_model(model)
     else:

@@ -10,6 +10,30 @@ from collections.abc import Iterator
 
 from keras_t3d.errors import InvalidArgumentError
 
+_PART = ".part-"  # prefix of unfinished files
+
+
+def check_file_path(path: str | os.PathLike[str] | None, argument: str, *examples: str) -> None:
+    """Checks the path of a file to write; None, for no file, is valid.
+
+    Args:
+        path: the path.
+        argument: name of the argument, for the error message.
+        examples: file names, one with each suffix that is allowed.
+
+    Raises:
+        InvalidArgumentError: if it does not end in one of the suffixes, or is a folder.
+    """
+    if path is None:
+        return
+    suffixes = [pathlib.Path(example).suffix for example in examples]
+    if pathlib.Path(path).suffix.lower() not in suffixes or os.path.isdir(path):
+        raise InvalidArgumentError(
+            f"`{argument}` must name a file that ends in {' or '.join(suffixes)}, for example "
+            f"{examples[-1]}. Received: {os.fspath(path)}",
+            argument=argument,
+        )
+
 
 @contextlib.contextmanager
 def written_beside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
@@ -38,7 +62,7 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
             f"Expected a folder to write to, new or existing. Received: the file {path.parent}"
         ) from None
     # Keeps the suffix, from which Keras and Matplotlib derive the format.
-    part = path.with_name(f".part-{os.getpid()}-{path.name}")
+    part = path.with_name(f"{_PART}{os.getpid()}-{path.name}")
     try:
         yield part
         os.replace(part, path)
@@ -52,6 +76,51 @@ def remove(path: pathlib.Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def size_of(path: pathlib.Path) -> int:
+    """Returns the bytes of a file, or of all files in a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def check_new_folder(folder: pathlib.Path, argument: str) -> None:
+    """Raises an InvalidArgumentError unless a folder is new or empty.
+
+    Files that a killed process left unfinished in it do not count.
+    """
+    if folder.exists() and (
+        not folder.is_dir() or any(not p.name.startswith(_PART) for p in folder.iterdir())
+    ):
+        raise InvalidArgumentError(
+            f"`{argument}` must be a new or empty folder, for example runs/a/report. "
+            f"Received: {folder}",
+            argument=argument,
+        )
+
+
+@contextlib.contextmanager
+def new_folder(folder: pathlib.Path, argument: str) -> Iterator[None]:
+    """Creates a folder if it does not exist; removes it again if the block fails.
+
+    Raises:
+        InvalidArgumentError: if it, or a parent folder, is a file.
+    """
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InvalidArgumentError(
+            f"`{argument}` must be a folder, new or existing. Received: a file, {folder}",
+            argument=argument,
+        ) from None
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):  # another process may have written there
+                folder.rmdir()
+        raise
 
 
 @contextlib.contextmanager

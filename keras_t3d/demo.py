@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pathlib
 import statistics
 import time
+import timeit
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,11 +18,17 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_t3d import data, evaluation, inference, motion_set, training
+from keras_t3d.atomic import check_new_folder, size_of
 from keras_t3d.deploy.options import EXPORT_TARGETS, TFLiteOptions
-from keras_t3d.errors import InvalidArgumentError
 
 _VIDEOS_PER_CLASS = {"train": 120, "test": 25}
-_VIDEOS_PER_CLASS_QUICK = {"train": 4, "test": 2}
+_VIDEOS_PER_CLASS_QUICK = {"train": 2, "test": 1}
+_SMALL_BLOCKS = "{block_layers: [1, 1], growth_rate: 4, stem_filters: 4, transition_filters: 4}"
+_QUICK_FLAGS = [
+    *("--model.options", _SMALL_BLOCKS),
+    *("--clip.num_frames", "8", "--clip.resize", "36", "--clip.crop", "32"),
+    *("--epochs", "1", "--optimizer.warmup_epochs", "0"),
+]
 _VIEWS = 3
 
 ProgressBar = Callable[[str, str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
@@ -40,8 +48,8 @@ def run_demo(
         progress_bar: context manager called with a title and a unit; yields a function of
             (done, total).
         seed: seed of videos and training.
-        quick: use a few videos and two epochs, which takes seconds and shows only that every
-            step works.
+        quick: use a few videos, a smaller network and one epoch, which takes seconds and shows
+            only that every step works.
 
     Returns:
         `top1`, and the rows of the table of artifacts by name.
@@ -56,11 +64,7 @@ def run_demo(
     ```
     """
     folder = pathlib.Path(out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidArgumentError(
-            f"`out` must be a new or empty folder, for example demo. Received: {folder}",
-            argument="out",
-        )
+    check_new_folder(folder, "out")
     console = Console(highlight=False)
     started = time.perf_counter()
     counts = _VIDEOS_PER_CLASS_QUICK if quick else _VIDEOS_PER_CLASS
@@ -134,7 +138,7 @@ def _stage(console: Console, title: str) -> Iterator[None]:
 def _config(shards: pathlib.Path, seed: int, quick: bool) -> training.TrainConfig:
     words = ["--config", "motion", "--data.shards", str(shards), "--seed", str(seed)]
     if quick:
-        words += ["--epochs", "2", "--optimizer.warmup_epochs", "1"]
+        words += _QUICK_FLAGS
     return training.parse_config(training.config_parser(), words)[0]
 
 
@@ -161,25 +165,14 @@ def _compare(artifacts: dict[str, pathlib.Path], shards: pathlib.Path) -> dict[s
     for name, predictor in predictors.items():
         difference = float(np.abs(probabilities[name] - probabilities["Keras"]).max())
         check_difference(difference, tolerances[name])
-        clip = views[0][0]
+        predict = functools.partial(predictor.probabilities, views[0][0])
         rows[name] = {
             "top1_one_view": float((probabilities[name].argmax(1) == labels).mean()),
             "largest_difference": difference,
-            "bytes": _size(artifacts[name]),
-            "milliseconds": 1000 * statistics.median(_seconds(predictor, clip) for _ in range(20)),
+            "bytes": size_of(artifacts[name]),
+            "milliseconds": 1000 * statistics.median(timeit.repeat(predict, number=1, repeat=20)),
         }
     return rows
-
-
-def _seconds(predictor: Any, clip: np.ndarray) -> float:
-    start = time.perf_counter()
-    predictor.probabilities(clip)
-    return time.perf_counter() - start
-
-
-def _size(path: pathlib.Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _table(rows: dict[str, dict[str, Any]]) -> Table:

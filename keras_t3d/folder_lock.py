@@ -17,16 +17,10 @@ class FolderLockedError(KerasT3DError, ValueError):
 
 
 def lock(file: IO[str], message: str) -> None:
-    """Locks an open file for this process, until it is closed or the process ends.
-
-    Does nothing on Windows.
-
-    Args:
-        file: the open lock file.
-        message: message of the error.
+    """Locks an open file until it is closed or the process ends; does nothing on Windows.
 
     Raises:
-        FolderLockedError: if another process holds the lock.
+        FolderLockedError: with this message, if another process holds the lock.
     """
     try:
         import fcntl

@@ -48,16 +48,7 @@ def is_functional(layer: Any) -> bool:
 
 
 def run_through_graph(model: Any, inputs: Any, operation: Callable[[Any], Any]) -> Any:
-    """Runs the graph of a functional Keras model.
-
-    Args:
-        model: the functional model.
-        inputs: its inputs.
-        operation: returns the function to run for a layer of the model.
-
-    Returns:
-        The outputs.
-    """
+    """Runs the graph of a functional Keras model; `operation` returns how to run each layer."""
     return model._run_through_graph(inputs, operation_fn=operation)
 
 

@@ -162,7 +162,7 @@ def _groups(runs: Sequence[Finished]) -> list[list[Finished]]:
 
 
 def _parameters(run: Finished) -> int:
-    from keras_t3d.inference.load import load_keras_model
+    from keras_t3d.models.load import load_keras_model
 
     network = load_keras_model(run.folder / "run" / LAST)
     return sum(math.prod(variable.shape) for variable in network.trainable_variables)

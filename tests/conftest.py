@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pathlib
+import tempfile
 
 import av
 import numpy as np
@@ -16,7 +17,22 @@ NEEDS_JAX = "needs JAX: make test EXTRAS=dev,backends"
 NEEDS_TORCH = "needs PyTorch: make test EXTRAS=dev,backends"
 NEEDS_SERVING_API = "needs tensorflow-serving-api: make test EXTRAS=dev,backends"
 
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # Killed processes leave temporary files, AutoGraph's for example. All processes of a run write
+    # them to this folder, which the first one removes at its end; pytest's own folders stay.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    _TEMPORARY_FILES = tempfile.TemporaryDirectory(prefix="tests-", ignore_cleanup_errors=True)
+    tempfile.tempdir = os.environ["TMPDIR"] = _TEMPORARY_FILES.name
+
 SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
+
+COSTLY = ("process", "fit", "export", "backend")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts files with costly tests first: the others fill the end of a run in several processes."""
+    costly = {item.path for item in items if any(map(item.get_closest_marker, COSTLY))}
+    items.sort(key=lambda item: item.path not in costly)
 
 
 def write_video(

@@ -16,6 +16,7 @@ with written_by_many(pathlib.Path(sys.argv[1])):
 """
 
 
+@pytest.mark.process
 def test_what_a_kill_left_is_removed_unless_another_is_writing(tmp_path):
     (tmp_path / ".part-1-a").touch()
     (tmp_path / ".part-1-folder" / "below").mkdir(parents=True)

@@ -1,6 +1,7 @@
 """What `import keras_t3d` loads, and where names are found."""
 
 import importlib
+import os
 import pathlib
 import re
 import subprocess
@@ -15,8 +16,8 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 MODULES = [name for name in keras_t3d.__all__ if name.islower() and not name.startswith("_")]
 
 
-def run(code):
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+def run(code, *arguments):
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
 
 
 def resolve(name):
@@ -31,6 +32,7 @@ def resolve(name):
     return found
 
 
+@pytest.mark.process
 def test_import_loads_no_backend():
     run(
         "import sys, keras_t3d, keras_t3d.data.conversion.encode, keras_t3d.cli\n"
@@ -38,11 +40,24 @@ def test_import_loads_no_backend():
     )
 
 
+# TensorFlow, which takes longest to import, is imported once; each order has its own process.
+_LOADS_IN_ORDERS = """
+import os, sys
+import tensorflow
+for modules in ("keras_t3d, keras", "keras, keras_t3d", "keras_t3d.layers, keras"):
+    process = os.fork()
+    if not process:
+        exec(f"import {modules}")
+        keras.saving.load_model(sys.argv[1])
+        os._exit(0)
+    assert os.waitpid(process, 0)[1] == 0, modules
+"""
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_models_load_in_any_order_of_imports(model_path):
-    load = f"keras.saving.load_model({str(model_path)!r})"
-    run(f"import keras_t3d, keras; {load}")
-    run(f"import keras, keras_t3d; {load}")
-    run(f"import keras_t3d.layers, keras; {load}")
+    run(_LOADS_IN_ORDERS, model_path)
 
 
 def test_a_missing_name_is_an_attribute_error():

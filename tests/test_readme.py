@@ -1,5 +1,7 @@
 """The commands and code of the README, at small size."""
 
+import functools
+import json
 import pathlib
 import re
 import shlex
@@ -7,14 +9,19 @@ import shutil
 
 import pytest
 
+from keras_t3d import models
 from keras_t3d.cli import main
 
 README_FOLDER = pathlib.Path(__file__).parents[1]
 README = (README_FOLDER / "README.md").read_text(encoding="utf-8")
-SMALL = shlex.split(
-    "--model.name t3d_tiny --clip.num_frames 8 --clip.resize 36 --clip.crop 32 "
-    "--data.batch_size 4 --epochs 1 --optimizer.warmup_epochs 0"
-)
+BLOCKS = {"block_layers": (1, 1), "growth_rate": 4, "stem_filters": 4, "transition_filters": 4}
+SMALL = [
+    *shlex.split(
+        "--model.name t3d_tiny --clip.num_frames 8 --clip.resize 36 --clip.crop 32 "
+        "--data.batch_size 4 --epochs 1 --optimizer.warmup_epochs 0 --model.options"
+    ),
+    json.dumps(BLOCKS),
+]
 
 
 def block(heading, language=""):
@@ -34,13 +41,15 @@ def folder(videos, shards, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_lines_of_python(folder, shards, capsys):
+@pytest.mark.fit
+@pytest.mark.export
+def test_lines_of_python(folder, shards, capsys, monkeypatch):
+    monkeypatch.setattr(models, "T3D121", functools.partial(models.T3D121, **BLOCKS))
     shutil.copytree(shards, folder / "shards")
     code = block("Ten lines of Python", "python")
     for large, small in (
         ("num_frames=16, frame_stride=2, resize=128, crop=112", "num_frames=8, resize=36, crop=32"),
         ("batch_size=16", "batch_size=4"),
-        ("T3D121", "T3DTiny"),
         ("epochs=10", "epochs=1, verbose=0"),
     ):
         assert large in code
@@ -61,6 +70,8 @@ def test_own_network_of_the_models_page():
     assert names["model"].class_names == ("run", "walk")
 
 
+@pytest.mark.fit
+@pytest.mark.export
 def test_commands(folder, capsys):
     for line in block("Your own videos").splitlines():
         program, *words = shlex.split(line)

@@ -8,24 +8,25 @@ This script shows the steps: data, teacher, student, learner, `fit`, save.
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import sys
 
 import keras
-import tensorflow as tf
 
-from keras_t3d.data import ClipReader, ShardSet
+from keras_t3d.data import ShardSet
 from keras_t3d.training import (
     PretrainConfig,
     TrainingProgress,
     config_parser,
+    find_devices,
     new_optimizer,
     new_student,
+    new_teacher,
     new_transfer,
     parse_config,
+    training_clips,
+    training_reader,
 )
-from keras_t3d.transfer import load_teacher
 
 
 def main() -> None:
@@ -38,39 +39,26 @@ def main() -> None:
     config, others = parse_config(parser, sys.argv[1:], PretrainConfig)
     run_dir = pathlib.Path(others["run_dir"])
     run_dir.mkdir(parents=True, exist_ok=True)
+    devices = find_devices()
     keras.utils.set_random_seed(config.seed)
 
     # Data: clips with the number of their video; labels are not read.
-    data = config.data
-    shards = ShardSet.open(data.shards)
-    reader = ClipReader(
-        shards,
-        data.train_split,
-        config.clip_spec,
-        data.batch_size,
-        training=True,
-        seed=config.seed,
-        augmentation=data.augmentation,
-        options=dataclasses.replace(data.read_options(), repeat=True),
-        labelled=False,
-    )
-    steps = reader.steps_per_epoch
+    shards = ShardSet.open(config.data.shards)
+    clips = training_clips(config, shards, devices)
+    steps = training_reader(config, shards).steps_per_epoch
 
     # A frozen 2D teacher, a 3D student, and the objective that connects them.
-    with tf.distribute.MirroredStrategy().scope():
-        teacher = load_teacher(
-            config.teacher.network,
-            None if config.teacher.weights == "none" else config.teacher.weights,
-            config.teacher.preprocessing,
-            config.teacher.image_size,
-        )
+    with devices.scope():
+        teacher = new_teacher(config.teacher)
         student = new_student(config, teacher)
         learner = new_transfer(config, teacher, student)
         learner.compile(new_optimizer(config, student, steps))
 
-    progress = TrainingProgress(config.epochs, steps, data.batch_size, accuracy=learner.metric_name)
+    progress = TrainingProgress(
+        config.epochs, steps, config.data.batch_size, accuracy=learner.metric_name
+    )
     learner.fit(
-        reader.as_tf_dataset(),
+        clips,
         steps_per_epoch=steps,
         epochs=config.epochs,
         callbacks=[progress],

@@ -8,25 +8,27 @@ This script shows the steps: data, network, learner, `fit`, save, export.
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import sys
 
 import keras
-import tensorflow as tf
 
-from keras_t3d.data import ClipReader, ReadOptions, ShardSet, load_clips
+from keras_t3d.data import ShardSet
 from keras_t3d.deploy import export_saved_model
 from keras_t3d.optimization import Learner, average_of_weights
 from keras_t3d.training import (
     TensorBoardLog,
     TrainingProgress,
     config_parser,
+    find_devices,
     network_for,
     new_loss,
     new_metrics,
     new_optimizer,
     parse_config,
+    training_clips,
+    training_reader,
+    validation_clips,
 )
 
 
@@ -36,39 +38,16 @@ def main() -> None:
     config, others = parse_config(parser, sys.argv[1:])
     run_dir = pathlib.Path(others["run_dir"])
     run_dir.mkdir(parents=True, exist_ok=True)
+    devices = find_devices()
     keras.utils.set_random_seed(config.seed)
 
     # Data: random clips to train on, the centre views of the validation split.
-    data = config.data
-    shards = ShardSet.open(data.shards)
-    reader = ClipReader(
-        shards,
-        data.train_split,
-        config.clip_spec,
-        data.batch_size,
-        training=True,
-        seed=config.seed,
-        augmentation=data.augmentation,
-        options=dataclasses.replace(data.read_options(), repeat=True),
-    )
-    validation_clips = None
-    if data.validation_split in shards.splits:
-        validation_clips = load_clips(
-            shards,
-            data.validation_split,
-            config.clip_spec,
-            data.batch_size,
-            options=ReadOptions(pad_last_batch=True, on_damage=data.on_damage),
-        )
-        if data.augmentation.mixes:  # mixed training labels are shares of classes
-            classes = len(shards.class_names)
-            validation_clips = validation_clips.map(
-                lambda clip, label, weight: (clip, tf.one_hot(label, classes), weight)
-            )
-    steps = reader.steps_per_epoch
+    shards = ShardSet.open(config.data.shards)
+    clips = training_clips(config, shards, devices)
+    steps = training_reader(config, shards).steps_per_epoch
 
-    # Network, optimizer, loss and metrics, on all GPUs of the machine.
-    with tf.distribute.MirroredStrategy().scope():
+    # Network, optimizer, loss and metrics, on all GPUs.
+    with devices.scope():
         network = network_for(config.model, config.clip_spec, shards.class_names)
         learner = Learner(network, accumulation=config.optimizer.accumulation)
         learner.compile(
@@ -78,17 +57,17 @@ def main() -> None:
         )
 
     callbacks = [
-        TrainingProgress(config.epochs, steps, data.batch_size),
+        TrainingProgress(config.epochs, steps, config.data.batch_size),
         TensorBoardLog(run_dir / "tensorboard"),
     ]
     if config.optimizer.schedule == "plateau":
         factor, patience = config.optimizer.factor, config.optimizer.patience
         callbacks.append(keras.callbacks.ReduceLROnPlateau("val_cross_entropy", factor, patience))
     learner.fit(
-        reader.as_tf_dataset(),
+        clips,
         steps_per_epoch=steps,
         epochs=config.epochs,
-        validation_data=validation_clips,
+        validation_data=validation_clips(config, shards, devices),
         callbacks=callbacks,
         shuffle=False,  # the clips are shuffled already
         verbose=0,  # TrainingProgress shows more

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import jsonargparse
 
+from keras_t3d.cli.loading import import_tensorflow
 from keras_t3d.cli.options import add_options, selected
 from keras_t3d.cli.progress import progress_bar
-from keras_t3d.cli.tensorflow_import import import_tensorflow
 from keras_t3d.demo import run_demo
 
 

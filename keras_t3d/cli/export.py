@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import jsonargparse
 
+from keras_t3d.cli.loading import import_tensorflow
 from keras_t3d.cli.options import add_options, selected
-from keras_t3d.cli.tensorflow_import import import_tensorflow
 from keras_t3d.deploy.options import EXPORT_TARGETS
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import jsonargparse
 
-from keras_t3d.cli.tensorflow_import import import_tensorflow
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.cli.loading import import_tensorflow
+from keras_t3d.errors import check_argument
 
 
 def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
@@ -39,11 +39,8 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     arguments = parser.parse_args(words)
-    if not arguments.out.endswith(".keras"):
-        raise InvalidArgumentError(
-            f"`out` must end in .keras, for example start.keras. Received: {arguments.out!r}",
-            argument="out",
-        )
+    out = arguments.out
+    check_argument("out", out, out.endswith(".keras"), "a .keras file, for example start.keras")
     import_tensorflow()
     from keras_t3d.atomic import written_beside
     from keras_t3d.transfer import import_weights
@@ -54,6 +51,6 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
         num_classes=arguments.num_classes,
         normalization=arguments.normalization,
     )
-    with written_beside(arguments.out) as part:
+    with written_beside(out) as part:
         imported.model.save(part)
-    print(f"Wrote {arguments.out}\n{imported}")
+    print(f"Wrote {out}\n{imported}")

@@ -13,8 +13,10 @@ from typing import Any
 import docstring_parser
 import jsonargparse
 
+from keras_t3d.inference.options import WindowOptions
+from keras_t3d.inference.smoothing import parse_smoothing
+
 MODEL = ".keras file, SavedModel folder or .tflite file"
-SMOOTHING = "mean:N averages the last N windows; exponential:W weighs the newest by W"
 SHARDS = "folder that `keras-t3d convert` wrote"
 
 
@@ -72,6 +74,24 @@ def selected(arguments: jsonargparse.Namespace, declaration: Callable[..., Any])
     return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
 
 
+def add_window_options(parser: Any, skip: Collection[str] = ()) -> None:
+    """Adds the flags of `WindowOptions` that commands have."""
+    add_options(parser, WindowOptions, skip=("hop_frames", "smoothing", "num_crops", *skip))
+    parser.add_argument(
+        "--smoothing",
+        metavar="RULE",
+        help="mean:N averages the last N windows; exponential:W weighs the newest by W",
+    )
+
+
+def window_options(arguments: jsonargparse.Namespace) -> WindowOptions:
+    """Returns the WindowOptions of a command line."""
+    values = selected(arguments, WindowOptions)
+    if arguments.smoothing is not None:
+        values["smoothing"] = parse_smoothing(arguments.smoothing)
+    return WindowOptions(**values)
+
+
 def flags_of(parser: jsonargparse.ArgumentParser) -> dict[str, str]:
     """Returns how a command line spells each argument, by the argument's name."""
     spelled: dict[str, str] = {}
@@ -109,7 +129,9 @@ def _hint(option: inspect.Parameter, declaration: Callable[..., Any]) -> Any:
 
 def _kind(hint: Any, default: Any) -> dict[str, Any]:
     """Returns the keywords of `add_argument` for a type."""
-    alternatives = [one for one in _members(hint) if one is not type(None)]
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    members = typing.get_args(hint) if is_union else (hint,)
+    alternatives = [member for member in members if member is not type(None)]
     if alternatives == [bool]:
         if default is False:
             return {"action": "store_true"}
@@ -120,8 +142,3 @@ def _kind(hint: Any, default: Any) -> dict[str, Any]:
         items = typing.get_args(alternatives[0])[0]
         return {"type": items, "nargs": "+", "default": list(default or ())}
     return {"type": hint, "default": default}
-
-
-def _members(hint: Any) -> tuple[Any, ...]:
-    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
-    return typing.get_args(hint) if is_union else (hint,)

@@ -1,4 +1,4 @@
-"""Printed classes and notes."""
+"""Printed classes and notes, and videos that cannot be read."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import jsonargparse
+
+from keras_t3d.errors import KerasT3DError
 
 
 def print_classes(
@@ -28,6 +32,10 @@ def print_classes(
         write(f"  {probability:6.1%}  {name}")
 
 
+def print_note(text: str) -> None:
+    print(f"keras-t3d: {text}", file=sys.stderr)
+
+
 def print_unless_closed(text: str, end: str = "\n") -> None:
     """Prints; becomes silent once the reader is gone (`| head`, a closed terminal)."""
     try:
@@ -37,3 +45,48 @@ def print_unless_closed(text: str, end: str = "\n") -> None:
             raise
         with open(os.devnull, "w") as nothing:
             os.dup2(nothing.fileno(), sys.stdout.fileno())
+
+
+def for_each_video(
+    videos: Sequence[str],
+    work: Callable[[str], None],
+    should_stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Calls `work` with each video, and prints which cannot be read.
+
+    Raises:
+        VideoError: if the only video cannot be read.
+        KerasT3DError: after the last video, if some could not be read.
+    """
+    from keras_t3d.data import VideoError
+
+    unreadable = 0
+    for video in videos:
+        try:
+            work(video)
+        except VideoError as error:
+            if len(videos) == 1:
+                raise
+            unreadable += 1
+            print_note(str(error))
+        if should_stop():
+            return
+    if unreadable:
+        raise KerasT3DError(f"{unreadable} of {len(videos)} videos could not be read")
+
+
+@contextmanager
+def print_damage() -> Iterator[None]:
+    """Prints warnings about damaged videos as one line each."""
+    from keras_t3d.data import DamagedVideoWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DamagedVideoWarning)
+        yield
+    for warning in caught:
+        if issubclass(warning.category, DamagedVideoWarning):
+            print_note(str(warning.message))
+        else:
+            warnings.showwarning(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )

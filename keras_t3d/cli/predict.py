@@ -8,15 +8,13 @@ from collections.abc import Sequence
 import jsonargparse
 
 from keras_t3d.cli import loading
-from keras_t3d.cli.options import MODEL, SMOOTHING, add_options
-from keras_t3d.cli.output import print_classes
+from keras_t3d.cli.options import MODEL, add_options, add_window_options
+from keras_t3d.cli.output import for_each_video, print_classes, print_damage
 from keras_t3d.cli.predict_windows import predict_windows
-from keras_t3d.cli.unreadable import check_readable, collect_unreadable, print_damage
 from keras_t3d.data.sources.video_files import video_files
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, check_argument, check_integer
 from keras_t3d.inference import predict_video
 from keras_t3d.inference.options import WindowOptions
-from keras_t3d.inference.predictor import check_top
 
 
 def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
@@ -34,33 +32,28 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
     windows.add_argument(
         "--timeline", metavar="PNG", help="draw the top classes over time, of one video"
     )
-    add_options(windows, WindowOptions, skip=("hop_frames", "smoothing", "num_crops"))
-    windows.add_argument("--smoothing", metavar="RULE", help=SMOOTHING)
+    add_window_options(windows)
 
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     arguments = parser.parse_args(words)
-    check_top(arguments.top)
+    check_integer("top", arguments.top, 1, 5)
     videos = _find_videos(arguments.videos)
     if arguments.windows or arguments.out is not None or arguments.timeline is not None:
         predict_windows(arguments, videos)
         return
     for name in ("hop", "smoothing", "batch_size"):
-        if getattr(arguments, name) != getattr(WindowOptions(), name):
-            raise InvalidArgumentError(
-                f"`{name}` is for windows: add --windows, --out or --timeline. "
-                f"Received: `{name}` without any of these",
-                argument=name,
-            )
+        value, default = getattr(arguments, name), getattr(WindowOptions(), name)
+        rule = "left out without --windows, --out or --timeline: add --windows"
+        check_argument(name, value, value == default, rule)
     predictor = loading.predictor(arguments.model)
-    unreadable = 0
-    for video in videos:
-        with collect_unreadable(video, videos) as failures:
-            with print_damage():
-                classes = predict_video(predictor, video, arguments.top, arguments.num_views)
-            print_classes(video, classes, arguments)
-        unreadable += len(failures)
-    check_readable(unreadable, videos)
+
+    def classify(video: str) -> None:
+        with print_damage():
+            classes = predict_video(predictor, video, arguments.top, arguments.num_views)
+        print_classes(video, classes, arguments)
+
+    for_each_video(videos, classify)
 
 
 def _find_videos(paths: Sequence[str]) -> list[str]:
@@ -73,10 +66,6 @@ def _find_videos(paths: Sequence[str]) -> list[str]:
             videos.append(path)
             continue
         found = [os.path.join(path, name) for name in video_files(path)]
-        if not found:
-            raise InvalidArgumentError(
-                f"`videos` must be video files, or folders with videos. Received: {path}",
-                argument="videos",
-            )
+        check_argument("videos", path, bool(found), "video files, or folders with videos")
         videos += found
     return videos

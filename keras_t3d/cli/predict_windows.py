@@ -3,166 +3,106 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import json
-import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jsonargparse
 
+from keras_t3d.atomic import check_file_path
 from keras_t3d.cli import loading
-from keras_t3d.cli.output import print_classes, print_unless_closed
+from keras_t3d.cli.options import window_options
+from keras_t3d.cli.output import for_each_video, print_classes, print_note, print_unless_closed
 from keras_t3d.cli.progress import progress_bar
-from keras_t3d.cli.unreadable import check_readable, collect_unreadable
-from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.inference.options import WindowOptions
-from keras_t3d.inference.smoothing import parse_smoothing
+from keras_t3d.errors import check_argument
 
 if TYPE_CHECKING:
+    from keras_t3d.inference.options import WindowOptions
     from keras_t3d.inference.predictor import Predictor
-    from keras_t3d.inference.timeline import Timeline
+    from keras_t3d.inference.window_outputs import WindowOutputs
     from keras_t3d.inference.window_prediction import WindowPrediction
-    from keras_t3d.inference.window_summary import WindowSummary
 
 
 def predict_windows(arguments: jsonargparse.Namespace, videos: list[str]) -> None:
     from keras_t3d.inference.signals import catch_stop_signals
-    from keras_t3d.inference.timeline import Timeline
-    from keras_t3d.inference.window_records import window_file
+    from keras_t3d.inference.window_outputs import window_outputs
 
-    options = _check(arguments, videos)
+    _check(arguments, videos)
+    options = window_options(arguments)
     predictor = loading.predictor(arguments.model)
-    timeline = Timeline(predictor.class_names) if arguments.timeline is not None else None
-    writes = arguments.out is not None or timeline is not None
+    out, timeline = arguments.out, arguments.timeline
+    writes = out is not None or timeline is not None
     write_line = print_unless_closed if writes else functools.partial(print, flush=True)
-    unreadable, reports = 0, []
-    failure: Exception | None = None
+    # With --json, standard output is for JSON objects.
+    notify = functools.partial(print, file=sys.stderr) if arguments.json else write_line
     with catch_stop_signals() as stopped:
-        with contextlib.ExitStack() as stack:
-            write = stack.enter_context(window_file(arguments.out)) if arguments.out else None
-            outputs = _Outputs(write, timeline, write_line)
-            try:
-                for video in videos:
-                    with collect_unreadable(video, videos) as failures:
-                        report = _score(video, predictor, options, outputs, stopped, arguments)
-                        reports.append(report)
-                    unreadable += len(failures)
-                    if stopped():
-                        break
-            except Exception as error:  # keeps the windows scored so far
-                failure = error
-            if not outputs.windows:  # raised in here, it removes the file
-                if failure is not None:
-                    raise failure
-                stopped.check()
-                check_readable(unreadable, videos)
-        if timeline is not None:
-            timeline.save(arguments.timeline, arguments.top, title=os.path.basename(videos[0]))
-        for written in filter(None, (arguments.out, arguments.timeline)):
-            if arguments.json:  # standard output is for JSON objects
-                print(f"Wrote {written}", file=sys.stderr)
-            else:
-                write_line(f"Wrote {written}")
-    unscored = sum(report.gap_seconds for report in reports)
-    if unscored:
-        print(
-            f"keras-t3d: {unscored:.1f} seconds between windows were not scored: --hop "
-            f"{arguments.hop:g} is longer than a window",
-            file=sys.stderr,
-        )
-    if failure is not None:
-        raise failure
-    stopped.check()
-    check_readable(unreadable, videos)
+        with window_outputs(predictor.class_names, arguments.top, out, timeline, notify) as outputs:
+
+            def score(video: str) -> None:
+                _score(video, predictor, options, stopped, outputs, write_line, arguments)
+
+            for_each_video(videos, score, should_stop=stopped)
+            if outputs.num_windows == 0:
+                stopped.check()  # raised in here, it removes the file
+        stopped.check()
 
 
-def _check(arguments: jsonargparse.Namespace, videos: list[str]) -> WindowOptions:
-    from keras_t3d.inference.timeline import check_timeline_path
-    from keras_t3d.inference.window_records import check_window_path
-
-    if arguments.num_views is not None:
-        raise InvalidArgumentError(
-            "`num_views` is for a video as a whole; windows cover it anyway, `hop` seconds apart. "
-            f"Received: {arguments.num_views} with windows",
-            argument="num_views",
-        )
-    options = WindowOptions(
-        hop=arguments.hop,
-        smoothing=None if arguments.smoothing is None else parse_smoothing(arguments.smoothing),
-        batch_size=arguments.batch_size,
-    )
-    if arguments.out is not None:
-        check_window_path(arguments.out)
-    if arguments.timeline is not None:
-        check_timeline_path(arguments.timeline)
-        if len(videos) > 1:
-            raise InvalidArgumentError(
-                "`timeline` draws one video: name one, or use --out windows.csv for all. "
-                f"Received: {len(videos)} videos",
-                argument="timeline",
-            )
-    return options
-
-
-@dataclasses.dataclass
-class _Outputs:
-    """Destinations of the windows, and their number so far."""
-
-    write: Callable[[dict[str, Any]], None] | None
-    timeline: Timeline | None
-    write_line: Callable[..., None]
-    windows: int = 0
+def _check(arguments: jsonargparse.Namespace, videos: list[str]) -> None:
+    views, timeline = arguments.num_views, arguments.timeline
+    rule = "left out with windows, which cover the video anyway, `hop` seconds apart"
+    check_argument("num_views", views, views is None, rule)
+    check_file_path(arguments.out, "out", "windows.json", "windows.csv")
+    check_file_path(timeline, "timeline", "timeline.png")
+    rule = "of one video: name one, or use --out windows.csv for all"
+    check_argument("timeline", timeline, timeline is None or len(videos) == 1, rule)
 
 
 def _score(
     video: str,
     predictor: Predictor,
     options: WindowOptions,
-    outputs: _Outputs,
-    stopped: Callable[[], bool],
+    should_stop: Callable[[], bool],
+    outputs: WindowOutputs,
+    write_line: Callable[..., None],
     arguments: jsonargparse.Namespace,
-) -> WindowSummary:
+) -> None:
     from keras_t3d.data import VideoReader
     from keras_t3d.inference import summarize_windows, window_record
 
-    shown = arguments.windows and outputs.write is None
+    names, top = predictor.class_names, arguments.top
+    shown = arguments.windows and arguments.out is None
     with contextlib.ExitStack() as stack:
         reader = stack.enter_context(VideoReader(video))
         seconds = round(reader.header.seconds or 0)
         long = not shown and seconds > 10
         progress = stack.enter_context(progress_bar("scoring", "seconds")) if long else None
         if shown and not arguments.json:
-            outputs.write_line(video)
+            write_line(video)
 
         def record(window: WindowPrediction) -> None:
-            entry = window_record(video, window, predictor.class_names, arguments.top)
-            if outputs.write is not None:
-                outputs.write(entry)
-            elif shown:
-                outputs.write_line(_window_line(entry, arguments.json))
-            if outputs.timeline is not None:
-                outputs.timeline.add(window)
-            outputs.windows += 1
+            outputs.add(video, window)
+            if shown:
+                write_line(_window_line(window_record(video, window, names, top), arguments.json))
             if progress is not None:
                 progress(round(window.end), max(seconds, round(window.end)))
 
-        report = summarize_windows(
-            predictor, reader, record, top=arguments.top, options=options, should_stop=stopped
+        summary = summarize_windows(
+            predictor, reader, record, top=top, options=options, should_stop=should_stop
         )
-    if report.num_windows:
-        note = f": mean of {report.num_windows} window{'s' * (report.num_windows > 1)}"
-        print_classes(video, report.classes, arguments, note, outputs.write_line)
-    if report.stopped:
-        print(f"\nkeras-t3d: scored up to second {report.end:.2f}: {video}", file=sys.stderr)
+    if summary.num_windows:
+        note = f": mean of {summary.num_windows} window{'s' * (summary.num_windows > 1)}"
+        print_classes(video, summary.classes, arguments, note, write_line)
+    if summary.gap_seconds:
+        print_note(
+            f"{summary.gap_seconds:.1f} seconds between windows were not scored: --hop "
+            f"{arguments.hop:g} is longer than a window: {video}"
+        )
+    if summary.stopped:
+        print_note(f"scored up to second {summary.end:.2f}: {video}")
     if reader.damage:
-        print(
-            f"keras-t3d: damaged, scored up to the damage ({reader.damage}): {video}",
-            file=sys.stderr,
-        )
-    return report
+        print_note(f"damaged, scored up to the damage ({reader.damage}): {video}")
 
 
 def _window_line(record: dict[str, Any], as_json: bool) -> str:

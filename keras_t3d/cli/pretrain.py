@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import jsonargparse
 
+from keras_t3d.cli.loading import import_tensorflow
 from keras_t3d.cli.progress import progress_bar
-from keras_t3d.cli.tensorflow_import import import_tensorflow
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import check_argument
 from keras_t3d.training.command_line import add_config, parse_config
 from keras_t3d.training.pretrain_config import PretrainConfig
 
@@ -29,15 +29,12 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     config, others = parse_config(parser, words, PretrainConfig)
-    if others["run_dir"] is None:
-        raise InvalidArgumentError(
-            "`run_dir` must be given, for example --run-dir runs/pre. Received: none",
-            argument="run_dir",
-        )
+    run_dir = others["run_dir"]
+    check_argument("run_dir", run_dir, run_dir is not None, "given, for example --run-dir runs/pre")
     if others["caches"]:
         config = dataclasses.replace(config, cache_features=True)
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
         import_tensorflow()
     from keras_t3d.training.pretraining import pretrain_and_report
 
-    pretrain_and_report(config, others["run_dir"], progress_bar)
+    pretrain_and_report(config, run_dir, progress_bar)

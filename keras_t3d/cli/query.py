@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import jsonargparse
 
 from keras_t3d.cli.options import add_options, selected
-from keras_t3d.cli.output import print_classes
-from keras_t3d.cli.unreadable import print_damage
+from keras_t3d.cli.output import print_classes, print_damage
 from keras_t3d.deploy.serving_client.video_query import query
 
 

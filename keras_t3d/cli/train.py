@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import jsonargparse
 
-from keras_t3d.cli.tensorflow_import import import_tensorflow
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.cli.loading import import_tensorflow
+from keras_t3d.errors import check_argument
 from keras_t3d.training.command_line import add_config, parse_config
 from keras_t3d.training.config import TrainConfig
 
@@ -26,13 +26,10 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     config, others = parse_config(parser, words)
-    if others["run_dir"] is None:
-        raise InvalidArgumentError(
-            "`run_dir` must be given, for example --run-dir runs/a. Received: none",
-            argument="run_dir",
-        )
+    run_dir = others["run_dir"]
+    check_argument("run_dir", run_dir, run_dir is not None, "given, for example --run-dir runs/a")
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
         import_tensorflow()
     from keras_t3d.training.supervised import train_and_report
 
-    train_and_report(config, others["run_dir"], others["init"], others["profile"])
+    train_and_report(config, run_dir, others["init"], others["profile"])

@@ -7,18 +7,16 @@ import functools
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import jsonargparse
 
+from keras_t3d.atomic import check_file_path
 from keras_t3d.cli import loading
-from keras_t3d.cli.options import MODEL, SMOOTHING, add_options
-from keras_t3d.cli.output import print_unless_closed
-from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.inference.options import WindowOptions
-from keras_t3d.inference.smoothing import parse_smoothing
+from keras_t3d.cli.options import MODEL, add_window_options, window_options
+from keras_t3d.cli.output import print_note, print_unless_closed
+from keras_t3d.errors import InvalidArgumentError, check_integer
 
 if TYPE_CHECKING:
     from keras_t3d.data import VideoReader
@@ -37,14 +35,11 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
     )
     parser.add_argument("--timeline", metavar="PNG", help="draw the top classes over time")
     parser.add_argument("--top", type=int, default=3, metavar="K", help="classes to show")
-    add_options(parser, WindowOptions, skip=("hop_frames", "smoothing", "num_crops", "batch_size"))
-    parser.add_argument("--smoothing", metavar="RULE", help=SMOOTHING)
+    add_window_options(parser, skip=("batch_size",))
     parser.add_argument("--no-display", action="store_true", help="do not open a window")
 
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
-    from keras_t3d.inference.predictor import check_top
-
     arguments = parser.parse_args(words)
     video, camera, out = arguments.video, arguments.camera, arguments.out
     if (video is None) == (camera is None):
@@ -53,8 +48,9 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
             "Expected a video or a camera, for example `keras-t3d watch MODEL film.mp4` or "
             f"`keras-t3d watch MODEL --camera 0`. Received: {received}"
         )
-    check_top(arguments.top)
-    smoothing = None if arguments.smoothing is None else parse_smoothing(arguments.smoothing)
+    check_integer("top", arguments.top, 1, 5)
+    options = window_options(arguments)
+    _check_files(arguments)
     live = camera is not None
     writes = any(path is not None for path in (out, arguments.scores, arguments.timeline))
     with contextlib.ExitStack() as stack:
@@ -66,28 +62,21 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
         from keras_t3d.data import VideoReader
         from keras_t3d.inference import Camera, watch, watch_frames
         from keras_t3d.inference.signals import catch_stop_signals
+        from keras_t3d.inference.window_outputs import window_outputs
 
-        options = WindowOptions(hop=arguments.hop, smoothing=smoothing)
-        _check_files(arguments)
         source: VideoReader | Camera = Camera(camera) if live else VideoReader(video)
         stack.enter_context(source)
         predictor = loading.predictor(arguments.model)
         stopped = stack.enter_context(catch_stop_signals())
-        frames = watch_frames(
-            predictor,
-            source,
-            top=arguments.top,
-            options=options,
-            live=live,
-        )
+        frames = watch_frames(predictor, source, top=arguments.top, options=options, live=live)
         in_background = writes or screen is not None
         write_line = print_unless_closed if in_background else functools.partial(print, flush=True)
-        record = stack.enter_context(
-            _record_windows(title, predictor.class_names, write_line, arguments)
-        )
+        names, files = predictor.class_names, (arguments.scores, arguments.timeline)
+        outputs = stack.enter_context(window_outputs(names, arguments.top, *files, write_line))
 
         def show(frame: WatchedFrame) -> None:
-            record(frame)
+            if frame.prediction is not None:
+                outputs.add(title, frame.prediction)
             _print_classes(frame, write_line)
 
         before, count = _file_number(out), None
@@ -103,8 +92,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
                 write_line(f"Wrote {out}{length}{sound}")
             damage = getattr(source, "damage", None)
             if damage:
-                note = f"keras-t3d: damaged, shown without the parts that do not decode ({damage})"
-                print(note, file=sys.stderr)
+                print_note(f"damaged, shown without the parts that do not decode ({damage})")
     stopped.check()
 
 
@@ -114,64 +102,15 @@ def _file_number(path: str | None) -> int | None:
 
 
 def _check_files(arguments: jsonargparse.Namespace) -> None:
-    from keras_t3d.inference.timeline import check_timeline_path
-    from keras_t3d.inference.video_writer import check_video_path
-    from keras_t3d.inference.window_records import check_window_path
-
     video, out = arguments.video, arguments.out
-    if out is not None:
-        check_video_path(out)
-        if video is not None and os.path.exists(out) and os.path.samefile(video, out):
-            raise InvalidArgumentError(
-                f"`out` would replace the video itself. Received: {out}", argument="out"
-            )
-    if arguments.scores is not None:
-        check_window_path(arguments.scores)
-    if arguments.timeline is not None:
-        check_timeline_path(arguments.timeline)
-
-
-@contextmanager
-def _record_windows(
-    title: str,
-    names: Sequence[str],
-    write_line: Callable[[str], None],
-    arguments: jsonargparse.Namespace,
-) -> Iterator[Callable[[WatchedFrame], None]]:
-    """Writes windows and timeline; after a failure, those so far."""
-    from keras_t3d.inference import Timeline, window_file, window_record
-
-    scores_file, timeline_file = arguments.scores, arguments.timeline
-    count, timeline = 0, Timeline(names)
-    failure: Exception | None = None
-    with contextlib.ExitStack() as stack:
-        write = stack.enter_context(window_file(scores_file)) if scores_file else None
-
-        def record(frame: WatchedFrame) -> None:
-            nonlocal count
-            if frame.prediction is None:
-                return
-            if write is not None:
-                write(window_record(title, frame.prediction, names, arguments.top))
-            if timeline_file:
-                timeline.add(frame.prediction)
-            count += 1
-
-        try:
-            yield record
-        except Exception as error:
-            if count == 0:
-                raise
-            failure = error
-    if scores_file:
-        write_line(f"Wrote {scores_file}: {count} windows")
-    if timeline_file and count:
-        timeline.save(timeline_file, arguments.top, title=os.path.basename(title))
-        write_line(f"Wrote {timeline_file}")
-    elif timeline_file:
-        print("keras-t3d: no timeline: the video ended before the first window", file=sys.stderr)
-    if failure is not None:
-        raise failure
+    check_file_path(out, "out", "annotated.mp4")
+    check_file_path(arguments.scores, "scores", "windows.json", "windows.csv")
+    check_file_path(arguments.timeline, "timeline", "timeline.png")
+    is_path = out is not None and video is not None
+    if is_path and os.path.exists(out) and os.path.samefile(video, out):
+        raise InvalidArgumentError(
+            f"`out` would replace the video itself. Received: {out}", argument="out"
+        )
 
 
 def _screen(title: str, live: bool, needed: bool) -> Screen | None:
@@ -184,7 +123,7 @@ def _screen(title: str, live: bool, needed: bool) -> Screen | None:
             raise ScreenError(
                 f"{error}. Without a window: --out annotated.mp4, or --no-display"
             ) from None
-        print(f"keras-t3d: no window is shown: {error}", file=sys.stderr)
+        print_note(f"no window is shown: {error}")
         return None
 
 

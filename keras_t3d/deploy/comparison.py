@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ import numpy as np
 from keras_t3d.clips import ClipSpec
 from keras_t3d.deploy.errors import ExportError
 from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.inference.predictor import validate_clips
 
 NUM_CLIPS = 8  # enough to detect a wrong graph
 _WAVES = 3
+
+LabelledClips = tuple[np.ndarray, np.ndarray | None]  # a batch, and its labels if there are any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,12 +78,8 @@ def comparison_clips(
     """
     if calibration is None:
         return _moving_gratings(clip_spec, limit)
-    parts: list[np.ndarray] = []
-    for clips, _ in clip_batches(clip_spec, calibration, "calibration"):
-        parts.append(clips[: limit - sum(map(len, parts))])
-        if sum(map(len, parts)) == limit:
-            break
-    return np.concatenate(parts)
+    batches = clip_batches(clip_spec, calibration, "calibration")
+    return np.concatenate([clips for clips, _ in take_clips(batches, limit)])
 
 
 def _moving_gratings(clip_spec: ClipSpec, count: int) -> np.ndarray:
@@ -98,9 +97,7 @@ def _moving_gratings(clip_spec: ClipSpec, count: int) -> np.ndarray:
     return clips
 
 
-def clip_batches(
-    clip_spec: ClipSpec, batches: Any, argument: str
-) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+def clip_batches(clip_spec: ClipSpec, batches: Any, argument: str) -> Iterator[LabelledClips]:
     """Yields batches of clips with their labels, or None where there are none.
 
     Args:
@@ -116,21 +113,23 @@ def clip_batches(
     found = False
     for batch in [batches] if is_pair or hasattr(batches, "dtype") else batches:
         clips, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
-        clips = np.asarray(clips)
-        if clips.dtype != np.uint8 or clips.shape[1:] != clip_spec.input_shape:
-            raise InvalidArgumentError(
-                f"`{argument}` must hold uint8 clips of shape (clips, {clip_spec.input_shape}), "
-                "the model's input, as an array or as an iterable of batches. "
-                f"Received: {clips.dtype} of shape {clips.shape}",
-                argument=argument,
-            )
-        if len(clips):
+        if np.shape(clips)[:1] != (0,):
             found = True
+            clips = validate_clips(clips, clip_spec, argument)
             yield clips, None if labels is None else np.asarray(labels)
     if not found:
         raise InvalidArgumentError(
             f"`{argument}` must hold at least one clip. Received: none", argument=argument
         )
+
+
+def take_clips(batches: Iterable[LabelledClips], limit: int) -> Iterator[LabelledClips]:
+    """Yields batches up to a number of clips, of which the last one may be a part."""
+    for clips, labels in batches:
+        yield clips[:limit], None if labels is None else labels[:limit]
+        limit -= len(clips)
+        if limit <= 0:
+            return
 
 
 def keras_probabilities(model: Callable[..., Any], clips: np.ndarray) -> np.ndarray:
@@ -153,14 +152,8 @@ def largest_difference(
 ) -> float:
     """Returns the largest absolute difference of an artifact's probabilities from the model's.
 
-    Args:
-        model: `keras.Model` from clips to logits.
-        clips: uint8 array of shape (clips, T, H, W, 3).
-        probabilities: the artifact, a function from one clip, shape (1, T, H, W, 3),
-            to its probabilities, shape (1, classes).
-
-    Returns:
-        The difference, NaN if any probability is NaN.
+    The artifact is a function from one clip, uint8 (1, T, H, W, 3), to its probabilities, shape
+    (1, classes). The difference is NaN if any probability is NaN.
     """
     expected = keras_probabilities(model, clips)
     found = np.concatenate([probabilities(clip[None]) for clip in clips])

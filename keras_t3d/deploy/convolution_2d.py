@@ -1,46 +1,23 @@
 """A 3D convolution of one clip by 2D convolutions, for floats and for integers.
 
-Clips are (frames, height, width, channels), kernels (depth, height, width, channels / groups,
-filters). Groups follow from the kernel, as in `tf.nn.conv2d`. Padding is `"valid"`, Keras's
-`"same"`, or `"even"`, as PyTorch pads. A tap of the kernel that reads zero padding only is omitted
-with its weights: a depth of 3 over one frame is its middle slice.
+Clips are (frames, height, width, channels). A tap of the kernel that reads zero padding only is
+omitted with its weights: a depth of 3 over one frame is its middle slice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from keras_t3d.deploy.convolution import Convolution
 from keras_t3d.layers.temporal_windows import TemporalWindows
 
 _MAX_CONCATENATED = 5
 
 
-class Convolve(Protocol):
-    """A method of 3D convolution."""
-
-    def __call__(
-        self,
-        x: tf.Tensor,
-        kernel: np.ndarray,
-        bias: np.ndarray | None,
-        strides: Sequence[int],
-        padding: str,
-        dilations: Sequence[int] = (1, 1, 1),
-    ) -> tf.Tensor: ...
-
-
-def add_taps(
-    x: tf.Tensor,
-    kernel: np.ndarray,
-    bias: np.ndarray | None,
-    strides: Sequence[int],
-    padding: str,
-    dilations: Sequence[int] = (1, 1, 1),
-) -> tf.Tensor:
+def add_taps(x: tf.Tensor, convolution: Convolution) -> tf.Tensor:
     """Adds one 2D convolution per temporal tap, each only where the tap reads frames of the clip.
 
     ```
@@ -55,57 +32,46 @@ def add_taps(
     few frames or deep kernels: it does not multiply by padding, and the weights of one tap fit
     the cache.
     """
-    windows = TemporalWindows(x.shape[0], len(kernel), strides[0], padding, dilations[0])
+    windows = _temporal_windows(x, convolution)
     taps = windows.by_reach()
     if not taps:
-        return join_frames(x, kernel, bias, strides, padding, dilations)
+        return join_frames(x, convolution)
+    bias = convolution.bias
     # The tap with most outputs comes first. If it has all, as usual, the bias is added to it.
     early_bias = bias is not None and not any(windows.missing(taps[0]))
-    x, padding_2d = _padded_in_space(x, kernel, strides, padding)
+    x, padding = _padded_in_space(x, convolution)
     y = None
     for tap in taps:
         frames = take_frames(x, windows.inputs(tap))
-        partial = tf.nn.conv2d(frames, kernel[tap], strides[1:], padding_2d, "NHWC", dilations[1:])
+        partial = _convolve_frames(frames, convolution.kernel[tap], convolution, padding)
         if y is None and early_bias:
             partial += bias
-        missing = windows.missing(tap)
-        if any(missing):
-            partial = tf.pad(partial, (missing, (0, 0), (0, 0), (0, 0)))
+        partial = _pad_frames(partial, windows.missing(tap))
         y = partial if y is None else y + partial
     return y if bias is None or early_bias else y + bias
 
 
-def join_frames(
-    x: tf.Tensor,
-    kernel: np.ndarray,
-    bias: np.ndarray | None,
-    strides: Sequence[int],
-    padding: str,
-    dilations: Sequence[int] = (1, 1, 1),
-) -> tf.Tensor:
+def join_frames(x: tf.Tensor, convolution: Convolution) -> tf.Tensor:
     """Applies one 2D convolution to the frames of each window, concatenated on channels.
 
     For integers: sums stay in the convolution's 32 bits, whereas `add_taps` would round every
-    tap's output to 8. With groups, the order of channels is group, frame, channel.
+    tap's output to 8.
     """
-    windows = TemporalWindows(x.shape[0], len(kernel), strides[0], padding, dilations[0])
+    windows = _temporal_windows(x, convolution)
     taps = sorted(windows.by_reach()) or [0]  # zeros, for a window wider than the clip
-    x, padding_2d = _padded_in_space(x, kernel, strides, padding)
-    per_group = kernel.shape[-2]
+    x, padding = _padded_in_space(x, convolution)
+    per_group = convolution.kernel.shape[-2]
     groups = x.shape[-1] // per_group
     read = [frames_or_zeros(x, windows, tap) for tap in taps]
-    if len(read) > 1:
-        by_group = (*read[0].shape[:3], groups, per_group)
-        if groups > 1:
-            read = [tf.reshape(frames, by_group) for frames in read]
-        joined = concatenate(read, -1)
-        if groups > 1:
-            joined = tf.reshape(joined, (*by_group[:3], groups * per_group * len(taps)))
+    if groups > 1 and len(taps) > 1:  # the order of channels is group, frame, channel
+        shape = read[0].shape[:3]
+        read = [tf.reshape(frames, (*shape, groups, per_group)) for frames in read]
+        joined = tf.reshape(concatenate(read, -1), (*shape, groups * per_group * len(taps)))
     else:
-        (joined,) = read
-    weights = np.concatenate([kernel[tap] for tap in taps], axis=2)
-    y = tf.nn.conv2d(joined, weights, strides[1:], padding_2d, "NHWC", dilations[1:])
-    return y if bias is None else y + bias
+        joined = concatenate(read, -1)
+    kernel = np.concatenate([convolution.kernel[tap] for tap in taps], axis=2)
+    y = _convolve_frames(joined, kernel, convolution, padding)
+    return y if convolution.bias is None else y + convolution.bias
 
 
 def take_frames(x: tf.Tensor, frames: Sequence[int]) -> tf.Tensor:
@@ -141,18 +107,30 @@ def frames_or_zeros(x: tf.Tensor, windows: TemporalWindows, tap: int) -> tf.Tens
     if not windows.outputs(tap):
         return tf.zeros((windows.count, *x.shape[1:]))
     frames = take_frames(x, windows.inputs(tap))
-    missing = windows.missing(tap)
-    return tf.pad(frames, (missing, (0, 0), (0, 0), (0, 0))) if any(missing) else frames
+    return _pad_frames(frames, windows.missing(tap))
 
 
-def _padded_in_space(
-    x: tf.Tensor, kernel: np.ndarray, strides: Sequence[int], padding: str
-) -> tuple[tf.Tensor, str]:
+def _pad_frames(x: tf.Tensor, missing: tuple[int, int]) -> tf.Tensor:
+    return tf.pad(x, (missing, (0, 0), (0, 0), (0, 0))) if any(missing) else x
+
+
+def _temporal_windows(x: tf.Tensor, convolution: Convolution) -> TemporalWindows:
+    stride, dilation = convolution.strides[0], convolution.dilations[0]
+    size, padding = len(convolution.kernel), convolution.padding
+    return TemporalWindows(x.shape[0], size, stride, padding, dilation)
+
+
+def _convolve_frames(
+    x: tf.Tensor, kernel: np.ndarray, convolution: Convolution, padding: str
+) -> tf.Tensor:
+    strides, dilations = convolution.strides[1:], convolution.dilations[1:]
+    return tf.nn.conv2d(x, kernel, strides, padding, "NHWC", dilations)
+
+
+def _padded_in_space(x: tf.Tensor, convolution: Convolution) -> tuple[tf.Tensor, str]:
     """Pads evenly where TensorFlow would not; returns the result and TensorFlow's padding."""
-    sizes = kernel.shape[1:3]
-    if padding != "even" or max(strides[1:]) == 1:
-        return x, "VALID" if padding == "valid" else "SAME"
-    if max(sizes) == 1:
-        return x, "VALID"
+    sizes = convolution.kernel.shape[1:3]
+    if convolution.padding != "even" or max(convolution.strides[1:]) == 1:
+        return x, "VALID" if convolution.padding == "valid" else "SAME"
     evenly = [((size - 1) // 2, size // 2) for size in sizes]
-    return tf.pad(x, [(0, 0), *evenly, (0, 0)]), "VALID"
+    return (tf.pad(x, [(0, 0), *evenly, (0, 0)]) if max(sizes) > 1 else x), "VALID"

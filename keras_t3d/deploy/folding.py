@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from keras_t3d.deploy.batch_normalization import PendingConvolution, computed
+from keras_t3d.deploy.convolution import Convolution, PendingConvolution, computed
 from keras_t3d.deploy.layer_rules import find_rule
 from keras_t3d.deploy.network import constant, in_float32
 from keras_t3d.layers import ClipBatchNormalization, ClipConv3D
-from keras_t3d.layers.operations import convolve, normalize_by
+from keras_t3d.layers.operations.convolution import convolve
+from keras_t3d.layers.operations.normalization import normalize_by
 from keras_t3d.private_interfaces import is_functional
 
 
@@ -79,23 +79,21 @@ def _call(layer: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
 
 
 def _clip_conv3d(layer: ClipConv3D, clips: tf.Tensor) -> PendingConvolution:
-    return PendingConvolution(layer, clips, _convolve)
+    return PendingConvolution(clips, Convolution.of(layer), _convolve)
 
 
-def _convolve(
-    clips: tf.Tensor, kernel: np.ndarray, bias: np.ndarray | None, strides: Sequence[int]
-) -> tf.Tensor:
+def _convolve(clips: tf.Tensor, convolution: Convolution) -> tf.Tensor:
     """Uses TensorFlow's 3D convolution if a bias follows, as the two are fused.
 
     Without a bias it is slower than 2D convolutions. It has no groups, and with a kernel deeper
     than the clip it multiplies by zeros.
     """
+    kernel, bias, strides = convolution.kernel, convolution.bias, convolution.strides
     grouped = kernel.shape[-2] != clips.shape[-1]
     idle_taps = strides[0] == 1 and kernel.shape[0] // 2 >= clips.shape[1]
-    if bias is None:
-        return convolve(clips, tf.constant(kernel), strides)
-    if grouped or idle_taps:
-        return tf.nn.bias_add(convolve(clips, tf.constant(kernel), strides), bias)
+    if bias is None or grouped or idle_taps:
+        y = convolve(clips, tf.constant(kernel), strides)
+        return y if bias is None else tf.nn.bias_add(y, bias)
     sizes = kernel.shape[:3]
     padding = "SAME"  # even without strides
     if max(strides) > 1:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import operator
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from keras_t3d.deploy.convolution_2d import join_frames
 from keras_t3d.deploy.errors import ExportError
+from keras_t3d.deploy.options import TFLiteOptions
 from keras_t3d.deploy.tflite_conversion import run_converter
 from keras_t3d.deploy.tflite_metadata import pack
 from keras_t3d.deploy.tflite_operations import Operation, read_operations
@@ -89,38 +91,38 @@ class IntegerConversion:
         """Layers that can be kept in floats, in the order of computation."""
         return list(dict.fromkeys(each.layer for each in self._operations if each.layer))
 
-    def convert(self, float_layers: Sequence[str] = (), integer_output: bool = False) -> bytes:
+    def convert(self, options: TFLiteOptions) -> bytes:
         """Returns the content of a file from uint8 clips to probabilities.
 
         Args:
-            float_layers: layers to keep in floats; `"stem"` includes all layers within it.
-            integer_output: whether the classification layer too computes in integers and
-                probabilities are int8, in steps of 1/256.
+            options: TFLiteOptions, of which `float_layers` and `integer_output` are used.
 
         Raises:
             InvalidArgumentError: if the model has no such layer.
         """
-        content = self._quantized(float_layers, integer_output)
-        output = tf.int8 if integer_output else tf.float32
-        content = bytes(quantizer_functions()[1](content, tf.uint8, output))
-        head = self._head()
+        in_floats, head = self._in_floats(options), self._head()
         head_tensors = {operation.tensor for operation in head}
-        is_kept_in_floats = not head_tensors.isdisjoint(self._tensors_of(float_layers))
-        if integer_output or is_kept_in_floats or head[-1].kind != "FULLY_CONNECTED":
+        if options.integer_output:
+            content, output = self._quantize(in_floats), tf.int8
+        else:
+            content, output = self._quantize(in_floats | head_tensors), tf.float32
+        content = bytes(quantizer_functions()[1](content, tf.uint8, output))
+        is_kept_in_floats = not head_tensors.isdisjoint(in_floats)
+        has_dense = head[-1].kind == "FULLY_CONNECTED"
+        if options.integer_output or is_kept_in_floats or not has_dense:
             return content
         return _with_small_head(content)
 
-    def layer_errors(self, clips: np.ndarray, float_layers: Sequence[str] = ()) -> list[LayerError]:
-        """Returns the errors of all layers, the largest first.
+    def layer_errors(self, clips: np.ndarray, options: TFLiteOptions) -> list[LayerError]:
+        """Returns the errors of all layers but `float_layers`, the largest first.
 
-        Every operation is computed both ways on the same inputs.
-
-        Args:
-            clips: uint8 array of shape (clips, T, H, W, 3).
-            float_layers: see `convert`.
+        Every operation is computed both ways on the same inputs, uint8 clips of shape
+        (clips, T, H, W, 3).
         """
-        content = self._quantized(float_layers, enable_numeric_verify=True)
-        options = tf.lite.experimental.QuantizationDebugOptions(
+        head = {operation.tensor for operation in self._head()}
+        in_floats = self._in_floats(options) | head
+        content = self._quantize(in_floats, enable_numeric_verify=True)
+        debug_options = tf.lite.experimental.QuantizationDebugOptions(
             layer_direct_compare_metrics={"error": _relative_error}
         )
         with tempfile.TemporaryDirectory() as folder:
@@ -130,23 +132,19 @@ class IntegerConversion:
                 debugger = tf.lite.experimental.QuantizationDebugger(
                     quant_debug_model_path=str(path),
                     debug_dataset=lambda: ([clip] for clip in _full_range(clips)),
-                    debug_options=options,
+                    debug_options=debug_options,
                 )
                 debugger.run()
+        size = operator.attrgetter("error")
         worst: dict[str, LayerError] = {}
         for name, statistics in debugger.layer_statistics.items():
             found = self._operation_of(name.removeprefix("NumericVerify/").rpartition(":")[0])
             if found is not None and statistics["error"] > 0:
                 error = LayerError(found.layer, found.kind, float(statistics["error"]))
-                worst[found.layer] = max(worst.get(found.layer, error), error, key=_size)
-        return sorted(worst.values(), key=_size, reverse=True)
+                worst[found.layer] = max(worst.get(found.layer, error), error, key=size)
+        return sorted(worst.values(), key=size, reverse=True)
 
-    def _quantized(
-        self, float_layers: Sequence[str], integer_output: bool = False, **options: Any
-    ) -> bytes:
-        in_floats = self._tensors_of(float_layers)
-        if not integer_output:
-            in_floats.update(operation.tensor for operation in self._head())
+    def _quantize(self, in_floats: set[str], **options: Any) -> bytes:
         quantize = quantizer_functions()[0]
         return quantize(self._calibrated, denylisted_nodes=in_floats, **options)
 
@@ -162,10 +160,10 @@ class IntegerConversion:
             return [softmax]
         return [*head, before]
 
-    def _tensors_of(self, float_layers: Sequence[str]) -> set[str]:
-        """Returns the output names of these layers, which identify operations to the converter."""
+    def _in_floats(self, options: TFLiteOptions) -> set[str]:
+        """Returns the outputs of operations in floats, which identify them to the converter."""
         found = {each.tensor for each in self._operations if each.is_constant}
-        for name in float_layers:
+        for name in options.float_layers:
             tensors = {
                 operation.tensor
                 for operation in self._operations
@@ -201,10 +199,6 @@ def _without_warnings() -> Iterator[None]:
         yield
 
 
-def _size(error: LayerError) -> float:
-    return error.error
-
-
 def _with_small_head(content: bytes) -> bytes:
     """Stores the weights of the last dense layer, which computes in floats, in 8 bits.
 
@@ -212,11 +206,8 @@ def _with_small_head(content: bytes) -> bytes:
     """
     file = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
     (graph,) = file.subgraphs
-    dense = [
-        operation
-        for operation in graph.operators
-        if _kind(file.operatorCodes[operation.opcodeIndex]) == _DENSE
-    ]
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in file.operatorCodes]
+    dense = [step for step in graph.operators if codes[step.opcodeIndex] == _DENSE]
     if not dense:
         return content
     weights = graph.tensors[dense[-1].inputs[1]]
@@ -240,10 +231,6 @@ def _with_small_head(content: bytes) -> bytes:
     code.version = max(code.version, _PER_ROW_VERSION)
     buffer.data = None
     return pack(file)
-
-
-def _kind(code: Any) -> int:
-    return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def _full_range(clips: np.ndarray) -> Iterator[np.ndarray]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from keras_t3d.deploy.batch_normalization import computed
+from keras_t3d.deploy.convolution import computed
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.rematerialization import InTurn
 from keras_t3d.private_interfaces import is_functional, run_through_graph
@@ -37,9 +37,7 @@ def find_rule(
     """
     rule = rules.get(type(layer))
     if rule is not None:
-        if isinstance(
-            layer, keras.layers.BatchNormalization
-        ):  # may fold into a pending convolution
+        if isinstance(layer, keras.layers.BatchNormalization):  # folds into a pending convolution
             return functools.partial(rule, layer)
         return lambda *inputs: rule(layer, *computed(inputs))
     if is_functional(layer):

@@ -22,8 +22,8 @@ import tensorflow as tf
 from keras import layers
 
 from keras_t3d.deploy import pointwise_2d, pooling_2d
-from keras_t3d.deploy.batch_normalization import PendingConvolution, computed
-from keras_t3d.deploy.convolution_2d import Convolve, add_taps, concatenate
+from keras_t3d.deploy.convolution import Convolution, Convolve, PendingConvolution, computed
+from keras_t3d.deploy.convolution_2d import add_taps, concatenate
 from keras_t3d.deploy.errors import UnsupportedLayerError, check_channels_last
 from keras_t3d.deploy.layer_rules import find_rule
 from keras_t3d.layers import (
@@ -123,16 +123,16 @@ def _incremental_concatenation() -> Callable[[Sequence[Any]], Sequence[Any]]:
 
 
 def _clip_conv3d(layer: ClipConv3D, x: tf.Tensor, convolve: Convolve) -> PendingConvolution:
-    return PendingConvolution(layer, x, _in_this_scope(convolve, padding="even"))
+    return PendingConvolution(x, Convolution.of(layer), _in_this_scope(convolve))
 
 
-def _in_this_scope(convolve: Convolve, **options: Any) -> Callable[..., tf.Tensor]:
+def _in_this_scope(convolve: Convolve) -> Convolve:
     """Computes in the name scope of the current layer, not of the layer that reads the result."""
     scope = tf.get_current_name_scope()
 
-    def scoped(*inputs: Any) -> tf.Tensor:
+    def scoped(clips: tf.Tensor, convolution: Convolution) -> tf.Tensor:
         with tf.name_scope(f"{scope}/" if scope else "convolution"):
-            return convolve(*inputs, **options)
+            return convolve(clips, convolution)
 
     return scoped
 
@@ -141,8 +141,8 @@ def _conv3d(
     layer: layers.Conv3D, x: tf.Tensor, convolve: Convolve
 ) -> tf.Tensor | PendingConvolution:
     check_channels_last(layer)
-    options = {"padding": layer.padding, "dilations": layer.dilation_rate}
-    pending = PendingConvolution(layer, x, _in_this_scope(convolve, **options))
+    convolution = Convolution.of(layer, padding=layer.padding, dilations=layer.dilation_rate)
+    pending = PendingConvolution(x, convolution, _in_this_scope(convolve))
     if layer.activation is keras.activations.linear:
         return pending
     return pointwise_2d.activation(layer, pending.tensor)
@@ -170,8 +170,10 @@ _RULES: dict[type[Any], Callable[..., tf.Tensor]] = {
     layers.Dense: pointwise_2d.dense_vector,
     layers.Dropout: pointwise_2d.unchanged,
     layers.Flatten: pointwise_2d.flatten,
-    layers.GlobalAveragePooling3D: pooling_2d.global_average_pooling,
-    layers.GlobalMaxPooling3D: pooling_2d.global_max_pooling,
+    layers.GlobalAveragePooling3D: functools.partial(
+        pooling_2d.global_pooling, reduce=tf.reduce_mean
+    ),
+    layers.GlobalMaxPooling3D: functools.partial(pooling_2d.global_pooling, reduce=tf.reduce_max),
     layers.MaxPooling3D: pooling_2d.max_pooling,
     layers.ReLU: pointwise_2d.relu,
     layers.ZeroPadding3D: pointwise_2d.zero_padding,

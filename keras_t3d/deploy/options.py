@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import check_argument, check_integer
 
 if TYPE_CHECKING:
     from keras_t3d.deploy.comparison import ExportReport
@@ -69,30 +69,16 @@ class TFLiteOptions:
     licence: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
-        if self.quantization not in get_args(Quantization):
-            raise InvalidArgumentError(
-                f"`quantization` must be one of {', '.join(get_args(Quantization))}. "
-                f"Received: {self.quantization!r}",
-                argument="quantization",
-            )
-        if self.report_clips < 1:
-            raise InvalidArgumentError(
-                "`report_clips` must be at least 1, for example 200. "
-                f"Received: {self.report_clips}",
-                argument="report_clips",
-            )
-        if isinstance(self.float_layers, str):
-            raise InvalidArgumentError(
-                "`float_layers` must be a list of layer names, for example "
-                f"[{self.float_layers!r}]. Received: {self.float_layers!r}",
-                argument="float_layers",
-            )
+        kinds, layers = get_args(Quantization), self.float_layers
+        one_of = f"one of {', '.join(kinds)}"
+        check_argument("quantization", self.quantization, self.quantization in kinds, one_of)
+        check_integer("report_clips", self.report_clips, 1, 200)
+        names = f"a list of layer names, for example [{layers!r}]"
+        check_argument("float_layers", layers, not isinstance(layers, str), names)
         for name in ("float_layers", "integer_output"):
-            if getattr(self, name) and self.quantization != "int8":
-                raise InvalidArgumentError(
-                    f"`{name}` needs `quantization` to be 'int8'. Received: {self.quantization!r}",
-                    argument=name,
-                )
+            value = getattr(self, name)
+            is_valid = not value or self.quantization == "int8"
+            check_argument(name, value, is_valid, "left out unless `quantization` is 'int8'")
 
 
 @dataclasses.dataclass(frozen=True)

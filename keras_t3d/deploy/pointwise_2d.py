@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from keras_t3d.deploy.batch_normalization import PendingConvolution, scale_and_offset
+from keras_t3d.deploy.convolution import PendingConvolution, scale_and_offset
 from keras_t3d.deploy.convolution_2d import concatenate
 from keras_t3d.deploy.errors import UnsupportedLayerError, check_channels_last
 from keras_t3d.deploy.network import constant
@@ -31,21 +31,17 @@ def batch_normalization(
     layer: layers.BatchNormalization, x: tf.Tensor | PendingConvolution
 ) -> tf.Tensor:
     """Multiplies and adds, or folds the layer into the convolution before it."""
-    if isinstance(x, PendingConvolution):
-        _check_normalizes_channels(layer, 5)
-        return x.normalized_by(layer)
-    _check_normalizes_channels(layer, _keras_rank(x))
-    scale, offset = scale_and_offset(layer)
-    if x.shape.rank != 4:
-        return x * scale.astype(np.float32) + offset.astype(np.float32)
-    return _scaled(x, scale, offset)
-
-
-def _check_normalizes_channels(layer: layers.BatchNormalization, rank: int) -> None:
+    rank = 5 if isinstance(x, PendingConvolution) else _keras_rank(x)
     if layer.axis not in (-1, rank - 1):
         raise UnsupportedLayerError(
             layer, f"normalises axis {layer.axis}", "normalise the channels: axis=-1"
         )
+    if isinstance(x, PendingConvolution):
+        return x.normalized_by(layer)
+    scale, offset = scale_and_offset(layer)
+    if x.shape.rank != 4:
+        return x * scale.astype(np.float32) + offset.astype(np.float32)
+    return _scaled(x, scale, offset)
 
 
 def _scaled(x: tf.Tensor, scale: np.ndarray, offset: np.ndarray) -> tf.Tensor:

@@ -87,15 +87,6 @@ def _pool_space(
     return pool2d(x, layer.pool_size[1:], layer.strides[1:], padding)
 
 
-def global_average_pooling(layer: layers.GlobalAveragePooling3D, x: tf.Tensor) -> tf.Tensor:
+def global_pooling(layer: Any, x: tf.Tensor, reduce: Callable[..., tf.Tensor]) -> tf.Tensor:
     check_channels_last(layer)
-    return _one_vector(layer, tf.reduce_mean(x, axis=(0, 1, 2)))
-
-
-def global_max_pooling(layer: layers.GlobalMaxPooling3D, x: tf.Tensor) -> tf.Tensor:
-    check_channels_last(layer)
-    return _one_vector(layer, tf.reduce_max(x, axis=(0, 1, 2)))
-
-
-def _one_vector(layer: Any, pooled: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(pooled, (1, 1, 1, -1) if layer.keepdims else (1, -1))
+    return tf.reshape(reduce(x, axis=(0, 1, 2)), (1, 1, 1, -1) if layer.keepdims else (1, -1))

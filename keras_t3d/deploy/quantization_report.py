@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_t3d.deploy.comparison import keras_probabilities
+from keras_t3d.deploy.comparison import LabelledClips, keras_probabilities
 from keras_t3d.deploy.integer_conversion import LayerError
 from keras_t3d.inference.litert_predictor import LiteRTRunner
 
@@ -96,7 +96,7 @@ class QuantizationReport:
 
 def measure(
     float_model: Any,
-    batches: Iterable[tuple[np.ndarray, np.ndarray | None]],
+    batches: Iterable[LabelledClips],
     contents: tuple[bytes, bytes],
     layer_errors: tuple[LayerError, ...] = (),
 ) -> QuantizationReport:

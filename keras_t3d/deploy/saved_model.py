@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import errno
 import os
@@ -14,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_t3d.artifact_files import artifact_texts
+from keras_t3d.atomic import new_folder, size_of
 from keras_t3d.deploy.calibration import first_clips
 from keras_t3d.deploy.comparison import (
     NUM_CLIPS,
@@ -26,10 +26,10 @@ from keras_t3d.deploy.network import check_exportable, in_float32
 from keras_t3d.deploy.options import SavedModelOptions
 from keras_t3d.deploy.signatures import write_graph
 from keras_t3d.deploy.warmup import WARMUP_REQUESTS, write_warmup_requests
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import check_argument
 from keras_t3d.folder_lock import written_by_many
-from keras_t3d.inference.load import load_keras_model
 from keras_t3d.models import VideoClassifier
+from keras_t3d.models.load import load_keras_model
 
 TOLERANCE = 1e-5  # largest allowed difference of a probability from the Keras model's
 # Bytes of weights up to which folding is the default: TensorFlow copies a graph with its
@@ -43,11 +43,7 @@ class SavedModelReport(ExportReport):
     """Result of `export_saved_model`.
 
     Attributes:
-        path: directory of the version.
-        num_bytes: size of all its files.
-        largest_difference: largest absolute difference of a probability from the Keras model's,
-            over the clips compared.
-        num_clips: number of clips compared.
+        path, num_bytes, largest_difference, num_clips: see ExportReport.
         frozen: whether the weights are constants of a folded graph.
     """
 
@@ -113,48 +109,30 @@ def export_saved_model(
     """
     check_exportable(model)
     directory = Path(directory)
-    if (directory / "saved_model.pb").exists():
-        raise InvalidArgumentError(
-            "`directory` must be the directory of versions, into which the next version is "
-            f"written, for example 'serving/t3d'. Received: {directory}, which is a version",
-            argument="directory",
-        )
+    is_version = (directory / "saved_model.pb").exists()
+    rule = "the directory of versions, not one of them, for example serving/t3d"
+    check_argument("directory", str(directory), not is_version, rule)
     clips = comparison_clips(model.clip_spec, calibration)
     frozen = _is_frozen(model, (options or SavedModelOptions()).frozen)
-    is_new = not directory.exists()
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise InvalidArgumentError(
-            "`directory` must be a directory, new or existing, for example 'serving/t3d'. "
-            f"Received: a file, {directory}",
-            argument="directory",
-        ) from None
-    try:
-        # Renamed when complete: TF Serving reads only directories whose names are numbers.
-        with (
-            written_by_many(directory),
-            tempfile.TemporaryDirectory(prefix=".part-", dir=directory) as part,
-        ):
-            folder = Path(part, "version")  # the temporary directory is readable by its owner only
-            folder.mkdir()
-            _write_extra_assets(folder / "assets.extra", model)
-            write_graph(model, folder, frozen)
-            views = tf.saved_model.load(str(folder)).signatures["views"]
-            difference = largest_difference(
-                in_float32(model),
-                clips,
-                lambda clip: views(clips=tf.constant(clip))["probabilities"].numpy(),
-            )
-            check_difference(difference, TOLERANCE)
-            version = _publish(folder, directory)
-    except BaseException:
-        if is_new:
-            with contextlib.suppress(OSError):  # another export may have written there
-                directory.rmdir()
-        raise
-    num_bytes = sum(file.stat().st_size for file in version.rglob("*") if file.is_file())
-    return SavedModelReport(version, num_bytes, difference, len(clips), frozen)
+    # Renamed when complete: TF Serving reads only directories whose names are numbers.
+    with (
+        new_folder(directory, "directory"),
+        written_by_many(directory),
+        tempfile.TemporaryDirectory(prefix=".part-", dir=directory) as part,
+    ):
+        folder = Path(part, "version")  # the temporary directory is readable by its owner only
+        folder.mkdir()
+        _write_extra_assets(folder / "assets.extra", model)
+        write_graph(model, folder, frozen)
+        views = tf.saved_model.load(str(folder)).signatures["views"]
+        difference = largest_difference(
+            in_float32(model),
+            clips,
+            lambda clip: views(clips=tf.constant(clip))["probabilities"].numpy(),
+        )
+        check_difference(difference, TOLERANCE)
+        version = _publish(folder, directory)
+    return SavedModelReport(version, size_of(version), difference, len(clips), frozen)
 
 
 def export_saved_model_file(
@@ -179,12 +157,9 @@ def _is_frozen(model: VideoClassifier, frozen: bool | None) -> bool:
     num_bytes = 4 * model.count_params()
     if frozen is None:
         return num_bytes <= _FOLDED_BY_DEFAULT
-    if frozen and num_bytes > _FOLDED_LIMIT:
-        raise InvalidArgumentError(
-            "`frozen` must be False above 1.9 GB of weights, as a graph holds at most 2 GB. "
-            f"Received: True for a model of {num_bytes / 1e9:.1f} GB",
-            argument="frozen",
-        )
+    fits = not frozen or num_bytes <= _FOLDED_LIMIT
+    rule = f"False above 1.9 GB of weights: a graph holds at most 2 GB, not {num_bytes / 1e9:.1f}"
+    check_argument("frozen", frozen, fits, rule)
     return frozen
 
 

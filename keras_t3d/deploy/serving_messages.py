@@ -9,10 +9,13 @@ Reference:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from keras_t3d.deploy.serving_client.errors import ServingError
+from keras_t3d.errors import check_argument
 from keras_t3d.protocol_buffers import build_message_classes
 
 # Of each message its fields: number, name, kind. Enumerations are int32 on the wire.
@@ -65,12 +68,12 @@ _MESSAGES: dict[str, list[tuple[int, str, str]]] = {
 
 message_classes: dict[str, Any] = build_message_classes("keras_t3d.serving", _MESSAGES)
 
-# Tensors, of the four types that the signatures of this package take and give.
-
-_STRING = 7  # TensorFlow's number of the type
+# TensorFlow's numbers of the types that the signatures of this package take and give (bytes are
+# objects in NumPy), and the field of a TensorProto that holds their values.
 _TYPES: dict[int, np.dtype[Any]] = {
     1: np.dtype(np.float32),
     4: np.dtype(np.uint8),
+    7: np.dtype(object),
     9: np.dtype(np.int64),
 }
 _VALUES = {1: "float_val", 4: "int_val", 7: "string_val", 9: "int64_val"}
@@ -78,38 +81,36 @@ _VALUES = {1: "float_val", 4: "int_val", 7: "string_val", 9: "int64_val"}
 
 def type_name(number: int) -> str:
     """Returns the name of a TensorFlow type; its number, for one that is not used here."""
-    return "string" if number == _STRING else str(_TYPES.get(number, f"type {number}"))
+    return "string" if number == 7 else str(_TYPES.get(number, f"type {number}"))
+
+
+def _new_tensor(dtype: np.dtype[Any], shape: Sequence[int]) -> Any:
+    numbers = {dtype: number for number, dtype in _TYPES.items()}
+    rule = f"an array of {', '.join(map(type_name, _TYPES))}"
+    check_argument("array", str(dtype), dtype in numbers, rule)
+    tensor = message_classes["TensorProto"](dtype=numbers[dtype])
+    for size in shape:
+        tensor.tensor_shape.dim.add(size=size)
+    return tensor
 
 
 def to_tensor(array: np.ndarray) -> Any:
     """Returns a TensorProto: uint8, float32, int64, or bytes in an array of objects.
 
     Raises:
-        ValueError: if its type is another.
+        InvalidArgumentError: if its type is another.
     """
-    if array.dtype != object and array.dtype not in _TYPES.values():
-        raise ValueError(
-            f"Expected an array of {', '.join(map(str, _TYPES.values()))} or objects. "
-            f"Received: {array.dtype}"
-        )
-    tensor = message_classes["TensorProto"]()
-    for size in array.shape:
-        tensor.tensor_shape.dim.add(size=size)
+    tensor = _new_tensor(array.dtype, array.shape)
     if array.dtype == object:
-        tensor.dtype = _STRING
         tensor.string_val.extend(array.ravel().tolist())
-        return tensor
-    tensor.dtype = next(number for number, dtype in _TYPES.items() if dtype == array.dtype)
-    tensor.tensor_content = array.tobytes()
+    else:
+        tensor.tensor_content = array.tobytes()
     return tensor
 
 
-def constant_tensor(shape: tuple[int, ...], value: int | bytes) -> Any:
+def constant_tensor(shape: Sequence[int], value: int | bytes) -> Any:
     """Returns a TensorProto of one value, uint8 or bytes: TensorFlow repeats the last value."""
-    tensor = to_tensor(np.empty((0,), object if isinstance(value, bytes) else np.uint8))
-    del tensor.tensor_shape.dim[:]
-    for size in shape:
-        tensor.tensor_shape.dim.add(size=size)
+    tensor = _new_tensor(np.dtype(object if isinstance(value, bytes) else np.uint8), shape)
     getattr(tensor, _VALUES[tensor.dtype]).append(value)
     return tensor
 
@@ -118,15 +119,15 @@ def to_array(tensor: Any) -> np.ndarray:
     """Returns the array of a TensorProto; strings as bytes in an array of objects.
 
     Raises:
-        ValueError: if its type is another.
+        ServingError: if its type is another.
     """
-    if tensor.dtype not in _VALUES:
-        raise ValueError(
-            f"Expected a tensor of {', '.join(map(type_name, _VALUES))}. "
-            f"Received: {type_name(tensor.dtype)}"
+    if tensor.dtype not in _TYPES:
+        raise ServingError(
+            f"The served model must return tensors of {', '.join(map(type_name, _TYPES))}, as "
+            f"`export_saved_model` exports them. Received: {type_name(tensor.dtype)}"
         )
     shape = [dim.size for dim in tensor.tensor_shape.dim]
-    dtype: np.dtype[Any] = _TYPES.get(tensor.dtype, np.dtype(object))
+    dtype = _TYPES[tensor.dtype]
     if tensor.tensor_content:
         return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
     values = np.array(list(getattr(tensor, _VALUES[tensor.dtype])), dtype)

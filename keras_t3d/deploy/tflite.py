@@ -32,10 +32,10 @@ from keras_t3d.deploy.quantization_report import QuantizationReport, measure
 from keras_t3d.deploy.tflite_conversion import convert
 from keras_t3d.deploy.tflite_metadata import with_metadata
 from keras_t3d.deploy.tflite_operations import check_builtins_only
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, check_argument
 from keras_t3d.inference.litert_predictor import LiteRTRunner
-from keras_t3d.inference.load import load_keras_model
 from keras_t3d.models import VideoClassifier
+from keras_t3d.models.load import load_keras_model
 from keras_t3d.version import __version__
 
 # Largest allowed difference of a probability from the Keras model's, by quantization.
@@ -51,11 +51,7 @@ class TFLiteReport(ExportReport):
     """Result of `export_tflite`.
 
     Attributes:
-        path: the file.
-        num_bytes: its size.
-        largest_difference: largest absolute difference of a probability from the Keras model's,
-            over the clips compared.
-        num_clips: number of clips compared.
+        path, num_bytes, largest_difference, num_clips: see ExportReport.
         quantization: storage of the weights.
         quantized: the effect of 8 bits; None for float32 and float16.
     """
@@ -122,8 +118,16 @@ def export_tflite(
     """
     check_exportable(model)
     options = _options(quantization, options)
-    _check_calibration(options, calibration)
-    path = _checked_path(path)
+    path = Path(path)
+    is_file_name = path.suffix == ".tflite" and not path.is_dir()
+    check_argument("path", str(path), is_file_name, "a file that ends in .tflite, as in t3d.tflite")
+    check_argument(
+        "calibration",
+        calibration,
+        calibration is not None or options.quantization != "int8",
+        "given with `quantization` 'int8', which takes its ranges from typical clips, for example "
+        "those of keras_t3d.data.load_clips('shards', 'train', model.clip_spec, 16)",
+    )
     licence = None if options.licence is None else Path(options.licence).read_text("utf-8")
     float_model = in_float32(model)
     report: QuantizationReport | None = None
@@ -139,8 +143,8 @@ def export_tflite(
         errors: list[LayerError] = []
         if options.quantization == "int8":
             conversion = IntegerConversion(model, clips)
-            content = conversion.convert(options.float_layers, options.integer_output)
-            errors = conversion.layer_errors(clips[:_LAYER_ERROR_CLIPS], options.float_layers)
+            content = conversion.convert(options)
+            errors = conversion.layer_errors(clips[:_LAYER_ERROR_CLIPS], options)
         else:
             content = convert(model, options.quantization)
         check_builtins_only(content)
@@ -221,27 +225,6 @@ def _options(quantization: Quantization | None, options: TFLiteOptions | None) -
             argument="quantization",
         )
     return options
-
-
-def _check_calibration(options: TFLiteOptions, calibration: Any) -> None:
-    if options.quantization == "int8" and calibration is None:
-        raise InvalidArgumentError(
-            "`calibration` must be given with `quantization` 'int8', which takes its ranges from "
-            "typical clips, for example those of "
-            "keras_t3d.data.load_clips('shards', 'train', model.clip_spec, 16). Received: None",
-            argument="calibration",
-        )
-
-
-def _checked_path(path: str | os.PathLike[str]) -> Path:
-    path = Path(path)
-    if path.is_dir() or path.suffix != ".tflite":
-        raise InvalidArgumentError(
-            "`path` must name a file that ends in .tflite, for example t3d.tflite. Received: "
-            f"{path}{', a directory' if path.is_dir() else ''}",
-            argument="path",
-        )
-    return path
 
 
 def _check_correlation(report: QuantizationReport, quantization: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_t3d.deploy.convolution_2d import Convolve, add_taps, join_frames
+from keras_t3d.deploy.convolution import Convolve
+from keras_t3d.deploy.convolution_2d import add_taps, join_frames
 from keras_t3d.deploy.lowering import lower
 from keras_t3d.models import VideoClassifier
 

@@ -6,7 +6,7 @@ current Python versions; fields are addressed by their position there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import flatbuffers
 import numpy as np
@@ -47,70 +47,48 @@ def pack(file: schema.ModelT) -> bytes:
 
 
 def _metadata(model: VideoClassifier, licence: str | None) -> bytes:
-    builder = flatbuffers.Builder()
     clip_spec = model.clip_spec
-    clip = _Table(builder)
-    clip.text(0, "clip")
-    clip.text(
-        1,
+    clip_text = (
         f"RGB frames, uint8, {clip_spec.num_frames} of them {clip_spec.frame_stride} apart, "
-        f"short side resized to {clip_spec.resize}, cropped to {clip_spec.crop}; see {CLIP_SPEC}.",
+        f"short side resized to {clip_spec.resize}, cropped to {clip_spec.crop}; see {CLIP_SPEC}."
     )
-    probabilities = _Table(builder)
-    probabilities.text(0, "probabilities")
-    probabilities.text(1, f"Of each class, in the order of {LABELS}.")
-    probabilities.offset(6, _vector(builder, [_file(builder, LABELS, _AXIS_LABELS)]))
-    graph = _Table(builder)
-    graph.offset(2, _vector(builder, [clip.end()]))
-    graph.offset(3, _vector(builder, [probabilities.end()]))
-    root = _Table(builder)
-    root.text(0, model.name)
-    root.text(1, f"Recognises {len(model.class_names)} classes of videos. Made by keras_t3d.")
-    root.offset(3, _vector(builder, [graph.end()]))
+    clip = {0: "clip", 1: clip_text}
+    labels = {0: LABELS, 2: _AXIS_LABELS}
+    probabilities = {
+        0: "probabilities",
+        1: f"Of each class, in the order of {LABELS}.",
+        6: [labels],
+    }
+    root: dict[int, Any] = {
+        0: model.name,
+        1: f"Recognises {len(model.class_names)} classes of videos. Made by keras_t3d.",
+        3: [{2: [clip], 3: [probabilities]}],
+        6: [{0: CLIP_SPEC}],
+        7: _PARSER,
+    }
     if licence is not None:
-        root.text(5, licence)
-    root.offset(6, _vector(builder, [_file(builder, CLIP_SPEC)]))
-    root.text(7, _PARSER)
-    builder.Finish(root.end(), file_identifier=_IDENTIFIER)
+        root[5] = licence
+    builder = flatbuffers.Builder()
+    builder.Finish(_write(builder, root), file_identifier=_IDENTIFIER)
     return bytes(builder.Output())
 
 
-def _file(builder: flatbuffers.Builder, name: str, kind: int | None = None) -> int:
-    table = _Table(builder)
-    table.text(0, name)
-    if kind is not None:
-        table.byte(2, kind)
-    return table.end()
-
-
-def _vector(builder: flatbuffers.Builder, offsets: Sequence[int]) -> int:
-    builder.StartVector(4, len(offsets), 4)
-    for offset in reversed(offsets):
-        builder.PrependUOffsetTRelative(offset)
-    return builder.EndVector()
-
-
-class _Table:
-    """Fields of a table, written at the end: the values that they refer to must precede it."""
-
-    def __init__(self, builder: flatbuffers.Builder) -> None:
-        self._builder = builder
-        self._offsets: dict[int, int] = {}
-        self._bytes: dict[int, int] = {}
-
-    def text(self, place: int, value: str) -> None:
-        self._offsets[place] = self._builder.CreateString(value)
-
-    def offset(self, place: int, value: int) -> None:
-        self._offsets[place] = value
-
-    def byte(self, place: int, value: int) -> None:
-        self._bytes[place] = value
-
-    def end(self) -> int:
-        self._builder.StartObject(1 + max([*self._offsets, *self._bytes]))
-        for place, value in self._offsets.items():
-            self._builder.PrependUOffsetTRelativeSlot(place, value, 0)
-        for place, value in self._bytes.items():
-            self._builder.PrependInt8Slot(place, value, 0)
-        return self._builder.EndObject()
+def _write(builder: flatbuffers.Builder, value: Any) -> int:
+    """Writes a string, a table (values by position) or a list of tables; returns its offset."""
+    if isinstance(value, str):
+        return builder.CreateString(value)
+    if isinstance(value, list):
+        offsets = [_write(builder, table) for table in value]
+        builder.StartVector(4, len(offsets), 4)
+        for offset in reversed(offsets):
+            builder.PrependUOffsetTRelative(offset)
+        return builder.EndVector()
+    # What a table refers to must precede it.
+    fields = {n: x if isinstance(x, int) else _write(builder, x) for n, x in value.items()}
+    builder.StartObject(1 + max(fields))
+    for place, field in fields.items():
+        if isinstance(value[place], int):
+            builder.PrependInt8Slot(place, field, 0)
+        else:
+            builder.PrependUOffsetTRelativeSlot(place, field, 0)
+    return builder.EndObject()

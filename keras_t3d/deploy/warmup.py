@@ -26,18 +26,7 @@ _FRAME = (240, 320)  # a usual size, which is resized and cropped
 
 
 def write_warmup_requests(path: str | os.PathLike[str], clip_spec: ClipSpec) -> None:
-    """Writes one request for each signature of `export_saved_model`, for a grey video.
-
-    Args:
-        path: the file, `assets.extra/tf_serving_warmup_requests` of a version.
-        clip_spec: ClipSpec of the model.
-
-    Example:
-
-    ```python
-    write_warmup_requests("1/assets.extra/tf_serving_warmup_requests", model.clip_spec)
-    ```
-    """
+    """Writes one request for each signature of `export_saved_model`, for a grey video."""
     video = constant_tensor((1, clip_spec.span, *_FRAME, 3), 128)
     inputs = {
         "serving_default": {"clips": video},

@@ -29,15 +29,7 @@ def predictions_csv(scores: VideoScores) -> str:
 
 def per_class_csv(per_class: Mapping[str, Mapping[str, Any]]) -> str:
     """Returns one row per class of `per_class` of `compute_metrics`."""
-    columns = (
-        "videos",
-        "accuracy",
-        "precision",
-        "recall",
-        "f1",
-        "confused_with",
-        "confused_videos",
-    )
+    columns = list(next(iter(per_class.values())))
     return _csv(
         ["class", *columns],
         ([name, *(metrics[column] for column in columns)] for name, metrics in per_class.items()),

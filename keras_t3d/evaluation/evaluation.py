@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
+from keras_t3d.atomic import check_new_folder, new_folder
 from keras_t3d.data.shards.damage import split_records
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.evaluation.options import EvaluationOptions
-from keras_t3d.evaluation.report import check_report_folder, write_report
+from keras_t3d.evaluation.report import write_report
 from keras_t3d.evaluation.scores import score_videos
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.progress import Progress
@@ -54,10 +53,11 @@ def evaluate(
     ```
     """
     options = options or EvaluationOptions()
-    check_report_folder(out)
+    folder = pathlib.Path(out)
+    check_new_folder(folder, "out")
     shard_set = ShardSet.open(shards)
     predictor = load_predictor(model)
-    with _new_folder(pathlib.Path(out)):  # fails before the work if it cannot be written
+    with new_folder(folder, "out"):  # fails before the work if it cannot be written
         scores = score_videos(predictor, shard_set, split, options, progress=progress)
     is_path = isinstance(model, (str, os.PathLike))
     protocol = {
@@ -73,16 +73,3 @@ def evaluate(
         "keras_t3d": __version__,
     }
     return write_report(scores, out, protocol, split_records(shard_set, split))
-
-
-@contextlib.contextmanager
-def _new_folder(folder: pathlib.Path) -> Iterator[None]:
-    """Creates a folder; removes it again if the block fails."""
-    is_new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        if is_new:
-            folder.rmdir()
-        raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import pathlib
+import string
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -14,7 +16,9 @@ from keras_t3d.evaluation.charts import DARK, draw_confusion_matrix, draw_reliab
 from keras_t3d.evaluation.failure_examples import ConfusedPair, confused_pairs, highest_loss_videos
 from keras_t3d.evaluation.metrics import confusion_counts
 from keras_t3d.evaluation.scores import VideoScores
-from keras_t3d.evaluation.stylesheet import STYLESHEET
+
+_TEMPLATE = pathlib.Path(__file__).with_name("report_template.html")
+_ALL_CORRECT = "<p>All videos are classified correctly.</p>"
 
 
 def render_html(
@@ -34,46 +38,40 @@ def render_html(
     Returns:
         The HTML text.
     """
-    protocol = metrics["protocol"]
-    model = str(protocol.get("model", "a model"))
+    protocol, calibration = metrics["protocol"], metrics["calibration"]
     split = f" of the split “{escape(str(protocol['split']))}”" if "split" in protocol else ""
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Evaluation of {escape(model)}</title>
-<style>{STYLESHEET}</style>
-</head>
-<body>
-<header>
-<h1>Evaluation of {escape(model)}</h1>
-<p>{metrics["videos"]} videos{split}, {len(scores.class_names)} classes.</p>
-<nav>
-<a href="#protocol">Protocol</a>
-<a href="#calibration">Calibration</a>
-<a href="#confusion">Confusion matrix</a>
-<a href="#pairs">Most confused</a>
-<a href="#worst">Worst videos</a>
-<a href="#classes">Classes</a>
-</nav>
-</header>
-<main>
-{_headline(metrics)}
-{_protocol(metrics)}
-{_calibration(metrics["calibration"])}
-{_confusion(scores, confusion_matrix)}
-{_pairs(scores, thumbnails)}
-{_worst(scores, thumbnails)}
-{_classes(metrics["per_class"])}
-</main>
-<footer>
-<p>The same data for programs: metrics.json, predictions.csv, per_class.csv and confusion.csv in the
-same folder.</p>
-</footer>
-</body>
-</html>
-"""
+    pairs = "\n".join(_pair(pair, scores, thumbnails) for pair in confused_pairs(scores))
+    dark_matrix = draw_confusion_matrix(confusion_counts(scores), scores.class_names, DARK)
+    return string.Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
+        model=escape(str(protocol.get("model", "a model"))),
+        videos=metrics["videos"],
+        split=split,
+        num_classes=len(scores.class_names),
+        figures=_figures(metrics),
+        resamples=metrics["intervals"]["resamples"],
+        seed=metrics["intervals"]["seed"],
+        protocol="\n".join(
+            f"<dt>{escape(str(name).replace('_', ' '))}</dt><dd>{escape(_to_text(value))}</dd>"
+            for name, value in protocol.items()
+            if value is not None
+        ),
+        ece=_percent(calibration["ece"]),
+        reliability=_picture(
+            draw_reliability_diagram(calibration["bins"]),
+            draw_reliability_diagram(calibration["bins"], DARK),
+            "Reliability diagram: accuracy of the videos in each bin of confidence",
+            "chart",
+        ),
+        matrix=_picture(
+            confusion_matrix,
+            dark_matrix,
+            "Confusion matrix: a row for each true class, a column for each predicted class",
+            "matrix",
+        ),
+        pairs=f'<ol class="cards pairs">\n{pairs}\n</ol>' if pairs else _ALL_CORRECT,
+        worst="\n".join(_worst(video, scores, thumbnails) for video in highest_loss_videos(scores)),
+        classes=_classes(metrics["per_class"]),
+    )
 
 
 def shown_videos(scores: VideoScores) -> list[int]:
@@ -84,7 +82,7 @@ def shown_videos(scores: VideoScores) -> list[int]:
     return sorted({*highest_loss_videos(scores), *confused, *predicted})
 
 
-def _headline(metrics: Mapping[str, Any]) -> str:
+def _figures(metrics: Mapping[str, Any]) -> str:
     intervals, clips = metrics["intervals"], metrics["clip_level"]
     names = {"top1": "Top-1", "top5": "Top-5", "mean_class_accuracy": "Mean class accuracy"}
     cards = [
@@ -101,69 +99,10 @@ def _headline(metrics: Mapping[str, Any]) -> str:
         cards.append(
             ("Top-1 of single clips", _percent(clips["top1"]), f"{clips['clips']} clips{top5}")
         )
-    items = "\n".join(
+    return "\n".join(
         f'<div><dt>{title}</dt><dd class="value">{value}</dd><dd class="interval">{note}</dd></div>'
         for title, value, note in cards
     )
-    return f'<dl class="figures">\n{items}\n</dl>'
-
-
-def _protocol(metrics: Mapping[str, Any]) -> str:
-    intervals = metrics["intervals"]
-    rows = "\n".join(
-        f"<dt>{escape(str(name).replace('_', ' '))}</dt><dd>{escape(_to_text(value))}</dd>"
-        for name, value in metrics["protocol"].items()
-        if value is not None
-    )
-    return f"""<section id="protocol">
-<h2>Protocol</h2>
-<p>How the videos were scored. Intervals hold 95 % of {intervals["resamples"]} bootstrap resamples
-of the videos (seed {intervals["seed"]}); they show the uncertainty due to the choice of videos in
-the split.</p>
-<dl class="facts">
-{rows}
-</dl>
-</section>"""
-
-
-def _calibration(calibration: Mapping[str, Any]) -> str:
-    bins = calibration["bins"]
-    alt = "Reliability diagram: accuracy of the videos in each bin of confidence"
-    picture = _picture(
-        draw_reliability_diagram(bins), draw_reliability_diagram(bins, DARK), alt, "chart"
-    )
-    return f"""<section id="calibration">
-<h2>Calibration</h2>
-<p>A bar is the accuracy of the videos whose predicted class has a probability in that range. A
-perfectly calibrated model is on the dashed line. The orange lines are the gaps between accuracy and
-mean probability: their mean, weighted by videos, is the calibration error of
-{_percent(calibration["ece"])}.</p>
-{picture}
-</section>"""
-
-
-def _confusion(scores: VideoScores, light: bytes) -> str:
-    alt = "Confusion matrix: a row for each true class, a column for each predicted class"
-    dark = draw_confusion_matrix(confusion_counts(scores), scores.class_names, DARK)
-    return f"""<section id="confusion">
-<h2>Confusion matrix</h2>
-<p>One row per true class, one column per predicted class; the colour of a cell shows its share of
-the row. Counts are in confusion.csv.</p>
-<div class="wide">{_picture(light, dark, alt, "matrix")}</div>
-</section>"""
-
-
-def _pairs(scores: VideoScores, thumbnails: Mapping[int, bytes]) -> str:
-    pairs = confused_pairs(scores)
-    if not pairs:
-        body = "<p>All videos are classified correctly.</p>"
-    else:
-        cards = "\n".join(_pair(pair, scores, thumbnails) for pair in pairs)
-        body = f'<ol class="cards pairs">\n{cards}\n</ol>'
-    return f"""<section id="pairs">
-<h2>Most confused</h2>
-{body}
-</section>"""
 
 
 def _pair(pair: ConfusedPair, scores: VideoScores, thumbnails: Mapping[int, bytes]) -> str:
@@ -184,26 +123,16 @@ def _pair(pair: ConfusedPair, scores: VideoScores, thumbnails: Mapping[int, byte
 </li>"""
 
 
-def _worst(scores: VideoScores, thumbnails: Mapping[int, bytes]) -> str:
-    best = scores.probabilities.argmax(axis=1)
-    cards = []
-    for video in highest_loss_videos(scores):
-        true, predicted = int(scores.labels[video]), int(best[video])
-        own, highest = scores.probabilities[video, [true, predicted]]
-        style = "good" if true == predicted else "bad"
-        caption = (
-            f"true: {escape(scores.class_names[true])}, {_percent(own)}<br>"
-            f'<span class="{style}">predicted: {escape(scores.class_names[predicted])}, '
-            f"{_percent(highest)}</span>"
-        )
-        cards.append(f"<li>{_figure(video, scores, thumbnails, caption)}</li>")
-    return f"""<section id="worst">
-<h2>Worst videos</h2>
-<p>Videos with the highest loss, that is the lowest probability of their true class.</p>
-<ol class="cards worst">
-{chr(10).join(cards)}
-</ol>
-</section>"""
+def _worst(video: int, scores: VideoScores, thumbnails: Mapping[int, bytes]) -> str:
+    probabilities = scores.probabilities[video]
+    true, predicted = int(scores.labels[video]), int(probabilities.argmax())
+    style = "good" if true == predicted else "bad"
+    caption = (
+        f"true: {escape(scores.class_names[true])}, {_percent(probabilities[true])}<br>"
+        f'<span class="{style}">predicted: {escape(scores.class_names[predicted])}, '
+        f"{_percent(probabilities[predicted])}</span>"
+    )
+    return f"<li>{_figure(video, scores, thumbnails, caption)}</li>"
 
 
 def _figure(video: int, scores: VideoScores, thumbnails: Mapping[int, bytes], caption: str) -> str:
@@ -224,22 +153,7 @@ def _classes(per_class: Mapping[str, Mapping[str, Any]]) -> str:
         per_class.items(),
         key=lambda item: (item[1]["accuracy"] is None, item[1]["accuracy"] or 0.0),
     )
-    rows = "\n".join(_class_row(name, values) for name, values in ordered)
-    return f"""<section id="classes">
-<h2>Classes</h2>
-<p>In order of accuracy, lowest first. The accuracy of a class is its recall: the share of its
-videos that are classified correctly. per_class.csv has the same table.</p>
-<div class="wide">
-<table>
-<thead><tr><th scope="col">Class</th><th scope="col">Videos</th><th scope="col">Accuracy</th>
-<th scope="col">Precision</th><th scope="col">F1</th>
-<th scope="col" class="name">Most often confused with</th></tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>
-</div>
-</section>"""
+    return "\n".join(_class_row(name, values) for name, values in ordered)
 
 
 def _class_row(name: str, values: Mapping[str, Any]) -> str:

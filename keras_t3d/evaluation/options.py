@@ -6,7 +6,7 @@ import dataclasses
 from typing import Literal
 
 from keras_t3d.clips import crop_positions
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import check_argument, check_integer
 
 PROTOCOLS = ("views", "t3d", "stc")
 _CROP_TEXTS = {1: "the centre crop", 3: "3 crops along the long side", 5: "centre and corners"}
@@ -43,25 +43,18 @@ class EvaluationOptions:
     batch_size: int = 8
 
     def __post_init__(self) -> None:
-        if self.protocol not in PROTOCOLS:
-            raise InvalidArgumentError(
-                f"`protocol` must be one of {PROTOCOLS}. Received: {self.protocol!r}",
-                argument="protocol",
-            )
+        check_argument(
+            "protocol", self.protocol, self.protocol in PROTOCOLS, f"one of {', '.join(PROTOCOLS)}"
+        )
         for name in ("views", "crops"):
             value = getattr(self, name)
-            if value is not None and self.protocol != "views":
-                raise InvalidArgumentError(
-                    f"`{name}` must not be given for the protocol {self.protocol}, which covers "
-                    f"every frame: leave it out, or use the protocol views. Received: {value}",
-                    argument=name,
-                )
+            is_valid = value is None or self.protocol == "views"
+            rule = f"left out for the protocol {self.protocol}, which covers every frame"
+            check_argument(name, value, is_valid, rule)
         for name in ("views", "batch_size"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InvalidArgumentError(
-                    f"`{name}` must be at least 1, for example 8. Received: {value}", argument=name
-                )
+            if value is not None:
+                check_integer(name, value, 1, 8)
         crop_positions(self.num_crops, 1, 1)  # raises if there is no such number of crops
 
     @property

@@ -7,9 +7,8 @@ import os
 import pathlib
 from typing import Any
 
-from keras_t3d.atomic import written_beside
+from keras_t3d.atomic import check_new_folder, written_beside
 from keras_t3d.data.shards.damage import SplitRecords
-from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.evaluation.charts import draw_confusion_matrix
 from keras_t3d.evaluation.csv_tables import confusion_csv, per_class_csv, predictions_csv
 from keras_t3d.evaluation.html_report import render_html, shown_videos
@@ -58,7 +57,7 @@ def write_report(
     ```
     """
     folder = pathlib.Path(out)
-    check_report_folder(folder)
+    check_new_folder(folder, "out")
     metrics = {"protocol": protocol, **compute_metrics(scores)}
     counts = confusion_counts(scores)
     matrix = draw_confusion_matrix(counts, scores.class_names)
@@ -85,16 +84,3 @@ def _thumbnails(scores: VideoScores, records: SplitRecords | None) -> dict[int, 
     record_of = {video: int(scores.middle_records[video]) for video in shown_videos(scores)}
     thumbnails = make_thumbnails(records, record_of.values())
     return {video: thumbnails[i] for video, i in record_of.items() if i in thumbnails}
-
-
-def check_report_folder(out: str | os.PathLike[str]) -> None:
-    """Raises an InvalidArgumentError unless `out` is a new or empty folder."""
-    folder = pathlib.Path(out)
-    partial = ".part-"  # prefix of files that a killed evaluation may leave
-    if folder.exists() and (
-        not folder.is_dir() or any(not path.name.startswith(partial) for path in folder.iterdir())
-    ):
-        raise InvalidArgumentError(
-            f"`out` must be a new or empty folder, for example runs/a/report. Received: {folder}",
-            argument="out",
-        )

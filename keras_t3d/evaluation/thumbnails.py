@@ -17,24 +17,13 @@ _LONG_SIDE = 192  # pixels
 
 
 def make_thumbnails(records: SplitRecords, indices: Iterable[int]) -> dict[int, bytes]:
-    """Makes a thumbnail of the middle frame of some records; only these are decoded.
+    """Returns JPEG thumbnails of the middle frames of some records; only these are decoded.
+
+    A record whose middle frame does not decode is left out.
 
     Args:
         records: see `keras_t3d.data.shards.damage.split_records`.
         indices: indices of records in the split, counted over its shards.
-
-    Returns:
-        Dict from index to the content of a JPEG file, its long side at most 192 pixels. A record
-        whose middle frame does not decode is left out.
-
-    Example:
-
-    ```python
-    from keras_t3d.data.shards.damage import split_records
-
-    records = split_records(keras_t3d.data.ShardSet.open("shards"), "test")
-    make_thumbnails(records, [0, 3])
-    ```
     """
     read = shard_reader(records)
     ends = np.cumsum(records.examples)  # index after the last record of each shard

@@ -6,7 +6,7 @@ import dataclasses
 import math
 
 from keras_t3d.clips import crop_positions
-from keras_t3d.errors import InvalidArgumentError, check_integer
+from keras_t3d.errors import InvalidArgumentError, check_argument, check_integer
 from keras_t3d.inference.smoothing import Smoothing
 
 
@@ -49,12 +49,9 @@ class WindowOptions:
                 f"Received: hop={self.hop}, hop_frames={self.hop_frames}",
                 argument="hop",
             )
-        if self.hop is not None and not (math.isfinite(self.hop) and self.hop > 0):
-            raise InvalidArgumentError(
-                f"`hop` must be a number of seconds above 0, for example 0.5. Received: {self.hop}",
-                argument="hop",
-            )
+        is_valid = self.hop is None or (math.isfinite(self.hop) and self.hop > 0)
+        check_argument("hop", self.hop, is_valid, "a number of seconds above 0, for example 0.5")
         if self.hop_frames is not None:
-            check_integer("hop_frames", self.hop_frames, 1, 4)
+            check_integer("hop_frames", self.hop_frames, 1, 8)
         check_integer("batch_size", self.batch_size, 1, 4)
         crop_positions(self.num_crops, 1, 1)  # raises if there is no such number of crops

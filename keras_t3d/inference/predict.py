@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from keras_t3d.clips import (
     view_starts,
 )
 from keras_t3d.data.video.reader import VideoReader, warn_of_damage
+from keras_t3d.errors import check_integer
 from keras_t3d.inference.load import load_predictor
-from keras_t3d.inference.predictor import check_top, top_classes
+from keras_t3d.inference.predictor import top_classes
 
 
 def predict_video(
@@ -53,43 +55,60 @@ def predict_video(
     # [("golf", 0.93), ("pour", 0.04)]
     ```
     """
-    check_top(top)
+    check_integer("top", top, 1, 5)
     predictor = load_predictor(model)
-    views = _read_views(path, predictor.clip_spec, num_views)
+    clips = read_clips(path, predictor.clip_spec, num_views, clip_frames)
+    # Their frames are selected already.
+    consecutive = dataclasses.replace(predictor.clip_spec, frame_stride=1)
+    views = [take_view(np.stack(clip), consecutive) for clip in clips]
     # One view at a time: a clip of the larger networks needs hundreds of megabytes.
     mean = np.mean([predictor.probabilities(view[None])[0] for view in views], axis=0)
     return top_classes(mean, predictor.class_names, top)
 
 
-def _read_views(
-    path: str | os.PathLike[str], clip_spec: ClipSpec, num_views: int | None
-) -> list[np.ndarray]:
-    """Returns the views of a video, holding no other frames.
+def read_clips(
+    path: str | os.PathLike[str],
+    clip_spec: ClipSpec,
+    num_views: int | None,
+    frames_of: Callable[[int, ClipSpec, int], Iterable[int]],
+) -> list[list[np.ndarray]]:
+    """Returns the frames of each view of a video, with the short side as the model resizes it.
 
     The video is decoded once if its header states the right number of frames, otherwise twice.
+
+    Args:
+        path: path of the video.
+        clip_spec: the clips that the model reads.
+        num_views: see `predict_video`.
+        frames_of: returns the indices of a view's frames, given the number of frames of the video,
+            the ClipSpec and the first frame of the view.
     """
     with VideoReader(path) as reader:
-        stated = reader.header.num_frames
-        clips = _clip_indices(stated, clip_spec, num_views) if stated else []
+        stated = reader.header.num_frames or 0
+        clips = _indices(stated, clip_spec, num_views, frames_of) if stated else []
         frames = _read_frames(reader, clips, clip_spec)
         num_frames = reader.num_decoded
     if num_frames != stated:
-        clips = _clip_indices(num_frames, clip_spec, num_views)
+        clips = _indices(num_frames, clip_spec, num_views, frames_of)
         with VideoReader(path) as reader:
             frames = _read_frames(reader, clips, clip_spec)
     warn_of_damage(reader)
-    consecutive = dataclasses.replace(clip_spec, frame_stride=1)  # frames are selected already
-    return [take_view(np.stack([frames[i] for i in clip]), consecutive) for clip in clips]
+    return [[frames[index] for index in clip] for clip in clips]
 
 
-def _clip_indices(num_frames: int, clip_spec: ClipSpec, num_views: int | None) -> list[np.ndarray]:
+def _indices(
+    num_frames: int,
+    clip_spec: ClipSpec,
+    num_views: int | None,
+    frames_of: Callable[[int, ClipSpec, int], Iterable[int]],
+) -> list[list[int]]:
     starts = view_starts(num_frames, clip_spec, num_views)
-    return [clip_frames(num_frames, clip_spec, start) for start in starts]
+    return [[int(index) for index in frames_of(num_frames, clip_spec, start)] for start in starts]
 
 
 def _read_frames(
-    reader: VideoReader, clips: list[np.ndarray], clip_spec: ClipSpec
+    reader: VideoReader, clips: list[list[int]], clip_spec: ClipSpec
 ) -> dict[int, np.ndarray]:
     """Returns the frames of these clips by index, resized."""
-    indices = {int(index) for clip in clips for index in clip}
+    indices = {index for clip in clips for index in clip}
     return {i: resize_short_side(frame, clip_spec.resize) for i, frame in reader.pick(indices)}

@@ -27,15 +27,8 @@ class Predictor(Protocol):
         ...
 
 
-def validate_clips(clips: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:
-    """Checks a batch of clips, so that all predictors accept the same.
-
-    Args:
-        clips: array, or what NumPy converts to one.
-        clip_spec: the clips that the model reads.
-
-    Returns:
-        The clips as an array.
+def validate_clips(clips: np.ndarray, clip_spec: ClipSpec, argument: str = "clips") -> np.ndarray:
+    """Returns a batch of clips as an array, checked so that all predictors accept the same.
 
     Raises:
         InvalidArgumentError: if it is not a uint8 batch of at least one clip of this shape.
@@ -44,34 +37,20 @@ def validate_clips(clips: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:
     if clips.dtype != np.uint8 or clips.shape[1:] != clip_spec.input_shape or not len(clips):
         shape = ", ".join(map(str, clip_spec.input_shape))
         raise InvalidArgumentError(
-            f"`clips` must be a uint8 array of shape (n, {shape}) "
-            "with n >= 1, for example keras_t3d.clips.take_view(frames, clip_spec)[None]. "
-            f"Received: {clips.dtype} of shape {clips.shape}",
-            argument="clips",
+            f"`{argument}` must hold uint8 clips of shape (n, {shape}) with n >= 1, for example "
+            f"keras_t3d.clips.take_view(frames, clip_spec)[None]. Received: {clips.dtype} of shape "
+            f"{clips.shape}",
+            argument=argument,
         )
     return clips
-
-
-def check_top(top: int) -> None:
-    """Raises an InvalidArgumentError if `top` is below 1."""
-    if top < 1:
-        raise InvalidArgumentError(
-            f"`top` must be at least 1, for example 5. Received: {top}", argument="top"
-        )
 
 
 def top_classes(
     probabilities: np.ndarray, class_names: Sequence[str], top: int
 ) -> list[tuple[str, float]]:
-    """Returns the most probable classes.
+    """Returns the names and probabilities of the most probable classes, in descending order.
 
-    Args:
-        probabilities: float array (classes,).
-        class_names: one name per class.
-        top: how many classes to return.
-
-    Returns:
-        (class name, probability) pairs, most probable first; ties in the order of the classes.
+    Of equally probable classes, the one with the smaller id comes first.
     """
     best = np.argsort(-probabilities, kind="stable")[:top]
     return [(class_names[index], float(probabilities[index])) for index in best]

@@ -7,7 +7,6 @@ import os
 import platform
 import sys
 import time
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -65,12 +64,7 @@ class Screen:
     def __enter__(self) -> Screen:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         with contextlib.suppress(self._opencv.error):  # the user has closed it
             self._opencv.destroyWindow(self._title)
 

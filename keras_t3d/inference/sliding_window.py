@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
 
@@ -31,69 +31,37 @@ class Window:
     clips: np.ndarray
 
 
-class WindowStarts(Protocol):
-    """Decides, frame by frame, where windows start.
+IsStart = Callable[[int, float], bool]  # of a frame's index and its time, called in order
 
-    Attributes:
-        frame_step: every window starts at a multiple of this many frames.
+
+def window_starts(clip_spec: ClipSpec, options: WindowOptions) -> tuple[int, IsStart]:
+    """Returns where the windows of one video start.
+
+    Returns:
+        A number of frames of which every start is a multiple, and a function from such a frame to
+        whether a window starts there.
     """
-
-    frame_step: int
-
-    def is_start(self, index: int, time: float) -> bool:
-        """Whether a window starts at this frame; called with multiples of `frame_step`, in order.
-
-        Args:
-            index: index of the frame.
-            time: seconds at which the frame appears.
-        """
-        ...
+    if options.hop is not None:
+        return clip_spec.frame_stride, _starts_after(options.hop)
+    half = max(clip_spec.num_frames // 2, 1) * clip_spec.frame_stride
+    hop = options.hop_frames or half
+    # Apart from the first window, frames that are no multiple of this are never converted.
+    return math.gcd(hop, clip_spec.frame_stride), lambda index, time: index % hop == 0
 
 
-class FrameHop:
-    """Starts a window every `hop` frames.
+def _starts_after(hop: float) -> IsStart:
+    """Starts a window at the first frame shown at or after each multiple of `hop` seconds."""
+    due = 0.0
 
-    Args:
-        hop: number of frames.
-        clip_spec: the clips that the model reads.
-    """
-
-    def __init__(self, hop: int, clip_spec: ClipSpec) -> None:
-        self.hop = hop
-        # Apart from the first window, frames that are no multiple of this are never converted.
-        self.frame_step = math.gcd(hop, clip_spec.frame_stride)
-
-    def is_start(self, index: int, time: float) -> bool:
-        return index % self.hop == 0
-
-
-class TimeHop:
-    """Starts a window at the first frame shown at or after each multiple of `hop` seconds.
-
-    Args:
-        hop: seconds.
-        clip_spec: the clips that the model reads.
-    """
-
-    def __init__(self, hop: float, clip_spec: ClipSpec) -> None:
-        self.hop = hop
-        self.frame_step = clip_spec.frame_stride
-        self._next = 0.0
-
-    def is_start(self, index: int, time: float) -> bool:
-        if time < self._next - SAME_TIME and index > 0:
+    def is_start(index: int, time: float) -> bool:
+        nonlocal due
+        if time < due - SAME_TIME and index > 0:
             return False
         reached = time + SAME_TIME
-        self._next = reached - math.fmod(reached, self.hop) + self.hop
+        due = reached - math.fmod(reached, hop) + hop
         return True
 
-
-def window_starts(clip_spec: ClipSpec, options: WindowOptions) -> WindowStarts:
-    """Returns where the windows of one video start."""
-    if options.hop is not None:
-        return TimeHop(options.hop, clip_spec)
-    half = max(clip_spec.num_frames // 2, 1) * clip_spec.frame_stride
-    return FrameHop(options.hop_frames or half, clip_spec)
+    return is_start
 
 
 class SlidingWindow:
@@ -123,7 +91,7 @@ class SlidingWindow:
         self.clip_spec = clip_spec
         self._num_crops = options.num_crops
         self._frame_spec = dataclasses.replace(clip_spec, num_frames=1)
-        self._starts = window_starts(clip_spec, options)
+        self._frame_step, self._is_start = window_starts(clip_spec, options)
         self._frames: dict[int, _Frame] = {}
         self._open: list[int] = []  # first frames of windows that are not complete yet
         self._count = 0
@@ -137,8 +105,8 @@ class SlidingWindow:
     def push(self, frame: TimedFrame) -> Window | None:
         """Adds the next frame; returns the window that it completes, if any."""
         index, self._count = self._count, self._count + 1
-        is_candidate = index % self._starts.frame_step == 0
-        if is_candidate and self._starts.is_start(index, frame.start):
+        is_candidate = index % self._frame_step == 0
+        if is_candidate and self._is_start(index, frame.start):
             self._open.append(index)
         self._drop_frames()
         # A video that ends before its first window is complete loops, and needs every frame.
@@ -162,11 +130,11 @@ class SlidingWindow:
 
     def _first_of_last_window(self) -> int:
         """First frame of the last window if the video ended here."""
-        step = self._starts.frame_step
+        step = self._frame_step
         return (self._count - self.clip_spec.span) // step * step
 
     def _drop_frames(self) -> None:
-        first, step = self._first_of_last_window(), self._starts.frame_step
+        first, step = self._first_of_last_window(), self._frame_step
         if first < 0:
             return
         self._frames = {i: f for i, f in self._frames.items() if i >= first and i % step == 0}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import numbers
 import sys
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, check_argument, check_integer
 
 
 class Smoothing(Protocol):
@@ -42,12 +41,7 @@ class MeanOfLast:
     windows: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.windows, numbers.Integral) or self.windows < 1:
-            raise InvalidArgumentError(
-                "`windows` must be an integer of at least 1, for example MeanOfLast(5). "
-                f"Received: {self.windows}",
-                argument="windows",
-            )
+        check_integer("windows", self.windows, 1, 5)
 
     def start(self) -> Callable[[np.ndarray], np.ndarray]:
         last: collections.deque[np.ndarray] = collections.deque(
@@ -81,12 +75,8 @@ class Exponential:
     weight: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.weight <= 1:
-            raise InvalidArgumentError(
-                "`weight` must be above 0 and at most 1, for example Exponential(0.3). "
-                f"Received: {self.weight}",
-                argument="weight",
-            )
+        rule = "above 0 and at most 1, for example Exponential(0.3)"
+        check_argument("weight", self.weight, 0 < self.weight <= 1, rule)
 
     def start(self) -> Callable[[np.ndarray], np.ndarray]:
         average: np.ndarray | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -88,11 +89,6 @@ def _windows(frames: Iterable[TimedFrame], sliding_window: SlidingWindow) -> Ite
 
 
 def _batches(windows: Iterable[Window], batch_size: int) -> Iterator[list[Window]]:
-    batch: list[Window] = []
-    for window in windows:
-        batch.append(window)
-        if len(batch) == batch_size:
-            yield batch
-            batch = []
-    if batch:
+    remaining = iter(windows)
+    while batch := list(itertools.islice(remaining, batch_size)):
         yield batch

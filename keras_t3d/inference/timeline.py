@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from keras_t3d.atomic import written_beside
+from keras_t3d.atomic import check_file_path, written_beside
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference.window_prediction import WindowPrediction
 
 _MAX_POINTS = 2000  # more than the plot has pixels
-_TICK_STEPS = (
-    0.1,
-    0.2,
-    0.5,
-    *(1, 2, 5, 10, 15, 30),
-    *(60, 120, 300, 600, 900, 1800),
-    *(3600, 7200, 21600, 86400),
-)
+_TICK_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600)
 _MAX_TICKS = 12
 
 
@@ -65,12 +57,7 @@ class Timeline:
         self._points.append(_Point(window.start, window.end, window.probabilities))
 
     def curves(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the points of the plot.
-
-        Returns:
-            Times in seconds, the middles of the windows, float array (points,); and
-            probabilities, float array (points, classes).
-        """
+        """Returns the middles of the points in seconds, and their probabilities by class."""
         times = np.array([(point.start + point.end) / 2 for point in self._points])
         return times, np.stack([point.total / point.windows for point in self._points])
 
@@ -85,7 +72,7 @@ class Timeline:
         Raises:
             InvalidArgumentError: if the path does not end in `.png`, or no window was added.
         """
-        check_timeline_path(path)
+        check_file_path(path, "path", "timeline.png")
         if not self._points:
             raise InvalidArgumentError("A timeline needs at least one window: call `add` first")
         from matplotlib.figure import Figure  # pyplot would have global state and need a display
@@ -115,15 +102,6 @@ class Timeline:
             text.set_parse_math(False)
         with written_beside(path) as part:
             figure.savefig(part, format="png")
-
-
-def check_timeline_path(path: str | os.PathLike[str]) -> None:
-    """Raises an InvalidArgumentError unless the path ends in `.png` and is no folder."""
-    if pathlib.Path(path).suffix.lower() != ".png" or os.path.isdir(path):
-        raise InvalidArgumentError(
-            "A timeline is written to a file that ends in .png, for example timeline.png. "
-            f"Received: {os.fspath(path)}"
-        )
 
 
 def format_time(seconds: float) -> str:

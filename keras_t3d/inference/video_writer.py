@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
 
-from keras_t3d.atomic import written_beside
-from keras_t3d.errors import InvalidArgumentError, KerasT3DError
+from keras_t3d.atomic import check_file_path, written_beside
+from keras_t3d.errors import KerasT3DError
 
 
-@dataclasses.dataclass(frozen=True)
-class Encoder:
-    """A video encoder of FFmpeg.
-
-    Attributes:
-        name: FFmpeg's name of it.
-        time_base: ticks per second of frame timestamps.
-        options: encoder options by name.
-    """
+class Encoder(NamedTuple):
+    """A video encoder of FFmpeg."""
 
     name: str
-    time_base: int
+    time_base: int  # ticks per second of frame timestamps
     options: Mapping[str, str]
 
 
@@ -135,7 +127,7 @@ def open_video_writer(path: str | os.PathLike[str]) -> Iterator[VideoWriter]:
             writer.write(np.full((48, 64, 3), 5 * index, np.uint8), index / 25, (index + 1) / 25)
     ```
     """
-    check_video_path(path)
+    check_file_path(path, "path", "annotated.mp4")
     failure: RecordingError | None = None
     with written_beside(path) as part:
         try:
@@ -157,15 +149,6 @@ def open_video_writer(path: str | os.PathLike[str]) -> Iterator[VideoWriter]:
         )
 
 
-def check_video_path(path: str | os.PathLike[str]) -> None:
-    """Raises an InvalidArgumentError unless the path ends in `.mp4` and is no folder."""
-    if pathlib.Path(path).suffix.lower() != ".mp4" or os.path.isdir(path):
-        raise InvalidArgumentError(
-            "Video is written to a file that ends in .mp4, for example annotated.mp4. "
-            f"Received: {os.fspath(path)}"
-        )
-
-
 @contextlib.contextmanager
 def _as_recording_error() -> Iterator[None]:
     try:
@@ -176,19 +159,13 @@ def _as_recording_error() -> Iterator[None]:
 
 def _encoder() -> Encoder:
     for encoder in ENCODERS:
-        if encoder.name in av.codecs_available and _encodes(encoder.name):
-            return encoder
+        with contextlib.suppress(ValueError, av.FFmpegError):
+            if encoder.name in av.codecs_available and av.Codec(encoder.name, "w"):
+                return encoder
     raise RecordingError(
         f"PyAV has none of the encoders {', '.join(encoder.name for encoder in ENCODERS)}; "
         "pip install --upgrade av"
     )
-
-
-def _encodes(codec: str) -> bool:
-    try:
-        return bool(av.Codec(codec, "w"))
-    except (ValueError, av.FFmpegError):
-        return False
 
 
 def _new_stream(container: Any, encoder: Encoder, shape: tuple[int, ...], duration: float) -> Any:

@@ -11,17 +11,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from keras_t3d.data.video.frames import TimedFrame
+from keras_t3d.errors import check_integer
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.options import WindowOptions
 from keras_t3d.inference.overlay import draw_classes, to_square_pixels
-from keras_t3d.inference.predictor import check_top, top_classes
+from keras_t3d.inference.predictor import top_classes
 from keras_t3d.inference.screen import Screen
 from keras_t3d.inference.sliding_window import SlidingWindow
 from keras_t3d.inference.video_writer import RecordingError, open_video_writer
-from keras_t3d.inference.window_prediction import WindowPrediction
-from keras_t3d.inference.window_predictors import (
+from keras_t3d.inference.window_prediction import (
     BackgroundWindowPredictor,
-    BlockingWindowPredictor,
+    WindowPrediction,
     WindowPredictor,
 )
 
@@ -93,15 +93,15 @@ def watch_frames(
             print(frame.start, frame.classes)
     ```
     """
-    check_top(top)
+    check_integer("top", top, 1, 5)
     options = options or WindowOptions()
     predictor = load_predictor(model)
     names = predictor.class_names
     sliding_window = SlidingWindow(predictor.clip_spec, options)
 
     def annotate() -> Iterator[WatchedFrame]:
-        predictor_class = BackgroundWindowPredictor if live else BlockingWindowPredictor
-        windows: WindowPredictor = predictor_class(predictor, options.smoothing)
+        predictor_class = BackgroundWindowPredictor if live else WindowPredictor
+        windows = predictor_class(predictor, options.smoothing)
         frames = source.timed()
         # Marking the last frame needs the next one, and a camera's must be shown at once.
         marked = ((frame, False) for frame in frames) if live else _mark_last(frames)

@@ -10,12 +10,10 @@ import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
-from keras_t3d.atomic import written_beside
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.atomic import check_file_path, written_beside
 from keras_t3d.inference.predictor import top_classes
 from keras_t3d.inference.window_prediction import WindowPrediction
 
-SUFFIXES = (".json", ".csv")
 _COLUMNS = ("video", "start", "end", "class", "probability")
 
 WriteRecord = Callable[[dict[str, Any]], None]
@@ -75,8 +73,8 @@ def window_file(path: str | os.PathLike[str]) -> Iterator[WriteRecord]:
             write(window_record("film.mp4", window, predictor.class_names, top=5))
     ```
     """
-    suffix = check_window_path(path)
-    open_rows = _csv_rows if suffix == ".csv" else _json_array
+    check_file_path(path, "path", "windows.json", "windows.csv")
+    open_rows = _csv_rows if pathlib.Path(path).suffix.lower() == ".csv" else _json_array
     # File names need not be UTF-8; other bytes are written as \\udcff and the like.
     with (
         written_beside(path) as part,
@@ -84,17 +82,6 @@ def window_file(path: str | os.PathLike[str]) -> Iterator[WriteRecord]:
         open_rows(file) as write,
     ):
         yield write
-
-
-def check_window_path(path: str | os.PathLike[str]) -> str:
-    """Returns the suffix of a path; raises an InvalidArgumentError unless it is in SUFFIXES."""
-    suffix = pathlib.Path(path).suffix.lower()
-    if suffix not in SUFFIXES or os.path.isdir(path):
-        raise InvalidArgumentError(
-            "Windows are written to a file that ends in .json or .csv, for example windows.csv. "
-            f"Received: {os.fspath(path)}"
-        )
-    return suffix
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 from keras_t3d.errors import InvalidArgumentError
@@ -33,6 +34,12 @@ def three_sizes(layer: str, name: str, value: Any) -> tuple[int, int, int]:
         )
     time, height, width = (whole_number(layer, name, size) for size in values)
     return time, height, width
+
+
+def strided_sides(sides: Sequence[int | None], strides: Sequence[int]) -> list[int | None]:
+    """Returns the sides of the output of an evenly padded convolution or pool."""
+    pairs = zip(sides, strides, strict=True)
+    return [None if side is None else (side - 1) // stride + 1 for side, stride in pairs]
 
 
 def one_of(layer: str, name: str, value: Any, allowed: tuple[Any, ...]) -> Any:

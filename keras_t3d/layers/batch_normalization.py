@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_t3d.layers.arguments import one_of
-from keras_t3d.layers.operations import normalize_batch, normalize_by
+from keras_t3d.layers.operations.normalization import normalize_batch, normalize_by
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")

@@ -11,12 +11,13 @@ from keras import ops
 
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import one_of, whole_number
+from keras_t3d.layers.rematerialization import RecomputedLayer
 
 COMBINATIONS = ("average", "sum", "maximum")
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
-class SpatioTemporalChannelCorrelation(keras.layers.Layer):
+class SpatioTemporalChannelCorrelation(RecomputedLayer):
     """Scales the channels of a clip by their correlations, over the clip and frame by frame.
 
     ```
@@ -108,20 +109,7 @@ class SpatioTemporalChannelCorrelation(keras.layers.Layer):
             bias = self.add_weight(name=f"{name}_bias", shape=(units,), initializer="zeros")
             setattr(self, f"{name}_bias", bias)
 
-    averages = 0  # statistics that `compute` returns
-
-    def call(self, clips: Any, training: bool | None = None) -> Any:
-        (y,) = self.compute(clips, *self.tensors())
-        return y
-
-    def tensors(self) -> list[Any]:
-        """Returns the weights as tensors, for `compute`."""
-        return [
-            ops.cast(ops.convert_to_tensor(weight), self.compute_dtype) for weight in self.weights
-        ]
-
     def compute(self, clips: Any, *weights: Any) -> tuple[Any]:
-        """Computes the output from given weights."""
         half = len(weights) // 2
         # In float32: the sum over a frame overflows half precision.
         frames = ops.mean(ops.cast(clips, "float32"), axis=(2, 3))  # (batch, time, channels)
@@ -136,7 +124,7 @@ class SpatioTemporalChannelCorrelation(keras.layers.Layer):
         return (clips * (scale * 0.5 if self.combine == "average" else scale),)
 
     def _scale(self, means: Any, *weights: Any) -> Any:
-        """The two dense layers of a branch: one factor a channel, 0 to 1."""
+        """Returns the factor of each channel, 0..1: the two dense layers of a branch."""
         squeeze, excite = weights[: len(weights) // 2], weights[len(weights) // 2 :]
         hidden = self.activation(_dense(ops.cast(means, self.compute_dtype), *squeeze))
         scale = ops.sigmoid(_dense(hidden, *excite))
@@ -148,19 +136,10 @@ class SpatioTemporalChannelCorrelation(keras.layers.Layer):
                 "SpatioTemporalChannelCorrelation reads tensors of shape (batch, time, height, "
                 "width, channels) with time and channels known, as its weights depend on both: "
                 "give the model a fixed clip length, for example keras.Input((16, 112, 112, 3)). "
-                f"Received: {tuple(input_shape)}"
+                f"Received: {tuple(input_shape)}",
+                argument="clips",
             )
         return tuple(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "reduction": self.reduction,
-            "activation": keras.activations.serialize(self.activation),
-            "combine": self.combine,
-            "temporal_bins": self.temporal_bins,
-            "use_bias": self.use_bias,
-        }
 
 
 def _dense(x: Any, kernel: Any, bias: Any = None) -> Any:
@@ -169,10 +148,10 @@ def _dense(x: Any, kernel: Any, bias: Any = None) -> Any:
 
 
 def _bins(time: Any, count: int) -> np.ndarray:
-    """Averages `time` frames into `count` bins of neighbours, as adaptive pooling does.
+    """Returns a matrix that averages `time` frames into `count` bins, as adaptive pooling does.
 
-    Bin i takes the frames from floor(i T / k) up to ceil((i + 1) T / k): all frames count, and
-    a clip shorter than the bins repeats its frames.
+    Bin i has the frames from floor(i T / k) up to ceil((i + 1) T / k): every frame is in a bin,
+    and a clip with fewer frames than bins repeats them.
     """
     weights = np.zeros((count, time), np.float32)
     for index in range(count):

@@ -1,4 +1,4 @@
-"""The first layer of every network here: pixel values to normalized ones."""
+"""The first layer of every network: normalizes pixel values."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from keras import ops
 
 from keras_t3d.clips import IMAGENET_MEAN, IMAGENET_STD
 from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.layers.configuration import ConfiguredLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
-class ClipNormalization(keras.layers.Layer):
+class ClipNormalization(ConfiguredLayer):
     """Maps pixel values 0..255 to `(pixel / 255 - mean) / std`, channel by channel.
 
-    It sits inside the model, so that no loaded model can be fed pixels of
-    another scale than it was trained on.
+    As a part of the model, it fixes the scale of the pixels that the model reads.
 
     Args:
         mean: mean of R, G and B, in 0..1 units.
@@ -68,8 +68,3 @@ class ClipNormalization(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return tuple(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        config.update({"mean": list(self.mean), "std": list(self.std)})
-        return config

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import keras
-
+from keras_t3d.layers.batch_normalization import ClipBatchNormalization
+from keras_t3d.layers.configuration import ConfiguredLayer
 from keras_t3d.layers.rematerialization import run
 
 
-class CompositeLayer(keras.layers.Layer):
+class CompositeLayer(ConfiguredLayer):
     """A layer made of layers, described part by part.
 
     A subclass describes its computation in `compose` and has no `call` of its own: this class
@@ -50,6 +50,10 @@ class CompositeLayer(keras.layers.Layer):
         return self.compose(
             partial(run, training=training, rematerialized=self.rematerialized), clips
         )
+
+    def _norm(self, name: str, activation: str | None = "relu") -> ClipBatchNormalization:
+        """Makes a batch normalization with this layer's dtype policy."""
+        return ClipBatchNormalization(activation, dtype=self.dtype_policy, name=name)
 
     @property
     def rematerialized(self) -> bool:

@@ -1,4 +1,4 @@
-"""The 3D convolution of the networks here."""
+"""The 3D convolution of the networks."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.layers.arguments import three_sizes, whole_number
-from keras_t3d.layers.operations import convolve
+from keras_t3d.layers.arguments import strided_sides, three_sizes, whole_number
+from keras_t3d.layers.operations.convolution import convolve
+from keras_t3d.layers.rematerialization import RecomputedLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
-class ClipConv3D(keras.layers.Layer):
+class ClipConv3D(RecomputedLayer):
     """3D convolution with even padding, fast groups, and no work on the padding in time.
 
-    It differs from `keras.layers.Conv3D` in this:
+    Differences from `keras.layers.Conv3D`:
 
     - clips are padded with (k - 1) // 2 zeros before and k // 2 after on each axis, with
       strides too, as PyTorch pads; Keras's `"same"` shifts strided convolutions;
@@ -29,8 +29,8 @@ class ClipConv3D(keras.layers.Layer):
         filters: output channels.
         kernel_size: one integer or (time, height, width).
         strides: one integer or (time, height, width).
-        groups: groups of channels that are convolved apart.
-        use_bias: whether to add a bias; batch normalization makes it superfluous.
+        groups: groups of channels that are convolved separately.
+        use_bias: whether to add a bias, which is redundant before batch normalization.
         kernel_initializer: Keras initializer.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
@@ -89,19 +89,7 @@ class ClipConv3D(keras.layers.Layer):
             self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
         self.built = True
 
-    averages = 0  # statistics that `compute` returns
-
-    def call(self, clips: Any, training: bool | None = None) -> Any:
-        (y,) = self.compute(clips, *self.tensors())
-        return y
-
-    def tensors(self) -> list[Any]:
-        """Returns the weights as tensors, for `compute`."""
-        weights = [self.kernel, self.bias] if self.use_bias else [self.kernel]
-        return [ops.cast(ops.convert_to_tensor(w), self.compute_dtype) for w in weights]
-
     def compute(self, clips: Any, kernel: Any, bias: Any = None) -> tuple[Any]:
-        """Computes the output from given weights."""
         y = convolve(clips, kernel, self.strides)
         return (y if bias is None else y + bias,)
 
@@ -109,7 +97,8 @@ class ClipConv3D(keras.layers.Layer):
         if len(input_shape) != 5 or None in input_shape[1:]:
             raise InvalidArgumentError(
                 "ClipConv3D reads tensors of shape (batch, time, height, width, channels), all but "
-                f"the batch known. Received: {tuple(input_shape)}"
+                f"the batch known. Received: {tuple(input_shape)}",
+                argument="clips",
             )
         batch, *sides, channels = input_shape
         if channels % self.groups:  # type: ignore[operator]
@@ -118,22 +107,10 @@ class ClipConv3D(keras.layers.Layer):
                 f"{channels} channels",
                 argument="groups",
             )
-        shrunk = [(side - 1) // s + 1 for side, s in zip(sides, self.strides, strict=True)]  # type: ignore[operator]
-        return (batch, *shrunk, self.filters)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": list(self.kernel_size),
-            "strides": list(self.strides),
-            "groups": self.groups,
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
+        return (batch, *strided_sides(sides, self.strides), self.filters)
 
 
 def _fresh(initializer: Any) -> Any:
-    """A copy: one initializer without a seed gives the same values whenever it is called."""
+    """Returns a copy: an initializer without a seed returns the same values in each call."""
     described = keras.initializers.serialize(keras.initializers.get(initializer))
     return keras.initializers.deserialize(described)

@@ -8,10 +8,9 @@ from typing import Any
 import keras
 
 from keras_t3d.layers.arguments import whole_number
-from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
-from keras_t3d.layers.operations import skips_unused_work
+from keras_t3d.layers.operations.rematerialization import skips_unused_work
 from keras_t3d.layers.rematerialization import InTurn
 
 
@@ -80,9 +79,6 @@ class DenseBlock3D(CompositeLayer):
         self.norms2 = [self._norm(f"{name}_bn2") for name in names]
         self.convs2 = [self._conv(self.growth_rate, 3, f"{name}_conv2") for name in names]
 
-    def _norm(self, name: str) -> ClipBatchNormalization:
-        return ClipBatchNormalization("relu", dtype=self.dtype_policy, name=name)
-
     def _conv(self, filters: int, kernel_size: int, name: str) -> ClipConv3D:
         return ClipConv3D(filters, kernel_size, dtype=self.dtype_policy, name=name)
 
@@ -120,12 +116,3 @@ class DenseBlock3D(CompositeLayer):
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         *sides, channels = input_shape
         return (*sides, channels + self.num_layers * self.growth_rate)  # type: ignore[operator]
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_layers": self.num_layers,
-            "growth_rate": self.growth_rate,
-            "bottleneck_factor": self.bottleneck_factor,
-            "rematerialize": self.rematerialize,
-        }

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 
 from keras_t3d.layers.arguments import three_sizes, whole_number
-from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.rematerialization import InTurn
@@ -74,57 +73,26 @@ class FactorizedConv3D(CompositeLayer):
         self.space_conv = ClipConv3D(
             middle_filters, (1, *space), (1, *self.strides[1:]), name="space_conv", **options
         )
-        self.bn = ClipBatchNormalization("relu", dtype=self.dtype_policy, name="bn")
+        self.bn = self._norm("bn")
         self.time_conv = ClipConv3D(
             filters, (time, 1, 1), (self.strides[0], 1, 1), name="time_conv", **options
         )
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         shape = tuple(input_shape)
-        for layer in (self.space_conv, self.bn, self.time_conv):
+        for layer in self.in_turn():
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
         self.built = True
 
+    def in_turn(self) -> list[Any]:  # no property: Keras would save the layers under its name
+        """Returns the layers, in the order in which they run."""
+        return [self.space_conv, self.bn, self.time_conv]
+
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
-        layers = [self.space_conv, self.bn, self.time_conv]
-        return run(InTurn(layers), layers, [clips])
-
-    def tensors(self) -> list[Any]:
-        """Returns the trainable weights as tensors, for `compute`."""
-        return [*self.space_conv.tensors(), *self.bn.tensors(), *self.time_conv.tensors()]
-
-    def compute(self, clips: Any, *weights: Any) -> tuple[Any, ...]:
-        """Computes the output of training from given weights; assigns nothing.
-
-        Returns:
-            The clips, and the batch normalization's statistics.
-        """
-        space, gamma, beta, time = weights
-        (clips,) = self.space_conv.compute(clips, space)
-        clips, *statistics = self.bn.compute(clips, gamma, beta)
-        return (*self.time_conv.compute(clips, time), *statistics)
-
-    @property
-    def averages(self) -> int:
-        """Number of statistics that `compute` returns."""
-        return self.bn.averages
-
-    def average(self, mean: Any, variance: Any) -> None:
-        """Moves the moving averages towards a batch's statistics."""
-        self.bn.average(mean, variance)
+        return run(InTurn(self.in_turn()), self.in_turn(), [clips])
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return self.time_conv.compute_output_shape(
             self.space_conv.compute_output_shape(input_shape)
         )
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "middle_filters": self.middle_filters,
-            "kernel_size": list(self.kernel_size),
-            "strides": list(self.strides),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }

@@ -8,12 +8,13 @@ from typing import Any
 import keras
 
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.layers.arguments import three_sizes
-from keras_t3d.layers.operations import pool_maximum
+from keras_t3d.layers.arguments import strided_sides, three_sizes
+from keras_t3d.layers.operations.pooling import pool_maximum
+from keras_t3d.layers.rematerialization import RecomputedLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
-class ClipMaxPooling3D(keras.layers.Layer):
+class ClipMaxPooling3D(RecomputedLayer):
     """3D max pool that pads evenly, with strides too, as PyTorch pads.
 
     Keras's `"same"` shifts strided pools.
@@ -42,10 +43,7 @@ class ClipMaxPooling3D(keras.layers.Layer):
     """
 
     def __init__(
-        self,
-        pool_size: int | Sequence[int] = 3,
-        strides: int | Sequence[int] = 2,
-        **kwargs: Any,
+        self, pool_size: int | Sequence[int] = 3, strides: int | Sequence[int] = 2, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.pool_size = three_sizes("ClipMaxPooling3D", "pool_size", pool_size)
@@ -57,30 +55,9 @@ class ClipMaxPooling3D(keras.layers.Layer):
                 argument="pool_size",
             )
 
-    averages = 0  # statistics that `compute` returns
-
-    def call(self, clips: Any) -> Any:
-        return self.compute(clips)[0]
-
-    def tensors(self) -> list[Any]:
-        """Returns no weights."""
-        return []
-
     def compute(self, clips: Any) -> tuple[Any]:
-        """Computes the output."""
         return (pool_maximum(clips, self.pool_size, self.strides),)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         batch, *sides, channels = input_shape
-        shrunk = [
-            None if side is None else (side - 1) // stride + 1
-            for side, stride in zip(sides, self.strides, strict=True)
-        ]
-        return (batch, *shrunk, channels)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "pool_size": list(self.pool_size),
-            "strides": list(self.strides),
-        }
+        return (batch, *strided_sides(sides, self.strides), channels)

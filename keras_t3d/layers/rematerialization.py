@@ -1,61 +1,63 @@
-"""Runs a part of a network keeping for the gradient no more than what it reads.
+"""Runs parts of composite layers, with or without gradient rematerialization.
 
-A composite layer says in `compose(run, clips)` what it computes, part by part, and leaves to
-`run(part, layers, inputs)` how: with gradient rematerialisation or without here.
+A composite layer defines its parts in `compose(run, clips)`; `run(part, layers, inputs)` computes
+one. With rematerialization, only the inputs of a part are kept for the gradient.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from keras import ops
 
-from keras_t3d.layers.operations import rematerialize
-
-# From `apply`, which applies one layer to clips, and input tensors to an output tensor.
-Part = Callable[..., Any]
+from keras_t3d.layers.configuration import ConfiguredLayer
+from keras_t3d.layers.operations.rematerialization import rematerialize
 
 
-class RecomputedLayer(Protocol):
-    """A layer that can compute from given weights, without assigning anything."""
+class RecomputedLayer(ConfiguredLayer):
+    """A layer that computes its output from given weights, so that it can run in a part.
 
-    def __call__(self, clips: Any, training: bool | None = None) -> Any:
-        """As any Keras layer."""
+    A subclass defines `compute`. A layer with moving averages also has `average(*statistics)`,
+    which updates them.
+    """
+
+    averages = 0  # number of statistics that `compute` returns
+
+    def call(self, clips: Any, training: bool | None = None) -> Any:
+        return self.compute(clips, *self.tensors())[0]
 
     def tensors(self) -> list[Any]:
-        """The weights that it trains, as tensors."""
+        """Returns the weights as tensors, for `compute`."""
+        # Cast too: under TensorFlow, `convert_to_tensor` leaves a Keras variable one.
+        return [ops.cast(ops.convert_to_tensor(w), self.compute_dtype) for w in self.weights]
 
     def compute(self, clips: Any, *weights: Any) -> tuple[Any, ...]:
-        """Its output in training, followed by the statistics that `average` wants."""
-
-    averages: int  # how many statistics there are
-
-    def average(self, *statistics: Any) -> None:
-        """Moves its moving averages; called where there are statistics."""
+        """Computes the output, and the statistics for `average`; assigns nothing."""
+        raise NotImplementedError(f"{type(self).__name__} must define `compute`")
 
 
 def run(
-    part: Part,
-    layers: Sequence[RecomputedLayer],
+    part: Callable[..., Any],
+    layers: Sequence[Any],
     inputs: Sequence[Any],
     training: bool | None,
     rematerialized: bool,
 ) -> Any:
     """Computes a part of a network.
 
-    Rematerialised in training, all that lies between the inputs and the output is computed
-    a second time for the gradient, instead of being kept. In a graph, what nothing reads then
-    is not run again: let the part end in its costliest convolution.
+    If it is rematerialized in training, everything between inputs and output is computed again
+    for the gradient instead of being kept. In a graph, a part's last convolution is not computed
+    again, as no gradient reads its output: let the part end in its costliest one.
 
     Args:
-        part: `part(apply, *inputs)` gives the output; it applies layers by `apply(layer, clips)`.
-        layers: the layers that it applies and that have weights: RecomputedLayers, built.
-            Without any there is nothing worth computing again.
+        part: `part(apply, *inputs)` returns the output; it runs a layer by `apply(layer, clips)`.
+        layers: the layers of the part that have weights, built: RecomputedLayers, or layers with
+            the same methods. Without any, the part is never recomputed.
         inputs: tensors.
         training: as in a layer's call.
-        rematerialized: bool.
+        rematerialized: whether to recompute the part for the gradient.
 
     Returns:
         The output.
@@ -79,7 +81,7 @@ def run(
             return clips
 
         output = part(apply, *tensors[: len(inputs)])
-        # Moving averages would move twice if they were assigned in here.
+        # Assigned outside: this function runs twice, and averages must move once.
         return (output, *[value for layer in layers for value in statistics[id(layer)]])
 
     output, *statistics = rematerialize(computed)(*inputs, *itertools.chain(*own))
@@ -91,7 +93,7 @@ def run(
 
 
 class InTurn:
-    """The part that concatenates its inputs on channels and applies the layers one by one."""
+    """A part that concatenates its inputs on channels and applies layers in sequence."""
 
     def __init__(self, layers: Sequence[Any]) -> None:
         self.layers = layers

@@ -9,8 +9,7 @@ import keras
 from keras import ops
 
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.layers.arguments import one_of, three_sizes, whole_number
-from keras_t3d.layers.batch_normalization import ClipBatchNormalization
+from keras_t3d.layers.arguments import one_of, strided_sides, three_sizes, whole_number
 from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
@@ -18,15 +17,13 @@ from keras_t3d.layers.factorized_convolution import FactorizedConv3D
 from keras_t3d.layers.rematerialization import InTurn
 
 SHORTCUTS = ("projection", "zero_padding")
-CONVOLUTIONS = ("3d", "2d", "2plus1d")
-STC_IN_BLOCK = (None, "residual", "output")
 KAIMING = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
 
 
 class _ResidualBlock3D(CompositeLayer):
-    """What the two blocks share: the shortcut, the STC block, and how they are run.
+    """Base of the blocks: the shortcut, the STC block, and the order of the parts.
 
-    A subclass appends to `convs` and `norms`, which take turns: conv, BN, conv, BN.
+    A subclass adds its layers by `_append`.
     """
 
     def __init__(
@@ -44,7 +41,7 @@ class _ResidualBlock3D(CompositeLayer):
         self.filters = whole_number(layer, "filters", filters)
         self.strides = three_sizes(layer, "strides", strides)
         self.shortcut = one_of(layer, "shortcut", shortcut, SHORTCUTS)
-        self.stc = one_of(layer, "stc", stc, STC_IN_BLOCK)
+        self.stc = one_of(layer, "stc", stc, (None, "residual", "output"))
         self.stc_options = dict(stc_options or {})
         self.rematerialize = rematerialize
         self.convs: list[Any] = []
@@ -54,28 +51,21 @@ class _ResidualBlock3D(CompositeLayer):
                 **self.stc_options, dtype=self.dtype_policy, name="stc"
             )
 
-    def _conv(
-        self, filters: int, kernel_size: Any, strides: Any = 1, groups: int = 1, name: str = "conv"
-    ) -> ClipConv3D:
-        return ClipConv3D(
-            filters,
-            kernel_size,
-            strides,
-            groups,
-            kernel_initializer=KAIMING,
-            dtype=self.dtype_policy,
-            name=name,
-        )
+    def _append(self, layer: type[Any], activation: str | None, *sizes: Any) -> None:
+        """Adds a convolution and its batch normalization."""
+        number = len(self.convs) + 1
+        self.convs.append(self._conv(f"conv{number}", *sizes, layer=layer))
+        self.norms.append(self._norm(f"bn{number}", activation))
 
-    def _norm(self, activation: str | None, name: str) -> ClipBatchNormalization:
-        return ClipBatchNormalization(activation, dtype=self.dtype_policy, name=name)
+    def _conv(self, name: str, *sizes: Any, layer: type[Any] = ClipConv3D) -> Any:
+        return layer(*sizes, kernel_initializer=KAIMING, dtype=self.dtype_policy, name=name)
 
     @property
     def out_channels(self) -> int:
         """Channels of the block's output."""
         return self.filters
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
+    def build(self, input_shape: Sequence[Any]) -> None:
         shape = tuple(input_shape)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             conv.build(shape)
@@ -85,17 +75,16 @@ class _ResidualBlock3D(CompositeLayer):
             self.correlation.build(shape)
         self.is_identity = max(self.strides) == 1 and input_shape[-1] == self.out_channels
         if not self.is_identity and self.shortcut == "projection":
-            self.shortcut_conv = self._conv(
-                self.out_channels, 1, self.strides, name="shortcut_conv"
-            )
-            self.shortcut_bn = self._norm(None, "shortcut_bn")
+            self.shortcut_conv = self._conv("shortcut_conv", self.out_channels, 1, self.strides)
+            self.shortcut_bn = self._norm("shortcut_bn", None)
             self.shortcut_conv.build(input_shape)
             self.shortcut_bn.build(shape)
-        elif not self.is_identity and input_shape[-1] > self.out_channels:  # type: ignore[operator]
+        elif input_shape[-1] > self.out_channels:
             raise InvalidArgumentError(
-                f"{type(self).__name__}: shortcut='zero_padding' cannot take channels away: use "
+                f"{type(self).__name__}: shortcut='zero_padding' cannot remove channels: use "
                 f"shortcut='projection'. Received: {input_shape[-1]} channels for a block of "
-                f"{self.out_channels}"
+                f"{self.out_channels}",
+                argument="shortcut",
             )
         self.built = True
 
@@ -104,9 +93,13 @@ class _ResidualBlock3D(CompositeLayer):
         return self.rematerialize
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
-        layers = [layer for pair in zip(self.convs, self.norms, strict=True) for layer in pair]
-        # The opening part ends in a costly convolution, which is not run twice.
-        opening, closing = layers[:-3], layers[-3:]
+        layers: list[Any] = []
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            layers += conv.in_turn() if isinstance(conv, FactorizedConv3D) else [conv]
+            layers.append(norm)
+        # The opening part ends in a costly convolution, which is not computed again.
+        start = layers.index(self.norms[-2])
+        opening, closing = layers[:start], layers[start:]
         x = run(InTurn(opening), opening, [clips])
 
         def close(apply: Callable[[Any, Any], Any], x: Any, clips: Any) -> Any:
@@ -116,13 +109,10 @@ class _ResidualBlock3D(CompositeLayer):
             y = ops.relu(residual + self._shortcut(apply, clips))
             return apply(self.correlation, y) if self.stc == "output" else y
 
-        return run(close, [*closing, *self._side_layers()], [x, clips])
-
-    def _side_layers(self) -> list[Any]:
-        layers: list[Any] = [self.correlation] if self.stc else []
+        others: list[Any] = [self.correlation] if self.stc else []
         if not self.is_identity and self.shortcut == "projection":
-            layers += [self.shortcut_conv, self.shortcut_bn]
-        return layers
+            others += [self.shortcut_conv, self.shortcut_bn]
+        return run(close, [*closing, *others], [x, clips])
 
     def _shortcut(self, apply: Callable[[Any, Any], Any], clips: Any) -> Any:
         if self.is_identity:
@@ -136,19 +126,7 @@ class _ResidualBlock3D(CompositeLayer):
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         batch, *sides, _ = input_shape
-        shrunk = [(side - 1) // s + 1 for side, s in zip(sides, self.strides, strict=True)]  # type: ignore[operator]
-        return (batch, *shrunk, self.out_channels)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "strides": list(self.strides),
-            "shortcut": self.shortcut,
-            "stc": self.stc,
-            "stc_options": self.stc_options,
-            "rematerialize": self.rematerialize,
-        }
+        return (batch, *strided_sides(sides, self.strides), self.out_channels)
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
@@ -162,17 +140,16 @@ class BasicBlock3D(_ResidualBlock3D):
 
     Args:
         filters: channels of both convolutions and of the output.
-        strides: int or three ints (time, height, width), of the first convolution.
-        convolution: `"3d"` for 3x3x3, `"2d"` for 1x3x3, `"2plus1d"` for the factorised
+        strides: strides of the first convolution, one integer or (time, height, width).
+        convolution: `"3d"` for 3x3x3, `"2d"` for 1x3x3, `"2plus1d"` for the factorized
             form of R(2+1)D.
-        shortcut: where the block changes stride or channels, `"projection"` (shortcut B:
-            Conv 1x1x1 and BN) or `"zero_padding"` (A: every stride-th value, new channels
-            zero).
-        stc: none, `"residual"` (an STC block before the addition) or `"output"` (after the
-            last ReLU).
+        shortcut: shortcut of a block that changes size or channels: `"projection"` (B: Conv 1x1x1
+            and BN) or `"zero_padding"` (A: every stride-th value, zeros in new channels).
+        stc: position of an STC block: `"residual"` (before the addition) or `"output"` (after the
+            last ReLU); None for none.
         stc_options: arguments of `SpatioTemporalChannelCorrelation`.
-        rematerialize: keep for the gradient the first convolution's output only, and
-            compute the rest again.
+        rematerialize: whether to keep only the first convolution's output for the gradient, and
+            recompute the rest.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
@@ -211,38 +188,22 @@ class BasicBlock3D(_ResidualBlock3D):
         **kwargs: Any,
     ) -> None:
         super().__init__(filters, strides, shortcut, stc, stc_options, rematerialize, **kwargs)
-        self.convolution = one_of("BasicBlock3D", "convolution", convolution, CONVOLUTIONS)
-        if convolution == "2plus1d":
-            return  # its middle filters follow from the input's channels
-        kernel = 3 if convolution == "3d" else (1, 3, 3)
-        self.convs.append(self._conv(filters, kernel, self.strides, name="conv1"))
-        self.norms.append(self._norm("relu", "bn1"))
-        self.convs.append(self._conv(filters, kernel, name="conv2"))
-        self.norms.append(self._norm(None, "bn2"))
+        self.convolution = one_of(
+            "BasicBlock3D", "convolution", convolution, ("3d", "2d", "2plus1d")
+        )
+        if convolution != "2plus1d":  # whose middle filters depend on the input's channels
+            kernel = 3 if convolution == "3d" else (1, 3, 3)
+            self._append(ClipConv3D, "relu", filters, kernel, self.strides)
+            self._append(ClipConv3D, None, filters, kernel)
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
+    def build(self, input_shape: Sequence[Any]) -> None:
         if self.convolution == "2plus1d" and not self.convs:
-            self._add_factorized(input_shape[-1])
+            # Both factors together have as many parameters as a 3x3x3 convolution.
+            channels, filters = input_shape[-1], self.filters
+            middle = channels * filters * 27 // (channels * 9 + 3 * filters)
+            self._append(FactorizedConv3D, "relu", filters, middle, 3, self.strides)
+            self._append(FactorizedConv3D, None, filters, middle)
         super().build(input_shape)
-
-    def _add_factorized(self, channels: Any) -> None:
-        # As many as give both together the parameters of one 3x3x3 convolution.
-        middle = channels * self.filters * 27 // (channels * 9 + 3 * self.filters)
-        for name, strides, activation in (("1", self.strides, "relu"), ("2", 1, None)):
-            conv = FactorizedConv3D(
-                self.filters,
-                middle,
-                3,
-                strides,
-                kernel_initializer=KAIMING,
-                dtype=self.dtype_policy,
-                name=f"conv{name}",
-            )
-            self.convs.append(conv)
-            self.norms.append(self._norm(activation, f"bn{name}"))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "convolution": self.convolution}
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
@@ -258,15 +219,15 @@ class BottleneckBlock3D(_ResidualBlock3D):
 
     Args:
         filters: channels of the first two convolutions.
-        strides: int or three ints (time, height, width), of the 3x3x3 convolution.
+        strides: strides of the 3x3x3 convolution, one integer or (time, height, width).
         expansion: the output has this many times `filters` channels: 4 in ResNet, 2
             in ResNeXt.
         groups: groups of the 3x3x3 convolution, ResNeXt's cardinality.
         shortcut: as for `BasicBlock3D`.
         stc: as for `BasicBlock3D`.
         stc_options: as for `BasicBlock3D`.
-        rematerialize: keep for the gradient the 3x3x3 convolution's output only, and
-            compute the rest again.
+        rematerialize: whether to keep only the 3x3x3 convolution's output for the gradient, and
+            recompute the rest.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
@@ -309,16 +270,10 @@ class BottleneckBlock3D(_ResidualBlock3D):
         super().__init__(filters, strides, shortcut, stc, stc_options, rematerialize, **kwargs)
         self.expansion = whole_number("BottleneckBlock3D", "expansion", expansion)
         self.groups = whole_number("BottleneckBlock3D", "groups", groups)
-        self.convs.append(self._conv(filters, 1, name="conv1"))
-        self.norms.append(self._norm("relu", "bn1"))
-        self.convs.append(self._conv(filters, 3, self.strides, groups, name="conv2"))
-        self.norms.append(self._norm("relu", "bn2"))
-        self.convs.append(self._conv(self.out_channels, 1, name="conv3"))
-        self.norms.append(self._norm(None, "bn3"))
+        self._append(ClipConv3D, "relu", filters, 1)
+        self._append(ClipConv3D, "relu", filters, 3, self.strides, groups)
+        self._append(ClipConv3D, None, self.out_channels, 1)
 
     @property
     def out_channels(self) -> int:
         return self.filters * self.expansion
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "expansion": self.expansion, "groups": self.groups}

@@ -9,7 +9,6 @@ import keras
 from keras import ops
 
 from keras_t3d.layers.arguments import three_sizes, whole_number
-from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.factorized_convolution import FactorizedConv3D
@@ -87,7 +86,7 @@ class Stem3D(CompositeLayer):
         else:
             self.conv = FactorizedConv3D(filters, middle_filters, kernel_size, strides, **options)
         activation = "relu" if self.pool_strides is None else None
-        self.bn = ClipBatchNormalization(activation, dtype=self.dtype_policy, name="bn")
+        self.bn = self._norm("bn", activation)
         if self.pool_strides is not None:
             self.pool = ClipMaxPooling3D(3, self.pool_strides, dtype=self.dtype_policy, name="pool")
 
@@ -111,14 +110,3 @@ class Stem3D(CompositeLayer):
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         shape = self.conv.compute_output_shape(input_shape)
         return shape if self.pool_strides is None else self.pool.compute_output_shape(shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": list(self.kernel_size),
-            "strides": list(self.strides),
-            "pool_strides": None if self.pool_strides is None else list(self.pool_strides),
-            "middle_filters": self.middle_filters,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }

@@ -10,10 +10,9 @@ from keras import ops
 
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import one_of, three_sizes, whole_number
-from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
-from keras_t3d.layers.operations import skips_unused_work
+from keras_t3d.layers.operations.rematerialization import skips_unused_work
 from keras_t3d.layers.precision import pooling_dtype
 from keras_t3d.layers.rematerialization import InTurn
 
@@ -96,14 +95,8 @@ class TemporalTransition(CompositeLayer):
             self.mixing_conv = self._conv(filters * len(self.depths), 1, "mixing_conv")
         if self.pool_size is not None:
             self.pool = keras.layers.AveragePooling3D(
-                self.pool_size,
-                self.pool_size,
-                dtype=pooling_dtype(self.dtype_policy),
-                name="pool",
+                self.pool_size, self.pool_size, dtype=pooling_dtype(self.dtype_policy), name="pool"
             )
-
-    def _norm(self, name: str) -> ClipBatchNormalization:
-        return ClipBatchNormalization("relu", dtype=self.dtype_policy, name=name)
 
     def _conv(self, filters: int, depth: int, name: str) -> ClipConv3D:
         kernel = 1 if depth == 1 else (depth, 3, 3)
@@ -140,7 +133,8 @@ class TemporalTransition(CompositeLayer):
         if len(input_shape) != 5:
             raise InvalidArgumentError(
                 "TemporalTransition reads tensors of shape (batch, time, height, width, channels). "
-                f"Received: {tuple(input_shape)}"
+                f"Received: {tuple(input_shape)}",
+                argument="clips",
             )
         batch, *sides, _ = input_shape
         pool = self.pool_size or (1, 1, 1)
@@ -149,21 +143,10 @@ class TemporalTransition(CompositeLayer):
             raise InvalidArgumentError(
                 f"TemporalTransition: an average pool of {pool} (time, height, width) leaves "
                 f"nothing of an input of {tuple(sides)}. Use longer or larger clips, or "
-                f"`pool_size=None`. Received: input shape {tuple(input_shape)}"
+                f"`pool_size=None`. Received: input shape {tuple(input_shape)}",
+                argument="clips",
             )
         return (batch, *pooled, self.filters * len(self.depths))
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        config.update(
-            {
-                "filters": self.filters,
-                "depths": list(self.depths),
-                "variant": self.variant,
-                "pool_size": None if self.pool_size is None else list(self.pool_size),
-            }
-        )
-        return config
 
 
 def _checked_depths(depths: Any) -> tuple[int, ...]:

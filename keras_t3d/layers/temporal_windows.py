@@ -1,18 +1,18 @@
-"""Which frames a kernel or pool reads as it slides over a clip in time."""
+"""Frames that a kernel or pool reads at each position in time."""
 
 from __future__ import annotations
 
 
 class TemporalWindows:
-    """The windows of one kernel or pool over a clip.
+    """The windows of a kernel or pool over a clip, and the frames that its taps read.
 
     Args:
         frames: length of the clip.
-        size: taps of the kernel or pool.
-        stride: int.
+        size: number of taps of the kernel or pool.
+        stride: frames from one window to the next.
         padding: `"even"`, (size - 1) // 2 zeros before and size // 2 after the clip; Keras's
-            `"same"`, which counts on the stride too; or `"valid"`, none.
-        dilation: frames from one tap to the next. Defaults to 1.
+            `"same"`, which depends on the stride too; or `"valid"`, none.
+        dilation: frames from one tap to the next.
     """
 
     def __init__(
@@ -34,34 +34,34 @@ class TemporalWindows:
             self.before = 0
 
     def by_reach(self) -> list[int]:
-        """The taps that meet a frame of the clip, those that meet most first."""
+        """Returns the taps that read frames of the clip, those that read most first."""
         taps = [tap for tap in range(self.size) if self.outputs(tap)]
         return sorted(taps, key=lambda tap: -len(self.outputs(tap)))
 
     def outputs(self, tap: int) -> range:
-        """The windows in which this tap lies on a frame of the clip: neighbours, always."""
+        """Returns the windows in which a tap reads a frame of the clip, not padding."""
         shift = tap * self.dilation - self.before
         first = max(-(shift // self.stride), 0)
         last = (self.frames - 1 - shift) // self.stride
         return range(first, max(min(last + 1, self.count), first))
 
     def inputs(self, tap: int) -> range:
-        """The frames that this tap reads, in those windows."""
+        """Returns the frames that a tap reads in the windows of `outputs`."""
         outputs = self.outputs(tap)
         first = outputs.start * self.stride + tap * self.dilation - self.before
         return range(first, first + len(outputs) * self.stride, self.stride)
 
     def nearest_inputs(self, tap: int) -> list[int]:
-        """The frames that this tap reads in all windows, the clip's nearest for those beyond it.
+        """Returns the frames that a tap reads in all windows, the nearest one instead of padding.
 
-        For a maximum that is as good as nothing: a window that reaches over an end of the clip
-        has the frame at that end (unless it is dilated).
+        This does not change a maximum: without dilation, a window that exceeds the clip includes
+        the frame at that end anyway.
         """
         first = tap * self.dilation - self.before
         read = range(first, first + self.count * self.stride, self.stride)
         return [min(max(frame, 0), self.frames - 1) for frame in read]
 
     def missing(self, tap: int) -> tuple[int, int]:
-        """How many windows before and after those this tap has nothing for."""
+        """Returns the number of windows before and after those of `outputs`."""
         outputs = self.outputs(tap)
         return outputs.start, self.count - outputs.stop

@@ -1,4 +1,4 @@
-"""The loss that `VideoClassifier.compile` chooses, and its check of losses for logits."""
+"""Check that a loss reads logits, as `VideoClassifier` returns them."""
 
 from __future__ import annotations
 
@@ -6,36 +6,11 @@ import inspect
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_t3d.errors import InvalidArgumentError
 
 # Losses that read probabilities and have no option `from_logits`.
 _PROBABILITIES_ONLY = ("kl_divergence", "KLDivergence")
-
-
-@keras.saving.register_keras_serializable(package="keras_t3d")
-class LogitsCrossentropy(keras.losses.Loss):
-    """Cross-entropy of logits; the shape of the labels decides between its two forms.
-
-    Labels of shape `(batch,)` or `(batch, 1)` are class ids, as for
-    `SparseCategoricalCrossentropy(from_logits=True)`; labels of shape `(batch, classes)` are
-    one-hot or shares of classes, as for `CategoricalCrossentropy(from_logits=True)`.
-
-    Args:
-        **kwargs: `name`, `reduction` and `dtype`, as for any Keras loss.
-
-    Example:
-
-    ```python
-    LogitsCrossentropy()(np.array([2]), np.zeros((1, 5)))  # log(5) = 1.609
-    ```
-    """
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        if len(y_true.shape) < len(y_pred.shape) or y_true.shape[-1] == 1:
-            return ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
-        return ops.categorical_crossentropy(y_true, y_pred, from_logits=True)
 
 
 def check_loss_reads_logits(loss: Any) -> None:

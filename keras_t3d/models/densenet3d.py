@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
@@ -157,19 +158,7 @@ class DenseNet3D(NetworkFamily):
                 stages[f"transition{index}"] = f"transition{index}"
         x = ClipBatchNormalization("relu", dtype=dtype, name="final_bn")(x)
 
-        config = {
-            "block_layers": list(block_layers),
-            "growth_rate": growth_rate,
-            "bottleneck_factor": bottleneck_factor,
-            "stem_filters": stem_filters,
-            "stem_kernel": list(stem_kernel),
-            "stem_stride": list(stem_stride),
-            "stem_pool_stride": list(stem_pool_stride),
-            "stc": stc,
-            "stc_options": dict(stc_options or {}),
-            "rematerialize": rematerialize,
-        }
-        super().__init__(shared, inputs, x, stages, config)
+        super().__init__(shared, inputs, x, stages, locals())
 
     def _transition(self, x: Any, index: int, dtype: Any) -> Any:
         """BN - ReLU - Conv 1x1x1 to half the channels, then the pool: a TTL of one branch."""
@@ -205,27 +194,22 @@ def _check_strides(
         )
 
 
-DenseNet3D121 = register(
-    DenseNet3D,
+_register = functools.partial(register, DenseNet3D, checkpoint=HARA)
+DenseNet3D121 = _register(
     "DenseNet3D121",
     "densenet3d_121",
     "DenseNet3D with blocks of 6, 12, 24 and 16 layers.",
-    checkpoint=HARA,
     block_layers=(6, 12, 24, 16),
 )
-DenseNet3D169 = register(
-    DenseNet3D,
+DenseNet3D169 = _register(
     "DenseNet3D169",
     "densenet3d_169",
     "DenseNet3D with blocks of 6, 12, 32 and 32 layers.",
-    checkpoint=HARA,
     block_layers=(6, 12, 32, 32),
 )
-DenseNet3D201 = register(
-    DenseNet3D,
+DenseNet3D201 = _register(
     "DenseNet3D201",
     "densenet3d_201",
     "DenseNet3D with blocks of 6, 12, 48 and 32 layers.",
-    checkpoint=HARA,
     block_layers=(6, 12, 48, 32),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
@@ -9,6 +10,7 @@ from typing import Any, ClassVar
 import keras
 
 from keras_t3d.clips import ClipSpec
+from keras_t3d.layers.configuration import as_plain
 from keras_t3d.models.options import ClassifierOptions, document_options
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.models.weight_names import ImageSource, Layers, weights_by_layer
@@ -30,7 +32,8 @@ class NetworkFamily(VideoClassifier):
         inputs: input of the network, from `options.open_graph`.
         x: feature map, which the head reads.
         stages: names of layers by the name of the stage that each one ends, for `feature_model`.
-        config: the family's own options, as plain values.
+        config: the family's own options by name, for example `locals()` of its `__init__`; names
+            that are not in its signature are left out.
 
     Example:
 
@@ -49,7 +52,7 @@ class NetworkFamily(VideoClassifier):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        document_options(cls)
+        document_options(cls, ClassifierOptions if cls.mro()[1] is NetworkFamily else cls.mro()[1])
 
     def __init__(
         self,
@@ -67,7 +70,9 @@ class NetworkFamily(VideoClassifier):
             stages=stages,
             name=options.name,
         )
-        self.config = {**options.get_config(), **config}
+        names = inspect.signature(type(self)).parameters.keys() - vars(options).keys()
+        own = {name: as_plain(value) for name, value in config.items() if name in names}
+        self.config = {**options.get_config(), **own}
         if options.start is not None:
             self.copy_weights_from(options.start)
         elif options.weights is not None:

@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import operator
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
@@ -174,24 +175,24 @@ def _load_start(path: str | os.PathLike[str]) -> Any:
     return start
 
 
-def document_options(cls: type) -> None:
-    """Puts `ClassifierOptions` in place of `**options` in a class's signature and docstring."""
-    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
-    own = list(signature.parameters.values())[1:]
+def document_options(cls: type, source: type) -> None:
+    """Puts the options of `source` in place of `**options` in a class's signature and docstring."""
+    own = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
     if not own or own[-1].kind is not inspect.Parameter.VAR_KEYWORD:
         return
     taken = {parameter.name for parameter in own}
-    shared = [
+    inherited = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in inspect.signature(ClassifierOptions).parameters.items()
+        for name, parameter in inspect.signature(source).parameters.items()
         if name not in taken
     ]
-    cls.__signature__ = inspect.Signature([*own[:-1], *shared])  # type: ignore[attr-defined]
-    described = inspect.getdoc(ClassifierOptions) or ""
-    entries = described[described.index("    dropout:") :]
+    cls.__signature__ = inspect.Signature([*own[:-1], *inherited])  # type: ignore[attr-defined]
+    arguments = (inspect.getdoc(source) or "").partition("Args:\n")[2].partition("\n\n")[0]
+    entries = {entry.split(":")[0].strip(): entry for entry in re.split(r"\n(?=    \w)", arguments)}
+    described = "\n".join(entries[parameter.name] for parameter in inherited)
     lines = inspect.cleandoc(cls.__doc__ or "").splitlines()
     cls.__doc__ = "\n".join(
-        entries if line.strip().startswith("**options:") else line for line in lines
+        described if line.strip().startswith("**options:") else line for line in lines
     )
 
 

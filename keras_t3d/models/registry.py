@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, did_you_mean
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.models.weight_names import CheckpointLayout
 
@@ -20,14 +19,7 @@ M = TypeVar("M", bound=VideoClassifier)
 
 @dataclasses.dataclass(frozen=True)
 class Configuration:
-    """A named configuration of a family.
-
-    Args:
-        name: name for `create`.
-        family: class of the network.
-        build: function that builds the network, with the signature of the class.
-        checkpoint: layout of the PyTorch checkpoints that fit it, None if there are none.
-    """
+    """A named configuration of a family; `build` has the signature of the class."""
 
     name: str
     family: type[VideoClassifier]
@@ -113,10 +105,7 @@ def list_models() -> list[str]:
 
 
 def create(
-    name: str,
-    input_shape: Sequence[int | None],
-    num_classes: int | None = None,
-    **options: Any,
+    name: str, input_shape: Sequence[int | None], num_classes: int | None = None, **options: Any
 ) -> VideoClassifier:
     """Builds a network by name.
 
@@ -142,27 +131,18 @@ def create(
     for option, value in options.items():
         if option not in configuration.options:
             raise InvalidArgumentError(
-                f"{name} has no option `{option}`.{_suggestion(option, configuration.options)} Its "
-                f"options are {list(configuration.options)}. Received: {option}={value!r}",
+                f"{name} has no option `{option}`.{did_you_mean(option, configuration.options)} "
+                f"Its options are {list(configuration.options)}. Received: {option}={value!r}",
                 argument=option,
             )
     return configuration.build(input_shape, num_classes, **options)
 
 
 def find_configuration(name: str, among: Mapping[str, Configuration]) -> Configuration:
-    """Returns the configuration of a name.
-
-    Raises:
-        InvalidArgumentError: if there is none; suggests the nearest.
-    """
+    """Returns the configuration of a name; raises InvalidArgumentError with the nearest if none."""
     if name not in among:
         raise InvalidArgumentError(
-            f"`name` must be one of {list(among)}.{_suggestion(name, among)} Received: {name!r}",
+            f"`name` must be one of {list(among)}.{did_you_mean(name, among)} Received: {name!r}",
             argument="name",
         )
     return among[name]
-
-
-def _suggestion(name: str, names: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Unpack
 
@@ -10,7 +11,7 @@ import keras
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import one_of, three_sizes
 from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
-from keras_t3d.layers.residual_block import KAIMING, SHORTCUTS, BasicBlock3D, BottleneckBlock3D
+from keras_t3d.layers.residual_block import KAIMING, BasicBlock3D, BottleneckBlock3D
 from keras_t3d.layers.stem import Stem3D
 from keras_t3d.models.family import NetworkFamily
 from keras_t3d.models.options import (
@@ -45,9 +46,6 @@ __all__ = [
     "STCResNet3D101",
 ]
 
-BLOCKS = ("basic", "bottleneck")
-STC = (None, "residual", "output", "between_stages")
-
 
 def block_path(stage: str, index: str) -> str:
     """Returns the path of a block that PyTorch counts from 0."""
@@ -65,12 +63,10 @@ TORCH_LAYERS: LayerNames = (
 KERAS_LAYERS: LayerNames = (
     (r"conv1_(conv|bn)", r"stem/\1"),
     (
-        r"conv(\d+)_block(\d+)_0_(conv|bn)",
-        lambda k, n, kind: f"stage{int(k) - 1}_block{n}/shortcut_{kind}",
-    ),
-    (
-        r"conv(\d+)_block(\d+)_([123])_(conv|bn)",
-        lambda k, n, i, kind: f"stage{int(k) - 1}_block{n}/{kind}{i}",
+        r"conv(\d+)_block(\d+)_([0-3])_(conv|bn)",
+        lambda k, n, i, kind: (
+            f"stage{int(k) - 1}_block{n}/" + (f"{kind}{i}" if i != "0" else f"shortcut_{kind}")
+        ),
     ),
 )
 
@@ -163,25 +159,21 @@ class ResNet3D(NetworkFamily):
     ) -> None:
         shared = ClassifierOptions(input_shape, num_classes, **options)
         stage_blocks = checked_depths("stage_blocks", stage_blocks, "(3, 4, 6, 3)")
-        check_stc(stc, stc_options, STC)
+        check_stc(stc, stc_options, (None, "residual", "output", "between_stages"))
         stem_kernel = checked_odd("stem_kernel", stem_kernel)
         stem_stride = three_sizes("stem", "stem_stride", stem_stride)
         if stem_pool_stride is not None:
             stem_pool_stride = three_sizes("stem", "stem_pool_stride", stem_pool_stride)
-        convolutions = tuple(stage_convolutions or ("3d",) * len(stage_blocks))
-        one_of("ResNet3D", "block", block, BLOCKS)
-        one_of("ResNet3D", "shortcut", shortcut, SHORTCUTS)
-        _check_stages(block, stage_blocks, stage_filters, convolutions, groups)
-        self.block_options = {
+        stage_convolutions = tuple(stage_convolutions or ("3d",) * len(stage_blocks))
+        one_of("ResNet3D", "block", block, ("basic", "bottleneck"))
+        _check_stages(block, groups, stage_blocks, stage_filters, stage_convolutions)
+        block_options = {
             "shortcut": shortcut,
             "stc": None if stc == "between_stages" else stc,
             "stc_options": stc_options,
             "rematerialize": rematerialize,
             "dtype": shared.dtype,
         }
-        if block == "bottleneck":
-            self.block_options |= {"expansion": expansion, "groups": groups}
-
         inputs, x = shared.open_graph()
         x = Stem3D(
             stem_filters,
@@ -194,63 +186,36 @@ class ResNet3D(NetworkFamily):
             name="stem",
         )(x)
         stages = {"stem": "stem"}
-        plan = zip(stage_blocks, stage_filters, convolutions, strict=True)
+        plan = zip(stage_blocks, stage_filters, stage_convolutions, strict=True)
         for index, (num_blocks, filters, convolution) in enumerate(plan, start=1):
-            stage = f"stage{index}"
-            x, stages[stage] = self._stage(x, index, num_blocks, filters, block, convolution)
+            stage, stride = f"stage{index}", (1, 2, 2) if convolution == "2d" else (2, 2, 2)
+            if block == "basic":
+                make_block: Any = functools.partial(BasicBlock3D, convolution=convolution)
+            else:
+                make_block = functools.partial(
+                    BottleneckBlock3D, expansion=expansion, groups=groups
+                )
+            for number in range(1, num_blocks + 1):
+                strides = stride if number == 1 and index > 1 else (1, 1, 1)
+                stages[stage] = f"{stage}_block{number}"
+                x = make_block(filters, strides, **block_options, name=stages[stage])(x)
             if stc == "between_stages" and index < len(stage_blocks):
                 stages[stage] = f"{stage}_stc"
                 x = SpatioTemporalChannelCorrelation(
                     **(stc_options or {}), dtype=shared.dtype, name=stages[stage]
                 )(x)
-
-        config = {
-            "stage_blocks": list(stage_blocks),
-            "block": block,
-            "stage_filters": list(stage_filters),
-            "expansion": expansion,
-            "groups": groups,
-            "stage_convolutions": list(convolutions),
-            "shortcut": shortcut,
-            "stem_filters": stem_filters,
-            "stem_kernel": list(stem_kernel),
-            "stem_stride": list(stem_stride),
-            "stem_pool_stride": None if stem_pool_stride is None else list(stem_pool_stride),
-            "stem_middle_filters": stem_middle_filters,
-            "stc": stc,
-            "stc_options": dict(stc_options or {}),
-            "rematerialize": rematerialize,
-        }
-        super().__init__(shared, inputs, x, stages, config)
-
-    def _stage(
-        self, x: Any, index: int, num_blocks: int, filters: int, block: str, convolution: str
-    ) -> tuple[Any, str]:
-        """Returns the output of a stage and the name of the layer that it comes from."""
-        stride: int | tuple[int, int, int] = 1
-        if index > 1:
-            stride = (1, 2, 2) if convolution == "2d" else 2
-        for number in range(1, num_blocks + 1):
-            name = f"stage{index}_block{number}"
-            options = {**self.block_options, "strides": stride if number == 1 else 1, "name": name}
-            if block == "bottleneck":
-                x = BottleneckBlock3D(filters, **options)(x)
-            else:
-                x = BasicBlock3D(filters, convolution=convolution, **options)(x)
-        return x, name
+        super().__init__(shared, inputs, x, stages, locals())
 
     @classmethod
     def infer_options(cls, layers: Layers) -> dict[str, Any]:
-        is_bottleneck = any(path.endswith("/conv3") for path in layers)
         options: dict[str, Any] = {
             "stage_blocks": count_parts(layers, r"stage(\d+)_block\d+/"),
-            "block": "bottleneck" if is_bottleneck else "basic",
+            "block": "bottleneck" if any(path.endswith("/conv3") for path in layers) else "basic",
         }
-        kernel = layers.get("stage1_block1/conv2", {}).get("kernel")
-        if kernel is not None:
-            options["groups"] = kernel.shape[-1] // kernel.shape[-2]
+        first, second = (layers.get(f"stage{n}_block1/conv2", {}).get("kernel") for n in (1, 2))
         num_stages = len(options["stage_blocks"])
-        second = layers.get("stage2_block1/conv2", {}).get("kernel")
+        if first is not None:
+            options["groups"] = first.shape[-1] // first.shape[-2]
         if second is not None and tuple(second.shape[:-2]) == (1, 3, 3):
             options["stage_convolutions"] = ("3d", *["2d"] * (num_stages - 1))
         if any(path.endswith("/conv1/space_conv") for path in layers):
@@ -264,23 +229,19 @@ class ResNet3D(NetworkFamily):
 
 
 def _check_stages(
-    block: str,
-    stage_blocks: Sequence[int],
-    stage_filters: Sequence[int],
-    convolutions: Sequence[str],
-    groups: int,
+    block: str, groups: int, blocks: Sequence[int], filters: Sequence[int], kinds: Sequence[str]
 ) -> None:
-    for name, values in (("stage_filters", stage_filters), ("stage_convolutions", convolutions)):
-        if len(values) != len(stage_blocks):
+    for name, values in (("stage_filters", filters), ("stage_convolutions", kinds)):
+        if len(values) != len(blocks):
             raise InvalidArgumentError(
-                f"`{name}` must have one entry for each of the {len(stage_blocks)} stages. "
+                f"`{name}` must have one entry for each of the {len(blocks)} stages. "
                 f"Received: {values!r}",
                 argument=name,
             )
-    if block == "bottleneck" and set(convolutions) != {"3d"}:
+    if block == "bottleneck" and set(kinds) != {"3d"}:
         raise InvalidArgumentError(
             "`stage_convolutions` other than '3d' need block='basic'. "
-            f"Received: {convolutions!r} with block='bottleneck'",
+            f"Received: {kinds!r} with block='bottleneck'",
             argument="stage_convolutions",
         )
     if block == "basic" and groups != 1:
@@ -292,123 +253,48 @@ def _check_stages(
 
 # Hara et al.'s networks, and their STC forms.
 
-_RESNEXT: dict[str, Any] = {
-    "block": "bottleneck",
-    "stage_filters": (128, 256, 512, 1024),
-    "expansion": 2,
-    "groups": 32,
-}
+_register = functools.partial(register, ResNet3D, checkpoint=HARA)
+_register_stc = functools.partial(_register, stc="residual")
+_DEPTH18: dict[str, Any] = {"stage_blocks": (2, 2, 2, 2), "block": "basic"}
+_DEPTH34: dict[str, Any] = {"stage_blocks": (3, 4, 6, 3), "block": "basic"}
+_DEPTH50: dict[str, Any] = {"stage_blocks": (3, 4, 6, 3), "block": "bottleneck"}
+_DEPTH101: dict[str, Any] = {"stage_blocks": (3, 4, 23, 3), "block": "bottleneck"}
+_DEPTH152: dict[str, Any] = {"stage_blocks": (3, 8, 36, 3), "block": "bottleneck"}
+_RESNEXT: dict[str, Any] = {"stage_filters": (128, 256, 512, 1024), "expansion": 2, "groups": 32}
 
-ResNet3D18 = register(
-    ResNet3D,
-    "ResNet3D18",
-    "resnet3d_18",
-    "3D ResNet-18: 2 basic blocks per stage.",
-    checkpoint=HARA,
-    stage_blocks=(2, 2, 2, 2),
-    block="basic",
+ResNet3D18 = _register(
+    "ResNet3D18", "resnet3d_18", "3D ResNet-18: 2 basic blocks per stage.", **_DEPTH18
 )
-ResNet3D34 = register(
-    ResNet3D,
-    "ResNet3D34",
-    "resnet3d_34",
-    "3D ResNet-34: 3, 4, 6 and 3 basic blocks.",
-    checkpoint=HARA,
-    stage_blocks=(3, 4, 6, 3),
-    block="basic",
+ResNet3D34 = _register(
+    "ResNet3D34", "resnet3d_34", "3D ResNet-34: 3, 4, 6 and 3 basic blocks.", **_DEPTH34
 )
-ResNet3D50 = register(
-    ResNet3D,
-    "ResNet3D50",
-    "resnet3d_50",
-    "3D ResNet-50: 3, 4, 6 and 3 bottleneck blocks.",
-    checkpoint=HARA,
-    stage_blocks=(3, 4, 6, 3),
-    block="bottleneck",
+ResNet3D50 = _register(
+    "ResNet3D50", "resnet3d_50", "3D ResNet-50: 3, 4, 6 and 3 bottleneck blocks.", **_DEPTH50
 )
-ResNet3D101 = register(
-    ResNet3D,
-    "ResNet3D101",
-    "resnet3d_101",
-    "3D ResNet-101: 3, 4, 23 and 3 bottleneck blocks.",
-    checkpoint=HARA,
-    stage_blocks=(3, 4, 23, 3),
-    block="bottleneck",
+ResNet3D101 = _register(
+    "ResNet3D101", "resnet3d_101", "3D ResNet-101: 3, 4, 23, 3 bottleneck blocks.", **_DEPTH101
 )
-ResNet3D152 = register(
-    ResNet3D,
-    "ResNet3D152",
-    "resnet3d_152",
-    "3D ResNet-152: 3, 8, 36 and 3 bottleneck blocks.",
-    checkpoint=HARA,
-    stage_blocks=(3, 8, 36, 3),
-    block="bottleneck",
+ResNet3D152 = _register(
+    "ResNet3D152", "resnet3d_152", "3D ResNet-152: 3, 8, 36, 3 bottleneck blocks.", **_DEPTH152
 )
-ResNeXt3D50 = register(
-    ResNet3D,
-    "ResNeXt3D50",
-    "resnext3d_50",
-    "3D ResNeXt-50, cardinality 32: 3, 4, 6 and 3 bottleneck blocks.",
-    checkpoint=HARA,
-    stage_blocks=(3, 4, 6, 3),
-    **_RESNEXT,
+ResNeXt3D50 = _register(
+    "ResNeXt3D50", "resnext3d_50", "3D ResNeXt-50, cardinality 32.", **_DEPTH50, **_RESNEXT
 )
-ResNeXt3D101 = register(
-    ResNet3D,
-    "ResNeXt3D101",
-    "resnext3d_101",
-    "3D ResNeXt-101, cardinality 32: 3, 4, 23 and 3 bottleneck blocks.",
-    checkpoint=HARA,
-    stage_blocks=(3, 4, 23, 3),
-    **_RESNEXT,
+ResNeXt3D101 = _register(
+    "ResNeXt3D101", "resnext3d_101", "3D ResNeXt-101, cardinality 32.", **_DEPTH101, **_RESNEXT
 )
-STCResNet3D18 = register(
-    ResNet3D,
-    "STCResNet3D18",
-    "stc_resnet3d_18",
-    "3D ResNet-18 with an STC block in every residual block.",
-    checkpoint=HARA,
-    stage_blocks=(2, 2, 2, 2),
-    block="basic",
-    stc="residual",
+STCResNet3D18 = _register_stc(
+    "STCResNet3D18", "stc_resnet3d_18", "3D ResNet-18, an STC block in each block.", **_DEPTH18
 )
-STCResNet3D50 = register(
-    ResNet3D,
-    "STCResNet3D50",
-    "stc_resnet3d_50",
-    "3D ResNet-50 with an STC block in every residual block.",
-    checkpoint=HARA,
-    stage_blocks=(3, 4, 6, 3),
-    block="bottleneck",
-    stc="residual",
+STCResNet3D50 = _register_stc(
+    "STCResNet3D50", "stc_resnet3d_50", "3D ResNet-50, an STC block in each block.", **_DEPTH50
 )
-STCResNet3D101 = register(
-    ResNet3D,
-    "STCResNet3D101",
-    "stc_resnet3d_101",
-    "3D ResNet-101 with an STC block in every residual block.",
-    checkpoint=HARA,
-    stage_blocks=(3, 4, 23, 3),
-    block="bottleneck",
-    stc="residual",
+STCResNet3D101 = _register_stc(
+    "STCResNet3D101", "stc_resnet3d_101", "3D ResNet-101, an STC block in each block.", **_DEPTH101
 )
-STCResNeXt3D50 = register(
-    ResNet3D,
-    "STCResNeXt3D50",
-    "stc_resnext3d_50",
-    "3D ResNeXt-50 with an STC block in every residual block.",
-    checkpoint=HARA,
-    stage_blocks=(3, 4, 6, 3),
-    stc="residual",
-    **_RESNEXT,
+STCResNeXt3D50 = _register_stc(
+    "STCResNeXt3D50", "stc_resnext3d_50", "ResNeXt3D50 with STC blocks.", **_DEPTH50, **_RESNEXT
 )
-STCResNeXt3D101 = register(
-    ResNet3D,
-    "STCResNeXt3D101",
-    "stc_resnext3d_101",
-    "3D ResNeXt-101 with an STC block in every residual block.",
-    checkpoint=HARA,
-    stage_blocks=(3, 4, 23, 3),
-    stc="residual",
-    **_RESNEXT,
+STCResNeXt3D101 = _register_stc(
+    "STCResNeXt3D101", "stc_resnext3d_101", "ResNeXt3D101 with STC blocks.", **_DEPTH101, **_RESNEXT
 )

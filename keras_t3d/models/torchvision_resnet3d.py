@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
 
 from keras_t3d.models.registry import register
 from keras_t3d.models.resnet3d import TORCH_LAYERS, ResNet3D, block_path
@@ -35,36 +35,27 @@ TORCHVISION_2PLUS1D = CheckpointLayout(
     TORCHVISION_2PLUS1D_LAYERS, frame_stride=2, normalization="torchvision"
 )
 
-_TORCHVISION: dict[str, Any] = {
-    "stem_kernel": (3, 7, 7),
-    "stem_stride": (1, 2, 2),
-    "stem_pool_stride": None,
-}
-
-R3D18 = register(
-    ResNet3D,
+_register = functools.partial(
+    register, ResNet3D, stem_kernel=(3, 7, 7), stem_stride=(1, 2, 2), stem_pool_stride=None
+)
+R3D18 = _register(
     "R3D18",
     "r3d_18",
     "torchvision's r3d_18: 3D convolutions, and a stem without a pool.",
     checkpoint=TORCHVISION,
-    **_TORCHVISION,
 )
-MC3D18 = register(
-    ResNet3D,
+MC3D18 = _register(
     "MC3D18",
     "mc3_18",
     "torchvision's mc3_18: 3D convolutions in the first stage, 2D ones after it.",
     checkpoint=TORCHVISION,
     stage_convolutions=("3d", "2d", "2d", "2d"),
-    **_TORCHVISION,
 )
-R2Plus1D18 = register(
-    ResNet3D,
+R2Plus1D18 = _register(
     "R2Plus1D18",
     "r2plus1d_18",
     "torchvision's r2plus1d_18: factorized convolutions.",
     checkpoint=TORCHVISION_2PLUS1D,
     stage_convolutions=("2plus1d",) * 4,
     stem_middle_filters=45,
-    **_TORCHVISION,
 )

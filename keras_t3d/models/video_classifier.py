@@ -10,8 +10,9 @@ import keras
 from keras_t3d.artifact_files import is_class_name
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.models.classification_loss import LogitsCrossentropy, check_loss_reads_logits
+from keras_t3d.models.classification_loss import check_loss_reads_logits
 from keras_t3d.models.options import EMBEDDING, checked_clip_spec
+from keras_t3d.optimization.cross_entropy import CrossEntropy
 
 __all__ = ["VideoClassifier"]
 
@@ -118,7 +119,7 @@ class VideoClassifier(keras.Model):
         """
         is_auto = isinstance(loss, str) and loss == "auto"
         if is_auto:
-            loss = LogitsCrossentropy() if self.class_names else None
+            loss = CrossEntropy() if self.class_names else None
         elif self.class_names and _ends_in_logits(self):
             check_loss_reads_logits(loss)
         if isinstance(metrics, str) and metrics == "auto":

@@ -86,13 +86,7 @@ def weights_by_layer(model: Any) -> dict[str, dict[str, Any]]:
 
 
 def count_parts(paths: Iterable[str], pattern: str) -> tuple[int, ...]:
-    """Returns how many parts each section has.
-
-    Args:
-        paths: paths of layers.
-        pattern: matches the beginning of a path; its group is the number of the section, and
-            all that it matches names the part.
-    """
+    """Returns how many parts each section has, by a pattern whose group is the section's number."""
     sections = {match[0]: int(match[1]) for path in paths if (match := re.match(pattern, path))}
     counts = Counter(sections.values())
     return tuple(counts[section] for section in sorted(counts))

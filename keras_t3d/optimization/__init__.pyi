@@ -1,9 +1,8 @@
 from .batch_statistics import precise_batch_statistics, synchronize_batch_norms
 from .cross_entropy import CrossEntropy
 from .learner import Learner
-from .optimizers import make_optimizer
+from .optimizers import average_of_weights, make_optimizer
 from .schedules import WarmUp, plateau_rate
-from .weight_averages import average_of_weights
 
 __all__ = [
     "CrossEntropy",

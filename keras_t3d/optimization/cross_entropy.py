@@ -13,7 +13,9 @@ from keras_t3d.errors import InvalidArgumentError
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
 class CrossEntropy(keras.losses.Loss):
-    """Cross-entropy of logits with class ids, or with the class shares of mixed clips.
+    """Cross-entropy of logits with class ids, or with one-hot labels or shares of classes.
+
+    Ids have the shape `(batch,)` or `(batch, 1)`, shares of classes `(batch, classes)`.
 
     ```
     target = (1 - smoothing) * label + smoothing / classes
@@ -65,8 +67,9 @@ class CrossEntropy(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         logits = ops.cast(y_pred, "float32")
         classes = logits.shape[-1]
-        if len(y_true.shape) < len(logits.shape):
-            y_true = ops.one_hot(ops.cast(y_true, "int32"), classes, dtype="float32")
+        if len(y_true.shape) < len(logits.shape) or y_true.shape[-1] == 1:
+            ids = ops.reshape(ops.cast(y_true, "int32"), (-1,))
+            y_true = ops.one_hot(ids, classes, dtype="float32")
         target = y_true * (1.0 - self.label_smoothing) + self.label_smoothing / classes
         loss = -ops.sum(target * ops.log_softmax(logits), axis=-1)
         if self.class_weights is None:

@@ -28,10 +28,7 @@ class JAXStep(keras.Model):
             return super().train_step(state, data)
         trainable, fixed, optimizer_variables, metrics_variables = state
         clips, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-        differentiate = jax.value_and_grad(
-            self.compute_loss_and_updates,
-            has_aux=True,
-        )
+        differentiate = jax.value_and_grad(self.compute_loss_and_updates, has_aux=True)
         parts = jax.tree.map(
             functools.partial(_stacked, self.accumulation), (clips, labels, weights)
         )

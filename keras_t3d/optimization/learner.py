@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, check_integer
 
 _Step: Any
 if keras.backend.backend() == "tensorflow":
@@ -73,12 +73,7 @@ class Learner(_Step):
                 f"Received: {network.name!r}",
                 argument="network",
             )
-        if isinstance(accumulation, bool) or not isinstance(accumulation, int) or accumulation < 1:
-            raise InvalidArgumentError(
-                "`accumulation` must be an integer of at least 1, for example 4. "
-                f"Received: {accumulation!r}",
-                argument="accumulation",
-            )
+        check_integer("accumulation", accumulation, lowest=1, example=4)
         if accumulation > 1 and keras.backend.backend() not in ("tensorflow", "jax"):
             raise InvalidArgumentError(
                 "`accumulation` above 1 needs the TensorFlow or JAX backend. "

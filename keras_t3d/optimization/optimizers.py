@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import keras
+import numpy as np
 
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, did_you_mean
+from keras_t3d.private_interfaces import averaged_weights
 
 Rate: TypeAlias = float | Any  # or a keras LearningRateSchedule
 
@@ -100,8 +101,7 @@ def _find_class(name: str) -> type:
     for known in names:
         if known.lower() == name.lower():
             return getattr(keras.optimizers, known)
-    close = difflib.get_close_matches(name.lower(), [known.lower() for known in names], n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(name.lower(), (known.lower() for known in names))
     raise InvalidArgumentError(
         f"`name` must be an optimizer of Keras: {', '.join(names)}.{hint} Received: {name!r}",
         argument="name",
@@ -183,3 +183,29 @@ def _make_subclass(base: type) -> type:
 
     Trained.__name__ = Trained.__qualname__ = base.__name__
     return Trained
+
+
+def average_of_weights(optimizer: keras.optimizers.Optimizer) -> list[tuple[Any, np.ndarray]]:
+    """Returns the trained weights, each with its moving average.
+
+    Args:
+        optimizer: a Keras optimizer, built.
+
+    Returns:
+        Pairs of variable and array; empty without `use_ema`, or before the first step.
+
+    Example:
+
+    ```python
+    for variable, average in average_of_weights(learner.optimizer):
+        variable.assign(average)
+    ```
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if not inner.use_ema or int(keras.ops.convert_to_numpy(inner.iterations)) == 0:
+        return []
+    return [
+        (variable, keras.ops.convert_to_numpy(average))
+        for variable, average in averaged_weights(inner)
+        if average is not None
+    ]

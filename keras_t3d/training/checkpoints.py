@@ -20,6 +20,7 @@ import numpy as np
 from keras_t3d.atomic import written_durably
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import KerasT3DError
+from keras_t3d.training.config import CheckpointConfig
 from keras_t3d.training.stop_on_nan import check_finite
 
 FOLDER = "checkpoints"
@@ -111,14 +112,7 @@ def assign_variables(learner: keras.Model, values: Variables) -> None:
 def write_checkpoint(
     run_dir: pathlib.Path, state: TrainingState, variables: Variables, keep: int
 ) -> None:
-    """Writes a checkpoint atomically, and deletes all but the newest ones.
-
-    Args:
-        run_dir: the run directory.
-        state: the training state.
-        variables: the values that `read_variables` returned.
-        keep: number of checkpoints to keep.
-    """
+    """Writes a checkpoint atomically, and deletes all but the `keep` newest ones."""
     folder = run_dir / FOLDER
     folder.mkdir(exist_ok=True)
     arrays = {
@@ -141,10 +135,7 @@ def checkpoint_paths(run_dir: pathlib.Path) -> list[pathlib.Path]:
 
 
 def newest_checkpoint(run_dir: pathlib.Path) -> Checkpoint | None:
-    """Reads the newest checkpoint that is not damaged; prints the paths of damaged ones.
-
-    Returns:
-        The checkpoint, or None if the run has none yet.
+    """Reads the newest checkpoint that is not damaged, if any; prints the paths of damaged ones.
 
     Raises:
         CheckpointError: if there are checkpoints, and all of them are damaged.
@@ -205,6 +196,7 @@ def _to_storable(value: np.ndarray) -> np.ndarray:
     return value if is_storable else value.astype(np.float32)
 
 
+@dataclasses.dataclass(eq=False)
 class Checkpoints(keras.callbacks.Callback):
     """Writes a checkpoint after each epoch, and during long epochs.
 
@@ -213,35 +205,25 @@ class Checkpoints(keras.callbacks.Callback):
 
     Args:
         run_dir: the run directory.
-        state: state at which this call of `fit` starts.
-        metrics: values of the metrics of the unfinished epoch; None at the start of an epoch.
-        every_steps: steps between checkpoints.
-        keep: number of checkpoints to keep.
-        writes: whether this machine writes files.
+        start: checkpoint at which this call of `fit` starts; it restores the metrics of an
+            unfinished epoch.
+        config: how often to write checkpoints, and how many to keep.
         history: metrics of the finished epochs, to which `EpochWriter` appends.
         check: called before each checkpoint; raises if it must not be written.
+        writes: whether this machine writes files.
     """
 
-    def __init__(
-        self,
-        run_dir: pathlib.Path,
-        state: TrainingState,
-        metrics: dict[str, np.ndarray] | None,
-        every_steps: int,
-        keep: int,
-        writes: bool,
-        history: list[dict[str, float]],
-        check: Callable[[], None],
-    ) -> None:
+    run_dir: pathlib.Path
+    start: Checkpoint
+    config: CheckpointConfig
+    history: list[dict[str, float]]
+    check: Callable[[], None]
+    writes: bool
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self._run_dir = run_dir
-        self._state = state
-        self._metrics = metrics
-        self._every_steps = every_steps
-        self._keep = keep
-        self._writes = writes
-        self._history = history
-        self._check = check
+        self._state = self.start.state
+        self._metrics = self.start.variables["metrics"] if self._state.step_in_epoch else None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self._metrics is not None:  # `fit` has just reset them
@@ -250,18 +232,18 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._state = dataclasses.replace(self._state, step=self._state.step + 1)
-        if self._state.step_in_epoch and self._state.step % self._every_steps == 0:
+        if self._state.step_in_epoch and self._state.step % self.config.every_steps == 0:
             self._write()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._write()
 
     def _write(self) -> None:
-        self._check()
+        self.check()
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
         check_finite(self.model.checkpointed_variables, self._state.epoch)
         variables = read_variables(self.model)
-        if self._writes:
-            state = dataclasses.replace(self._state, history=tuple(self._history))
-            write_checkpoint(self._run_dir, state, variables, self._keep)
+        if self.writes:
+            state = dataclasses.replace(self._state, history=tuple(self.history))
+            write_checkpoint(self.run_dir, state, variables, self.config.keep)

@@ -146,17 +146,7 @@ def clips_of(batch: Any) -> Any:
 def statistics_clips(
     config: RunConfig, shards: ShardSet, devices: Devices, count: int
 ) -> Iterator[Any]:
-    """Returns the clips of the first training batches, distributed over devices.
-
-    Args:
-        config: configuration of the run.
-        shards: shards to read.
-        devices: devices that train.
-        count: number of batches.
-
-    Returns:
-        The clips, batch by batch.
-    """
+    """Returns the clips of the first `count` training batches, distributed over devices."""
     batches = training_clips(config, shards, devices)
     if devices.strategy is None:  # JAX
         return (np.asarray(clips_of(batch)) for batch in itertools.islice(iter(batches), count))
@@ -165,13 +155,13 @@ def statistics_clips(
     return (clips_of(batch) for batch in itertools.islice(iter(batches), count))
 
 
-def sample_clips(config: RunConfig, shards: ShardSet, count: int) -> tuple[np.ndarray, list[str]]:
-    """Returns the first training clips, at most `count`, and a heading for each."""
+def sample_clips(config: RunConfig, shards: ShardSet) -> tuple[np.ndarray, list[str]]:
+    """Returns the clips of the first training batch, and a heading for each."""
     first = next(iter(training_clips(config, shards, THIS_PROCESS)))
-    clips = np.asarray(clips_of(first))[:count]
+    clips = np.asarray(clips_of(first))
     if not isinstance(config, TrainConfig):
         return clips, [f"clip {number}" for number in range(1, len(clips) + 1)]
-    labels = np.asarray(first[1])[:count]
+    labels = np.asarray(first[1])
     ids = labels.argmax(-1) if labels.ndim > 1 else labels
     return clips, [shards.class_names[index] for index in ids]
 

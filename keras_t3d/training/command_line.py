@@ -23,9 +23,7 @@ Config = TypeVar("Config", bound=RunConfig)
 
 
 def config_parser(
-    prog: str | None = None,
-    description: str = "",
-    config_class: type[RunConfig] = TrainConfig,
+    prog: str | None = None, description: str = "", config_class: type[RunConfig] = TrainConfig
 ) -> jsonargparse.ArgumentParser:
     """Returns a parser for the options of a configuration, from YAML (`--config`) and flags.
 
@@ -62,9 +60,7 @@ def parse_config(
     parser: jsonargparse.ArgumentParser, argv: Sequence[str], config_class: type[Config]
 ) -> tuple[Config, dict[str, Any]]: ...
 def parse_config(
-    parser: jsonargparse.ArgumentParser,
-    argv: Sequence[str],
-    config_class: Any = TrainConfig,
+    parser: jsonargparse.ArgumentParser, argv: Sequence[str], config_class: Any = TrainConfig
 ) -> tuple[Any, dict[str, Any]]:
     """Parses a command line, in which `--config` may name a recipe.
 
@@ -91,8 +87,7 @@ def parse_config(
         if word == "--config" and index + 1 < len(words):
             words[index + 1] = str(find_recipe(words[index + 1], config_class))
         elif word.startswith("--config="):
-            found = find_recipe(word.removeprefix("--config="), config_class)
-            words[index] = f"--config={found}"
+            words[index] = f"--config={find_recipe(word.removeprefix('--config='), config_class)}"
     try:
         values = parser.instantiate_classes(parser.parse_args(words)).as_dict()
     except jsonargparse.ArgumentError as error:
@@ -125,35 +120,26 @@ def _dotted_keys(values: dict[str, Any], prefix: str = "") -> list[str]:
 
 def recipe_names(config_class: type[RunConfig] = TrainConfig) -> list[str]:
     """Returns the names of the recipes for a configuration's command."""
-    names = sorted(path.stem for path in RECIPES.glob("*.yaml"))
-    return [name for name in names if _command_of_recipe(name) == config_class.command]
+    paths = sorted(RECIPES.glob("*.yaml"))
+    return [path.stem for path in paths if _command_of(path) == config_class.command]
 
 
 def find_recipe(name_or_path: str, config_class: type[RunConfig] = TrainConfig) -> pathlib.Path:
-    """Returns the path of a recipe.
-
-    Args:
-        name_or_path: name of a recipe, or path of a YAML file.
-        config_class: configuration that the recipe is for.
-
-    Returns:
-        The path of the YAML file.
+    """Returns the path of a recipe, or of a YAML file.
 
     Raises:
         InvalidArgumentError: if there is no such recipe, or it is for another command.
     """
     path = pathlib.Path(name_or_path)
-    recipe = RECIPES / f"{name_or_path}.yaml"
-    if path.is_file():
-        command = _command_of_file(path)
-    elif recipe.is_file():
-        path, command = recipe, _command_of_recipe(name_or_path)
-    else:
+    if not path.is_file():
+        path = RECIPES / f"{name_or_path}.yaml"
+    if not path.is_file():
         raise InvalidArgumentError(
             f"`config` must be a YAML file or one of the recipes "
             f"{', '.join(recipe_names(config_class))}. Received: {name_or_path!r}",
             argument="config",
         )
+    command = _command_of(path)
     if command not in (None, config_class.command):
         raise InvalidArgumentError(
             f"The configuration is for another command: keras-t3d {command} --config "
@@ -163,23 +149,19 @@ def find_recipe(name_or_path: str, config_class: type[RunConfig] = TrainConfig) 
     return path
 
 
-def _command_of_recipe(name: str) -> str:
-    return "pretrain" if name.startswith("pretrain_") else "train"
-
-
-def _command_of_file(path: pathlib.Path) -> str | None:
-    """Returns the command whose keys a file has; None if it fits either."""
+def _command_of(path: pathlib.Path) -> str | None:
+    """Returns the command of a recipe, or whose keys another file has; None if it fits both."""
     if path.resolve().parent == RECIPES.resolve():
-        return _command_of_recipe(path.stem)
+        return "pretrain" if path.name.startswith("pretrain_") else "train"
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):
         return None  # the parser reports the error
     keys = set(content) if isinstance(content, dict) else set()
-    train, pretrain = (
-        {field.name for field in dataclasses.fields(config_class)}
+    fields = {
+        config_class.command: {field.name for field in dataclasses.fields(config_class)}
         for config_class in (TrainConfig, PretrainConfig)
-    )
-    if keys & (pretrain - train):
+    }
+    if keys & (fields["pretrain"] - fields["train"]):
         return "pretrain"
-    return "train" if keys & (train - pretrain) else None
+    return "train" if keys & (fields["train"] - fields["pretrain"]) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import math
 import pathlib
 import time
@@ -17,6 +18,7 @@ from keras_t3d.training.run_directory import HISTORY
 from keras_t3d.training.stop_on_nan import check_finite
 
 
+@dataclasses.dataclass(eq=False)
 class EpochWriter(keras.callbacks.Callback):
     """Writes history.csv, curves.png and the model after each epoch.
 
@@ -26,26 +28,19 @@ class EpochWriter(keras.callbacks.Callback):
         weights: the weights to save.
         models: by file name, the metric whose highest value selects the epoch to save; None,
             or a metric that the run does not have, saves each epoch.
-        panels: metrics of each panel of the curves, by title.
+        panels: metric of each panel of the curves, by title; that of validation is drawn too.
         writes: whether this machine writes files.
     """
 
-    def __init__(
-        self,
-        folder: pathlib.Path,
-        history: list[dict[str, float]],
-        weights: EvaluationWeights,
-        models: Mapping[str, str | None],
-        panels: Mapping[str, tuple[str, ...]],
-        writes: bool,
-    ) -> None:
+    folder: pathlib.Path
+    history: list[dict[str, float]]
+    weights: EvaluationWeights
+    models: Mapping[str, str | None]
+    panels: Mapping[str, str]
+    writes: bool
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self.folder = folder
-        self.history = history
-        self.weights = weights
-        self.models = models
-        self.panels = panels
-        self.writes = writes
         self._started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -86,16 +81,15 @@ class EpochWriter(keras.callbacks.Callback):
 
 
 def _draw_curves(
-    history: list[dict[str, float]], panels: Mapping[str, tuple[str, ...]], path: pathlib.Path
+    history: list[dict[str, float]], panels: Mapping[str, str], path: pathlib.Path
 ) -> None:
     from matplotlib.figure import Figure  # pyplot has global state and may need a display
 
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     epochs = [row["epoch"] for row in history]
-    for axes, (title, keys) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
-        for key in keys:
+    for axes, (title, metric) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+        for key, label in ((metric, "training"), (f"val_{metric}", "validation")):
             if key in history[-1]:
-                label = "validation" if key.startswith("val_") else "training"
                 axes.plot(epochs, [row[key] for row in history], marker=".", label=label)
         axes.set(title=title, xlabel="epoch")
         axes.grid(alpha=0.3)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_t3d.optimization.batch_statistics import precise_batch_statistics
-from keras_t3d.optimization.weight_averages import average_of_weights
+from keras_t3d.optimization.optimizers import average_of_weights
 
 
 class EvaluationWeights(keras.callbacks.Callback):
@@ -30,22 +30,16 @@ class EvaluationWeights(keras.callbacks.Callback):
         self._trained: list[np.ndarray] | None = None
         self._evaluated: tuple[int, list[np.ndarray]] | None = None  # step and values
 
-    def on_test_begin(self, logs: Any = None) -> None:
-        self._enter()
-
-    def on_test_end(self, logs: Any = None) -> None:
-        self._leave()
-
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
         """Context in which the network has the weights to save."""
-        self._enter()
+        self.on_test_begin()
         try:
             yield
         finally:
-            self._leave()
+            self.on_test_end()
 
-    def _enter(self) -> None:
+    def on_test_begin(self, logs: Any = None) -> None:
         averages = average_of_weights(self.model.optimizer)
         if not averages and self._batches is None:
             return
@@ -64,7 +58,7 @@ class EvaluationWeights(keras.callbacks.Callback):
         for variable, value in zip(variables, self._evaluated[1], strict=True):
             variable.assign(value)
 
-    def _leave(self) -> None:
+    def on_test_end(self, logs: Any = None) -> None:
         if self._trained is None:
             return
         for variable, value in zip(self.model.checkpointed_variables, self._trained, strict=True):

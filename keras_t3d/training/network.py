@@ -12,8 +12,8 @@ import keras
 
 from keras_t3d.clips import IMAGENET_MEAN, ClipSpec
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.inference.load import load_keras_model
 from keras_t3d.models import create
+from keras_t3d.models.load import load_keras_model
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.optimization.batch_statistics import synchronize_batch_norms
 from keras_t3d.optimization.stages import checked_stages, layers_by_stage

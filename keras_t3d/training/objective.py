@@ -50,7 +50,7 @@ def new_optimizer(
         ours.name,
         _learning_rate(config, steps),
         l2=ours.l2,
-        decays=None if ours.decay_all else _is_kernel,
+        decays=None if ours.decay_all else lambda variable: len(variable.shape) > 1,
         rate_of=_rate_by_stage(ours, network),
         **options,
     )
@@ -78,10 +78,6 @@ def _learning_rate(config: RunConfig, steps: int) -> Rate:
             [highest * ours.factor**n for n in range(len(ours.step_epochs) + 1)],
         )
     return WarmUp(warmup, rate) if warmup else rate
-
-
-def _is_kernel(variable: Any) -> bool:
-    return len(variable.shape) > 1
 
 
 def _rate_by_stage(

@@ -63,13 +63,14 @@ class OptimizerConfig:
     stage_rates: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        base, ema, epochs, factors = (
-            self.base_batch_size,
-            self.ema,
-            self.step_epochs,
-            self.stage_rates.values(),
-        )
+        base, ema = self.base_batch_size, self.ema
+        epochs, warmup = self.step_epochs, self.warmup_epochs
+        rises = all(a < b for a, b in itertools.pairwise((0, *epochs)))
         is_step, rising = self.schedule == "step", "rising numbers from 1, for example [30, 60]"
+        no_warmup = self.schedule != "plateau" or warmup == 0
+        are_positive = all(factor > 0 for factor in self.stage_rates.values())
+        positive = "above 0 for each stage; use `model.freeze` to freeze a stage"
+        after = not is_step or not epochs or epochs[0] > warmup
         check_values(
             self,
             "optimizer",
@@ -81,23 +82,11 @@ class OptimizerConfig:
             ("base_batch_size", base is None or base >= 1, "at least 1, for example 64, or null"),
             ("ema", ema is None or 0 < ema < 1, "between 0 and 1, for example 0.999, or null"),
             ("factor", 0 < self.factor < 1, "between 0 and 1, for example 0.1"),
-            ("step_epochs", all(a < b for a, b in itertools.pairwise((0, *epochs))), rising),
+            ("step_epochs", rises, rising),
             ("step_epochs", not is_step or len(epochs) > 0, f"{rising}, for the step schedule"),
-            (
-                "step_epochs",
-                not is_step or not epochs or epochs[0] > self.warmup_epochs,
-                f"above the {self.warmup_epochs:g} warm-up epochs",
-            ),
-            (
-                "warmup_epochs",
-                self.schedule != "plateau" or self.warmup_epochs == 0,
-                "0 for the plateau schedule",
-            ),
-            (
-                "stage_rates",
-                all(factor > 0 for factor in factors),
-                "above 0 for each stage; use `model.freeze` to freeze a stage",
-            ),
+            ("step_epochs", after, f"above the {warmup:g} warm-up epochs"),
+            ("warmup_epochs", no_warmup, "0 for the plateau schedule"),
+            ("stage_rates", are_positive, positive),
         )
         names = ("global_clipnorm", "clipnorm", "clipvalue")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}

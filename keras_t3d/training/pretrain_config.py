@@ -31,21 +31,15 @@ class TeacherConfig:
 
     def __post_init__(self) -> None:
         size, is_file = self.image_size, self.network.endswith((".keras", ".h5"))
+        given = f"given for a network file such as {self.network}, for example zero_one"
+        left_out = f"left out for {self.network}, which has its own weights"
         check_values(
             self,
             "teacher",
             ("network", self.network != "", "a name or a path, for example DenseNet121"),
             ("weights", self.weights != "", "imagenet, a weights file, or none"),
-            (
-                "preprocessing",
-                not is_file or self.preprocessing != "auto",
-                f"given for a network file such as {self.network}, for example zero_one",
-            ),
-            (
-                "weights",
-                not is_file or self.weights == "imagenet",
-                f"left out for {self.network}, which has its own weights",
-            ),
+            ("preprocessing", not is_file or self.preprocessing != "auto", given),
+            ("weights", not is_file or self.weights == "imagenet", left_out),
             ("image_size", size is None or size >= 1, "at least 1, for example 224, or null"),
         )
 

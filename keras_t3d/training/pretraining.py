@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import keras
 
 from keras_t3d.data.clips.frame_features import FrameFeatures
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.inference.load import load_keras_model
+from keras_t3d.models.load import load_keras_model
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.progress import Progress
 from keras_t3d.training import run_directory
-from keras_t3d.training.callbacks import CheckPairs
-from keras_t3d.training.clips import (
-    sample_clips,
-    statistics_clips,
-    training_clips,
-    validation_clips,
-    validation_split,
-)
+from keras_t3d.training.clips import sample_clips, training_clips, validation_split
 from keras_t3d.training.devices import chief_first, explain_lost_machine
 from keras_t3d.training.network import new_student, student_for
 from keras_t3d.training.objective import new_optimizer
 from keras_t3d.training.pretrain_config import PretrainConfig, TeacherConfig
-from keras_t3d.training.run import MonitoredMetrics, RunSetup, TrainingRun, prepare_run
+from keras_t3d.training.run import RunSetup, TrainingRun, prepare_run
 from keras_t3d.training.tensorboard_log import TensorBoardLog
 from keras_t3d.transfer.feature_cache import write_frame_features
 from keras_t3d.transfer.feature_regression import FeatureRegression
@@ -37,16 +30,31 @@ from keras_t3d.transfer.frame_clip_learner import FrameClipLearner
 from keras_t3d.transfer.frame_clip_matching import FrameClipMatching
 from keras_t3d.transfer.frame_teacher import FrameTeacher, load_teacher
 
-ProgressBar = Callable[[str, str], contextlib.AbstractContextManager[Progress]]
+ProgressBar = Callable[[str, str], AbstractContextManager[Progress]]
 # The last epoch's: no metric here predicts which one fine-tunes best.
 MODELS = {run_directory.STUDENT: None}
-SAMPLES = 16  # clips shown in TensorBoard
+
+
+class CheckPairs(keras.callbacks.Callback):
+    """Stops a pretraining whose first batch has no clips to compare.
+
+    Raises:
+        InvalidArgumentError: in `fit`, if all clips of the first batch are of one video.
+    """
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if batch == 0 and (logs or {}).get("transfer_loss") == 0:
+            raise InvalidArgumentError(
+                "A batch must hold clips of several videos, which are compared with each other: "
+                "convert more videos (parts of one video count as one), lower "
+                "`data.augmentation.repeats`, or raise `data.batch_size`. "
+                "Received: a first batch without a pair",
+                argument="data.batch_size",
+            )
 
 
 def pretrain(
-    config: PretrainConfig,
-    run_dir: str | os.PathLike[str],
-    progress_bar: ProgressBar | None = None,
+    config: PretrainConfig, run_dir: str | os.PathLike[str], progress_bar: ProgressBar | None = None
 ) -> VideoClassifier:
     """Pretrains a network, or resumes a run.
 
@@ -81,29 +89,31 @@ def pretrain(
 
     keras.utils.set_random_seed(config.seed)
     with devices.scope():
-        teacher = _load_teacher(config.teacher)  # before the student: both draw from the seed
+        teacher = new_teacher(config.teacher)  # before the student: both draw from the seed
         fingerprint = _check_fingerprint(teacher, setup)
-        student = _make_student(config, setup, teacher)
+        if setup.checkpoint is None:
+            student = new_student(config, teacher)
+        else:
+            student = student_for(config.model, setup.checkpoint.state.clip_spec)
         learner = new_transfer(config, teacher, student)
         learner.compile(new_optimizer(config, student, setup.steps_per_epoch))
     if validation_split(config, shards) is None and config.data.validation_split is not None:
         print(f"No videos in the split {config.data.validation_split!r}: no validation.")
     features = _cached_features(config, setup, teacher, progress_bar)
-    transforms = () if features is None else (features,)
+
+    def make_callbacks() -> list[keras.callbacks.Callback]:
+        log = TensorBoardLog(setup.folder / "tensorboard", lambda: sample_clips(config, shards))
+        return [CheckPairs(), log] if devices.is_chief else [CheckPairs()]
+
+    accuracy = learner.metric_name
     TrainingRun(
         config,
         setup,
         learner,
-        make_clips=lambda step: training_clips(config, shards, devices, step, transforms),
-        validation=validation_clips(config, shards, devices, transforms),
-        make_statistics_clips=lambda count: statistics_clips(config, shards, devices, count),
-        metrics=MonitoredMetrics(
-            "transfer_loss",
-            learner.metric_name,
-            titles=("transfer loss", learner.metric_name.replace("_", " ")),
-        ),
-        models=MODELS,
-        make_callbacks=lambda: [CheckPairs(), *_tensorboard(config, setup)],
+        {"transfer loss": "transfer_loss", accuracy.replace("_", " "): accuracy},
+        MODELS,
+        make_callbacks,
+        transforms=() if features is None else (features,),
         teacher=fingerprint,
     ).fit()
     return load_keras_model(setup.folder / run_directory.STUDENT)
@@ -125,7 +135,8 @@ def new_transfer(
     )
 
 
-def _load_teacher(config: TeacherConfig) -> FrameTeacher:
+def new_teacher(config: TeacherConfig) -> FrameTeacher:
+    """Loads the configured teacher."""
     return load_teacher(
         config.network,
         None if config.weights == "none" else config.weights,
@@ -146,14 +157,6 @@ def _check_fingerprint(teacher: FrameTeacher, setup: RunSetup) -> str:
     return fingerprint
 
 
-def _make_student(
-    config: PretrainConfig, setup: RunSetup, teacher: FrameTeacher
-) -> VideoClassifier:
-    if setup.checkpoint is None:
-        return new_student(config, teacher)
-    return student_for(config.model, setup.checkpoint.state.clip_spec)
-
-
 def _cached_features(
     config: PretrainConfig, setup: RunSetup, teacher: FrameTeacher, progress_bar: ProgressBar | None
 ) -> FrameFeatures | None:
@@ -168,7 +171,8 @@ def _cached_features(
         splits.append(held_out)
     with explain_lost_machine(devices), damage_named(shards), chief_first(devices):
         for split in splits:
-            with (progress_bar or _silent)("teacher", f"videos of {split}") as progress:
+            bar = progress_bar("teacher", f"videos of {split}") if progress_bar else nullcontext()
+            with bar as progress:
                 folder = write_frame_features(
                     teacher,
                     shards,
@@ -184,33 +188,13 @@ def _cached_features(
     return FrameFeatures.open(folder, splits)
 
 
-@contextlib.contextmanager
-def _silent(title: str, unit: str) -> Iterator[Progress]:
-    yield lambda done, total: None
-
-
-def _tensorboard(config: PretrainConfig, setup: RunSetup) -> list[keras.callbacks.Callback]:
-    if not setup.devices.is_chief:
-        return []
-    return [
-        TensorBoardLog(
-            setup.folder / "tensorboard", lambda: sample_clips(config, setup.shards, SAMPLES)
-        )
-    ]
-
-
 def pretrain_and_report(
-    config: PretrainConfig,
-    run_dir: str | os.PathLike[str],
-    progress_bar: ProgressBar | None = None,
+    config: PretrainConfig, run_dir: str | os.PathLike[str], progress_bar: ProgressBar | None = None
 ) -> None:
     """Pretrains, then prints the metrics, the paths of the files and the next command."""
     pretrain(config, run_dir, progress_bar)
-    folder = pathlib.Path(run_dir)
-    last = run_directory.read_history(folder)[-1]
+    student = pathlib.Path(run_dir, run_directory.STUDENT)
     metrics = ("transfer_loss", "match_accuracy", "retrieval")
-    names = [name for metric in metrics for name in (metric, f"val_{metric}") if name in last]
-    student = folder / run_directory.STUDENT
-    print(f"Epoch {int(last['epoch'])}: " + ", ".join(f"{name} {last[name]:.4f}" for name in names))
-    print(f"Wrote {student}, history.csv, curves.png, tensorboard/")
+    both = [name for metric in metrics for name in (metric, f"val_{metric}")]
+    run_directory.print_results(run_dir, run_directory.STUDENT, *both)
     print(f"Next: keras-t3d train --config RECIPE --init {student} --run-dir DIR")

@@ -22,6 +22,7 @@ _BETWEEN_LINES = 30.0  # seconds
 _MUCH_WAITING = 0.25
 
 
+@dataclasses.dataclass(eq=False)
 class TrainingProgress(keras.callbacks.Callback):
     """Shows progress, speed, and the share of time spent waiting for clips.
 
@@ -52,24 +53,17 @@ class TrainingProgress(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(
-        self,
-        epochs: int,
-        steps_per_epoch: int,
-        batch_size: int,
-        first_step: int = 0,
-        accuracy: str = "top1",
-        clock: Callable[[], float] = time.perf_counter,
-        console: Console | None = None,
-    ) -> None:
+    epochs: int
+    steps_per_epoch: int
+    batch_size: int
+    first_step: int = 0
+    accuracy: str = "top1"
+    clock: Callable[[], float] = time.perf_counter
+    console: Console | None = None
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self._epochs = epochs
-        self._steps_per_epoch = steps_per_epoch
-        self._batch_size = batch_size
-        self._first_step = first_step
-        self._accuracy = accuracy
-        self._clock = clock
-        self._console = console or Console(stderr=True)
+        self._console = self.console or Console(stderr=True)
         self._live: Live | None = None
         self._epoch = 0
         self._start = 0  # steps of this epoch that were done before this call of `fit`
@@ -105,8 +99,8 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch
-        self._start, self._first_step = self._first_step, 0
-        self._tenth = 10 * self._start // self._steps_per_epoch
+        self._start, self.first_step = self.first_step, 0
+        self._tenth = 10 * self._start // self.steps_per_epoch
         last = self._now
         self._begun = self._now = self._moment(self._start)
         if self._has_trained:
@@ -116,7 +110,7 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         done = self._start + batch + 1
-        is_last = done == self._steps_per_epoch
+        is_last = done == self.steps_per_epoch
         if self._is_first_step or is_last:
             _value(logs["loss"])  # waits for the device, so that the time is right
         self._now = self._moment(done)
@@ -126,12 +120,10 @@ class TrainingProgress(keras.callbacks.Callback):
         self._is_first_step = False
         if self._live is not None:
             if self._now.time - self._shown >= _REDRAW:
-                self._draw(self._metrics(logs))
+                self._draw(self._so_far(logs))
                 self._shown = self._now.time
         elif self._is_line_due() and not is_last:
-            self._print(
-                [f"{done}/{self._steps_per_epoch}", *self._metrics(logs), self._time_left()]
-            )
+            self._print([f"{done}/{self.steps_per_epoch}", *self._so_far(logs), self._time_left()])
 
     def on_test_begin(self, logs: Any = None) -> None:
         self._draw(["validation"])
@@ -143,26 +135,24 @@ class TrainingProgress(keras.callbacks.Callback):
         logs["learning_rate"] = float(rate)
         logs["clips_per_second"] = speed.clips_per_second
         logs["data_wait"] = speed.data_wait
-        shown = ("loss", self._accuracy, f"val_{self._accuracy}")
-        texts = [f"{name} {_value(logs[name]):.4f}" for name in shown if name in logs]
+        texts = _metrics(logs, "loss", self.accuracy, f"val_{self.accuracy}")
         texts += [f"learning rate {logs['learning_rate']:.3g}", *speed.texts()]
         if speed.data_wait > _MUCH_WAITING:
             texts[-1] += ": reading clips, not the network, is the bottleneck"
         self._print(texts)
 
     def _moment(self, done: int) -> _Moment:
-        return _Moment(done, self._clock(), self.model.data_wait)
+        return _Moment(done, self.clock(), self.model.data_wait)
 
     def _speed(self) -> _Speed:
         steps = self._now.done - self._begun.done
         seconds = max(self._now.time - self._begun.time, 1e-9)
         waited = self._now.data_wait - self._begun.data_wait
-        return _Speed(steps * self._batch_size / seconds, min(waited / seconds, 1.0))
+        return _Speed(steps * self.batch_size / seconds, min(waited / seconds, 1.0))
 
-    def _metrics(self, logs: dict[str, Any]) -> list[str]:
-        """Returns the texts of the metrics of the epoch so far."""
-        shown = ("loss", self._accuracy)
-        texts = [f"{name} {_value(logs[name]):.4f}" for name in shown if name in logs]
+    def _so_far(self, logs: dict[str, Any]) -> list[str]:
+        """Returns the texts of metrics and speed of the epoch so far."""
+        texts = _metrics(logs, "loss", self.accuracy)
         return texts + (self._speed().texts() if self._now.done > self._begun.done else [])
 
     def _time_left(self) -> str:
@@ -171,13 +161,13 @@ class TrainingProgress(keras.callbacks.Callback):
         if not steps:
             return ""
         step = (self._now.time - self._begun.time) / steps
-        of_epoch = (self._steps_per_epoch - self._now.done) * step
-        others = self._epochs - self._epoch - 1
-        of_run = of_epoch + others * (self._steps_per_epoch * step + self._between)
+        of_epoch = (self.steps_per_epoch - self._now.done) * step
+        others = self.epochs - self._epoch - 1
+        of_run = of_epoch + others * (self.steps_per_epoch * step + self._between)
         return f"left: epoch {_duration(of_epoch)}, run {_duration(of_run)}"
 
     def _is_line_due(self) -> bool:
-        tenth = 10 * self._now.done // self._steps_per_epoch
+        tenth = 10 * self._now.done // self.steps_per_epoch
         if tenth == self._tenth or self._now.time - self._shown < _BETWEEN_LINES:
             return False
         self._tenth = tenth
@@ -193,8 +183,8 @@ class TrainingProgress(keras.callbacks.Callback):
         bar.add_column(no_wrap=True)
         bar.add_row(
             self._title(),
-            ProgressBar(total=self._steps_per_epoch, completed=self._now.done),
-            f"{self._now.done}/{self._steps_per_epoch}  {self._time_left()}".rstrip(),
+            ProgressBar(total=self.steps_per_epoch, completed=self._now.done),
+            f"{self._now.done}/{self.steps_per_epoch}  {self._time_left()}".rstrip(),
         )
         below = Text("  ".join(texts), no_wrap=True, overflow="ellipsis")
         self._live.update(Group(bar, below), refresh=True)
@@ -206,7 +196,7 @@ class TrainingProgress(keras.callbacks.Callback):
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _title(self) -> str:
-        return f"epoch {self._epoch + 1}/{self._epochs}"
+        return f"epoch {self._epoch + 1}/{self.epochs}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,6 +215,10 @@ class _Speed:
         rate = self.clips_per_second
         digits = 0 if rate >= 100 else 1 if rate >= 10 else 2
         return [f"{rate:.{digits}f} clips/s", f"{self.data_wait:.0%} waiting for clips"]
+
+
+def _metrics(logs: dict[str, Any], *names: str) -> list[str]:
+    return [f"{name} {_value(logs[name]):.4f}" for name in names if name in logs]
 
 
 def _value(logged: Any) -> float:

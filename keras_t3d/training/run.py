@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 
+from keras_t3d.data.clips.clip import Transform
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.optimization.learner import Learner
+from keras_t3d.optimization.schedules import plateau_rate
 from keras_t3d.training import checkpoints, run_directory
-from keras_t3d.training.callbacks import Plateau
 from keras_t3d.training.checkpoints import Checkpoint, Checkpoints, TrainingState
-from keras_t3d.training.clips import training_reader
+from keras_t3d.training.clips import (
+    statistics_clips,
+    training_clips,
+    training_reader,
+    validation_clips,
+)
 from keras_t3d.training.config import RunConfig
 from keras_t3d.training.devices import (
     Devices,
@@ -77,13 +84,6 @@ class RunSetup:
 def prepare_run(config: RunConfig, run_dir: str | os.PathLike[str]) -> RunSetup:
     """Opens shards and checkpoint of a run, and finds devices. Call it before TensorFlow runs.
 
-    Args:
-        config: configuration of the run.
-        run_dir: the run directory.
-
-    Returns:
-        The setup of the run.
-
     Raises:
         InvalidArgumentError: if configuration, shards, devices and run directory do not fit.
     """
@@ -110,30 +110,6 @@ def prepare_run(config: RunConfig, run_dir: str | os.PathLike[str]) -> RunSetup:
 
 
 @dataclasses.dataclass(frozen=True)
-class MonitoredMetrics:
-    """Metrics monitored during training; those of validation have the prefix `val_`.
-
-    Attributes:
-        loss: loss that the plateau schedule monitors; padded clips do not count.
-        accuracy: metric that the progress display shows beside the loss.
-        titles: titles of the two in curves.png.
-    """
-
-    loss: str
-    accuracy: str
-    titles: tuple[str, str]
-
-    @property
-    def panels(self) -> dict[str, tuple[str, ...]]:
-        """Metrics of each panel of the curves, by title."""
-        pairs = {
-            title: (metric, f"val_{metric}")
-            for title, metric in zip(self.titles, (self.loss, self.accuracy), strict=True)
-        }
-        return {**pairs, "learning rate": ("learning_rate",)}
-
-
-@dataclasses.dataclass(frozen=True)
 class TrainingRun:
     """A learner with its data, metrics and files.
 
@@ -141,24 +117,21 @@ class TrainingRun:
         config: configuration of the run.
         setup: its folder, shards, devices and checkpoint.
         learner: the learner, compiled.
-        make_clips: returns endless training batches from a step on.
-        validation: validation batches, or None.
-        make_statistics_clips: returns the clips of a number of training batches.
-        metrics: the monitored metrics.
+        metrics: by title in curves.png, the two metrics to monitor: the loss, which the plateau
+            schedule uses, and the accuracy, which the progress display shows.
         models: model files, see `EpochWriter`.
         make_callbacks: returns further callbacks for each call of `fit`.
+        transforms: functions applied to each clip, see ClipReader.
         teacher: fingerprint of the teacher, or None.
     """
 
     config: RunConfig
     setup: RunSetup
     learner: Learner
-    make_clips: Callable[[int], Any]
-    validation: Any
-    make_statistics_clips: Callable[[int], Iterator[Any]]
-    metrics: MonitoredMetrics
+    metrics: Mapping[str, str]
     models: Mapping[str, str | None]
     make_callbacks: Callable[[], Sequence[keras.callbacks.Callback]]
+    transforms: Sequence[Transform] = ()
     teacher: str | None = None
 
     def fit(self) -> None:
@@ -169,8 +142,9 @@ class TrainingRun:
                 process trains in the folder, or the loss becomes NaN or infinite.
         """
         config, setup = self.config, self.setup
-        self.make_clips(0)  # checks the clips
-        checkpoint = self._checkpoint()
+        self._clips(0)  # checks the clips
+        validation = validation_clips(config, setup.shards, setup.devices, self.transforms)
+        checkpoint = self._checkpoint(validation is not None)
         history = list(checkpoint.state.history)
         with (
             run_directory.started(setup.folder, config, list(setup.devices.names))
@@ -181,18 +155,14 @@ class TrainingRun:
         ):
             # `fit` starts with a whole epoch, so the rest of an epoch needs a call of its own.
             if checkpoint.state.step_in_epoch:
-                state = self._fit(checkpoint, checkpoint.state.epoch + 1, history)
+                state = self._fit(checkpoint, checkpoint.state.epoch + 1, history, validation)
                 checkpoint = Checkpoint(state, variables={})
             if checkpoint.state.epoch < config.epochs:
-                self._fit(checkpoint, config.epochs, history)
+                self._fit(checkpoint, config.epochs, history, validation)
 
-    def _checkpoint(self) -> Checkpoint:
+    def _checkpoint(self, has_validation: bool) -> Checkpoint:
         """Returns the checkpoint to resume from, or the initial one."""
-        setup, network, has_validation = (
-            self.setup,
-            self.learner.network,
-            self.validation is not None,
-        )
+        setup, network = self.setup, self.learner.network
         if setup.checkpoint is None:
             state = TrainingState(
                 0,
@@ -218,27 +188,28 @@ class TrainingRun:
         return setup.checkpoint
 
     def _fit(
-        self, checkpoint: Checkpoint, epochs: int, history: list[dict[str, float]]
+        self, checkpoint: Checkpoint, epochs: int, history: list[dict[str, float]], validation: Any
     ) -> TrainingState:
         """Trains from a checkpoint to the end of an epoch; returns the state then."""
         state, config = checkpoint.state, self.config
         if checkpoint.variables:
             weights = {group: checkpoint.variables[group] for group in ("network", "optimizer")}
             checkpoints.assign_variables(self.learner, weights)
+        _, accuracy = self.metrics.values()
         progress = TrainingProgress(
             config.epochs,
             state.steps_per_epoch,
             config.data.batch_size,
             state.step_in_epoch,
-            self.metrics.accuracy,
+            accuracy,
         )
         try:
             self.learner.fit(
-                self.make_clips(state.step),
+                self._clips(state.step),
                 epochs=epochs,
                 initial_epoch=state.epoch,
                 steps_per_epoch=state.steps_per_epoch - state.step_in_epoch,
-                validation_data=self.validation,
+                validation_data=validation,
                 callbacks=self._callbacks(checkpoint, progress, history),
                 shuffle=False,  # the clips are shuffled already
                 verbose=0,  # TrainingProgress shows more
@@ -247,38 +218,47 @@ class TrainingRun:
             progress.close()
         return dataclasses.replace(state, step=epochs * state.steps_per_epoch)
 
+    def _clips(self, step: int) -> Any:
+        """Returns endless training batches from a step on."""
+        return training_clips(
+            self.config, self.setup.shards, self.setup.devices, step, self.transforms
+        )
+
     def _callbacks(
         self, checkpoint: Checkpoint, progress: TrainingProgress, history: list[dict[str, float]]
     ) -> list[keras.callbacks.Callback]:
         """Returns the callbacks, each after those it depends on."""
-        state, config, folder = checkpoint.state, self.config, self.setup.folder
-        is_chief, batches = self.setup.devices.is_chief, config.precise_bn_batches
+        state, config, setup = checkpoint.state, self.config, self.setup
+        is_chief, batches = setup.devices.is_chief, config.precise_bn_batches
         guard = StopOnNaN(
-            folder, self._video_ids, state.steps_per_epoch, state.step_in_epoch, writes=is_chief
-        )
-        weights = EvaluationWeights(
-            (lambda: self.make_statistics_clips(batches)) if batches else None
-        )
-        writer = EpochWriter(
-            folder, history, weights, self.models, self.metrics.panels, writes=is_chief
-        )
-        saving = Checkpoints(
-            folder,
-            state,
-            checkpoint.variables["metrics"] if state.step_in_epoch else None,
-            config.checkpoints.every_steps,
-            config.checkpoints.keep,
+            setup.folder,
+            lambda step: training_reader(config, setup.shards).batch_videos(step),
+            state.steps_per_epoch,
+            state.step_in_epoch,
             writes=is_chief,
-            history=history,
-            check=guard.check,
+        )
+        statistics = functools.partial(
+            statistics_clips, config, setup.shards, setup.devices, batches
+        )
+        weights = EvaluationWeights(statistics if batches else None)
+        panels = {**self.metrics, "learning rate": "learning_rate"}
+        writer = EpochWriter(setup.folder, history, weights, self.models, panels, is_chief)
+        saving = Checkpoints(
+            setup.folder, checkpoint, config.checkpoints, history, guard.check, is_chief
         )
         # Progress adds learning rate and speed to the logs that the later ones write.
         callbacks = [guard, *([progress] if is_chief else []), weights, writer]
         if config.optimizer.schedule == "plateau":
-            loss, rate = f"val_{self.metrics.loss}", highest_rate(config)
-            factor, patience = config.optimizer.factor, config.optimizer.patience
-            callbacks.append(Plateau(history, loss, rate, factor, patience))
+            lower_rate = functools.partial(self._lower_rate, history)
+            callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lower_rate))
         return [*callbacks, *self.make_callbacks(), saving]
 
-    def _video_ids(self, step: int) -> list[str]:
-        return training_reader(self.config, self.setup.shards).batch_videos(step)
+    def _lower_rate(self, history: list[dict[str, float]], epoch: int, logs: Any) -> None:
+        """Sets the rate of the plateau schedule; it depends only on the history."""
+        loss, _ = self.metrics.values()
+        self.learner.optimizer.learning_rate = plateau_rate(
+            [row[f"val_{loss}"] for row in history],
+            highest_rate(self.config),
+            factor=self.config.optimizer.factor,
+            patience=self.config.optimizer.patience,
+        )

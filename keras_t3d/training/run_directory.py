@@ -43,16 +43,9 @@ LOCK = ".lock"
 
 
 def check(folder: str | os.PathLike[str], config: RunConfig) -> pathlib.Path:
-    """Checks that a run may use a folder; writes nothing.
+    """Returns the folder if a run may use it; writes nothing.
 
     A run without a checkpoint may be started again with another configuration.
-
-    Args:
-        folder: the run directory.
-        config: configuration of the run.
-
-    Returns:
-        The folder.
 
     Raises:
         InvalidArgumentError: if it holds a run of another configuration, or other files.
@@ -86,14 +79,7 @@ def _has_files(folder: pathlib.Path) -> bool:
 
 @contextlib.contextmanager
 def started(folder: pathlib.Path, config: RunConfig, devices: list[str]) -> Iterator[None]:
-    """Locks the folder for this process, and records configuration and environment.
-
-    Writes config.yaml, and adds this start to environment.json.
-
-    Args:
-        folder: the run directory.
-        config: configuration of the run.
-        devices: names of the devices.
+    """Locks the folder for this process, and records configuration and environment of this start.
 
     Raises:
         InvalidArgumentError: if another process trains in the folder.
@@ -150,3 +136,11 @@ def read_history(folder: pathlib.Path) -> list[dict[str, float]]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     return [{**row, "epoch": int(row["epoch"])} for row in rows]
+
+
+def print_results(folder: str | os.PathLike[str], model: str, *metrics: str) -> None:
+    """Prints those of the metrics that the last epoch has, and the paths of the files."""
+    last = read_history(pathlib.Path(folder))[-1]
+    values = ", ".join(f"{name} {last[name]:.4f}" for name in metrics if name in last)
+    print(f"Epoch {int(last['epoch'])}: {values}")
+    print(f"Wrote {pathlib.Path(folder, model)}, history.csv, curves.png, tensorboard/")

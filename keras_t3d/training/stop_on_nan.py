@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import pathlib
@@ -21,6 +22,7 @@ class DivergedError(KerasT3DError, ValueError):
     """The loss or the weights became NaN or infinite."""
 
 
+@dataclasses.dataclass(eq=False)
 class StopOnNaN(keras.callbacks.Callback):
     """Stops `fit` at a NaN or infinite loss, and writes the videos of that batch to a file.
 
@@ -56,34 +58,27 @@ class StopOnNaN(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(
-        self,
-        folder: pathlib.Path,
-        video_ids: Callable[[int], list[str]],
-        steps_per_epoch: int,
-        first_step: int = 0,
-        every: int = 20,
-        writes: bool = True,
-    ) -> None:
+    folder: pathlib.Path
+    video_ids: Callable[[int], list[str]]
+    steps_per_epoch: int
+    first_step: int = 0
+    every: int = 20
+    writes: bool = True
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self._folder = folder
-        self._video_ids = video_ids
-        self._steps_per_epoch = steps_per_epoch
-        self._first_step = first_step
-        self._every = every
-        self._writes = writes
         self._epoch = 0
         self._epoch_start = 0
         self._unread: list[tuple[int, Any]] = []  # steps of this epoch and their losses
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch
-        self._epoch_start, self._first_step = self._first_step, 0
+        self._epoch_start, self.first_step = self.first_step, 0
         self._unread = []
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._unread.append((self._epoch_start + batch, logs["loss"]))
-        if len(self._unread) >= self._every:
+        if len(self._unread) >= self.every:
             self.check()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -103,28 +98,28 @@ class StopOnNaN(keras.callbacks.Callback):
                 self._stop(step, _value(loss))
 
     def _stop(self, step: int, loss: float) -> None:
-        path = self._folder / NAN_BATCH
-        if self._writes:
+        path = self.folder / NAN_BATCH
+        if self.writes:
             write_text(path, json.dumps(self._describe(step, loss), indent=1, ensure_ascii=False))
         raise DivergedError(
             f"The loss became {loss} in epoch {self._epoch + 1}, step {step + 1} of "
-            f"{self._steps_per_epoch}: training diverged, or the batch holds damaged videos. "
+            f"{self.steps_per_epoch}: training diverged, or the batch holds damaged videos. "
             f"Check the videos of that batch, listed in {path}. Then start a new run with a lower "
             "`optimizer.learning_rate`, or with gradient clipping, for example "
             "`optimizer.global_clipnorm` 1.0. The files of the run are from before that step."
         )
 
     def _describe(self, step: int, loss: float) -> dict[str, Any]:
-        global_step = self._epoch * self._steps_per_epoch + step
+        global_step = self._epoch * self.steps_per_epoch + step
         batch = {
             "epoch": self._epoch + 1,
             "step": step + 1,
-            "steps_per_epoch": self._steps_per_epoch,
+            "steps_per_epoch": self.steps_per_epoch,
             "global_step": global_step,
             "loss": str(loss),  # JSON has no NaN
         }
         try:
-            return {**batch, "videos": self._video_ids(global_step)}
+            return {**batch, "videos": self.video_ids(global_step)}
         except (OSError, ValueError) as error:  # must not hide the NaN loss
             return {**batch, "videos": [], "videos_error": str(error)}
 

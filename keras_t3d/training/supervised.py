@@ -3,41 +3,47 @@
 from __future__ import annotations
 
 import os
-import pathlib
+from typing import Any
 
 import keras
+import numpy as np
 
 from keras_t3d.data.shards.labels import check_labelled
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.inference.load import load_keras_model
+from keras_t3d.models.load import load_keras_model
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.optimization.learner import Learner
 from keras_t3d.optimization.mean_class_accuracy import MeanClassAccuracy
 from keras_t3d.training import run_directory
-from keras_t3d.training.callbacks import ConfusionMatrix
 from keras_t3d.training.checkpoints import TrainingState
-from keras_t3d.training.clips import (
-    sample_clips,
-    statistics_clips,
-    training_clips,
-    validation_clips,
-)
+from keras_t3d.training.clips import sample_clips, validation_split
 from keras_t3d.training.config import TrainConfig
 from keras_t3d.training.network import network_for, new_network
 from keras_t3d.training.objective import new_loss, new_metrics, new_optimizer
-from keras_t3d.training.run import (
-    SHARDS_CHANGED,
-    MonitoredMetrics,
-    RunSetup,
-    TrainingRun,
-    prepare_run,
-)
+from keras_t3d.training.run import SHARDS_CHANGED, TrainingRun, prepare_run
 from keras_t3d.training.tensorboard_log import Profile, TensorBoardLog
 
-METRICS = MonitoredMetrics("cross_entropy", "top1", titles=("cross-entropy", "top-1"))
+METRICS = {"cross-entropy": "cross_entropy", "top-1": "top1"}
 MODELS = {run_directory.BEST: "val_top1", run_directory.LAST: None}
-SAMPLES = 16  # clips shown in TensorBoard
+
+
+class ConfusionMatrix(keras.callbacks.Callback):
+    """Keeps the confusion matrix of the last validation in `counts`.
+
+    With several machines it runs on each of them, as the metric is spread over machines.
+
+    Args:
+        metric: a metric of the model.
+    """
+
+    def __init__(self, metric: MeanClassAccuracy) -> None:
+        super().__init__()
+        self.counts = np.zeros((metric.num_classes, metric.num_classes))
+        self._metric = metric
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.counts = keras.ops.convert_to_numpy(self._metric.counts)
 
 
 def train(
@@ -80,8 +86,12 @@ def train(
         return load_keras_model(setup.folder / run_directory.LAST)
 
     keras.utils.set_random_seed(config.seed)
+    checkpoint, class_names = setup.checkpoint, shards.class_names
     with devices.scope():
-        network = _make_network(config, setup, init)
+        if checkpoint is None:
+            network = new_network(config, class_names, init)
+        else:
+            network = network_for(config.model, checkpoint.state.clip_spec, class_names)
         learner = Learner(network, config.optimizer.accumulation)
         metrics = new_metrics(config, network.num_classes)
         learner.compile(
@@ -89,10 +99,12 @@ def train(
             loss=new_loss(config, shards),
             weighted_metrics=metrics,  # clips that pad a batch have weight 0
         )
-    validation = validation_clips(config, shards, devices)
-    split = config.data.validation_split
-    if validation is None and split is not None:
-        print(f"No videos in the split {split!r}: best.keras will be the last epoch's model.")
+    has_validation = validation_split(config, shards) is not None
+    if config.data.validation_split is not None and not has_validation:
+        print(
+            f"No videos in the split {config.data.validation_split!r}: best.keras will be the last "
+            "epoch's model."
+        )
 
     def make_callbacks() -> list[keras.callbacks.Callback]:
         confusion = ConfusionMatrix(next(m for m in metrics if isinstance(m, MeanClassAccuracy)))
@@ -101,30 +113,13 @@ def train(
         folder = setup.folder / "tensorboard"
         log = TensorBoardLog(
             folder,
-            lambda: sample_clips(config, shards, SAMPLES),
-            None if validation is None else lambda: (confusion.counts, list(shards.class_names)),
+            lambda: sample_clips(config, shards),
+            (lambda: (confusion.counts, list(class_names))) if has_validation else None,
         )
         return [confusion, log, *([Profile(folder)] if profile else [])]
 
-    TrainingRun(
-        config,
-        setup,
-        learner,
-        make_clips=lambda step: training_clips(config, shards, devices, step),
-        validation=validation,
-        make_statistics_clips=lambda count: statistics_clips(config, shards, devices, count),
-        metrics=METRICS,
-        models=MODELS,
-        make_callbacks=make_callbacks,
-    ).fit()
+    TrainingRun(config, setup, learner, METRICS, MODELS, make_callbacks).fit()
     return load_keras_model(setup.folder / run_directory.LAST)
-
-
-def _make_network(config: TrainConfig, setup: RunSetup, init: str | None) -> VideoClassifier:
-    class_names = setup.shards.class_names
-    if setup.checkpoint is None:
-        return new_network(config, class_names, init)
-    return network_for(config.model, setup.checkpoint.state.clip_spec, class_names)
 
 
 def _check_same_classes(state: TrainingState, shards: ShardSet) -> None:
@@ -141,8 +136,4 @@ def train_and_report(
 ) -> None:
     """Trains, then prints the metrics and the paths of the files."""
     train(config, run_dir, init, profile)
-    folder = pathlib.Path(run_dir)
-    last = run_directory.read_history(folder)[-1]
-    names = [name for name in ("cross_entropy", "top1", "val_top1") if name in last]
-    print(f"Epoch {int(last['epoch'])}: " + ", ".join(f"{name} {last[name]:.4f}" for name in names))
-    print(f"Wrote {folder / run_directory.BEST}, history.csv, curves.png, tensorboard/")
+    run_directory.print_results(run_dir, run_directory.BEST, "cross_entropy", "top1", "val_top1")

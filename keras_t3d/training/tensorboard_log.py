@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import io
 import os
 import pathlib
@@ -106,15 +106,7 @@ _NARROWEST = 320  # pixels: room for a name above small frames
 
 
 def clips_png(clips: np.ndarray, names: Sequence[str]) -> bytes:
-    """Draws the first 16 clips, each as a row of up to 8 frames below its class name.
-
-    Args:
-        clips: uint8 array of shape `(n, T, H, W, 3)`, values 0..255.
-        names: class name of each clip.
-
-    Returns:
-        The content of a PNG file.
-    """
+    """Draws the first 16 clips, each as a row of up to 8 frames below its class name, as a PNG."""
     import matplotlib
 
     # Its font covers more scripts than that of Pillow.
@@ -193,14 +185,15 @@ class Profile(keras.callbacks.Callback):
         self._seen = 0
         self._is_done = any((folder / "plugins" / "profile").glob("*"))
         self._is_tracing = False
+        self._start_trace, self._stop_trace, self._annotate = _profiler()
         self._step: Any = None
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self._seen == self._first and not self._is_done and not self._is_tracing:
-            self._is_tracing = self._runs(_start_trace, os.fspath(self._folder))
+            self._is_tracing = self._runs(self._start_trace, os.fspath(self._folder))
             self._is_done = not self._is_tracing
         if self._is_tracing:
-            self._step = _step_annotation(self._seen)
+            self._step = self._annotate(self._seen)
             self._step.__enter__()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -219,7 +212,7 @@ class Profile(keras.callbacks.Callback):
             self._stop()
 
     def _stop(self) -> None:
-        self._runs(_stop_trace)
+        self._runs(self._stop_trace)
         self._is_tracing, self._is_done = False, True
 
     def _runs(self, step: Callable[..., None], *arguments: str) -> bool:
@@ -232,34 +225,16 @@ class Profile(keras.callbacks.Callback):
         return True
 
 
-def _start_trace(folder: str) -> None:
+def _profiler() -> tuple[Callable[[str], Any], Callable[[], Any], Callable[[int], Any]]:
+    """Returns the functions of the backend that start a trace, stop it, and mark a step."""
     if keras.backend.backend() == "jax":
-        import jax
+        import jax.profiler as jax_profiler
 
-        jax.profiler.start_trace(folder)
+        mark = functools.partial(jax_profiler.StepTraceAnnotation, "train")
+        start, stop = jax_profiler.start_trace, jax_profiler.stop_trace
     else:
-        import tensorflow as tf
+        from tensorflow import profiler
 
-        tf.profiler.experimental.start(folder)
-
-
-def _stop_trace() -> None:
-    if keras.backend.backend() == "jax":
-        import jax
-
-        jax.profiler.stop_trace()
-    else:
-        import tensorflow as tf
-
-        tf.profiler.experimental.stop()
-
-
-def _step_annotation(number: int) -> contextlib.AbstractContextManager[Any]:
-    """Returns a context that marks a step for the profiler."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.profiler.StepTraceAnnotation("train", step_num=number)
-    import tensorflow as tf
-
-    return tf.profiler.experimental.Trace("train", step_num=number, _r=1)
+        mark = functools.partial(profiler.experimental.Trace, "train", _r=1)
+        start, stop = profiler.experimental.start, profiler.experimental.stop
+    return start, stop, lambda number: mark(step_num=number)

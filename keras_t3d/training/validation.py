@@ -9,15 +9,10 @@ from keras_t3d.errors import InvalidArgumentError
 
 
 def check_values(options: Any, section: str, *rules: tuple[str, bool, str]) -> None:
-    """Checks the values of a configuration or of one of its sections.
+    """Checks the values of a configuration, or of its section of that name.
 
-    Args:
-        options: a dataclass.
-        section: key of the section; empty for a whole configuration.
-        *rules: name of the option, whether its value is valid, and the rule, with an example.
-
-    Raises:
-        InvalidArgumentError: for the first value that is not valid.
+    A rule is the name of an option, whether its value is valid, and what it must be, with an
+    example. Raises InvalidArgumentError for the first value that is not valid.
     """
     for name, is_valid, rule in rules:
         if not is_valid:

@@ -61,29 +61,25 @@ class FeatureRegression(FrameClipLearner):
         self._predict.build(self._embed.output_shape)
         self._head = [self._predict]
 
-    def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
+    def _compare(
+        self, clips: Any, frames: Any, videos: Any, all_frames: Any, all_videos: Any, start: Any
+    ) -> dict[str, Any]:
         """Predicts the features of each clip's frames.
-
-        Args:
-            inputs: dict of `"clips"`, `"videos"` and optionally `"frame_features"`.
-            training: whether the student runs in training mode.
 
         Returns:
             Dict of tensors `(batch,)`: `"errors"`, mean squared errors; `"own"` and
             `"nearest_other"`, distances to the clip's own frames and to the nearest frames of
             another video; and `"weights"`.
         """
-        clips, frames = self._features(inputs, training)
         predicted = self._predict(clips)
-        (all_frames, all_videos), start = self.over_devices((frames, inputs["videos"]))
         distances = _distances(ops.stop_gradient(predicted), all_frames)
-        indices = global_indices(inputs["videos"], start)
-        others = different_videos(inputs["videos"], all_videos)
+        indices = global_indices(videos, start)
+        others = different_videos(videos, all_videos)
         return {
             "errors": ops.mean(ops.square(predicted - frames), axis=-1),
             "own": ops.take_along_axis(distances, indices[:, None], axis=1)[:, 0],
             "nearest_other": ops.min(ops.where(others, distances, _FAR), axis=1),
-            "weights": ops.cast(inputs["videos"] >= 0, "float32"),
+            "weights": ops.cast(videos >= 0, "float32"),
         }
 
     def _loss_per_clip(self, outputs: dict[str, Any]) -> Any:

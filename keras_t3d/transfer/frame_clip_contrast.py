@@ -80,25 +80,21 @@ class FrameClipContrast(FrameClipLearner):
         self._project_frames.build((None, teacher.width))
         self._head = [self._project_clips, self._project_frames]
 
-    def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
+    def _compare(
+        self, clips: Any, frames: Any, videos: Any, all_frames: Any, all_videos: Any, start: Any
+    ) -> dict[str, Any]:
         """Compares each clip with its own frames and with those of all other videos.
-
-        Args:
-            inputs: dict of `"clips"`, `"videos"` and optionally `"frame_features"`.
-            training: whether the student runs in training mode.
 
         Returns:
             Dict of `"own"`, `(batch,)`, and `"others"`, `(batch, all)`: similarities divided by
             the temperature, very low for clips of the same video; and `"weights"`.
         """
-        clips, frames = self._features(inputs, training)
-        (all_frames, all_videos), start = self.over_devices((frames, inputs["videos"]))
         clips = _normalize(self._project_clips(clips))
-        frames = _normalize(self._project_frames(all_frames))
-        similar = ops.matmul(clips, ops.transpose(frames)) / self.temperature
-        indices = global_indices(inputs["videos"], start)
+        projected = _normalize(self._project_frames(all_frames))
+        similar = ops.matmul(clips, ops.transpose(projected)) / self.temperature
+        indices = global_indices(videos, start)
         own = ops.take_along_axis(similar, indices[:, None], axis=1)[:, 0]
-        is_negative = different_videos(inputs["videos"], all_videos)
+        is_negative = different_videos(videos, all_videos)
         return {
             "own": own,
             "others": ops.where(is_negative, similar, _LOWEST),

@@ -22,7 +22,7 @@ class FrameClipLearner(Learner):
     with each other. Clips are compared over all devices, so that training does not depend on
     their number.
 
-    A subclass computes in `call` a dict of tensors with `"weights"`, float32 `(batch,)`: 0 for
+    A subclass computes in `_compare` a dict of tensors with `"weights"`, float32 `(batch,)`: 0 for
     clips that are excluded. From these, `_loss_per_clip` and `_metric_per_clip` compute what is
     minimised and reported.
 
@@ -105,6 +105,26 @@ class FrameClipLearner(Learner):
         """All variables of the student and of the head; the teacher never changes."""
         return [*self.network.variables, *(v for part in self._head for v in part.variables)]
 
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
+        """Compares each clip with its own frames and with those of other videos, on all devices.
+
+        Args:
+            inputs: dict of `"clips"`, `"videos"` and optionally `"frame_features"`.
+            training: whether the student runs in training mode.
+
+        Returns:
+            The tensors from which loss and metric are computed, by name.
+        """
+        _check_inputs(inputs)
+        clips = ops.cast(self._embed(inputs["clips"], training=training), "float32")
+        if "frame_features" in inputs:
+            frames = ops.cast(inputs["frame_features"], "float32")
+        else:
+            frames = self.teacher(inputs["clips"])
+        videos = inputs["videos"]
+        (all_frames, all_videos), start = self.over_devices((frames, videos))
+        return self._compare(clips, frames, videos, all_frames, all_videos, start)
+
     def compute_loss(
         self,
         x: Any = None,
@@ -135,15 +155,20 @@ class FrameClipLearner(Learner):
         """Returns how accurate the student is for each clip, 0..1: float32 `(batch,)`."""
         raise NotImplementedError
 
-    def _features(self, inputs: dict[str, Any], training: bool | None) -> tuple[Any, Any]:
-        """Returns the student's features of the clips, and the teacher's of their frames."""
-        _check_inputs(inputs)
-        clips = self._embed(inputs["clips"], training=training)
-        if "frame_features" in inputs:
-            frames = ops.cast(inputs["frame_features"], "float32")
-        else:
-            frames = self.teacher(inputs["clips"])
-        return ops.cast(clips, "float32"), frames
+    def _compare(
+        self, clips: Any, frames: Any, videos: Any, all_frames: Any, all_videos: Any, start: Any
+    ) -> dict[str, Any]:
+        """Returns the outputs of `call`.
+
+        Args:
+            clips: the student's features of this device's clips, float32 `(batch, width)`.
+            frames: the teacher's features of their frames, float32 `(batch, width)`.
+            videos: number of the video of each clip, `(batch,)`; -1 excludes a clip.
+            all_frames: `frames` of all devices.
+            all_videos: `videos` of all devices.
+            start: index of this device's first clip among all.
+        """
+        raise NotImplementedError
 
 
 class _PrecomputedLoss(keras.losses.Loss):

@@ -106,21 +106,17 @@ class FrameClipMatching(FrameClipLearner):
         self._head = [layer for layer in projections if layer is not None]
         self._head += [*self._hidden, self._score]
 
-    def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
+    def _compare(
+        self, clips: Any, frames: Any, videos: Any, all_frames: Any, all_videos: Any, start: Any
+    ) -> dict[str, Any]:
         """Scores each clip with its own frames and with those of other videos.
-
-        Args:
-            inputs: dict of `"clips"`, `"videos"` and optionally `"frame_features"`.
-            training: whether the student runs in training mode.
 
         Returns:
             Dict of `"scores"`, `(batch, 1 + negatives)`, logits of a match, that of the clip's
             own frames first; `"negative"`, `(batch, negatives)`, 1 for a negative pair and 0
             where there is none; and `"weights"`.
         """
-        clips, frames = self._features(inputs, training)
-        (all_frames, all_videos), start = self.over_devices((frames, inputs["videos"]))
-        selected, found = select_negatives(inputs["videos"], all_videos, start, self.negatives)
+        selected, found = select_negatives(videos, all_videos, start, self.negatives)
         others = ops.take(all_frames, selected, axis=0)
         paired = ops.concatenate([frames[:, None], others], axis=1)
         if self._project_frames is not None:
@@ -132,11 +128,7 @@ class FrameClipMatching(FrameClipLearner):
         for layer in (*self._hidden, self._score):
             scores = layer(scores)
         found = ops.cast(found, "float32")
-        return {
-            "scores": scores[..., 0],
-            "negative": found,
-            "weights": ops.max(found, axis=1),
-        }
+        return {"scores": scores[..., 0], "negative": found, "weights": ops.max(found, axis=1)}
 
     def _loss_per_clip(self, outputs: dict[str, Any]) -> Any:
         own, others = outputs["scores"][:, 0], outputs["scores"][:, 1:]

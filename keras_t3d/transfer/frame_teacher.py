@@ -238,27 +238,16 @@ def _architecture(network: keras.Model) -> str:
 
 
 def _check_network(network: Any) -> None:
-    shapes = (network.input_shape, network.output_shape) if _is_single(network) else None
-    if (
-        shapes is None
-        or len(shapes[0]) != 4
-        or shapes[0][-1] != 3
-        or len(shapes[1]) not in (2, 4)
-        or shapes[1][-1] is None
-    ):
+    read: Any = getattr(network, "input_shape", None)
+    made: Any = getattr(network, "output_shape", None)
+    # A network that is not built has no shapes; one with several inputs or outputs has lists.
+    is_single = isinstance(network, keras.Model) and type(read) is tuple and type(made) is tuple
+    reads_images = is_single and len(read) == 4 and read[-1] == 3
+    if not reads_images or len(made) not in (2, 4) or made[-1] is None:
         raise InvalidArgumentError(
             "FrameTeacher: `network` must be a Keras model from images (batch, height, width, 3) "
             "to features (batch, features), for example keras.applications.DenseNet121("
             f"include_top=False, pooling='avg'). Received: {network!r}"
-            + (f" from {shapes[0]} to {shapes[1]}" if shapes else ""),
+            + (f" from {read} to {made}" if is_single else ""),
             argument="network",
         )
-
-
-def _is_single(network: Any) -> bool:
-    """Whether it is a built Keras model with one input and one output."""
-    return (
-        isinstance(network, keras.Model)
-        and isinstance(getattr(network, "input_shape", None), tuple)
-        and isinstance(getattr(network, "output_shape", None), tuple)
-    )

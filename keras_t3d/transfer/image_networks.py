@@ -70,10 +70,7 @@ def _read_torch(weights: Mapping[str, Any], name: str) -> ImageNetwork:
 
 
 def _named(
-    network: str,
-    body: list[str],
-    head: list[str],
-    values: Callable[[str], dict[str, np.ndarray]],
+    network: str, body: list[str], head: list[str], values: Callable[[str], dict[str, np.ndarray]]
 ) -> ImageNetwork:
     source, paths = _find_source(network, body)
     layers = {paths[name]: values(name) for name in body}

@@ -57,7 +57,10 @@ class InflationReport:
         lines = [f"{self.model} from {self.source}, mode {self.mode!r}"]
         lines.append(f"{'layers':<16}{'inflated':>10}{'fresh':>8}")
         for part in parts:
-            inflated, fresh = (_count(part, layers) for layers in (self.inflated, self.fresh))
+            inflated, fresh = (
+                sum(_part(layer) == part for layer in layers)
+                for layers in (self.inflated, self.fresh)
+            )
             lines.append(f"{part:<16}{inflated:>10}{fresh:>8}")
         lines.append(f"{'total':<16}{len(self.inflated):>10}{len(self.fresh):>8}")
         if self.unused:
@@ -264,7 +267,3 @@ def _notes(model: NetworkFamily, network: ImageNetwork, inflated: Layers) -> Ite
 def _part(layer: str) -> str:
     """Returns a layer's row in the table: one per stage or block."""
     return re.sub(r"_block\d+$", "", layer.partition("/")[0])
-
-
-def _count(part: str, layers: Iterable[str]) -> int:
-    return sum(_part(layer) == part for layer in layers)

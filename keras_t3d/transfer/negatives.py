@@ -8,14 +8,9 @@ from keras import ops
 
 
 def different_videos(videos: Any, all_videos: Any) -> Any:
-    """Returns for all pairs of clips whether they are of different, known videos.
+    """Returns for all pairs of clips whether they are of different, known videos: (batch, all).
 
-    Args:
-        videos: ints (batch,). Video number of each clip; -1 if unknown.
-        all_videos: ints (all,). The same for the clips of all devices.
-
-    Returns:
-        bool tensor (batch, all).
+    The arguments are the video numbers of this device's clips and of all; -1 is unknown.
     """
     differ = ops.not_equal(videos[:, None], all_videos[None, :])
     known = ops.logical_and((videos >= 0)[:, None], (all_videos >= 0)[None, :])
@@ -23,30 +18,16 @@ def different_videos(videos: Any, all_videos: Any) -> Any:
 
 
 def global_indices(videos: Any, start: Any) -> Any:
-    """Returns the indices of a device's clips among those of all devices.
-
-    Args:
-        videos: ints (batch,). Video number of each clip.
-        start: index of the device's first clip.
-
-    Returns:
-        int32 tensor (batch,).
-    """
+    """Returns the indices of a device's clips among all, whose first one is `start`: int32."""
     ones = ops.ones_like(videos, dtype="int32")
     return ops.cast(start, "int32") + ops.cumsum(ones) - 1
 
 
 def select_negatives(videos: Any, all_videos: Any, start: Any, count: int) -> tuple[Any, Any]:
-    """Selects for each clip the next clips in the batch that are of other videos.
+    """Selects for each clip the next `count` clips in the batch that are of other videos.
 
     As batches are in random order, this is as good as a random selection. It needs no random
     state, and does not depend on the number of devices.
-
-    Args:
-        videos: ints (batch,). Video number of each clip; -1 if unknown.
-        all_videos: ints (all,). The same for the clips of all devices.
-        start: index of the device's first clip among all.
-        count: number of negatives to select, at most the number of all clips.
 
     Returns:
         int32 tensor (batch, count), indices among all clips, nearest first; and bool tensor

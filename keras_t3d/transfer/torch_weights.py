@@ -34,7 +34,6 @@ NORMALIZATIONS = {
     "activitynet": ((114.7748 / 255, 107.7354 / 255, 99.4750 / 255), (1 / 255,) * 3),
     "torchvision": ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)),
 }
-_KINETICS_400 = 400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,9 +147,16 @@ def import_weights(
     checkpoint_classes = head["kernel"].shape[-1] if "kernel" in head else None
     with_top = model_options.get("include_top", True)
     if with_top and num_classes is None:
-        num_classes = _known_classes(checkpoint_classes, checkpoint)
+        num_classes = checkpoint_classes
+        if num_classes is None:
+            raise InvalidArgumentError(
+                "`num_classes` must be the number of classes, for example num_classes=101, as the "
+                "checkpoint has no classifying layer; or leave the layer out with "
+                f"include_top=False. Received: None for {os.fspath(checkpoint)!r}",
+                argument="num_classes",
+            )
     keeps_head = with_top and num_classes == checkpoint_classes
-    if class_names is None and keeps_head and num_classes == _KINETICS_400:
+    if class_names is None and keeps_head and num_classes == 400:
         class_names = kinetics400_classes()
 
     model = create(
@@ -186,17 +192,6 @@ def import_weights(
     return ImportedWeights(
         model, os.fspath(checkpoint), name, options, used, left_out, checkpoint_classes
     )
-
-
-def _known_classes(classes: int | None, checkpoint: str | os.PathLike[str]) -> int:
-    if classes is None:
-        raise InvalidArgumentError(
-            "`num_classes` must be the number of classes, for example num_classes=101, as the "
-            "checkpoint has no classifying layer; or leave the layer out with include_top=False. "
-            f"Received: None for {os.fspath(checkpoint)!r}",
-            argument="num_classes",
-        )
-    return classes
 
 
 def _clip_spec(
@@ -260,12 +255,11 @@ def _differences(
     tensors: Mapping[_Key, np.ndarray], weights: Mapping[_Key, Any], spellings: Mapping[str, str]
 ) -> list[str]:
     both = [key for key in weights if key in tensors]
+    misshapen = [key for key in both if tensors[key].shape != tuple(weights[key].shape)]
     found = {
         "weights have no tensor": [key for key in weights if key not in tensors],
         "tensors have no weight": [key for key in tensors if key not in weights],
-        "tensors have another shape": [
-            key for key in both if tensors[key].shape != tuple(weights[key].shape)
-        ],
+        "tensors have another shape": misshapen,
         "tensors contain infinite values or NaN": [
             key for key in both if not np.isfinite(tensors[key]).all()
         ],
@@ -273,11 +267,9 @@ def _differences(
     problems = []
     for problem, keys in found.items():
         named = [_spelling(key, tensors, spellings) for key in keys]
-        if problem.endswith("shape"):
-            named = [
-                f"{name} {tensors[key].shape} for {tuple(weights[key].shape)}"
-                for name, key in zip(named, keys, strict=True)
-            ]
+        if keys is misshapen:
+            shapes = [f"{tensors[key].shape} for {tuple(weights[key].shape)}" for key in keys]
+            named = [" ".join(pair) for pair in zip(named, shapes, strict=True)]
         if keys:
             problems.append(f"{len(keys)} {problem} ({list_some(named, 3)})")
     return problems

@@ -30,6 +30,7 @@ print(*sorted(name for name in modules if name.startswith("keras_t3d.cli.")))
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", [None, *COMMANDS])
 def test_help_imports_neither_keras_nor_other_subcommands(name):
     words = [sys.executable, "-c", _IMPORTS, *([name] if name else []), "--help"]
@@ -47,6 +48,7 @@ def test_version(capsys):
     assert __version__ in out
 
 
+@pytest.mark.process
 def test_convert_inspect_evaluate_predict(videos, model_path, tmp_path, capsys):
     shards, report = tmp_path / "shards", tmp_path / "report"
     code, out, _ = run(capsys, "convert", videos, shards, "--short-side", 40, "--workers", 1)
@@ -87,6 +89,7 @@ def test_predict_continues_after_an_unreadable_video(videos, model_path, tmp_pat
     assert "1 of 2 videos" in err
 
 
+@pytest.mark.process
 def test_verify_names_a_damaged_shard(videos, tmp_path, capsys):
     run(capsys, "convert", videos, tmp_path / "s", "--workers", 1)
     victim = sorted((tmp_path / "s").glob("test*"))[0]

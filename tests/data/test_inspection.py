@@ -91,7 +91,7 @@ class TestSummary:
 
     def test_labels_of_other_class_names_are_refused(self, three_videos):
         renamed = dataclasses.replace(three_videos, class_names=("b", "a"))
-        with pytest.raises(ValueError, match=r"label is not on its line.*0 \('a'\) for '1\.mp4'"):
+        with pytest.raises(ValueError, match=r"0 \('a'\) for '1\.mp4'"):
             summarize(renamed)
 
     def test_lines(self, three_videos):
@@ -251,14 +251,14 @@ class TestContactSheet:
     def test_a_frame_that_is_no_picture_is_named_and_no_file_is_left(self, tmp_path):
         broken = types.SimpleNamespace(frames=(b"no jpeg",), height=4, width=4, fps=1.0)
         shards = write_shards(tmp_path, ["a"], [("train", "the id", "a", broken)])
-        with pytest.raises(ValueError, match=r"must be a JPEG picture.*'the id'"):
+        with pytest.raises(ValueError, match=r"Received: 'the id'"):
             contact_sheet(shards, tmp_path / "sheet.png")
         assert [path.suffix for path in tmp_path.iterdir()] == [".tfrecord"]
 
     def test_fewer_records_than_the_manifest_raise(self, tmp_path):
         shards = write_shards(tmp_path, ["a", "b"], [("train", "1", "a", video(["red"]))])
         shards.manifest["splits"]["train"]["per_class"] = {"a": 1, "b": 3}
-        with pytest.raises(ValueError, match="fewer videos of a class"):
+        with pytest.raises(ValueError, match=r"manifest\.json"):
             contact_sheet(shards, tmp_path / "sheet.png")
         only_a = dataclasses.replace(shards, class_names=("b",))
         with RecordWriter(tmp_path / "train-00000-of-00001.tfrecord") as writer:

@@ -16,9 +16,16 @@ SPEC = ClipSpec(num_frames=8, frame_stride=2, resize=36, crop=32)
 
 def small_network(class_names=NAMES, dtype=None):
     """A T3D for clips of 8x32x32, two frames apart, from frames resized to 36."""
-    network = models.T3DTiny(
+    network = models.T3D(
         input_shape=SPEC.input_shape,
         num_classes=len(class_names),
+        block_layers=(1, 1),
+        growth_rate=16,
+        bottleneck_factor=2,
+        stem_filters=24,
+        stem_kernel=(3, 5, 5),
+        transition_filters=32,
+        name="t3d_small",
         class_names=class_names,
         clip_spec=SPEC,
         dtype=dtype,

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_t3d.deploy import ServingError
 from keras_t3d.deploy.serving_messages import constant_tensor, message_classes, to_array, to_tensor
 from keras_t3d.deploy.warmup import WARMUP_REQUESTS
+from keras_t3d.errors import InvalidArgumentError
 from tests.conftest import NEEDS_SERVING_API
 
 pytestmark = pytest.mark.export
@@ -61,5 +63,7 @@ def test_constant_tensor_repeats_its_value(value):
 
 def test_unsupported_tensor_type_is_rejected():
     tensor = message_classes["TensorProto"](dtype=17)
-    with pytest.raises(ValueError, match=r"float32, uint8.*Received: type 17"):
+    with pytest.raises(ServingError, match=r"float32, uint8.*Received: type 17"):
         to_array(tensor)
+    with pytest.raises(InvalidArgumentError, match=r"`array`.*float32, uint8.*Received: 'bool'"):
+        to_tensor(np.zeros(1, bool))

@@ -55,6 +55,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.process
 def test_a_tflite_file_without_tensorflow(lite_path, video, expected, tmp_path):
     def run(*words):
         command = [sys.executable, "-c", _WITHOUT_TENSORFLOW, *map(str, words)]

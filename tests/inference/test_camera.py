@@ -73,7 +73,7 @@ def test_times_start_at_the_first_frame(recording, tmp_path, plays, system):
 
 def test_other_systems_are_rejected(tmp_path, plays):
     plays(tmp_path, "Windows")
-    with pytest.raises(VideoError, match="Linux and macOS"):
+    with pytest.raises(VideoError, match=r"macOS .*Received: "):
         Camera(3)
 
 
@@ -150,7 +150,7 @@ def test_a_disconnected_camera_yields_all_frames_before(tmp_path, plays):
     errors = {6: [av.error.OSError(19, "No such device")]}
     plays(file, wrapped=lambda container: Failing(container, errors))
     frames = []
-    with Camera(3) as camera, pytest.raises(VideoError, match=r"No such device"):
+    with Camera(3) as camera, pytest.raises(VideoError, match="camera 3"):
         frames.extend(frame.pixels for frame in camera.timed())
     assert frame_numbers(np.stack(frames)) == list(range(6))
 

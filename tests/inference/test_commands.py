@@ -50,7 +50,7 @@ def test_gaps_between_windows_are_reported(run, folder, hop, seconds):
     code, _, err = run("predict", "m", folder / "a.mp4", "--windows", "--hop", hop)
     assert code == 0
     said = f"keras-t3d: {seconds} seconds between windows were not scored: --hop 2 is longer"
-    assert err.splitlines() == ([f"{said} than a window"] if seconds else [])
+    assert err.splitlines() == ([f"{said} than a window: {folder / 'a.mp4'}"] if seconds else [])
 
 
 @pytest.mark.parametrize("words", [(), ("--windows",), ("--out", "w.csv")])

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 _ENDLESS = """
 import signal, sys, time
 # A background process may have inherited ignored signals.

@@ -11,7 +11,7 @@ from keras_t3d.clips import ClipSpec, take_view
 from keras_t3d.data.video.frames import TimedFrame
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference import WindowOptions
-from keras_t3d.inference.sliding_window import SlidingWindow, TimeHop, window_starts
+from keras_t3d.inference.sliding_window import SlidingWindow, window_starts
 
 
 def numbered(count, converted, times=None):
@@ -119,8 +119,9 @@ def test_hops_in_seconds_use_timestamps():
 
 @pytest.mark.parametrize(("seconds", "begins"), [(5e-324, 20), (1e-320, 20), (1e308, 1)])
 def test_extreme_hops(seconds, begins):
-    hop = TimeHop(seconds, ClipSpec(num_frames=2, frame_stride=1, resize=4, crop=4))
-    assert sum(hop.is_start(index, index / 10) for index in range(20)) == begins
+    spec = ClipSpec(num_frames=2, frame_stride=1, resize=4, crop=4)
+    _, is_start = window_starts(spec, WindowOptions(hop=seconds))
+    assert sum(is_start(index, index / 10) for index in range(20)) == begins
 
 
 @settings(deadline=None)
@@ -128,8 +129,8 @@ def test_extreme_hops(seconds, begins):
 def test_hops_in_seconds_start_one_window_each(lengths, hundredths):
     times, seconds = np.cumsum([0, *lengths]) / 100, hundredths / 100
     spec = ClipSpec(num_frames=1, frame_stride=1, resize=4, crop=4)
-    hop = TimeHop(seconds, spec)
-    begun = [time for index, time in enumerate(times) if hop.is_start(index, time)]
+    _, is_start = window_starts(spec, WindowOptions(hop=seconds))
+    begun = [time for index, time in enumerate(times) if is_start(index, time)]
     slots = [int((time + 1e-4) // seconds) for time in begun]
     assert len(slots) == len(set(slots))  # at most one window a slot
     assert set(slots) == {int((time + 1e-4) // seconds) for time in times}  # and one in each
@@ -160,4 +161,5 @@ def test_options_out_of_range_are_rejected(options, argument):
 def test_the_default_hop_is_half_a_window():
     for num_frames, stride, hop in ((16, 2, 16), (1, 3, 3)):
         clip_spec = ClipSpec(num_frames=num_frames, frame_stride=stride)
-        assert window_starts(clip_spec, WindowOptions()).hop == hop
+        step, is_start = window_starts(clip_spec, WindowOptions())
+        assert [n for n in range(0, 40, step) if is_start(n, 0.0)] == list(range(0, 40, hop))

@@ -53,7 +53,7 @@ def test_the_plot_shows_the_classes(tmp_path, count):
 
 
 def test_wrong_paths_and_empty_timelines_are_rejected(tmp_path):
-    with pytest.raises(ValueError, match="at least one window"):
+    with pytest.raises(ValueError, match="`add`"):
         Timeline(["a"]).save(tmp_path / "t.png")
     with pytest.raises(ValueError, match=r"timeline\.png"):
         Timeline(["a"]).save(tmp_path / "t.jpg")

@@ -52,7 +52,7 @@ def test_every_encoder_keeps_frames_and_uneven_times(tmp_path, monkeypatch, enco
 
 
 def test_a_missing_encoder_names_the_remedy(tmp_path, monkeypatch):
-    monkeypatch.setattr(video_writer, "_encodes", lambda codec: False)
+    monkeypatch.setattr(video_writer.av, "codecs_available", set())
     with (
         pytest.raises(OSError, match=r"out\.mp4.*libx264.*pip install --upgrade av"),
         open_video_writer(tmp_path / "out.mp4") as file,
@@ -108,8 +108,9 @@ def writing(path, most_bytes=0):
     )
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="files are limited as on Unix")
-@pytest.mark.parametrize("most_bytes", [1_400_000, 1_500_001])
+@pytest.mark.parametrize("most_bytes", [1_400_000, pytest.param(1_500_001, marks=pytest.mark.slow)])
 def test_a_full_disk_leaves_a_playable_file(tmp_path, most_bytes):
     process = writing(tmp_path / "out.mp4", most_bytes)
     try:
@@ -129,6 +130,7 @@ def test_a_full_disk_leaves_a_playable_file(tmp_path, most_bytes):
     np.testing.assert_allclose(starts, np.arange(len(starts)) / 25, atol=1e-4)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are killed as on Unix")
 def test_a_killed_process_leaves_a_playable_partial_file(tmp_path):
     process = writing(tmp_path / "out.mp4")

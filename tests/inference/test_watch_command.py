@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from keras_t3d.data import VideoError, VideoReader, read_video
-from keras_t3d.inference.window_predictors import BlockingWindowPredictor
+from keras_t3d.inference.window_prediction import WindowPredictor
 from tests.conftest import counting_frames
 from tests.inference.conftest import write_uneven_video
 from tests.inference.fake_opencv import FakeOpenCV
@@ -131,9 +131,7 @@ def test_unplugged_camera_leaves_the_frames_so_far(run, folder, tmp_path, monkey
         "keras_t3d.inference.Camera", lambda number: UnpluggedCamera(folder / "a.mp4", count)
     )
     # The model must be as fast as the camera, or no window would be scored.
-    monkeypatch.setattr(
-        "keras_t3d.inference.watching.BackgroundWindowPredictor", BlockingWindowPredictor
-    )
+    monkeypatch.setattr("keras_t3d.inference.watching.BackgroundWindowPredictor", WindowPredictor)
     code, _, err = run(
         *("watch", "m", "--camera", "0", "--no-display", "--out", tmp_path / "o.mp4"),
         *("--scores", tmp_path / "s.json", "--timeline", tmp_path / "t.png"),
@@ -180,6 +178,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.process
 def test_opencv_opens_its_window_before_pyav_is_loaded(folder):
     # In the other order, the real OpenCV never returns.
     done = subprocess.run(
@@ -249,8 +248,16 @@ def endless(*words):
 unix = pytest.mark.skipif(sys.platform == "win32", reason="uses Unix signals and pipes")
 
 
+@pytest.mark.process
 @unix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_stopping_leaves_complete_files(folder, tmp_path, number):
     files = {"--out": "o.mp4", "--scores": "s.json", "--timeline": "t.png"}
     words = [word for option, name in files.items() for word in (option, tmp_path / name)]
@@ -275,6 +282,7 @@ def test_stopping_leaves_complete_files(folder, tmp_path, number):
     assert [(r["start"], r["end"]) for r in records[:3]] == [(0, 0.08), (0.04, 0.12), (0.08, 0.16)]
 
 
+@pytest.mark.process
 @unix
 def test_closed_output_does_not_stop_writing_files(folder, tmp_path):
     process = endless(folder / "a.mp4", "--out", tmp_path / "o.mp4")
@@ -282,7 +290,7 @@ def test_closed_output_does_not_stop_writing_files(folder, tmp_path):
         assert process.stdout.readline().startswith("0:00")
         process.stdout.close()  # as `| head -1` does
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=3)
+            process.wait(timeout=1)
         process.send_signal(signal.SIGTERM)
         err = process.stderr.read()
         process.wait(timeout=60)
@@ -293,6 +301,7 @@ def test_closed_output_does_not_stop_writing_files(folder, tmp_path):
     assert len(read_video(tmp_path / "o.mp4").frames) >= 20
 
 
+@pytest.mark.process
 @unix
 def test_closed_output_stops_a_command_without_files(folder):
     process = endless(folder / "a.mp4")

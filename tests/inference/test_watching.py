@@ -316,6 +316,7 @@ def test_pixel_aspect_is_rotated(ratio, rotation, expected):
     assert pixel_aspect(stream, SimpleNamespace(rotation=rotation)) == pytest.approx(expected)
 
 
+@pytest.mark.process
 def test_inference_needs_no_opencv():
     code = (
         "import sys; import keras_t3d.inference as i; "

@@ -10,7 +10,8 @@ from keras import ops
 from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_t3d import models
-from keras_t3d.layers import BasicBlock3D, BottleneckBlock3D, ClipConv3D, operations
+from keras_t3d.layers import BasicBlock3D, BottleneckBlock3D, ClipConv3D
+from keras_t3d.layers.operations import convolution, frame_convolution
 from tests.battery import array, fit_one_step, noise_clips, randomize
 
 
@@ -163,16 +164,16 @@ def test_bfloat16_has_the_values_and_gradients_of_float32(sides, sizes, strides,
 def test_grouped_gradients_on_any_processor(dtype, kernels, in_graph, monkeypatch):
     """TensorFlow has kernels for them on some processors only, which are hidden here in turn."""
     if kernels != "processor's own":
-        own = operations._has_grouped_gradient
+        own = frame_convolution._has_grouped_gradient
         hidden = {"float32 only": {"float32"}, "none": set()}[kernels]
         monkeypatch.setattr(
-            operations, "_has_grouped_gradient", lambda dtype: dtype in hidden and own(dtype)
+            frame_convolution, "_has_grouped_gradient", lambda dtype: dtype in hidden and own(dtype)
         )
     x, kernel = features(2, 3, 5, 6, 8), features(3, 2, 3, 2, 12, seed=2)
     for strides in ((1, 1, 1), (2, 1, 2)):
 
         def convolved(x, kernel, strides=strides):
-            y = operations.convolve(tf.cast(x, dtype), tf.cast(kernel, dtype), strides)
+            y = convolution.convolve(tf.cast(x, dtype), tf.cast(kernel, dtype), strides)
             return tf.cast(y, "float32")
 
         convolved = tf.function(convolved) if in_graph else convolved

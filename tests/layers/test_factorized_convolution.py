@@ -35,20 +35,6 @@ def test_shapes_of_the_kernels():
     assert layer.bn.activation == "relu"
 
 
-def test_what_is_computed_from_given_weights_is_what_training_computes():
-    """`compute` gives what `call` gives, and the statistics that `call` averages."""
-    x = features(2, 4, 5, 5, 3)
-    layer = FactorizedConv3D(4, 5)
-    layer.build(x.shape)
-    y, mean, variance = layer.compute(x, *layer.tensors())
-    assert array(layer.bn.moving_mean).tolist() == [0.0] * 5
-    np.testing.assert_allclose(array(layer(x, training=True)), array(y), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(array(layer.bn.moving_mean), 0.1 * array(mean), rtol=1e-5)
-    np.testing.assert_allclose(
-        array(layer.bn.moving_variance), 0.9 + 0.1 * array(variance), rtol=1e-5
-    )
-
-
 @pytest.mark.parametrize(
     "wrong", [{"filters": 0}, {"middle_filters": 0}, {"kernel_size": (3, 3)}, {"strides": 0}]
 )

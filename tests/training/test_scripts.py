@@ -64,4 +64,4 @@ def test_export_tflite(trained, shards, tmp_path):
 
 @pytest.mark.parametrize("script", [*ROOT.glob("training/*.py"), *ROOT.glob("export/*.py")])
 def test_a_script_is_short(script):
-    assert len(script.read_text(encoding="utf-8").splitlines()) <= 115
+    assert len(script.read_text(encoding="utf-8").splitlines()) <= 100

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import TypeVar
 
 import numpy as np
@@ -20,7 +19,7 @@ from keras_t3d.deploy.serving_client.errors import (
     ServingError,
     serving_error,
 )
-from keras_t3d.deploy.serving_client.tensors import Signature, checked_inputs, strings
+from keras_t3d.deploy.serving_client.tensors import Signature, checked_inputs
 from keras_t3d.inference.predictor import validate_clips
 
 Result = TypeVar("Result")
@@ -83,12 +82,7 @@ class ServingClient:
     def __enter__(self) -> ServingClient:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     # Interface of the server.
@@ -188,7 +182,7 @@ class ServingClient:
                 f"Address: {self.address.text}. Received: signatures {sorted(self.signatures)}"
             )
         names = (LABELS, CLIP_SPEC)
-        outputs = self.predict("files", {"names": strings([name.encode() for name in names])})
+        outputs = self.predict("files", {"names": np.array(names, object)})
         texts = dict(zip(names, outputs["contents"].tolist(), strict=True))
         self._files = read_artifact(lambda name: texts[name].encode())
         return self._files

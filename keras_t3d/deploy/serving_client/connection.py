@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keras_t3d.deploy.serving_client.client import ServingClient
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import check_argument, check_integer
 
 _LONGEST_TIMEOUT = 1_000_000.0  # seconds: sockets count milliseconds in 31 bits
 
@@ -40,17 +40,10 @@ def connect(
         client.probabilities(clips)  # float32 (n, classes)
     ```
     """
-    if not 0 < timeout <= _LONGEST_TIMEOUT:
-        raise InvalidArgumentError(
-            f"`timeout` must be above 0 and at most {_LONGEST_TIMEOUT:.0f} seconds, for example "
-            f"60. Received: {timeout}",
-            argument="timeout",
-        )
-    for name, value in (("attempts", attempts), ("batch_size", batch_size)):
-        if value < 1:
-            raise InvalidArgumentError(
-                f"`{name}` must be at least 1, for example 4. Received: {value}", argument=name
-            )
+    rule = f"above 0 and at most {_LONGEST_TIMEOUT:.0f} seconds, for example 60"
+    check_argument("timeout", timeout, 0 < timeout <= _LONGEST_TIMEOUT, rule)
+    check_integer("attempts", attempts, 1, 5)
+    check_integer("batch_size", batch_size, 1, 4)
     if grpc:
         from keras_t3d.deploy.serving_client.grpc_client import GrpcClient
 

@@ -55,12 +55,6 @@ def with_retries(
     Waits are drawn between half and all of 0.2 s, 0.4 s, 0.8 s and so on up to 5 s, so that
     clients that failed together do not retry together.
 
-    Args:
-        attempt: called with the deadline; raises Failure.
-        deadline: of all attempts and the waits between them.
-        attempts: maximum number of attempts, at least 1.
-        sleep: called with the seconds to wait.
-
     Raises:
         Failure: of the last attempt.
     """

@@ -10,6 +10,7 @@ import http.client
 import io
 import socket
 import ssl
+import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -38,7 +39,9 @@ def exchange(
     try:
         with contextlib.closing(_connected(urlsplit(server), deadline)) as connection:
             _send(connection, method, path, body, deadline)
-            response = _response(connection, method, deadline)
+            file = io.BufferedReader(_ReadInTime(connection.sock, deadline))
+            sock: Any = types.SimpleNamespace(makefile=lambda mode: file)  # all that it uses
+            response = http.client.HTTPResponse(sock, method=method)
             with contextlib.closing(response):
                 response.begin()
                 if 300 <= response.status < 400:
@@ -119,51 +122,27 @@ def _send(
     deadline: Deadline,
 ) -> None:
     """Ignores a connection closed early: the server's response tells more than the error."""
+
+    def pieces() -> Iterator[bytes]:
+        for piece in body:
+            connection.sock.settimeout(deadline.timeout())
+            yield piece
+
     headers = {"Content-Type": "application/json", "Content-Length": str(sum(map(len, body)))}
     try:
-        connection.request(method, path, _in_time(connection, body, deadline), headers)
+        connection.request(method, path, pieces(), headers)
     except (BrokenPipeError, ConnectionResetError):
         if connection.sock is None:
             raise
 
 
-def _in_time(
-    connection: http.client.HTTPConnection, body: Sequence[bytes], deadline: Deadline
-) -> Iterator[bytes]:
-    for piece in body:
-        connection.sock.settimeout(deadline.timeout())
-        yield piece
-
-
-def _response(
-    connection: http.client.HTTPConnection, method: str, deadline: Deadline
-) -> http.client.HTTPResponse:
-    socket_in_time: Any = _SocketInTime(connection.sock, deadline)
-    return http.client.HTTPResponse(socket_in_time, method=method)
-
-
-class _SocketInTime:
-    """The part of a socket that HTTPResponse uses: a file to read, within a deadline."""
+class _ReadInTime(socket.SocketIO):
+    """Reads a socket within a deadline."""
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
-        self._sock, self._deadline = sock, deadline
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reading(self._sock, self._deadline))
-
-
-class _Reading(io.RawIOBase):
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
-        self._sock, self._deadline = sock, deadline
-        self._file = sock.makefile("rb", buffering=0)
-
-    def readable(self) -> bool:
-        return True
+        super().__init__(sock, "r")
+        self._socket, self._deadline = sock, deadline
 
     def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(self._deadline.timeout())
-        return self._file.readinto(buffer)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
+        self._socket.settimeout(self._deadline.timeout())
+        return super().readinto(buffer)

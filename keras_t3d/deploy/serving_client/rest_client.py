@@ -123,12 +123,16 @@ def _body(signature: str, inputs: Mapping[str, np.ndarray]) -> Iterator[bytes]:
 def _json(array: np.ndarray) -> Iterator[bytes]:
     is_row = array.ndim < (1 if array.dtype == object else 2)
     if is_row or _text_bytes(array) <= _PIECE:
-        yield json.dumps(_json_value(array), separators=(",", ":")).encode()
+        yield json.dumps(array.tolist(), separators=(",", ":"), default=_encoded).encode()
         return
     for number, row in enumerate(array):
         yield b"," if number else b"["
         yield from _json(np.asarray(row, array.dtype))
     yield b"]"
+
+
+def _encoded(value: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(value).decode()}
 
 
 def _text_bytes(array: np.ndarray) -> int:
@@ -140,24 +144,12 @@ def _text_bytes(array: np.ndarray) -> int:
     )
 
 
-def _json_value(array: np.ndarray) -> Any:
-    if array.dtype != object:
-        return array.tolist()
-    if array.ndim:
-        return [_json_value(row) for row in array] if array.ndim > 1 else _encoded(array)
-    return _encoded(array[None])[0]
-
-
-def _encoded(row: np.ndarray) -> list[dict[str, str]]:
-    return [{"b64": base64.b64encode(value).decode()} for value in row]
-
-
 def _array(value: Any) -> np.ndarray:
     array = np.array(value)
     if array.dtype.kind == "U":
         return array.astype(object)
     if array.dtype.kind not in "biuf":
-        raise ValueError("neither numbers nor strings")
+        raise Failure("NOT_TF_SERVING", "JSON with neither numbers nor strings")
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 

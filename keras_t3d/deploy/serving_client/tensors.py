@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,11 +27,6 @@ class Signature:
 
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
-
-
-def strings(values: Sequence[bytes] | Sequence[Sequence[bytes]]) -> np.ndarray:
-    """Returns bytes as an array of objects, as `ServingClient.predict` takes them."""
-    return np.array(values, object)
 
 
 def checked_inputs(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:

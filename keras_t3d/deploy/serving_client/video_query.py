@@ -12,13 +12,13 @@ import numpy as np
 from PIL import Image
 
 from keras_t3d.artifact_files import newest_version, read_artifact
-from keras_t3d.clips import ClipSpec, resize_short_side, take_view, view_starts
+from keras_t3d.clips import ClipSpec, take_view
 from keras_t3d.data.video.reader import VideoReader, warn_of_damage
 from keras_t3d.deploy.serving_client.client import ServingClient
 from keras_t3d.deploy.serving_client.connection import connect
-from keras_t3d.deploy.serving_client.tensors import strings
-from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.inference.predictor import check_top, top_classes
+from keras_t3d.errors import InvalidArgumentError, check_argument, check_integer
+from keras_t3d.inference.predict import read_clips
+from keras_t3d.inference.predictor import top_classes
 
 _JPEG_QUALITY = 95
 
@@ -68,7 +68,7 @@ def query(
     query("localhost:8500/t3d", "clip.mp4", grpc=True)
     ```
     """
-    check_top(top)
+    check_integer("top", top, 1, 5)
     if isinstance(server, str):
         with connect(server, grpc, timeout) as client:
             return query(client, path, top, num_views, jpeg, clip_spec)
@@ -78,9 +78,9 @@ def query(
         known_spec = server.clip_spec
     if known_spec is None:
         return _query_whole_video(server, path, top, num_views, jpeg)
-    windows = _windows(path, known_spec, num_views)
+    windows = read_clips(path, known_spec, num_views, _span)
     if jpeg:
-        rows = strings([[_encode(frame) for frame in window] for window in windows])
+        rows = np.array([[_encode(frame) for frame in window] for window in windows], object)
         scores = server.in_batches("serve_jpeg", "frames", rows)
     else:
         views = np.stack([take_view(np.stack(window), known_spec) for window in windows])
@@ -103,13 +103,12 @@ def _query_whole_video(
     num_views: int | None,
     jpeg: bool,
 ) -> list[tuple[str, float]]:
-    if num_views not in (None, 1):
-        raise InvalidArgumentError(
-            "`num_views` must be left out without `clip_spec`, as this served model has no "
-            "signature `files` and takes the centre view itself. Set `clip_spec`, for example to "
-            f"serving/t3d/1/assets.extra/clip_spec.json. Received: {num_views}",
-            argument="num_views",
-        )
+    rule = (
+        "left out without `clip_spec`, as this served model has no signature `files` and takes the "
+        "centre view itself. Set `clip_spec`, for example to "
+        "serving/t3d/1/assets.extra/clip_spec.json"
+    )
+    check_argument("num_views", num_views, num_views in (None, 1), rule)
     frames, num_bytes = [], 0
     with VideoReader(path) as reader:
         for frame in reader:
@@ -118,32 +117,15 @@ def _query_whole_video(
             server.check_size(num_bytes)  # here, before a long video fills the memory
     warn_of_damage(reader)
     video = np.stack(frames)[None]
-    if jpeg:
-        outputs = server.predict("serve_jpeg", {"frames": video})
-    else:
-        outputs = server.predict("serving_default", {"clips": video})
+    signature, name = ("serve_jpeg", "frames") if jpeg else ("serving_default", "clips")
+    outputs = server.predict(signature, {name: video})
     named = zip(outputs["top_classes"][0].tolist(), outputs["top_scores"][0].tolist(), strict=True)
     return list(named)[:top]
 
 
-def _windows(
-    path: str | os.PathLike[str], clip_spec: ClipSpec, num_views: int | None
-) -> list[Sequence[np.ndarray]]:
-    """Returns the frames of each view's span, with the short side as the model resizes it.
-
-    The view is the centre view of its span, whether the client or the server takes it.
-    """
-    with VideoReader(path) as reader:
-        num_frames = reader.count()
-    starts = view_starts(num_frames, clip_spec, num_views)
-    spans = [range(start, min(start + clip_spec.span, num_frames)) for start in starts]
-    with VideoReader(path) as reader:
-        frames = {
-            index: resize_short_side(frame, clip_spec.resize)
-            for index, frame in reader.pick({index for span in spans for index in span})
-        }
-    warn_of_damage(reader)
-    return [[frames[index] for index in span] for span in spans]
+def _span(num_frames: int, clip_spec: ClipSpec, start: int) -> range:
+    """Returns the frames of which a view is the centre view, here or on the server."""
+    return range(start, min(start + clip_spec.span, num_frames))
 
 
 def _encode(frame: np.ndarray) -> bytes:

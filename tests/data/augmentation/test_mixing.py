@@ -133,7 +133,7 @@ class TestMix:
     @pytest.mark.parametrize("mixing", [{"mixup": 0.8}, {"cutmix": 1.0}])
     def test_one_clip_has_no_partner(self, clips, mixing):
         alone = clips[:1], LABELS[:1], 5
-        with pytest.raises(ValueError, match=r"`mixup`.*Received: a batch of 1"):
+        with pytest.raises(ValueError, match=r"`mixup`.*Received: .* 1"):
             mix(*alone, Augmentation(**mixing), seed(0))
         dataset = tf.data.Dataset.from_tensor_slices((clips, LABELS))
         with pytest.raises(Exception, match="`mixup`"):  # of another type, from AutoGraph
@@ -178,7 +178,7 @@ class TestMix:
     @pytest.mark.parametrize("labels", [[0, 1, 2, 3], [0, -1, 2, 0]])
     def test_labels_beyond_the_classes_are_refused(self, clips, labels):
         labels = tf.constant(labels, tf.int64)
-        with pytest.raises(tf.errors.InvalidArgumentError, match="class ids from 0 to 2"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"from 0 to 2\. Received"):
             mix(clips, labels, 3, Augmentation(mixup=1.0), seed(0))
 
 

@@ -34,13 +34,13 @@ def test_means_of_a_records_frames(folder):
 def test_opens_only_the_requested_splits(folder):
     features = FrameFeatures.open(folder, ["test"])
     assert features.mean("d", np.array([0])).tolist() == [0, 1, 2]
-    with pytest.raises(ValueError, match=r"Received: frames up to 0 of the record 'a'"):
+    with pytest.raises(ValueError, match=r"Received: .* 0 of .*'a'"):
         features.mean("a", np.array([0]))
 
 
 @pytest.mark.parametrize("frames", [[3], [-1], [0, 7]])
 def test_missing_frames_raise(folder, frames):
-    with pytest.raises(ValueError, match=r"other shards: remove .* of which they hold 3"):
+    with pytest.raises(ValueError, match=r"Received: .*'a'.* 3"):
         FrameFeatures.open(folder).mean("a", np.array(frames))
 
 
@@ -64,7 +64,7 @@ def test_damaged_features_are_never_read(folder, damage):
         rows.unlink()
     assert not is_written(folder, "train-00001", "b.tfrecord", 1)
     if damage == "no index":
-        with pytest.raises(ValueError, match="the record 'c'"):
+        with pytest.raises(ValueError, match="'c'"):
             FrameFeatures.open(folder).mean("c", np.array([0]))
     else:
         with pytest.raises(ValueError, match=r"damaged: remove .*train-00001\.json"):
@@ -74,7 +74,7 @@ def test_damaged_features_are_never_read(folder, damage):
 def test_errors_leave_no_files(tmp_path):
     rows = np.zeros((2, 3), np.float32)
     with (
-        pytest.raises(ValueError, match=r"Received: 'a' twice in s\.tfrecord"),
+        pytest.raises(ValueError, match=r"Received: 'a' .*s\.tfrecord"),
         shard_features(tmp_path, "train-0", "s.tfrecord") as features,
     ):
         for _ in range(2):
@@ -85,7 +85,7 @@ def test_errors_leave_no_files(tmp_path):
     assert list(tmp_path.iterdir()) == []
     for number in (0, 1):
         write(tmp_path, f"train-{number}", f"{number}.tfrecord", {"a": rows})
-    with pytest.raises(ValueError, match="Received: 'a' twice in"):
+    with pytest.raises(ValueError, match="Received: 'a'"):
         FrameFeatures.open(tmp_path)
     with pytest.raises(ValueError, match="`folder`"):
         FrameFeatures.open(tmp_path, ["test"])

@@ -6,6 +6,7 @@ from keras_t3d import ClipSpec
 from keras_t3d.clips import take_view
 from keras_t3d.data import Augmentation
 from keras_t3d.data.clips.numpy_phases import resize_bilinear
+from keras_t3d.data.shards.labels import LABEL_MISMATCH
 from keras_t3d.data.shards.record_file import record_offsets
 from keras_t3d.data.shards.record_tensors import parse_record
 from tests import forked
@@ -39,11 +40,12 @@ class TestSameAsLoadClips:
         "options",
         [
             {},
-            {"sampling": "segments"},
-            {"target_fps": 9.0},
             {"augmentation": Augmentation(repeats=2, flip=False)},
-            {"short": "pad"},
-            {"first_step": 5},
+            # test_unlabelled.py compares these, too.
+            pytest.param({"sampling": "segments"}, marks=pytest.mark.slow),
+            pytest.param({"target_fps": 9.0}, marks=pytest.mark.slow),
+            pytest.param({"short": "pad"}, marks=pytest.mark.slow),
+            pytest.param({"first_step": 5}, marks=pytest.mark.slow),
         ],
         ids=str,
     )
@@ -145,7 +147,8 @@ class TestEpochs:
         for index in reversed(range(16)):
             assert np.array_equal(again[index][0], forwards[index][0])
 
-    @pytest.mark.parametrize("threads", [0, 1, 3])
+    @pytest.mark.fit
+    @pytest.mark.parametrize("threads", [pytest.param(0, marks=pytest.mark.slow), 3])
     def test_fit_trains_on_every_batch_in_order(self, many, threads):
         import keras
 
@@ -223,7 +226,7 @@ class TestErrors:
         shards = dataclasses.replace(
             shard_set(tmp_path / "s", [2]), class_names=("class 1", "class 0")
         )
-        with pytest.raises(ValueError, match="label is not on its line"):
+        with pytest.raises(ValueError, match=LABEL_MISMATCH):
             load_arrays(shards, "train", TINY, 2)[0]
 
     def test_greyscale_and_short_videos(self, tmp_path):

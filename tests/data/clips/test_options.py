@@ -33,7 +33,7 @@ def test_wrong_values_are_refused(wrong, argument):
 def test_workers_share_a_batch_evenly():
     options = ReadOptions(worker=(1, 3))
     assert options.worker_slice(6) == slice(2, 4)
-    with pytest.raises(InvalidArgumentError, match=r"`batch_size`.*for example 9.*batch_size=7"):
+    with pytest.raises(InvalidArgumentError, match=r"`batch_size`.* 9.*batch_size=7"):
         options.worker_slice(7)
 
 

@@ -124,7 +124,7 @@ class TestTraining:
         finally:
             tf.random.set_seed(1)
 
-    @pytest.mark.parametrize("first_step", [1, 3, 4])
+    @pytest.mark.parametrize("first_step", [pytest.param(1, marks=pytest.mark.slow), 4])
     def test_resuming_continues_the_sequence(self, shards, spec, first_step):
         whole = all_batches(self.load(shards, spec, repeat=True).take(7))
         later = all_batches(self.load(shards, spec, repeat=True, first_step=first_step).take(3))
@@ -140,6 +140,7 @@ class TestTraining:
             self.load(shards, spec, batch_size=21)
         assert reader(shards, "train", spec, 20, training=True).steps_per_epoch == 1
 
+    @pytest.mark.fit
     def test_fit_accepts_the_dataset(self, shards, spec, model):
         import keras
 
@@ -207,7 +208,7 @@ class TestBadShards:
         victim.write_bytes(content)
         opened = ShardSet.open(copy)
         with (
-            pytest.raises(ValueError, match=f"Damaged shard: .*{victim.name}"),
+            pytest.raises(ValueError, match=victim.name),
             damage_named(opened),
         ):
             list(load_clips(opened, "train", spec, 4, training=True))
@@ -244,7 +245,9 @@ def expected_labels(examples, epoch, shuffle_buffer, seed=0):
 
 
 class TestOrder:
-    @pytest.mark.parametrize("shuffle_buffer", [1, 4, 7, 256])
+    @pytest.mark.parametrize(
+        "shuffle_buffer", [7, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 4, 256))]
+    )
     def test_equals_epoch_order(self, many, shuffle_buffer):
         dataset = load_clips(
             many, "train", TINY, 1, training=True, seed=3, shuffle_buffer=shuffle_buffer
@@ -267,7 +270,7 @@ class TestOrder:
 
 
 class TestWorkers:
-    @pytest.mark.parametrize("repeats", [1, 2])
+    @pytest.mark.parametrize("repeats", [pytest.param(1, marks=pytest.mark.slow), 2])
     def test_their_parts_are_the_batch_of_one_process(self, many, repeats):
         options = {
             "training": True, "repeat": True, "augmentation": Augmentation(repeats=repeats),
@@ -389,7 +392,7 @@ class TestAugmentation:
         for policy, frames in (("loop", [0, 1, 2, 0, 1, 2]), ("pad", [0, 1, 2, 2, 2, 2])):
             clips, _ = next(iter(load_clips(short, "train", spec, 1, training=True, short=policy)))
             assert frame_numbers(clips[0].numpy()) == frames
-        with pytest.raises(tf.errors.InvalidArgumentError, match="shorter than the clip"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="`short` 'loop' or 'pad'"):
             list(load_clips(short, "train", spec, 1, training=True, short="error"))
 
     def test_classes_that_are_never_mirrored(self, tmp_path):
@@ -465,7 +468,7 @@ class TestDamage:
     }  # fmt: skip
 
     @pytest.mark.parametrize("kind", KINDS)
-    @pytest.mark.parametrize("training", [True, False])
+    @pytest.mark.parametrize("training", [True, pytest.param(False, marks=pytest.mark.slow)])
     def test_error_names_file_and_record(self, tmp_path, kind, training):
         shards, victim, offset = self.damaged(tmp_path, kind)
         with (
@@ -475,7 +478,7 @@ class TestDamage:
             list(load_clips(shards, "train", TINY, 2, training=training))
 
     @pytest.mark.parametrize("kind", KINDS)
-    @pytest.mark.parametrize("cache", [False, True])
+    @pytest.mark.parametrize("cache", [pytest.param(False, marks=pytest.mark.slow), True])
     def test_skip_leaves_out_what_is_damaged(self, tmp_path, kind, cache):
         shards, victim, offset = self.damaged(tmp_path, kind)
         kept = [*self.KINDS[kind], 4, 5, 6, 7]
@@ -503,7 +506,7 @@ class TestDamage:
         shards = shard_set(tmp_path / "s", [1])
         path = shards.shards[0].path
         path.write_bytes(path.read_bytes()[:50])
-        with pytest.raises(ValueError, match="Not one record"):
+        with pytest.raises(ValueError, match="'train'"):
             load_clips(shards, "train", TINY, 1, on_damage="skip")
 
     def test_another_policy_is_refused(self, many):

@@ -8,6 +8,7 @@ from keras_t3d import ClipSpec, data
 from keras_t3d.data import Augmentation, FrameFeatures, ShardSet
 from keras_t3d.data.clips.record_keys import record_key, source_number
 from keras_t3d.data.shards.damage import damage_named
+from keras_t3d.data.shards.labels import LABEL_MISMATCH
 from keras_t3d.data.shards.record import EncodedVideo, make_record
 from keras_t3d.data.shards.record_file import RecordWriter, record_offsets
 from keras_t3d.data.shards.shard import Shard
@@ -80,7 +81,6 @@ class TestTensorflowForm:
         [
             {"training": True, "repeat": True, "first_step": 5, "shuffle_buffer": 5, "seed": 2},
             {"training": True, "augmentation": Augmentation(repeats=2, hue=0.3), "cache": True},
-            {"training": False},
             {"training": False, "pad_last_batch": True},
         ],
         ids=str,
@@ -140,7 +140,7 @@ class TestVideos:
 
     def test_labels_are_not_read(self, many):
         other = dataclasses.replace(many, class_names=("class 1", "class 0"))
-        with pytest.raises(ValueError, match="label is not on its line"):
+        with pytest.raises(ValueError, match=LABEL_MISMATCH):
             load_arrays(other, "train", TINY, 4)[0]
         (expected,) = batches(load_unlabelled_clips(many, "train", TINY, 19))
         for class_names in ((), ("class 1", "class 0")):
@@ -183,13 +183,13 @@ class TestFrameFeatures:
             def mean(self, key, frames):
                 raise ValueError(f"no features of {key}")
 
-        with pytest.raises(ValueError, match="no features of v0"):
+        with pytest.raises(ValueError, match="v0"):
             load_unlabelled_arrays(many, "train", TINY, 4, transforms=[Other()])[0]
         import tensorflow as tf
 
         dataset = load_unlabelled_clips(many, "train", TINY, 4, transforms=[Other()])
         with (
-            pytest.raises(tf.errors.InvalidArgumentError, match="no features of v0"),
+            pytest.raises(tf.errors.InvalidArgumentError, match="v0"),
             damage_named(many),
         ):
             batches(dataset)
@@ -310,7 +310,7 @@ class TestErrors:
     @pytest.mark.parametrize("training", [True, False])
     def test_missing_labels_are_reported(self, unlabelled, training):
         for load in (load_clips, load_arrays):
-            with pytest.raises(ValueError, match=r"no labels.*`labelled`.*Received"):
+            with pytest.raises(ValueError, match=r"`labelled`.*Received"):
                 load(unlabelled, "train", TINY, 4, training=training)
         with pytest.raises(InvalidArgumentError, match="labelled"):
             reader(unlabelled, "train", TINY, 4, labelled=False).as_views()

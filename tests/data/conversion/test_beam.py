@@ -21,6 +21,8 @@ from keras_t3d.data.sources.layouts import list_videos
 from keras_t3d.errors import InvalidArgumentError
 from tests.conftest import counting_frames, write_video
 
+pytestmark = pytest.mark.process
+
 needs_beam = pytest.mark.skipif(
     importlib.util.find_spec("apache_beam") is None,
     reason="needs Apache Beam: make test EXTRAS=dev,beam",
@@ -45,13 +47,27 @@ def spoil(videos):
         video.write_bytes(bytes(video.stat().st_size))
 
 
-@pytest.fixture
-def some_videos(videos, tmp_path):
-    """Eight videos that decode and one that does not; a copy to change."""
-    source = tmp_path / "videos"
+@pytest.fixture(scope="module")
+def nine_videos(videos, tmp_path_factory):
+    """Eight videos that decode and one that does not."""
+    source = tmp_path_factory.mktemp("nine") / "videos"
     shutil.copytree(videos / "test", source / "test")
     (source / "test" / "dark" / "empty.mp4").write_bytes(b"")
     return source
+
+
+@pytest.fixture
+def some_videos(nine_videos, tmp_path):
+    """A copy of them to change."""
+    return shutil.copytree(nine_videos, tmp_path / "videos")
+
+
+@pytest.fixture(scope="module")
+def converted_locally(nine_videos, tmp_path_factory):
+    """The files that the local runner writes for them, by name."""
+    out = tmp_path_factory.mktemp("local") / "shards"
+    convert(nine_videos, out, ConversionOptions(workers=1))
+    return content(out)
 
 
 @pytest.fixture(scope="module")
@@ -199,19 +215,18 @@ def test_pieces_may_arrive_in_any_order(videos, shards, tmp_path):
 
 
 @needs_beam
-def test_too_many_rejects_fail_and_a_second_run_decodes_nothing_again(some_videos, tmp_path):
-    convert(some_videos, tmp_path / "local", ConversionOptions(workers=1))
+def test_too_many_rejects_fail_and_a_second_run_decodes_nothing_again(
+    some_videos, converted_locally, tmp_path
+):
     out = tmp_path / "out"
-    with pytest.raises(
-        ConversionError, match=r"1 files were rejected.*`max_rejects` \(0\)"
-    ) as told:
+    with pytest.raises(ConversionError, match=r"`max_rejects` \(0\)") as told:
         beam_convert(some_videos, out, max_rejects=0)
     assert str(out / "rejects.csv") in str(told.value)
     assert not (out / "manifest.json").exists()
     spoil((some_videos / "test").rglob("*.mp4"))
     beam_convert(some_videos, out, max_rejects=1)
-    assert content(out) == content(tmp_path / "local")
-    with pytest.raises(InvalidArgumentError, match=r"`out`.*finished shards"):
+    assert content(out) == converted_locally
+    with pytest.raises(InvalidArgumentError, match=r"`out`.*Received"):
         beam_convert(some_videos, out, max_rejects=1)
 
 
@@ -235,8 +250,7 @@ def test_only_unfinished_shards_are_made(videos, tmp_path):
 
 
 @needs_beam
-def test_either_runner_goes_on_where_the_other_stopped(some_videos, tmp_path):
-    convert(some_videos, tmp_path / "whole", ConversionOptions(workers=1))
+def test_either_runner_goes_on_where_the_other_stopped(some_videos, converted_locally, tmp_path):
     with pytest.raises(ConversionError, match="`max_rejects`"):
         convert(some_videos, tmp_path / "a", ConversionOptions(workers=1, max_rejects=0))
     beam_convert(some_videos, tmp_path / "a")
@@ -246,7 +260,7 @@ def test_either_runner_goes_on_where_the_other_stopped(some_videos, tmp_path):
         convert(some_videos, tmp_path / "b", ConversionOptions(seed=1))
     spoil((some_videos / "test").rglob("*.mp4"))
     convert(some_videos, tmp_path / "b", ConversionOptions(workers=1))
-    assert content(tmp_path / "a") == content(tmp_path / "b") == content(tmp_path / "whole")
+    assert content(tmp_path / "a") == content(tmp_path / "b") == converted_locally
 
 
 @needs_beam
@@ -271,16 +285,15 @@ def test_nothing_decodable_leaves_nothing(there, tmp_path):
         (tmp_path / "v" / "train" / label / "x.mp4").write_bytes(b"")
     if there:
         (tmp_path / "out").mkdir()
-    with pytest.raises(ConversionError, match="None of 2 files"):
+    with pytest.raises(ConversionError, match=r"of 2 .*x\.mp4"):
         beam_convert(tmp_path / "v", tmp_path / "out")
     assert (tmp_path / "out").exists() == there
     assert not there or not list((tmp_path / "out").iterdir())
 
 
 @needs_beam
-def test_a_bucket_gets_the_same_files(some_videos, bucket, tmp_path):
-    convert(some_videos, tmp_path / "local", ConversionOptions(workers=1))
-    with pytest.raises(ConversionError, match=r"see box://b/shards/rejects\.csv"):
+def test_a_bucket_gets_the_same_files(some_videos, converted_locally, bucket, tmp_path):
+    with pytest.raises(ConversionError, match=r"box://b/shards/rejects\.csv"):
         beam_convert(some_videos, "box://b/shards", max_rejects=0)
     rows = list(
         csv.DictReader(io.StringIO((bucket.root / "b" / "shards" / "rejects.csv").read_text()))
@@ -290,9 +303,9 @@ def test_a_bucket_gets_the_same_files(some_videos, bucket, tmp_path):
         beam_convert(some_videos, "box://b/shards", seed=1)
     spoil((some_videos / "test").rglob("*.mp4"))
     report = beam_convert(some_videos, "box://b/shards/")
-    assert content(bucket.root / "b" / "shards") == content(tmp_path / "local")
+    assert content(bucket.root / "b" / "shards") == converted_locally
     assert report.folder == "box://b/shards/"
-    with pytest.raises(InvalidArgumentError, match=r"`out`.*finished shards"):
+    with pytest.raises(InvalidArgumentError, match=r"`out`.*Received"):
         beam_convert(some_videos, "box://b/shards")
     (bucket.root / "taken" / "deep").mkdir(parents=True)
     (bucket.root / "taken" / "deep" / "letter.txt").write_text("dear")
@@ -301,24 +314,26 @@ def test_a_bucket_gets_the_same_files(some_videos, bucket, tmp_path):
 
 
 @needs_beam
-def test_workers_fetch_videos_from_where_they_find_them(some_videos, bucket, tmp_path):
-    convert(some_videos, tmp_path / "local", ConversionOptions(workers=1))
+def test_workers_fetch_videos_from_where_they_find_them(
+    some_videos, converted_locally, bucket, tmp_path
+):
     shutil.copytree(some_videos, bucket.root / "videos")
     shutil.copytree(some_videos, tmp_path / "mount")
     spoil((some_videos / "test").rglob("*.mp4"))
     for index, place in enumerate(("box://videos/", str(tmp_path / "mount"))):
         beam_convert(some_videos, tmp_path / str(index), videos_at=place)
-        assert content(tmp_path / str(index)) == content(tmp_path / "local")
+        assert content(tmp_path / str(index)) == converted_locally
 
 
 @needs_beam
-def test_videos_that_the_workers_do_not_see_are_no_rejects(some_videos, tmp_path):
-    convert(some_videos, tmp_path / "local", ConversionOptions(workers=1))
-    with pytest.raises(ConversionError, match=r"(?s)does not see .*nowhere.*re-run"):
+def test_videos_that_the_workers_do_not_see_are_no_rejects(
+    some_videos, converted_locally, tmp_path
+):
+    with pytest.raises(ConversionError, match="nowhere"):
         beam_convert(some_videos, tmp_path / "out", videos_at=str(tmp_path / "nowhere"))
     assert not list((tmp_path / "out").glob("*.tfrecord"))
     beam_convert(some_videos, tmp_path / "out")
-    assert content(tmp_path / "out") == content(tmp_path / "local")
+    assert content(tmp_path / "out") == converted_locally
 
 
 @needs_beam
@@ -348,7 +363,7 @@ def test_a_folder_without_any_video_is_one_that_the_workers_do_not_see(
     for label in ("bright", "dark"):
         (tmp_path / "mount" / "test" / label).mkdir(parents=True)  # nothing is mounted there
     at = there if there.startswith("box:") else str(tmp_path / "mount")
-    with pytest.raises(ConversionError, match="does not see"):
+    with pytest.raises(ConversionError, match="test/"):
         beam_convert(some_videos, tmp_path / "out", videos_at=at)
     assert not list((tmp_path / "out").glob("*.tfrecord"))
 
@@ -356,7 +371,7 @@ def test_a_folder_without_any_video_is_one_that_the_workers_do_not_see(
 @needs_beam
 def test_a_disk_without_space_is_seen_before(some_videos, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 1000))
-    with pytest.raises(ConversionError, match="will take about"):
+    with pytest.raises(ConversionError, match="GiB"):
         beam_convert(some_videos, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -375,7 +390,7 @@ def test_shards_that_only_the_workers_see_are_an_error(some_videos, tmp_path, mo
     from keras_t3d.data.conversion.beam_folder import BeamFolder
 
     monkeypatch.setattr(BeamFolder, "summaries", lambda folder: {})
-    with pytest.raises(ConversionError, match="1 of 1 shards are missing"):
+    with pytest.raises(ConversionError, match="1 of 1 shards"):
         beam_convert(some_videos, tmp_path / "out")
 
 

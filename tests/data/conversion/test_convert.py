@@ -24,6 +24,8 @@ from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.errors import InvalidArgumentError
 from tests.conftest import counting_frames, frame_numbers, write_video
 
+pytestmark = pytest.mark.process
+
 
 def content(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -92,7 +94,9 @@ def test_an_interrupted_conversion_resumes(videos, shards, tmp_path, monkeypatch
     assert content(out) == content(shards)
 
 
-@pytest.mark.parametrize("seconds", [0.6, 1.2, 2.0])
+@pytest.mark.parametrize(
+    "seconds", [1.2, *(pytest.param(other, marks=pytest.mark.slow) for other in (0.6, 2.0))]
+)
 def test_a_killed_conversion_resumes_with_the_same_bytes(videos, shards, tmp_path, seconds):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "keras_t3d.cli", "convert", videos, out, "--short-side=40"]
@@ -174,7 +178,7 @@ def test_rejects_beyond_the_limit_stop_early(tmp_path):
         (tmp_path / "v" / "train" / label).mkdir(parents=True)
         for name in range(10):
             (tmp_path / "v" / "train" / label / f"{name}.mp4").write_bytes(b"")
-    with pytest.raises(ConversionError, match=r"4 of the first 4 files .*`max_rejects` \(3\)"):
+    with pytest.raises(ConversionError, match=r"4 .*`max_rejects` \(3\)"):
         convert(tmp_path / "v", tmp_path / "out", ConversionOptions(workers=1, max_rejects=3))
 
 
@@ -204,7 +208,7 @@ def test_an_outcome_that_was_lost_stops_the_conversion(videos, tmp_path, monkeyp
 
     original = OutputFolder.keep_outcome
     monkeypatch.setattr(OutputFolder, "keep_outcome", lose)
-    with pytest.raises(ConversionError, match="video 3 of the plan"):
+    with pytest.raises(ConversionError, match="video 3 "):
         convert(videos, tmp_path / "out", ConversionOptions(workers=1))
     assert not (tmp_path / "out" / "manifest.json").exists()
 
@@ -214,7 +218,7 @@ def test_a_disk_that_gets_full_is_named(videos, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(OutputFolder, "keep_outcome", full)
-    with pytest.raises(ConversionError, match=r"The disk of .* is full"):
+    with pytest.raises(ConversionError, match=str(tmp_path)):
         convert(videos, tmp_path / "out", ConversionOptions(workers=1))
 
 
@@ -230,9 +234,7 @@ def test_linked_folders_are_read(videos, tmp_path):
 
 def test_a_disk_without_space_is_seen_before(videos, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 1000))
-    with pytest.raises(
-        ConversionError, match=r"will take about .* GiB, and the disk .* 0.0 GiB free"
-    ):
+    with pytest.raises(ConversionError, match=r" 0\.0 GiB"):
         convert(videos, tmp_path / "out", ConversionOptions(workers=1))
     assert not (tmp_path / "out").exists()
 
@@ -277,7 +279,7 @@ def test_nothing_decodable_leaves_nothing(tmp_path):
     for label in "ab":
         (tmp_path / "v" / "train" / label).mkdir(parents=True)
         (tmp_path / "v" / "train" / label / "x.mp4").write_bytes(b"")
-    with pytest.raises(ConversionError, match="None of 2 files"):
+    with pytest.raises(ConversionError, match=r"of 2 .*x\.mp4"):
         convert(tmp_path / "v", tmp_path / "out", ConversionOptions(workers=1))
     assert not (tmp_path / "out").exists()
 
@@ -287,7 +289,7 @@ def test_nothing_decodable_leaves_an_empty_folder_empty(tmp_path):
     for label in "ab":
         (tmp_path / "v" / "train" / label).mkdir(parents=True)
         (tmp_path / "v" / "train" / label / "x.mp4").write_bytes(b"")
-    with pytest.raises(ConversionError, match="None of 2 files"):
+    with pytest.raises(ConversionError, match=r"of 2 .*x\.mp4"):
         convert(tmp_path / "v", tmp_path / "out", ConversionOptions(workers=1))
     assert not list((tmp_path / "out").iterdir())
 
@@ -311,10 +313,10 @@ def test_an_output_folder_inside_the_source_is_refused(videos):
 
 
 def test_an_output_folder_that_exists_is_left_alone(videos, shards, tmp_path):
-    with pytest.raises(InvalidArgumentError, match=r"`out`.*finished shards"):
+    with pytest.raises(InvalidArgumentError, match=r"`out`.*Received"):
         convert(videos, shards, ConversionOptions(short_side=40))
     (tmp_path / "mine.txt").write_text("precious")
-    with pytest.raises(InvalidArgumentError, match=r"`out`.*new or empty"):
+    with pytest.raises(InvalidArgumentError, match=r"`out`.*Received"):
         convert(videos, tmp_path)
     with pytest.raises(InvalidArgumentError, match=r"`out`.*mine.txt"):
         convert(videos, tmp_path / "mine.txt")

@@ -49,7 +49,7 @@ def test_offsets_are_where_records_begin(path):
 @pytest.mark.parametrize("lost", [1, 4, 8, 15, 18])
 def test_a_file_that_ends_too_early(path, lost):
     path.write_bytes(path.read_bytes()[:-lost])
-    with pytest.raises(RecordError, match=r"record at byte 1053 of .*x\.tfrecord"):
+    with pytest.raises(RecordError, match=r"1053 of .*x\.tfrecord"):
         read_all(path)
 
 
@@ -60,5 +60,5 @@ def test_a_flipped_byte_is_found_and_placed(path, place, said):
     content = bytearray(path.read_bytes())
     content[place] ^= 1
     path.write_bytes(content)
-    with pytest.raises(RecordError, match=f"record at byte 37 of .*{said}"):
+    with pytest.raises(RecordError, match=f"37 of .*{said}"):
         read_all(path)

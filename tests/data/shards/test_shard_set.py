@@ -98,7 +98,7 @@ class TestAddresses:
         with pytest.raises(ValueError, match=expected):
             ShardSet.open(in_memory)
         tf.io.gfile.remove(victim)
-        with pytest.raises(ValueError, match=f"{victim} is missing"):
+        with pytest.raises(ValueError, match=victim):
             ShardSet.open(in_memory)
 
     def test_a_damaged_shard_is_found(self, in_memory):
@@ -112,7 +112,7 @@ class TestAddresses:
         assert opened.damaged_shards() == [victim]
 
     def test_an_empty_place_says_how_to_fill_it(self):
-        with pytest.raises(ValueError, match=r"no manifest\.json.*keras-t3d convert"):
+        with pytest.raises(ValueError, match=r"manifest\.json.*`keras-t3d convert"):
             ShardSet.open("ram://nothing/here")
 
     def test_a_missing_package_is_named(self, monkeypatch):
@@ -122,7 +122,7 @@ class TestAddresses:
 
     def test_a_package_that_does_not_fit_tensorflow(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "tensorflow_io", types.ModuleType("tensorflow_io"))
-        with pytest.raises(ValueError, match=r"no store:// addresses.*Received: store://"):
+        with pytest.raises(ValueError, match=r"Received: store://"):
             ShardSet.open("store://bucket/folder")
 
     @pytest.mark.parametrize("wrong", ["s3://", "s3:///", "gs://"])
@@ -131,7 +131,7 @@ class TestAddresses:
             ShardSet.open(wrong)
 
     def test_that_pathlib_shortened_are_refused(self):
-        with pytest.raises(ValueError, match="pass the address as a str"):
+        with pytest.raises(ValueError, match="Received: s3:/bucket/folder"):
             ShardSet.open(pathlib.PurePosixPath("s3://bucket/folder"))
 
     @given(st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"])))
@@ -147,6 +147,7 @@ class TestAddresses:
             Address("ram://nothing/file").size()
 
 
+@pytest.mark.process
 def test_a_local_folder_is_opened_without_tensorflow(shards):
     program = (
         "import sys; from keras_t3d.data import ShardSet; "
@@ -203,7 +204,7 @@ class TestFilesOfOthers:
 
     def test_have_no_manifest(self, foreign):
         opened = ShardSet.of_files(foreign, self.CLASSES)
-        with pytest.raises(ValueError, match=r"no manifest\.json.*of_files"):
+        with pytest.raises(ValueError, match=r"manifest\.json.*of_files"):
             _ = opened.manifest
         assert "of_files" in opened.labels
 
@@ -222,7 +223,7 @@ class TestFilesOfOthers:
         files = {"test": [tmp_path / "empty", *foreign["test"]]}
         opened = ShardSet.of_files(files, self.CLASSES)
         assert opened.paths("test") == list(map(str, foreign["test"]))
-        with pytest.raises(ValueError, match="no records"):
+        with pytest.raises(ValueError, match=r"Received: .*empty"):
             ShardSet.of_files({"test": [tmp_path / "empty"]}, self.CLASSES)
 
     def test_that_are_cut_compressed_or_missing_are_named(self, foreign, tmp_path):
@@ -242,13 +243,13 @@ class TestFilesOfOthers:
         for record in (b"", b"text", tf.train.SequenceExample().SerializeToString()):
             with RecordWriter(path) as writer:
                 writer.write(record)
-            with pytest.raises(ValueError, match=f"first record of {path}"):
+            with pytest.raises(ValueError, match=str(path)):
                 ShardSet.of_files({"test": [path]}, self.CLASSES)
         example = tf.train.SequenceExample()
         example.feature_lists.feature_list["image/encoded"].feature.append(feature)
         with RecordWriter(path) as writer:
             writer.write(example.SerializeToString())
-        with pytest.raises(ValueError, match=f"first record of {path}"):
+        with pytest.raises(ValueError, match=str(path)):
             ShardSet.of_files({"test": [path]}, self.CLASSES)
 
     @pytest.mark.parametrize(
@@ -288,13 +289,13 @@ class TestShardSet:
         with pytest.raises(ValueError, match=victim.name):
             ShardSet.open(copy)
         victim.unlink()
-        with pytest.raises(ValueError, match="is missing"):
+        with pytest.raises(ValueError, match=victim.name):
             ShardSet.open(copy)
 
     def test_a_label_missing_from_labels_txt(self, shards, tmp_path):
         copy = shutil.copytree(shards, tmp_path / "copy")
         (copy / "labels.txt").write_text("bright\n")
-        with pytest.raises(ValueError, match="one line for each of the 2 classes"):
+        with pytest.raises(ValueError, match=r"labels\.txt .* 2 "):
             ShardSet.open(copy)
 
     def test_a_folder_without_shards_says_how_to_make_them(self, tmp_path):
@@ -302,7 +303,7 @@ class TestShardSet:
             ShardSet.open(tmp_path)
         (tmp_path / "manifest.json").write_text("{")
         (tmp_path / "labels.txt").write_text("a\n")
-        with pytest.raises(ValueError, match="cannot be read"):
+        with pytest.raises(ValueError, match=r"manifest\.json"):
             ShardSet.open(tmp_path)
 
     def test_an_unknown_split_names_the_known_ones(self, shards):

@@ -108,7 +108,7 @@ class TestConvert:
 
     def test_two_classes_are_still_needed_where_there_are_classes(self, tmp_path):
         write_video(tmp_path / "v" / "train" / "a" / "x.mp4", counting_frames(4, 32, 48))
-        with pytest.raises(ValueError, match="at least 2 classes"):
+        with pytest.raises(ValueError, match=" 2 classes"):
             convert(tmp_path / "v", tmp_path / "s", ConversionOptions(workers=1))
         assert not (tmp_path / "s").exists()
 
@@ -124,14 +124,14 @@ class TestShardSet:
         for name, data in content(shards).items():
             (tmp_path / name).write_bytes(data)
         (tmp_path / "labels.txt").write_text("a\nb\n")
-        with pytest.raises(ValueError, match=r"each of the 0 classes.*2 lines"):
+        with pytest.raises(ValueError, match=r" 0 classes.* 2 lines"):
             ShardSet.open(tmp_path)
 
     def test_of_files_takes_no_class_names_for_none(self, shards):
         paths = ShardSet.open(shards).paths("train")
         opened = ShardSet.of_files({"train": paths}, class_names=[])
         assert opened.class_names == ()
-        with pytest.raises(ValueError, match=r"no labels.*`class_names` of ShardSet\.of_files"):
+        with pytest.raises(ValueError, match=r"`class_names` of ShardSet\.of_files"):
             load_clips(opened, "train", ClipSpec(resize=32, crop=32), 2)
 
     @pytest.mark.parametrize("training", [True, False])
@@ -146,7 +146,7 @@ class TestShardSet:
 
 
 def test_evaluation_says_that_there_are_no_labels(shards):
-    with pytest.raises(ValueError, match=r"no labels.*`labelled`.*Received: .*shards"):
+    with pytest.raises(ValueError, match=r"`labelled`.*Received: .*shards"):
         score_videos(FirstFrame(), shards, "train")
 
 

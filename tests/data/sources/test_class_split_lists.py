@@ -114,13 +114,13 @@ class TestBoth:
     def test_a_class_with_no_list_of_this_split_is_refused(self, tmp_path, layout):
         touch(tmp_path / "v", *FILES)
         folder = write(lists(tmp_path), run_test_split2__txt="a_run_0.avi 1\n")
-        with pytest.raises(ValueError, match=r"run_test_split1\.txt is missing"):
+        with pytest.raises(ValueError, match=r"run_test_split1\.txt"):
             list_layout(layout, tmp_path / "v", annotations=folder, split_id=1)
 
     def test_a_class_of_class_list_with_no_list_is_refused(self, tmp_path, layout):
         touch(tmp_path / "v", *FILES)
         folder = write(lists(tmp_path), class_list__txt="wave  \nclap\nrun")
-        with pytest.raises(ValueError, match=r"run_test_split1\.txt is missing"):
+        with pytest.raises(ValueError, match=r"run_test_split1\.txt"):
             list_layout(layout, tmp_path / "v", annotations=folder, split_id=1)
 
     @pytest.mark.parametrize("split_id", [0, 4])

@@ -151,17 +151,17 @@ def test_wrong_csv_files_are_refused(tmp_path, text, said):
 def test_a_csv_file_with_neither_column_nor_name_of_a_split_is_refused(tmp_path):
     touch(tmp_path / "v", "aaaaaaaaaaa.mp4")
     folder = write(tmp_path, mine__csv="label,youtube_id,time_start,time_end\na,b,0,1\n")
-    with pytest.raises(ValueError, match=r"must be named.*mine\.csv"):
+    with pytest.raises(ValueError, match=r"train\.csv.*Received: .*mine\.csv"):
         list_layout("kinetics", tmp_path / "v", annotations=folder / "mine.csv")
 
 
 def test_missing_annotations_are_refused(tmp_path):
     touch(tmp_path / "v", "aaaaaaaaaaa.mp4")
     for annotations in (tmp_path / "none.csv", tmp_path / "v"):
-        with pytest.raises(ValueError, match=r"`annotations`, a csv file such as train\.csv"):
+        with pytest.raises(ValueError, match=r"`annotations`.*train\.csv"):
             list_layout("kinetics", tmp_path / "v", annotations=annotations)
     folder = write(tmp_path, train__csv=ROWS)
     with pytest.raises(ValueError, match="`source`"):
         list_layout("kinetics", tmp_path / "none", annotations=folder)
-    with pytest.raises(ValueError, match="None of the 2 listed videos"):
+    with pytest.raises(ValueError, match=" 2 listed"):
         list_layout("kinetics", tmp_path / "v", annotations=folder)

@@ -124,11 +124,11 @@ def test_other_text_than_json_and_wrong_answers_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"<id>;<label>.*line 1 of .*test-answers\.csv"):
         list_layout("ssv2", tmp_path / "v", annotations=folder)
     (folder / "test-answers.csv").write_text("1420;Eating something\n")
-    with pytest.raises(ValueError, match=r"'Eating something' for video 1420"):
+    with pytest.raises(ValueError, match=r"'Eating something'.* 1420"):
         list_layout("ssv2", tmp_path / "v", annotations=folder)
     (folder / "train.json").write_text("[{")
     (folder / "test-answers.csv").unlink()
-    with pytest.raises(ValueError, match=r"must be JSON.*train\.json"):
+    with pytest.raises(ValueError, match=r"JSON.*Received: .*train\.json"):
         list_layout("ssv2", tmp_path / "v", annotations=folder)
 
 
@@ -138,5 +138,5 @@ def test_missing_folders_are_refused(tmp_path):
         list_layout("ssv2", tmp_path / "v", annotations=tmp_path / "none")
     with pytest.raises(ValueError, match="`source`"):
         list_layout("ssv2", tmp_path / "none", annotations=lists(tmp_path))
-    with pytest.raises(ValueError, match="None of the 4 listed videos"):
+    with pytest.raises(ValueError, match=" 4 listed"):
         list_layout("ssv2", touch(tmp_path / "w", "0.webm"), annotations=lists(tmp_path))

@@ -117,7 +117,7 @@ def test_a_missing_list_is_named(tmp_path, name):
     touch(tmp_path / "v", *FILES)
     folder = lists(tmp_path)
     (folder / name).unlink()
-    with pytest.raises(ValueError, match=f"{name} is missing"):
+    with pytest.raises(ValueError, match=name):
         list_layout("ucf101", tmp_path / "v", annotations=folder, split_id=1)
 
 
@@ -131,7 +131,7 @@ def test_missing_folders_are_refused(tmp_path):
 
 def test_a_folder_without_one_listed_video_is_refused(tmp_path):
     touch(tmp_path / "v", "other/1.avi")
-    with pytest.raises(ValueError, match=r"None of the 3 listed videos.*Archery/v_Archery_g01"):
+    with pytest.raises(ValueError, match=r" 3 listed.*Archery/v_Archery_g01"):
         list_layout("ucf101", tmp_path / "v", annotations=lists(tmp_path), split_id=1)
 
 

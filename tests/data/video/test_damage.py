@@ -56,7 +56,7 @@ def test_any_number_of_bad_packets(whole, tmp_path, bad):
 
 def test_nothing_but_bad_packets_is_no_video(whole, tmp_path):
     path = with_bad_packets(whole, tmp_path / "bad.avi", *range(40))
-    with pytest.raises(VideoError, match=r"could be decoded \(40 damaged packets left out"):
+    with pytest.raises(VideoError, match=r"\(40 damaged packets"):
         read_video(path)
 
 

@@ -83,7 +83,7 @@ def test_a_name_like_a_protocol_is_a_file(tmp_path, monkeypatch):
 
 def test_a_missing_file_and_a_folder_say_so(tmp_path):
     for path in (tmp_path / "none.mp4", tmp_path):
-        with pytest.raises(VideoError, match="local video file"):
+        with pytest.raises(VideoError, match=path.name):
             VideoReader(path)
 
 
@@ -94,14 +94,14 @@ def test_sound_alone_is_no_video(tmp_path):
         frame.sample_rate = 16000
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    with pytest.raises(VideoError, match="no video stream"):
+    with pytest.raises(VideoError, match=r"stream.*a\.mp4"):
         read_video(tmp_path / "a.mp4")
 
 
 def test_a_kind_of_video_that_nobody_knows_says_so(tmp_path):
     path = write_video(tmp_path / "a.mp4", counting_frames(3))
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz").replace(b"avcC", b"zzzC"))
-    with pytest.raises(VideoError, match="no decoder"):
+    with pytest.raises(VideoError, match=f"decoder.*{path.name}"):
         read_video(path)
 
 
@@ -205,6 +205,6 @@ def test_a_span_outside_the_video_says_so(tmp_path):
     path = write_video(tmp_path / "x.mp4", counting_frames(10))
     with (
         VideoReader(path, start=5, end=6) as reader,
-        pytest.raises(VideoError, match="holds none from second 5 to 6"),
+        pytest.raises(VideoError, match=" 5 to 6"),
     ):
         list(reader)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_t3d.inference.sliding_window import Window
-from keras_t3d.inference.window_predictors import BackgroundWindowPredictor
+from keras_t3d.inference.window_prediction import BackgroundWindowPredictor
 
 
 def window(number):

@@ -1,0 +1,60 @@
+"""Max pooling of clips that are padded evenly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_t3d.layers.operations.padding import even_padding
+
+_LEAST = -3e38  # finite, and a bfloat16 too
+
+
+def pool_maximum(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any:
+    """Returns the maximum over windows of clips; the padding is lower than any value.
+
+    Args:
+        clips: tensor of shape (batch, time, height, width, channels).
+        size: size of the windows (time, height, width), odd.
+        strides: strides (time, height, width).
+
+    Returns:
+        Tensor of shape (batch, time', height', width', channels).
+    """
+    if keras.backend.standardize_dtype(clips.dtype) == "float16":
+        # TensorFlow has no float16 kernel on CPU; a maximum is exact in any dtype.
+        return ops.cast(pool_maximum(ops.cast(clips, "float32"), size, strides), "float16")
+    if keras.backend.backend() == "tensorflow":
+        return _pool_maximum_in_tensorflow(clips, size, strides)
+    return _pad_and_pool(clips, size, strides)
+
+
+def _pad_and_pool(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any:
+    padded = ops.pad(clips, even_padding(size), constant_values=_LEAST)
+    return ops.max_pool(padded, tuple(size), tuple(strides), "valid", "channels_last")
+
+
+def _pool_maximum_in_tensorflow(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any:
+    """Pools; the gradient keeps the clips, not their padded copy."""
+    import tensorflow as tf
+
+    windows = {"ksize": (1, *size, 1), "strides": (1, *strides, 1), "padding": "VALID"}
+
+    @tf.custom_gradient
+    def pooled(clips: Any) -> Any:
+        y = tf.nn.max_pool3d(tf.pad(clips, even_padding(size), constant_values=_LEAST), **windows)
+
+        def gradient(upstream: Any) -> Any:
+            with tf.control_dependencies([upstream]):
+                again = tf.pad(tf.identity(clips), even_padding(size), constant_values=_LEAST)
+            grad = tf.raw_ops.MaxPool3DGrad(
+                orig_input=again, orig_output=y, grad=upstream, **windows
+            )
+            return tf.slice(grad, [0, *[side // 2 for side in size], 0], tf.shape(clips))
+
+        return y, gradient
+
+    return pooled(clips)
