@@ -257,7 +257,7 @@ def _rate(batches: Iterator[Any], warm_up: int, count: int) -> float:
 
 
 def _shards_rate(shards: str, count: int) -> float:
-    from keras_t3d.data import Augmentation, ReadOptions, load_clips
+    from keras_t3d.data import Augmentation, load_clips
 
     augmentation = Augmentation(crop="corners", scales=SCALES)
     clips = load_clips(
@@ -267,7 +267,7 @@ def _shards_rate(shards: str, count: int) -> float:
         BATCH,
         training=True,
         augmentation=augmentation,
-        options=ReadOptions(repeat=True),
+        repeat=True,
     )
     return _rate(iter(clips), 20, count)
 

@@ -10,23 +10,49 @@ import zipfile
 import av
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
+from av.sidedata.sidedata import Type
+from av.stream import Disposition
+from PIL import Image
 
 model, video = sys.argv[1:]
 with zipfile.ZipFile(model) as files:  # appended to the model
     names = files.read("labels.txt").decode().splitlines()
     spec = json.loads(files.read("clip_spec.json"))
-resize, stride = spec["resize"], spec["frame_stride"]
+resize, stride, rate = spec["resize"], spec["frame_stride"], spec.get("fps")
 classify = Interpreter(model).get_signature_runner()
 _, count, height, width, _ = classify.get_input_details()["clip"]["shape"]
-with av.open(video) as container:
-    total = sum(1 for _ in container.decode(video=0))
-first = max((total - stride * (count - 1) - 1) // 2, 0)
-wanted = [(first + stride * number) % total for number in range(count)]  # a short video loops
-with av.open(video) as container:  # decoded twice: a minute of frames is gigabytes
-    decoded = enumerate(container.decode(video=0))
-    images = {n: f.to_image().rotate(f.rotation, expand=True) for n, f in decoded if n in wanted}
+
+
+def decode():
+    with av.open(video) as container:  # the default film, not cover art
+        streams = container.streams.video
+        films = [s for s in streams if not s.disposition & Disposition.attached_pic]
+        films.sort(key=lambda stream: not stream.disposition & Disposition.default)
+        yield from container.decode(films[0])
+
+
+def upright(frame):
+    image, matrix = frame.to_image(), frame.side_data.get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return image
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    if abs(a) + abs(d) < abs(b) + abs(c):  # x is shown along y
+        image, a, d = image.transpose(Image.Transpose.TRANSPOSE), c, b
+    image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if a < 0 else image
+    return image.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if d < 0 else image
+
+
+times = np.array([frame.time if frame.time is not None else np.nan for frame in decode()])
+frames = np.arange(len(times))
+if rate and not np.isnan(times).any():  # those nearest to each multiple of 1 / rate seconds
+    wanted = np.arange(times[0], times[-1] + 0.5 / rate, 1 / rate)
+    frames = np.abs(times[:, None] - wanted).argmin(axis=0)
+first = max((len(frames) - stride * (count - 1) - 1) // 2, 0)
+chosen = [frames[(first + stride * number) % len(frames)] for number in range(count)]  # may loop
+# Decoded twice: a minute of frames is gigabytes.
+images = {number: upright(frame) for number, frame in enumerate(decode()) if number in chosen}
 clip = []
-for number in wanted:
+for number in chosen:
     image = images[number]
     scale = resize / min(image.size)
     image = image.resize([round(side * scale) for side in image.size], 2)  # bilinear

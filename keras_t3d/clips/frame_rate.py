@@ -8,16 +8,47 @@ from __future__ import annotations
 
 import numpy as np
 
+from keras_t3d.clips.clip_spec import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
 
 SECOND = 1_000_000  # microseconds
 ROUNDING = 2  # microseconds by which two rounded times may differ
+UNKNOWN_TIMES = (
+    "Clips at a frame rate need records that hold the frames' times or their rate: convert the "
+    "videos again, or leave `fps` and `target_fps` out"
+)
 TOO_SHORT = "A video is shorter than the clip: use `short` 'loop' or 'pad' in place of 'error'"
 
 
 def even_times(num_frames: int, fps: float) -> np.ndarray:
     """Returns the times of frames at a constant rate: int64 (num_frames,), in microseconds."""
     return np.floor(np.arange(num_frames) * (SECOND / fps) + 0.5).astype(np.int64)
+
+
+def frames_for_clips(num_frames: int, times: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:
+    """Returns the frames of a video that its clips are made of: all, or those at a rate.
+
+    Args:
+        num_frames: frames of the video.
+        times: see `frames_at_rate`; empty if unknown.
+        clip_spec: the clips.
+
+    Returns:
+        int64 array of frame indices, at least one.
+
+    Raises:
+        InvalidArgumentError: if the ClipSpec has a rate and the times are unknown.
+    """
+    if clip_spec.fps is None:
+        return np.arange(num_frames)
+    check_times(times)
+    return frames_at_rate(times, clip_spec.fps)
+
+
+def check_times(times: np.ndarray) -> None:
+    """Raises an InvalidArgumentError if the times of a video are unknown."""
+    if not len(times):
+        raise InvalidArgumentError(f"{UNKNOWN_TIMES}. Received: neither", argument="fps")
 
 
 def frames_at_rate(times: np.ndarray, fps: float) -> np.ndarray:

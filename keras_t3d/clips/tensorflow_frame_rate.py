@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import tensorflow as tf
 
-from keras_t3d.clips.frame_rate import ROUNDING, SECOND, TOO_SHORT
-
-Tensor = Any
+from keras_t3d.clips.clip_spec import ClipSpec
+from keras_t3d.clips.frame_rate import ROUNDING, SECOND, TOO_SHORT, UNKNOWN_TIMES
+from keras_t3d.clips.view import Tensor
 
 
 def even_times_tensorflow(num_frames: Tensor | int, fps: Tensor | float) -> Tensor:
@@ -16,6 +14,20 @@ def even_times_tensorflow(num_frames: Tensor | int, fps: Tensor | float) -> Tens
     fps = tf.cast(fps, tf.float64) if tf.is_tensor(fps) else tf.constant(fps, tf.float64)
     places = tf.cast(tf.range(tf.cast(num_frames, tf.int64)), tf.float64)
     return tf.cast(tf.floor(places * (SECOND / fps) + 0.5), tf.int64)
+
+
+def frames_for_clips_tensorflow(num_frames: Tensor, times: Tensor, clip_spec: ClipSpec) -> Tensor:
+    """Returns the same frames as `frames_for_clips`."""
+    if clip_spec.fps is None:
+        return tf.range(tf.cast(num_frames, tf.int64))
+    return frames_at_rate_tensorflow(checked_times_tensorflow(times), clip_spec.fps)
+
+
+def checked_times_tensorflow(times: Tensor) -> Tensor:
+    """Returns the times; the graph fails where they are unknown."""
+    known = tf.debugging.Assert(tf.size(times) > 0, [f"{UNKNOWN_TIMES}."])
+    with tf.control_dependencies([known]):
+        return tf.identity(times)
 
 
 def frames_at_rate_tensorflow(times: Tensor, fps: float) -> Tensor:

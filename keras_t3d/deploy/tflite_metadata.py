@@ -48,8 +48,11 @@ def pack(file: schema.ModelT) -> bytes:
 
 def _metadata(model: VideoClassifier, licence: str | None) -> bytes:
     clip_spec = model.clip_spec
+    spacing = f"{clip_spec.frame_stride} apart"
+    if clip_spec.fps is not None:
+        spacing = f"{clip_spec.fps:g} a second"
     clip_text = (
-        f"RGB frames, uint8, {clip_spec.num_frames} of them {clip_spec.frame_stride} apart, "
+        f"RGB frames, uint8, {clip_spec.num_frames} of them {spacing}, "
         f"short side resized to {clip_spec.resize}, cropped to {clip_spec.crop}; see {CLIP_SPEC}."
     )
     clip = {0: "clip", 1: clip_text}

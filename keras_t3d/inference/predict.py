@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from keras_t3d.clips import (
     take_view,
     view_starts,
 )
+from keras_t3d.clips.frame_rate import frames_for_clips
 from keras_t3d.data.video.reader import VideoReader, warn_of_damage
 from keras_t3d.errors import check_integer
 from keras_t3d.inference.load import load_predictor
@@ -74,7 +75,8 @@ def read_clips(
 ) -> list[list[np.ndarray]]:
     """Returns the frames of each view of a video, with the short side as the model resizes it.
 
-    The video is decoded once if its header states the right number of frames, otherwise twice.
+    The video is decoded once if its header states the right number of frames, otherwise, and for
+    a ClipSpec with a frame rate, twice.
 
     Args:
         path: path of the video.
@@ -84,12 +86,14 @@ def read_clips(
             the ClipSpec and the first frame of the view.
     """
     with VideoReader(path) as reader:
-        stated = reader.header.num_frames or 0
-        clips = _indices(stated, clip_spec, num_views, frames_of) if stated else []
+        known: Sequence[int] = range(reader.header.num_frames or 0) if clip_spec.fps is None else ()
+        clips = _indices(known, clip_spec, num_views, frames_of) if known else []
         frames = _read_frames(reader, clips, clip_spec)
         num_frames = reader.num_decoded
-    if num_frames != stated:
-        clips = _indices(num_frames, clip_spec, num_views, frames_of)
+        times = reader.times
+    if num_frames != len(known):
+        known = frames_for_clips(num_frames, times, clip_spec).tolist()
+        clips = _indices(known, clip_spec, num_views, frames_of)
         with VideoReader(path) as reader:
             frames = _read_frames(reader, clips, clip_spec)
     warn_of_damage(reader)
@@ -97,13 +101,14 @@ def read_clips(
 
 
 def _indices(
-    num_frames: int,
+    known: Sequence[int],
     clip_spec: ClipSpec,
     num_views: int | None,
     frames_of: Callable[[int, ClipSpec, int], Iterable[int]],
 ) -> list[list[int]]:
-    starts = view_starts(num_frames, clip_spec, num_views)
-    return [[int(index) for index in frames_of(num_frames, clip_spec, start)] for start in starts]
+    """Returns the indices in the video of each view's frames, which are among `known`."""
+    starts = view_starts(len(known), clip_spec, num_views)
+    return [[known[int(i)] for i in frames_of(len(known), clip_spec, start)] for start in starts]
 
 
 def _read_frames(

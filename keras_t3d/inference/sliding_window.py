@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -69,7 +69,8 @@ class SlidingWindow:
 
     A frame is resized once, however many windows it is in. Only the frames of one window are
     held, in the model's size, however long the video is. They are also held between windows that
-    do not overlap, because the video may end there.
+    do not overlap, because the video may end there. With `clip_spec.fps`, the frames are those of
+    the video at that rate, and indices and times of windows are theirs.
 
     Args:
         clip_spec: the clips that the model reads.
@@ -81,7 +82,8 @@ class SlidingWindow:
     clip_spec = keras_t3d.ClipSpec(num_frames=16, frame_stride=2, resize=128, crop=112)
     sliding_window = SlidingWindow(clip_spec, WindowOptions(hop=0.5))
     with keras_t3d.data.VideoReader("clip.mp4") as video:
-        windows = [sliding_window.push(frame) for frame in video.timed()]  # None, ..., Window
+        for frame in video.timed():
+            windows = sliding_window.push(frame)  # [], ..., [Window]
     last = sliding_window.finish()
     ```
     """
@@ -94,6 +96,7 @@ class SlidingWindow:
         self._frame_step, self._is_start = window_starts(clip_spec, options)
         self._frames: dict[int, _Frame] = {}
         self._open: list[int] = []  # first frames of windows that are not complete yet
+        self._origin: float | None = None  # seconds at which the first frame appears
         self._count = 0
         self._last_window = -1
 
@@ -102,8 +105,20 @@ class SlidingWindow:
         """Number of frames held."""
         return len(self._frames)
 
-    def push(self, frame: TimedFrame) -> Window | None:
-        """Adds the next frame; returns the window that it completes, if any."""
+    def push(self, frame: TimedFrame) -> list[Window]:
+        """Adds the next frame; returns the windows that it completes."""
+        frames = [frame] if self.clip_spec.fps is None else self._at_rate(frame, self.clip_spec.fps)
+        return [window for frame in frames if (window := self._push(frame)) is not None]
+
+    def _at_rate(self, frame: TimedFrame, fps: float) -> Iterator[TimedFrame]:
+        """Yields the frame for each time of the clips' rate to which it is the nearest."""
+        if self._origin is None:
+            self._origin = frame.start
+        middle = (frame.start + frame.end) / 2
+        while (start := self._origin + self._count / fps) < middle - SAME_TIME:
+            yield TimedFrame(start, start + 1 / fps, lambda: frame.pixels, frame.pixel_aspect)
+
+    def _push(self, frame: TimedFrame) -> Window | None:
         index, self._count = self._count, self._count + 1
         is_candidate = index % self._frame_step == 0
         if is_candidate and self._is_start(index, frame.start):

@@ -80,9 +80,7 @@ def _frames(video: str | os.PathLike[str] | VideoReader) -> Iterator[TimedFrame]
 
 def _windows(frames: Iterable[TimedFrame], sliding_window: SlidingWindow) -> Iterator[Window]:
     for frame in frames:
-        window = sliding_window.push(frame)
-        if window is not None:
-            yield window
+        yield from sliding_window.push(frame)
     last = sliding_window.finish()
     if last is not None:
         yield last

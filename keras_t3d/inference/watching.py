@@ -107,10 +107,9 @@ def watch_frames(
         marked = ((frame, False) for frame in frames) if live else _mark_last(frames)
         with contextlib.closing(windows):
             for frame, is_last in marked:
-                window = sliding_window.push(frame) or (
-                    sliding_window.finish() if is_last else None
-                )
-                if window is not None:
+                complete = sliding_window.push(frame)
+                last = sliding_window.finish() if is_last else None
+                for window in [*complete, *([last] if last else [])]:
                     windows.submit(window)
                 latest = windows.latest()
                 classes = tuple(top_classes(latest.probabilities, names, top) if latest else ())

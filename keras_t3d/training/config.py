@@ -150,6 +150,8 @@ class RunConfig:
     command: ClassVar[str]
 
     def __post_init__(self) -> None:
+        # The model keeps it, so that evaluation and prediction read the same rate.
+        object.__setattr__(self, "clip_spec", self.data.at_target_fps(self.clip_spec))
         epochs, has_validation = self.epochs, self.data.validation_split is not None
         check_values(
             self,

@@ -32,10 +32,8 @@ def numbers(clip):
 def slide(frames, sliding):
     windows, most_held = [], 0
     for frame in frames:
-        window = sliding.push(frame)
+        windows += sliding.push(frame)
         most_held = max(most_held, sliding.num_held)
-        if window:
-            windows.append(window)
     last = sliding.finish()
     return windows + ([last] if last else []), most_held
 
@@ -163,3 +161,24 @@ def test_the_default_hop_is_half_a_window():
         clip_spec = ClipSpec(num_frames=num_frames, frame_stride=stride)
         step, is_start = window_starts(clip_spec, WindowOptions())
         assert [n for n in range(0, 40, step) if is_start(n, 0.0)] == list(range(0, 40, hop))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.floats(0.01, 0.5), min_size=1, max_size=40),
+    st.integers(1, 4),
+    st.floats(1.0, 40.0),
+    st.integers(1, 6),
+)
+def test_windows_at_a_rate_are_those_of_the_video_at_that_rate(gaps, num_frames, fps, hop):
+    times = np.cumsum([0.0, *gaps])
+    middles = (times[1:] + times[:-1]) / 2 - 1e-4  # where the next frame becomes the nearest
+    frames = numbered(len(gaps), [], times)
+    spec = ClipSpec(num_frames=num_frames, fps=fps, resize=4, crop=(4, 3))
+    windows, _ = slide(frames, SlidingWindow(spec, WindowOptions(hop_frames=hop)))
+    wanted = np.arange(0, 100 * fps) / fps
+    nearest = np.searchsorted(middles, wanted[wanted < middles[-1]], side="right")
+    for window in windows:
+        indices = [nearest[(window.first_frame + n) % len(nearest)] for n in range(num_frames)]
+        assert numbers(window.clips[0]) == indices
+        np.testing.assert_allclose(window.start, window.first_frame / fps, atol=1e-9)

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from keras_t3d.clips import ClipSpec, clip_frames, take_view
+from keras_t3d.clips.frame_rate import frames_for_clips
 from keras_t3d.data.clips.clip import Clip
 from keras_t3d.data.clips.clip_draws import ClipDraws
 from keras_t3d.data.clips.plan import ReadPlan
@@ -20,7 +21,7 @@ from keras_t3d.data.shards.record import StoredVideo
 def training_clip(video: StoredVideo, draws: ClipDraws, plan: ReadPlan) -> Clip:
     """Samples and decodes a training clip: frames, window and flip."""
     clip_spec = plan.clip_spec
-    frames = sample_frames(len(video.frames), video.fps, draws, clip_spec, plan.options)
+    frames = sample_frames(len(video.frames), np.array(video.times), draws, clip_spec, plan.options)
     top, left, height, width = place_window(
         video.height, video.width, clip_spec, plan.augmentation, draws.window
     ).tolist()
@@ -34,7 +35,8 @@ def training_clip(video: StoredVideo, draws: ClipDraws, plan: ReadPlan) -> Clip:
 
 def evaluation_clip(video: StoredVideo, weight: np.float32, plan: ReadPlan) -> Clip:
     """Decodes the centre view, only the frames that it takes."""
-    frames = clip_frames(len(video.frames), plan.clip_spec)
+    known = frames_for_clips(len(video.frames), np.array(video.times), plan.clip_spec)
+    frames = known[clip_frames(len(known), plan.clip_spec)]
     # The frames are already those at `frame_stride`.
     spec = ClipSpec.from_config({**plan.clip_spec.get_config(), "frame_stride": 1})
     pixels = take_view(_decode(video, frames), spec, start=0)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from typing import Any, Literal
 
+from keras_t3d.clips.clip_spec import ClipSpec, check_fps
 from keras_t3d.errors import InvalidArgumentError, check_integer
 
 
@@ -18,8 +20,8 @@ class ClipSelection:
             segments (one random frame of each of `num_frames` equal parts of the video).
         short: training clips of videos that are too short: loop (start again), pad (repeat the
             last frame) or error.
-        target_fps: frame rate of training clips; null takes every `frame_stride`-th frame, as do
-            videos of unknown rate.
+        target_fps: frames per second of the clips, in place of the clip's `frame_stride`; it is
+            the clip's `fps`.
         shuffle_buffer: number of videos that are shuffled together, after the shards.
         on_damage: damaged records: error (fail when one is read) or skip (check all shards first,
             leave damaged records out and warn).
@@ -39,18 +41,19 @@ class ClipSelection:
         rate = self.target_fps
         if rate is None:
             return
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not rate > 0:
-            raise InvalidArgumentError(
-                "`target_fps` must be a frame rate above 0, for example 12.5, or None. "
-                f"Received: {rate!r}",
-                argument="target_fps",
-            )
+        check_fps("target_fps", rate)
         if self.sampling == "segments":
             raise InvalidArgumentError(
                 "`target_fps` must be None with `sampling` 'segments', which spreads the frames "
                 f"over the whole video. Received: target_fps={rate!r}",
                 argument="target_fps",
             )
+
+    def at_target_fps(self, clip_spec: ClipSpec) -> ClipSpec:
+        """Returns the ClipSpec at `target_fps`, if that is given."""
+        if self.target_fps is None:
+            return clip_spec
+        return dataclasses.replace(clip_spec, fps=self.target_fps, frame_stride=1)
 
     def read_options(self) -> ReadOptions:
         """Returns ReadOptions with these values."""
@@ -133,6 +136,23 @@ class ReadOptions(ClipSelection):
             )
         share = batch_size // count
         return slice(index * share, (index + 1) * share)
+
+
+def read_options(values: Mapping[str, Any]) -> ReadOptions:
+    """Returns the ReadOptions of these values.
+
+    Raises:
+        InvalidArgumentError: if there is no such option, or a value is out of its range.
+    """
+    names = [field.name for field in dataclasses.fields(ReadOptions)]
+    for name, value in values.items():
+        if name not in names:
+            raise InvalidArgumentError(
+                f"`{name}` must be one of the options {', '.join(names)}. "
+                f"Received: {name}={value!r}",
+                argument=name,
+            )
+    return ReadOptions(**values)
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -42,6 +42,8 @@ class ReadPlan:
         labelled: bool = True,
         transforms: Sequence[Transform] = (),
     ) -> None:
+        self.options = options or ReadOptions()
+        clip_spec = self.options.at_target_fps(clip_spec)
         self.shards = open_shards(shards, split, clip_spec)
         self.split = split
         self.clip_spec = clip_spec
@@ -49,7 +51,6 @@ class ReadPlan:
         self.training = training
         self.seed = seed
         self.augmentation = augmentation or Augmentation()
-        self.options = options or ReadOptions()
         self.labelled = labelled
         self.transforms = tuple(transforms)
         if labelled:

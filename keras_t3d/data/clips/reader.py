@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_t3d.clips import ClipSpec
 from keras_t3d.data.augmentation.options import Augmentation
 from keras_t3d.data.clips.clip import Transform
-from keras_t3d.data.clips.options import ReadOptions
+from keras_t3d.data.clips.options import read_options
 from keras_t3d.data.clips.order import epoch_order
 from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.shards.damage import check_local
@@ -162,9 +162,9 @@ def load_clips(
     training: bool = False,
     seed: int = 0,
     augmentation: Augmentation | None = None,
-    options: ReadOptions | None = None,
     labelled: bool = True,
     transforms: Sequence[Transform] = (),
+    **options: Any,
 ) -> tf.data.Dataset:
     """Loads clips as a `tf.data.Dataset` for `model.fit`, `model.evaluate` and the like.
 
@@ -172,7 +172,8 @@ def load_clips(
 
     Args:
         shards, split, clip_spec, batch_size: what is read, see ClipReader.
-        training, seed, augmentation, options, labelled, transforms: how, see ClipReader.
+        training, seed, augmentation, labelled, transforms: how, see ClipReader.
+        **options: the options of ReadOptions, by name, such as `target_fps=12.5`.
 
     Returns:
         Batches of (clips, labels), or of dicts without labels, see ClipReader.
@@ -198,7 +199,7 @@ def load_clips(
         training=training,
         seed=seed,
         augmentation=augmentation,
-        options=options,
+        options=read_options(options),
         labelled=labelled,
         transforms=transforms,
     ).as_tf_dataset()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_t3d.clips import ClipSpec, Tensor
+from keras_t3d.clips.frame_rate import TOO_SHORT, check_times, random_clip_at_rate
 from keras_t3d.data.clips.clip_draws import ClipDraws
 from keras_t3d.data.clips.options import ClipSelection
 from keras_t3d.errors import InvalidArgumentError
@@ -17,32 +18,43 @@ from keras_t3d.errors import InvalidArgumentError
 
 def sample_frames(
     num_video_frames: int,
-    video_fps: float,
+    times: np.ndarray,
     draws: ClipDraws,
     clip_spec: ClipSpec,
     options: ClipSelection,
 ) -> np.ndarray:
     """Returns the frames of a training clip as `options` selects them: int64 (num_frames,)."""
-    short = options.short
+    count, short, draw = num_video_frames, options.short, float(draws.start)
     if options.sampling == "segments":
-        return segment_clip(num_video_frames, clip_spec.num_frames, draws.segments, short=short)
-    stride = fps_stride(video_fps, options.target_fps, clip_spec.frame_stride)
-    return random_clip(num_video_frames, clip_spec, float(draws.start), stride=stride, short=short)
+        return segment_clip(count, clip_spec.num_frames, draws.segments, short=short)
+    if clip_spec.fps is None:
+        return random_clip(count, clip_spec, draw, short=short)
+    check_times(times)
+    return random_clip_at_rate(times, clip_spec.num_frames, clip_spec.fps, draw, short=short)
 
 
 def sample_frames_tensorflow(
     num_video_frames: Tensor,
-    video_fps: Tensor,
+    times: Tensor,
     draws: ClipDraws,
     clip_spec: ClipSpec,
     options: ClipSelection,
 ) -> Tensor:
     """The TensorFlow form of `sample_frames`."""
-    count, short = num_video_frames, options.short
+    count, short, draw = num_video_frames, options.short, draws.start
     if options.sampling == "segments":
         return segment_clip_tensorflow(count, clip_spec.num_frames, draws.segments, short=short)
-    stride = fps_stride_tensorflow(video_fps, options.target_fps, clip_spec.frame_stride)
-    return random_clip_tensorflow(count, clip_spec, draws.start, stride=stride, short=short)
+    if clip_spec.fps is None:
+        return random_clip_tensorflow(count, clip_spec, draw, short=short)
+    from keras_t3d.clips import tensorflow_frame_rate as in_graph
+
+    return in_graph.random_clip_at_rate_tensorflow(
+        in_graph.checked_times_tensorflow(times),
+        clip_spec.num_frames,
+        clip_spec.fps,
+        draw,
+        short=short,
+    )
 
 
 def random_clip(
@@ -50,7 +62,6 @@ def random_clip(
     clip_spec: ClipSpec,
     draw: float,
     *,
-    stride: float | None = None,
     short: str = "loop",
 ) -> np.ndarray:
     """Returns the frames of a clip that starts anywhere in the video.
@@ -61,8 +72,6 @@ def random_clip(
         num_video_frames: at least 1.
         clip_spec: length and stride of the clip.
         draw: number in [0, 1) that picks the start.
-        stride: distance between two frames of the clip, see `fps_stride`; None is
-            `clip_spec.frame_stride`.
         short: treatment of videos shorter than the clip: `"loop"` starts again, `"pad"` repeats
             the last frame, `"error"` raises.
 
@@ -78,8 +87,7 @@ def random_clip(
     random_clip(10, ClipSpec(num_frames=4, frame_stride=2), 0.99)  # [3, 5, 7, 9]
     ```
     """
-    step = float(clip_spec.frame_stride if stride is None else stride)
-    offsets = np.floor(step * np.arange(clip_spec.num_frames) + 0.5).astype(np.int64)
+    offsets = clip_spec.frame_stride * np.arange(clip_spec.num_frames)
     last = max(num_video_frames - int(offsets[-1]) - 1, 0)
     start = min(int(draw * (last + 1)), last)
     return _within_video(start + offsets, num_video_frames, short)
@@ -90,17 +98,13 @@ def random_clip_tensorflow(
     clip_spec: ClipSpec,
     draw: Tensor,
     *,
-    stride: Tensor | None = None,
     short: str = "loop",
 ) -> Tensor:
     """The TensorFlow form of `random_clip`."""
     import tensorflow as tf
 
     num_video_frames = tf.cast(num_video_frames, tf.int64)
-    # Not tf.cast, which takes a Python float through float32.
-    stride = tf.convert_to_tensor(clip_spec.frame_stride if stride is None else stride, tf.float64)
-    steps = stride * tf.range(clip_spec.num_frames, dtype=tf.float64)
-    offsets = tf.cast(tf.floor(steps + 0.5), tf.int64)
+    offsets = clip_spec.frame_stride * tf.range(clip_spec.num_frames, dtype=tf.int64)
     last = tf.maximum(num_video_frames - offsets[-1] - 1, 0)
     start = tf.cast(draw * tf.cast(last + 1, tf.float64), tf.int64)
     return _within_video_tensorflow(tf.minimum(start, last) + offsets, num_video_frames, short)
@@ -159,38 +163,6 @@ def segment_clip_tensorflow(
     return bounds[:-1] + tf.minimum(inside, sizes - 1)
 
 
-def fps_stride(video_fps: float, clip_fps: float | None, frame_stride: int) -> float:
-    """Returns the distance between two frames of a clip, in frames of the video.
-
-    The clip's frames are those nearest to the times 0, 1 / clip_fps, 2 / clip_fps,
-    ... after its first. A video slower than `clip_fps` gives some frames twice.
-
-    Args:
-        video_fps: frames per second of the video; 0.0 if unknown.
-        clip_fps: frames per second of the clip.
-        frame_stride: the distance if `clip_fps` is None or the video's rate is unknown.
-
-    Example:
-
-    ```python
-    fps_stride(25.0, 10.0, frame_stride=2)  # 2.5
-    ```
-    """
-    if clip_fps is None or not video_fps > 0:
-        return float(frame_stride)
-    return video_fps / clip_fps
-
-
-def fps_stride_tensorflow(video_fps: Tensor, clip_fps: float | None, frame_stride: int) -> Tensor:
-    """The TensorFlow form of `fps_stride`: a float64 scalar."""
-    import tensorflow as tf
-
-    if clip_fps is None:
-        return tf.constant(frame_stride, tf.float64)
-    video_fps = tf.cast(video_fps, tf.float64)
-    return tf.where(video_fps > 0, video_fps / clip_fps, tf.cast(frame_stride, tf.float64))
-
-
 def _within_video(indices: np.ndarray, num_video_frames: int, short: str) -> np.ndarray:
     """Returns indices with those past the video's end brought back into it, see `random_clip`."""
     if num_video_frames < 1:
@@ -202,14 +174,11 @@ def _within_video(indices: np.ndarray, num_video_frames: int, short: str) -> np.
         return indices % num_video_frames
     if short == "error" and indices.max() >= num_video_frames:
         raise InvalidArgumentError(
-            f"{_TOO_SHORT}. Received: a video of {num_video_frames} frames for a clip that "
+            f"{TOO_SHORT}. Received: a video of {num_video_frames} frames for a clip that "
             f"needs {indices.max() - indices.min() + 1}",
             argument="short",
         )
     return np.minimum(indices, num_video_frames - 1)
-
-
-_TOO_SHORT = "A video is shorter than the clip: use `short` 'loop' or 'pad' in place of 'error'"
 
 
 def _within_video_tensorflow(indices: Tensor, num_video_frames: Tensor, short: str) -> Tensor:
@@ -219,7 +188,7 @@ def _within_video_tensorflow(indices: Tensor, num_video_frames: Tensor, short: s
         return indices % num_video_frames
     if short == "error":
         fits = tf.reduce_max(indices) < num_video_frames
-        received = [_TOO_SHORT, "Received frames:", num_video_frames]
+        received = [TOO_SHORT, "Received frames:", num_video_frames]
         with tf.control_dependencies([tf.debugging.Assert(fits, received)]):
             return tf.identity(indices)
     return tf.minimum(indices, num_video_frames - 1)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_t3d.clips import CENTRE, clip_frames_tensorflow
+from keras_t3d.clips.tensorflow_frame_rate import frames_for_clips_tensorflow
 from keras_t3d.data.augmentation.mixing import mix
 from keras_t3d.data.clips import order
 from keras_t3d.data.clips.clip import (
@@ -36,7 +37,7 @@ from keras_t3d.data.clips.tensorflow_records import (
     map_in_parallel,
     shard_reader,
 )
-from keras_t3d.data.shards.record import FRAMES
+from keras_t3d.data.shards.record import FRAMES, TIMES
 from keras_t3d.errors import InvalidArgumentError
 
 _MIXING = 1000  # sets the seed of mixing apart from those of distortions
@@ -186,7 +187,9 @@ def _evaluation_batches(plan: ReadPlan) -> tf.data.Dataset:
         weighted = weighted.concatenate(spare)
 
     def decoded(video: Record, weight: tf.Tensor) -> Clip:
-        frames = clip_frames_tensorflow(tf.size(video[FRAMES]), plan.clip_spec)
+        count, clip_spec = tf.size(video[FRAMES]), plan.clip_spec
+        known = frames_for_clips_tensorflow(count, video[TIMES], clip_spec)
+        frames = tf.gather(known, clip_frames_tensorflow(tf.size(known), clip_spec))
         clip = decode_view(video, frames, CENTRE, weight, plan.clip_spec)
         return apply_transforms(clip, plan.transforms)
 

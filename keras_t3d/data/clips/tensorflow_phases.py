@@ -66,7 +66,7 @@ def sample(record: Record, draws: ClipDraws, plan: ReadPlan) -> Sample:
     """Chooses the frames, window and flip of a training clip."""
     encoded, label = record[fields.FRAMES], record[fields.LABEL_INDEX]
     frames = sample_frames_tensorflow(
-        tf.size(encoded), record[fields.FPS], draws, plan.clip_spec, plan.options
+        tf.size(encoded), record[fields.TIMES], draws, plan.clip_spec, plan.options
     )
     window = place_window_tensorflow(
         record[fields.HEIGHT],

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_t3d.clips import ClipSpec, clip_frames, crop_positions, view_starts
+from keras_t3d.clips.frame_rate import frames_for_clips
 from keras_t3d.data.clips.clip import apply_transforms, model_inputs
 from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.clips.tensorflow_phases import Record, decode_view, parsed_records
@@ -30,8 +31,8 @@ def view_batches(plan: ReadPlan, *, num_views: int | None, num_crops: int) -> tf
 
     def encoded_views(number: tf.Tensor, record: Record) -> tf.data.Dataset:
         frames = tf.numpy_function(
-            lambda count: view_frames(int(count), clip_spec, num_views),
-            [tf.size(record[fields.FRAMES])],
+            lambda count, times: _frames_of_views(int(count), times, clip_spec, num_views),
+            [tf.size(record[fields.FRAMES]), record[fields.TIMES]],
             tf.int64,
         )
         frames = tf.ensure_shape(frames, (None, clip_spec.num_frames))
@@ -56,6 +57,13 @@ def view_batches(plan: ReadPlan, *, num_views: int | None, num_crops: int) -> tf
         return finish_dataset(batches, tf.data.UNKNOWN_CARDINALITY)
     num_clips = plan.records.num_videos * num_views * num_crops
     return finish_dataset(batches, -(-num_clips // plan.batch_size))
+
+
+def _frames_of_views(
+    num_video_frames: int, times: np.ndarray, clip_spec: ClipSpec, num_views: int | None
+) -> np.ndarray:
+    known = frames_for_clips(num_video_frames, times, clip_spec)
+    return known[view_frames(len(known), clip_spec, num_views)]
 
 
 def view_frames(num_video_frames: int, clip_spec: ClipSpec, num_views: int | None) -> np.ndarray:

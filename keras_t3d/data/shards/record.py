@@ -14,6 +14,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from keras_t3d.clips.frame_rate import even_times
 from keras_t3d.data.shards.errors import RecordError
 from keras_t3d.protocol_buffers import build_message_classes
 
@@ -24,6 +25,7 @@ VIDEO_ID = "clip/id"
 HEIGHT = "image/height"
 WIDTH = "image/width"
 FPS = "video/fps"
+ONE_LABEL = "A record must have one label, as a classifier reads one class of each video"
 TIMES = "image/timestamp"  # as MediaPipe names it
 
 _SequenceExample: Any = build_message_classes(
@@ -110,7 +112,7 @@ def stored_video(serialized: bytes) -> StoredVideo:
     """Reads a record; what other writers leave out gets a default.
 
     Raises:
-        RecordError: if it is no SequenceExample, or holds no frames.
+        RecordError: if it is no SequenceExample, holds no frames, or has several labels.
     """
     try:
         example = _SequenceExample.FromString(serialized)
@@ -123,12 +125,18 @@ def stored_video(serialized: bytes) -> StoredVideo:
     )
     if not frames:
         raise RecordError(f"A record must hold JPEG frames in the feature list {FRAMES!r}.")
+    context = example.context.feature
+    labels = context[LABEL_INDEX].int64_list.value if LABEL_INDEX in context else ()
+    if len(labels) > 1:
+        raise RecordError(f"{ONE_LABEL}. Received: the labels {list(labels)}")
+    fps = _first(context, FPS, "float_list", 0.0)
     times = tuple(
         time
         for feature in example.feature_lists.feature_list[TIMES].feature
         for time in feature.int64_list.value
     )
-    context = example.context.feature
+    if len(times) != len(frames):
+        times = tuple(even_times(len(frames), fps).tolist()) if fps > 0 else ()
     height, width = (_first(context, name, "int64_list", 0) for name in (HEIGHT, WIDTH))
     if not (height and width):
         width, height = _frame_size(frames[0])
@@ -139,8 +147,8 @@ def stored_video(serialized: bytes) -> StoredVideo:
         video_id=_first(context, VIDEO_ID, "bytes_list", b"").decode("utf-8", "surrogateescape"),
         height=height,
         width=width,
-        fps=_first(context, FPS, "float_list", 0.0),
-        times=times if len(times) == len(frames) else (),
+        fps=fps,
+        times=times,
     )
 
 

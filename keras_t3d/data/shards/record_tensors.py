@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from keras_t3d.clips.tensorflow_frame_rate import even_times_tensorflow
 from keras_t3d.data.shards.record import (
     FPS,
     FRAMES,
     HEIGHT,
     LABEL_INDEX,
     LABEL_TEXT,
+    ONE_LABEL,
+    TIMES,
     VIDEO_ID,
     WIDTH,
 )
@@ -25,12 +28,13 @@ def parse_record(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         serialized: string scalar, a `tf.train.SequenceExample`.
 
     Returns:
-        Dict by feature name: `"image/encoded"`, strings (frames,), and scalars with
+        Dict by feature name: `"image/encoded"`, strings (frames,), `"image/timestamp"`, int64
+            (frames,), empty if unknown, and scalars with
         the defaults of `stored_video` for missing features: class id -1, empty name and id,
         fps 0.0; height and width of the first JPEG.
 
     Raises:
-        tf.errors.InvalidArgumentError: when run, if the record holds no frames.
+        tf.errors.InvalidArgumentError: when run, if the record holds no frames or several labels.
 
     Example:
 
@@ -52,13 +56,20 @@ def parse_record(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         context_features={
             name: tf.io.RaggedFeature(default.dtype) for name, default in optional.items()
         },
-        sequence_features={FRAMES: tf.io.RaggedFeature(tf.string)},
+        sequence_features={
+            FRAMES: tf.io.RaggedFeature(tf.string),
+            TIMES: tf.io.RaggedFeature(tf.int64),
+        },
     )
     frames = sequence[FRAMES].flat_values
     held = tf.debugging.Assert(
         tf.size(frames) > 0, [f"A record must hold JPEG frames in the feature list {FRAMES!r}."]
     )
-    with tf.control_dependencies([held]):
+    labels = context[LABEL_INDEX]
+    one_label = tf.debugging.Assert(
+        tf.size(labels) <= 1, [f"{ONE_LABEL}. Received the labels", labels, "of", context[VIDEO_ID]]
+    )
+    with tf.control_dependencies([held, one_label]):
         frames = tf.identity(frames)
     record = {
         name: tf.concat([context[name], default[None]], 0)[0] for name, default in optional.items()
@@ -68,7 +79,15 @@ def parse_record(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         lambda: (record[HEIGHT], record[WIDTH]),
         lambda: _frame_size(frames[0]),
     )
-    return {**record, HEIGHT: height, WIDTH: width, FRAMES: frames}
+    times, fps = sequence[TIMES].flat_values, record[FPS]
+    times = tf.case(
+        [
+            (tf.size(times) == tf.size(frames), lambda: times),
+            (fps > 0, lambda: even_times_tensorflow(tf.size(frames), fps)),
+        ],
+        default=lambda: tf.zeros(0, tf.int64),
+    )
+    return {**record, HEIGHT: height, WIDTH: width, FRAMES: frames, TIMES: times}
 
 
 def _frame_size(frame: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import functools
 import os
@@ -98,7 +99,7 @@ class VideoReader:
         self._threads = threads
         self._span = Span(start, end)
         self._frame_decoded = frame_decoded or (lambda: None)
-        self._times: tuple[float, float] | None = None  # of the first and the last frame
+        self._seconds = array.array("d")  # of the frames read so far
         self._rgb_errors: dict[tuple[str, int, int], str | None] = {}
         self._open()
 
@@ -112,8 +113,14 @@ class VideoReader:
     @property
     def fps(self) -> float:
         """Mean frames per second, of the frames read so far if they contradict the header."""
-        first, last = self._times or (0.0, 0.0)
-        return mean_fps(self.num_decoded, last - first, self.header.fps)
+        length = self._seconds[-1] - self._seconds[0] if self._seconds else 0.0
+        return mean_fps(self.num_decoded, length, self.header.fps)
+
+    @property
+    def times(self) -> np.ndarray:
+        """When the frames read so far are shown, from the first: int64 (frames,), microseconds."""
+        seconds = np.array(self._seconds)
+        return np.round(1e6 * (seconds - seconds[:1])).astype(np.int64)
 
     def __enter__(self) -> VideoReader:
         return self
@@ -147,14 +154,6 @@ class VideoReader:
             convert = functools.partial(self._pixels, frame)
             yield TimedFrame(start, end, convert, pixel_aspect(self._stream, frame))
 
-    def frame_times(self) -> np.ndarray:
-        """Decodes the video without converting frames to pixels; returns when they are shown.
-
-        Returns:
-            float64 array (frames,): seconds from the first frame of the file.
-        """
-        return np.array([time for time, _ in self._decoded()])
-
     def _promised_end(self) -> float | None:
         """Returns the end of the last frame in seconds, if the header proved right."""
         stream, header = self._stream, self.header
@@ -180,7 +179,7 @@ class VideoReader:
 
     def _decoded(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """Yields the frames of the span with their times, in seconds from the first frame."""
-        self.damage, self.num_decoded, self._times = None, 0, None
+        self.damage, self.num_decoded, self._seconds = None, 0, array.array("d")
         decoder, timed = self._timed_frames()
         unfit, until = 0, 0.0
         reached_end = True
@@ -193,12 +192,12 @@ class VideoReader:
             until = time + max(float((frame.duration or 0) * base), self.header.gap)
             if not self._span.holds(time, self.header.clock_tolerance):
                 continue
-            if self._times is None:
+            if not self._seconds:
                 self._size = (frame.width, frame.height)
             if self._rgb_error(frame):
                 unfit += 1
                 continue
-            self._times = (self._times or (time,))[0], time
+            self._seconds.append(time)
             self.num_decoded += 1
             yield time, frame
         left_out = self._left_out(decoder, unfit)
@@ -206,7 +205,7 @@ class VideoReader:
             span = (
                 ""
                 if self._span.is_whole
-                else f" from second {self._span.first:g} to {self._span.end}"
+                else f" from second {self._span.start or 0} to {self._span.end}"
             )
             cause = "; ".join(left_out) or f"it holds none{span}"
             raise VideoError(f"No frame could be decoded ({cause}): {self.path}")

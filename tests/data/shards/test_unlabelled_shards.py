@@ -76,7 +76,7 @@ class TestConvert:
         assert (shards / "labels.txt").read_bytes() == b""
         assert manifest["num_classes"] == 0
         assert manifest["options"]["layout"] == "unlabelled"
-        assert manifest["splits"]["train"] == {"videos": 11, "per_class": {}}
+        assert manifest["splits"]["train"] == {"videos": 9, "records": 11, "per_class": {}}
         assert (manifest["listed"], manifest["converted"], manifest["rejected"]) == (11, 9, 2)
         assert manifest["cut"] == {"long.mp4": 3}
         lines = (shards / "rejects.csv").read_text().splitlines()
