@@ -1,9 +1,11 @@
-"""The two text files in every artifact: class names and ClipSpec."""
+"""Files of models: class names and ClipSpec in every artifact, the models of a run."""
 
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import warnings
 from collections.abc import Callable, Sequence
 
 from keras_t3d.clips import ClipSpec
@@ -11,6 +13,15 @@ from keras_t3d.errors import InvalidArgumentError
 
 LABELS = "labels.txt"
 CLIP_SPEC = "clip_spec.json"
+# Of a run directory.
+CONFIG = "config.yaml"
+BEST = "best.keras"
+STUDENT = "student.keras"
+LAST = "last.keras"
+
+
+class RunDirectoryWarning(UserWarning):
+    """A run directory was given for a model; the message names the model that is taken."""
 
 
 def is_class_name(name: object) -> bool:
@@ -33,6 +44,19 @@ def read_artifact(read: Callable[[str], bytes]) -> tuple[tuple[str, ...], ClipSp
     """Returns class names and ClipSpec; `read` returns the content of a file of that name."""
     class_names = tuple(read(LABELS).decode("utf-8").splitlines())
     return class_names, ClipSpec.from_config(json.loads(read(CLIP_SPEC)))
+
+
+def model_file(path: str | os.PathLike[str]) -> str:
+    """Returns the path of a model; for a run directory, that of its best model, with a warning."""
+    folder = os.fspath(path)
+    if os.path.isfile(os.path.join(folder, CONFIG)):
+        for name in (BEST, STUDENT, LAST):
+            file = os.path.join(folder, name)
+            if os.path.isfile(file):
+                text = f"{folder} is the directory of a run: its {name} is taken"
+                warnings.warn(text, RunDirectoryWarning, stacklevel=3)
+                return file
+    return folder
 
 
 def newest_version(folder: pathlib.Path) -> pathlib.Path:

@@ -97,6 +97,7 @@ def command_parser(name: str) -> jsonargparse.ArgumentParser:
         prog=f"keras-t3d {name}",
         description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
         exit_on_error=False,
+        allow_abbrev=False,
     )
     _module(name).add_arguments(parser)
     return parser

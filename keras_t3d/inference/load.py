@@ -6,6 +6,7 @@ import os
 import pathlib
 from typing import Any
 
+from keras_t3d.artifact_files import model_file
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference.predictor import Predictor
 
@@ -14,8 +15,8 @@ def load_predictor(model: Any) -> Predictor:
     """Returns a predictor for a model in memory or on disk.
 
     Args:
-        model: VideoClassifier, Predictor, or path of a `.keras` file, a SavedModel folder or a
-            `.tflite` file.
+        model: VideoClassifier, Predictor, or path of a `.keras` file, a SavedModel folder, a
+            `.tflite` file or a run directory, whose best model is taken.
 
     Returns:
         A Predictor.
@@ -43,7 +44,7 @@ def load_predictor(model: Any) -> Predictor:
                 argument="model",
             )
         return KerasPredictor(model)
-    path = pathlib.Path(model)
+    path = pathlib.Path(model_file(model))
     if not path.exists():
         raise InvalidArgumentError(f"No such model: {path}", argument="model")
     if path.is_dir():

@@ -7,6 +7,7 @@ import zipfile
 
 import keras
 
+from keras_t3d.artifact_files import model_file
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models.video_classifier import VideoClassifier
 
@@ -15,7 +16,7 @@ def load_keras_model(path: str | os.PathLike[str]) -> VideoClassifier:
     """Loads a `.keras` file of this package.
 
     Args:
-        path: path of the file.
+        path: path of the file, or of a run directory, whose best model is taken.
 
     Returns:
         The VideoClassifier.
@@ -30,7 +31,7 @@ def load_keras_model(path: str | os.PathLike[str]) -> VideoClassifier:
     model.clip_spec
     ```
     """
-    path = os.fspath(path)
+    path = model_file(path)
     expected = "Expected a .keras file that this package saved, for example runs/a/best.keras."
     if not os.path.isfile(path):
         raise InvalidArgumentError(f"No such file. {expected} Received: {path}")

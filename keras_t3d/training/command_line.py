@@ -35,7 +35,9 @@ def config_parser(
     Returns:
         The parser, to which further arguments may be added.
     """
-    parser = jsonargparse.ArgumentParser(prog=prog, description=description, exit_on_error=False)
+    parser = jsonargparse.ArgumentParser(
+        prog=prog, description=description, exit_on_error=False, allow_abbrev=False
+    )
     add_config(parser, config_class)
     return parser
 
@@ -139,7 +141,13 @@ def find_recipe(name_or_path: str, config_class: type[RunConfig] = TrainConfig) 
             f"{', '.join(recipe_names(config_class))}. Received: {name_or_path!r}",
             argument="config",
         )
-    command = _command_of(path)
+    try:
+        command = _command_of(path)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidArgumentError(
+            f"`config` must be a file of YAML: {' '.join(str(error).split())}. Received: {path}",
+            argument="config",
+        ) from None
     if command not in (None, config_class.command):
         raise InvalidArgumentError(
             f"The configuration is for another command: keras-t3d {command} --config "
@@ -153,10 +161,7 @@ def _command_of(path: pathlib.Path) -> str | None:
     """Returns the command of a recipe, or whose keys another file has; None if it fits both."""
     if path.resolve().parent == RECIPES.resolve():
         return "pretrain" if path.name.startswith("pretrain_") else "train"
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return None  # the parser reports the error
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
     keys = set(content) if isinstance(content, dict) else set()
     fields = {
         config_class.command: {field.name for field in dataclasses.fields(config_class)}

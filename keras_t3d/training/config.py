@@ -12,6 +12,7 @@ from keras_t3d.data.augmentation.options import Augmentation
 from keras_t3d.data.clips.options import ClipSelection
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.training.optimizer_config import OptimizerConfig
+from keras_t3d.training.selection import SelectionConfig
 from keras_t3d.training.validation import check_values
 
 # Fields of a configuration whose key in YAML and in flags differs from their name.
@@ -48,7 +49,8 @@ class DataConfig(ClipSelection):
     Args:
         shards: folder that `keras-t3d convert` wrote.
         train_split: split to train on.
-        validation_split: split to evaluate after each epoch; `train` selects best.keras by it.
+        validation_split: split to evaluate after each epoch; `train` selects best.keras by it,
+            see `best`.
             null skips validation and keeps the last epoch's model.
         batch_size: clips per batch, over all devices.
         augmentation: random changes to training clips.
@@ -183,6 +185,7 @@ class TrainConfig(RunConfig):
 
     Args:
         loss: the cross-entropy loss.
+        best: which epoch's model is best.keras, and when training stops.
 
     Raises:
         InvalidArgumentError: if a value is out of its range.
@@ -195,6 +198,7 @@ class TrainConfig(RunConfig):
     """
 
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    best: SelectionConfig = dataclasses.field(default_factory=SelectionConfig)
 
     command: ClassVar[str] = "train"
 

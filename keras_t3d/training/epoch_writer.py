@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import math
+import json
 import pathlib
 import time
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ import keras
 from keras_t3d.atomic import written_durably
 from keras_t3d.training.evaluation_weights import EvaluationWeights
 from keras_t3d.training.run_directory import HISTORY
+from keras_t3d.training.selection import SelectionConfig
 from keras_t3d.training.stop_on_nan import check_finite
 
 
@@ -26,8 +27,7 @@ class EpochWriter(keras.callbacks.Callback):
         folder: the run directory.
         history: metrics of the finished epochs, to which each epoch is appended.
         weights: the weights to save.
-        models: by file name, the metric whose highest value selects the epoch to save; None,
-            or a metric that the run does not have, saves each epoch.
+        models: by file name, what selects the epoch to save; None saves each epoch.
         panels: metric of each panel of the curves, by title; that of validation is drawn too.
         writes: whether this machine writes files.
     """
@@ -35,7 +35,7 @@ class EpochWriter(keras.callbacks.Callback):
     folder: pathlib.Path
     history: list[dict[str, float]]
     weights: EvaluationWeights
-    models: Mapping[str, str | None]
+    models: Mapping[str, SelectionConfig | None]
     panels: Mapping[str, str]
     writes: bool
 
@@ -54,16 +54,16 @@ class EpochWriter(keras.callbacks.Callback):
         values = {key: float(value) for key, value in logs.items()}
         seconds = round(time.perf_counter() - self._started, 3)
         row = {"epoch": epoch + 1, **values, "seconds": seconds}
-        names = [name for name, metric in self.models.items() if self._is_best(row, metric)]
         self.history.append(row)
+        last = len(self.history) - 1
+        names = [
+            name
+            for name, selection in self.models.items()
+            if selection is None or selection.best_epoch(self.history) == last
+        ]
         with self.weights.in_place():  # on every machine: weights may be spread over machines
             if self.writes:
                 self._write(names)
-
-    def _is_best(self, row: dict[str, float], metric: str | None) -> bool:
-        if metric is None or metric not in row:
-            return True
-        return row[metric] > max((before[metric] for before in self.history), default=-math.inf)
 
     def _write(self, names: list[str]) -> None:
         with (
@@ -78,6 +78,9 @@ class EpochWriter(keras.callbacks.Callback):
         for name in names:
             with written_durably(self.folder / name) as part:
                 self.model.network.save(part)
+            if self.models[name] is not None:
+                with written_durably((self.folder / name).with_suffix(".json")) as part:
+                    part.write_text(json.dumps(self.history[-1], indent=1) + "\n", "utf-8")
 
 
 def _draw_curves(

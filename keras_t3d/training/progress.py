@@ -42,6 +42,7 @@ class TrainingProgress(keras.callbacks.Callback):
         batch_size: clips per batch, over all devices.
         first_step: steps of the first epoch that are already done.
         accuracy: metric to show beside the loss, and that of validation after each epoch.
+        loss: metric of validation that is its loss, without the clips that fill a batch.
         clock: returns the time in seconds.
         console: console to print to; None is standard error.
 
@@ -58,6 +59,7 @@ class TrainingProgress(keras.callbacks.Callback):
     batch_size: int
     first_step: int = 0
     accuracy: str = "top1"
+    loss: str = "cross_entropy"
     clock: Callable[[], float] = time.perf_counter
     console: Console | None = None
 
@@ -135,7 +137,7 @@ class TrainingProgress(keras.callbacks.Callback):
         logs["learning_rate"] = float(rate)
         logs["clips_per_second"] = speed.clips_per_second
         logs["data_wait"] = speed.data_wait
-        texts = _metrics(logs, "loss", self.accuracy, f"val_{self.accuracy}")
+        texts = _metrics(logs, "loss", self.accuracy, f"val_{self.loss}", f"val_{self.accuracy}")
         texts += [f"learning rate {logs['learning_rate']:.3g}", *speed.texts()]
         if speed.data_wait > _MUCH_WAITING:
             texts[-1] += ": reading clips, not the network, is the bottleneck"

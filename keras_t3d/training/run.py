@@ -38,6 +38,7 @@ from keras_t3d.training.epoch_writer import EpochWriter
 from keras_t3d.training.evaluation_weights import EvaluationWeights
 from keras_t3d.training.objective import highest_rate
 from keras_t3d.training.progress import TrainingProgress
+from keras_t3d.training.selection import EarlyStopping, SelectionConfig
 from keras_t3d.training.stop_on_nan import StopOnNaN
 
 SHARDS_CHANGED = "The shards changed since training started: use the same ones, or a new `run_dir`."
@@ -61,8 +62,8 @@ class RunSetup:
     steps_per_epoch: int
     checkpoint: Checkpoint | None
 
-    def is_finished(self, epochs: int) -> bool:
-        """Returns True, and prints a notice, if all epochs are done.
+    def is_finished(self, epochs: int, selection: SelectionConfig | None = None) -> bool:
+        """Returns True, and prints a notice, if all epochs are done, or the run stopped early.
 
         Raises:
             InvalidArgumentError: if the number of steps per epoch changed.
@@ -75,9 +76,12 @@ class RunSetup:
                 f"{SHARDS_CHANGED} Received: {self.steps_per_epoch} steps per epoch in "
                 f"{self.shards.folder}, {state.steps_per_epoch} before"
             )
-        if state.epoch < epochs:
+        if selection is not None and not state.step_in_epoch and selection.is_over(state.history):
+            print(f"{self.folder}: training stopped after epoch {state.epoch}; nothing was done.")
+        elif state.epoch >= epochs:
+            print(f"{self.folder}: all {epochs} epochs are done; nothing was done.")
+        else:
             return False
-        print(f"{self.folder}: all {epochs} epochs are done.")
         return True
 
 
@@ -129,7 +133,7 @@ class TrainingRun:
     setup: RunSetup
     learner: Learner
     metrics: Mapping[str, str]
-    models: Mapping[str, str | None]
+    models: Mapping[str, SelectionConfig | None]
     make_callbacks: Callable[[], Sequence[keras.callbacks.Callback]]
     transforms: Sequence[Transform] = ()
     teacher: str | None = None
@@ -157,8 +161,13 @@ class TrainingRun:
             if checkpoint.state.step_in_epoch:
                 state = self._fit(checkpoint, checkpoint.state.epoch + 1, history, validation)
                 checkpoint = Checkpoint(state, variables={})
+            if self._is_over(history):
+                return
             if checkpoint.state.epoch < config.epochs:
                 self._fit(checkpoint, config.epochs, history, validation)
+
+    def _is_over(self, history: list[dict[str, float]]) -> bool:
+        return any(selection and selection.is_over(history) for selection in self.models.values())
 
     def _checkpoint(self, has_validation: bool) -> Checkpoint:
         """Returns the checkpoint to resume from, or the initial one."""
@@ -195,13 +204,14 @@ class TrainingRun:
         if checkpoint.variables:
             weights = {group: checkpoint.variables[group] for group in ("network", "optimizer")}
             checkpoints.assign_variables(self.learner, weights)
-        _, accuracy = self.metrics.values()
+        loss, accuracy = self.metrics.values()
         progress = TrainingProgress(
             config.epochs,
             state.steps_per_epoch,
             config.data.batch_size,
             state.step_in_epoch,
             accuracy,
+            loss,
         )
         try:
             self.learner.fit(
@@ -251,7 +261,8 @@ class TrainingRun:
         if config.optimizer.schedule == "plateau":
             lower_rate = functools.partial(self._lower_rate, history)
             callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lower_rate))
-        return [*callbacks, *self.make_callbacks(), saving]
+        stopping = [EarlyStopping(s, history) for s in self.models.values() if s is not None]
+        return [*callbacks, *self.make_callbacks(), saving, *stopping]
 
     def _lower_rate(self, history: list[dict[str, float]], epoch: int, logs: Any) -> None:
         """Sets the rate of the plateau schedule; it depends only on the history."""

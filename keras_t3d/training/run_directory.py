@@ -5,7 +5,8 @@ config.yaml       the whole configuration
 environment.json  versions, devices, seed and command of each start
 checkpoints/      checkpoints to resume from
 last.keras        the model after the last finished epoch
-best.keras        the model with the best validation accuracy
+best.keras        the model of the epoch that `best` selects
+best.json         that epoch's metrics
 student.keras     of a pretraining, instead of both: the model after the last finished epoch
 history.csv       metrics, one line per epoch
 curves.png        plots of the metrics
@@ -23,23 +24,29 @@ import pathlib
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
+from typing import Any
 
 import keras
+import yaml
 
+from keras_t3d import artifact_files
 from keras_t3d.atomic import written_durably
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.folder_lock import lock
 from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.config import RunConfig
 
-CONFIG = "config.yaml"
+CONFIG, BEST, STUDENT, LAST = (
+    artifact_files.CONFIG,
+    artifact_files.BEST,
+    artifact_files.STUDENT,
+    artifact_files.LAST,
+)
 HISTORY = "history.csv"
-LAST = "last.keras"
-BEST = "best.keras"
-STUDENT = "student.keras"
 LOCK = ".lock"
+_PATHS = ("shards", "network", "inflate")  # options that are, or may be, paths
 
 
 def check(folder: str | os.PathLike[str], config: RunConfig) -> pathlib.Path:
@@ -54,7 +61,7 @@ def check(folder: str | os.PathLike[str], config: RunConfig) -> pathlib.Path:
     text = config.to_yaml()
     if (folder / CONFIG).is_file():
         before = (folder / CONFIG).read_text(encoding="utf-8")
-        if before != text and checkpoint_paths(folder):
+        if _meant(before) != _meant(text) and checkpoint_paths(folder):
             old, new = before.splitlines(), text.splitlines()
             changed = [line.strip() for line in new if line not in old][:5]
             raise InvalidArgumentError(
@@ -70,6 +77,19 @@ def check(folder: str | os.PathLike[str], config: RunConfig) -> pathlib.Path:
             argument="run_dir",
         )
     return folder
+
+
+def _meant(text: str) -> Any:
+    """Returns a configuration in which paths are the same however they are spelled."""
+
+    def resolved(value: Any, name: str = "") -> Any:
+        if isinstance(value, dict):
+            return {key: resolved(item, key) for key, item in value.items()}
+        if name in _PATHS and isinstance(value, str) and os.path.exists(value):
+            return os.path.realpath(value)
+        return value
+
+    return resolved(yaml.safe_load(text))
 
 
 def _has_files(folder: pathlib.Path) -> bool:
@@ -139,8 +159,17 @@ def read_history(folder: pathlib.Path) -> list[dict[str, float]]:
 
 
 def print_results(folder: str | os.PathLike[str], model: str, *metrics: str) -> None:
-    """Prints those of the metrics that the last epoch has, and the paths of the files."""
-    last = read_history(pathlib.Path(folder))[-1]
-    values = ", ".join(f"{name} {last[name]:.4f}" for name in metrics if name in last)
-    print(f"Epoch {int(last['epoch'])}: {values}")
-    print(f"Wrote {pathlib.Path(folder, model)}, history.csv, curves.png, tensorboard/")
+    """Prints the last epoch's metrics, and the files, with the epoch that the model is of."""
+    folder = pathlib.Path(folder)
+    last = read_history(folder)[-1]
+    print(f"Epoch {last['epoch']}: {_values(last, metrics)}")
+    selected = (folder / model).with_suffix(".json")
+    of_epoch = ""
+    if selected.is_file():
+        best = json.loads(selected.read_text(encoding="utf-8"))
+        of_epoch = f" (epoch {best['epoch']}: {_values(best, metrics)})"
+    print(f"{folder / model}{of_epoch}; beside it history.csv, curves.png, tensorboard/")
+
+
+def _values(row: dict[str, float], metrics: Sequence[str]) -> str:
+    return ", ".join(f"{name} {row[name]:.4f}" for name in metrics if name in row)

@@ -24,8 +24,9 @@ from keras_t3d.training.objective import new_loss, new_metrics, new_optimizer
 from keras_t3d.training.run import SHARDS_CHANGED, TrainingRun, prepare_run
 from keras_t3d.training.tensorboard_log import Profile, TensorBoardLog
 
+_ENOUGH_VIDEOS = 100  # for validation: one is a point of accuracy
+_REPORTED = ("cross_entropy", "top1", "val_cross_entropy", "val_top1")
 METRICS = {"cross-entropy": "cross_entropy", "top-1": "top1"}
-MODELS = {run_directory.BEST: "val_top1", run_directory.LAST: None}
 
 
 class ConfusionMatrix(keras.callbacks.Callback):
@@ -82,7 +83,7 @@ def train(
     check_labelled(shards)
     if setup.checkpoint is not None:
         _check_same_classes(setup.checkpoint.state, shards)
-    if setup.is_finished(config.epochs):
+    if setup.is_finished(config.epochs, config.best):
         return load_keras_model(setup.folder / run_directory.LAST)
 
     keras.utils.set_random_seed(config.seed)
@@ -100,6 +101,7 @@ def train(
             weighted_metrics=metrics,  # clips that pad a batch have weight 0
         )
     has_validation = validation_split(config, shards) is not None
+    _warn_of_few_videos(config, shards)
     if config.data.validation_split is not None and not has_validation:
         print(
             f"No videos in the split {config.data.validation_split!r}: best.keras will be the last "
@@ -118,8 +120,19 @@ def train(
         )
         return [confusion, log, *([Profile(folder)] if profile else [])]
 
-    TrainingRun(config, setup, learner, METRICS, MODELS, make_callbacks).fit()
+    models = {run_directory.BEST: config.best, run_directory.LAST: None}
+    TrainingRun(config, setup, learner, METRICS, models, make_callbacks).fit()
     return load_keras_model(setup.folder / run_directory.LAST)
+
+
+def _warn_of_few_videos(config: TrainConfig, shards: ShardSet) -> None:
+    split = validation_split(config, shards)
+    videos = shards.num_videos(split) if split else _ENOUGH_VIDEOS
+    if videos < _ENOUGH_VIDEOS:
+        print(
+            f"The split {split!r} has {videos} videos: each is {100 / videos:.1f} points of "
+            f"validation accuracy. best.keras is selected by {config.best.by} (`best.by`)."
+        )
 
 
 def _check_same_classes(state: TrainingState, shards: ShardSet) -> None:
@@ -136,4 +149,4 @@ def train_and_report(
 ) -> None:
     """Trains, then prints the metrics and the paths of the files."""
     train(config, run_dir, init, profile)
-    run_directory.print_results(run_dir, run_directory.BEST, "cross_entropy", "top1", "val_top1")
+    run_directory.print_results(run_dir, run_directory.BEST, *_REPORTED)

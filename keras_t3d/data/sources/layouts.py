@@ -59,9 +59,11 @@ def list_videos(source: str | os.PathLike[str], options: SourceOptions) -> Listi
             )
     source = pathlib.Path(source)
     if layout.reads_folder and not source.is_dir():
+        is_list = source.is_file() and source.suffix.lower() in (".csv", ".tsv")
+        hint = "; for a csv file set `layout` to csv" if is_list else ""
         raise InvalidArgumentError(
             "`source` must be an existing folder of videos for the layout "
-            f"{options.layout!r}. Received: {source}",
+            f"{options.layout!r}{hint}. Received: {source}",
             argument="source",
         )
     return layout.list_videos(source, options)

@@ -1,0 +1,47 @@
+"""Which epoch's model is kept, and when training stops."""
+
+import types
+
+import pytest
+
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.training.selection import EarlyStopping, SelectionConfig
+
+
+def history(losses=(), accuracies=()):
+    rows = [{"epoch": n + 1} for n in range(max(len(losses), len(accuracies)))]
+    for name, values in (("val_cross_entropy", losses), ("val_top1", accuracies)):
+        for row, value in zip(rows, values, strict=False):
+            row[name] = value
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("by", "losses", "accuracies", "best"),
+    [
+        ("cross_entropy", [2.0, 1.0, 1.5], [0.1, 0.1, 0.9], 1),
+        ("cross_entropy", [1.0, 1.0], [0.5, 0.5], 1),  # of equal epochs the later
+        ("top1", [1.0, 2.0, 3.0], [0.5, 0.5, 0.4], 1),
+        ("smoothed_top1", [], [0.0, 0.9, 0.0, 0.5, 0.5, 0.5, 0.5], 5),
+        ("cross_entropy", [], [], 2),
+    ],
+)
+def test_the_best_epoch(by, losses, accuracies, best):
+    rows = history(losses, accuracies) or [{"epoch": n} for n in (1, 2, 3)]
+    assert SelectionConfig(by).best_epoch(rows) == best
+
+
+def test_training_stops_after_epochs_without_a_better_one():
+    selection = SelectionConfig(patience=2)
+    rows = history([3.0, 2.0, 2.5, 2.4, 1.0])
+    assert [selection.is_over(rows[:n]) for n in range(6)] == [False] * 4 + [True, False]
+    assert not SelectionConfig().is_over(rows[:4])
+    callback = EarlyStopping(selection, rows[:4])
+    callback.set_model(types.SimpleNamespace(stop_training=False))
+    callback.on_epoch_end(3)
+    assert callback.model.stop_training
+
+
+def test_patience_is_at_least_one():
+    with pytest.raises(InvalidArgumentError, match=r"`best\.patience`.*0"):
+        SelectionConfig(patience=0)
