@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import one_of
 from keras_t3d.layers.temporal_transition import VARIANTS, TemporalTransition
 from keras_t3d.models.densenet3d import DenseNet3D
-from keras_t3d.models.options import checked_depths
+from keras_t3d.models.options import ClassifierArguments, checked_depths
 from keras_t3d.models.registry import register
 from keras_t3d.models.weight_names import Layers, weights_by_layer
 
@@ -32,9 +32,18 @@ class T3D(DenseNet3D):
         transition_depths: temporal kernel depths of the branches of each transition; None is
             the variant's: (1, 3, 6) first and (1, 3, 4) after that in the paper.
         block_layers: number of dense layers of each block.
+        growth_rate: channels that a dense layer adds.
+        bottleneck_factor: a dense layer's 1x1x1 convolution has this many times `growth_rate`
+            filters.
+        stem_filters: filters of the stem.
+        stem_kernel: kernel of the stem's convolution (time, height, width), odd.
+        stem_stride: stride of the stem's convolution (time, height, width).
         stem_pool_stride: stride of the stem's 3x3x3 max pool (time, height, width); None is
             the variant's.
-        **options: further options of `DenseNet3D`.
+        stc: `"output"` for an STC block after each dense block, or None.
+        stc_options: arguments of `SpatioTemporalChannelCorrelation`.
+        rematerialize: as for `DenseNet3D`.
+        **options: options that all families have.
 
     Raises:
         InvalidArgumentError: as for `DenseNet3D`.
@@ -53,8 +62,16 @@ class T3D(DenseNet3D):
         transition_filters: int = 128,
         transition_depths: Sequence[Sequence[int]] | None = None,
         block_layers: Sequence[int] = (6, 12, 24, 16),
+        growth_rate: int = 32,
+        bottleneck_factor: int = 4,
+        stem_filters: int = 64,
+        stem_kernel: int | Sequence[int] = (3, 7, 7),
+        stem_stride: int | Sequence[int] = (2, 2, 2),
         stem_pool_stride: int | Sequence[int] | None = None,
-        **options: Any,
+        stc: str | None = None,
+        stc_options: Mapping[str, Any] | None = None,
+        rematerialize: bool = False,
+        **options: Unpack[ClassifierArguments],
     ) -> None:
         one_of("T3D", "variant", variant, VARIANTS)
         block_layers = checked_depths("block_layers", block_layers, "(6, 12, 24, 16)")
@@ -78,7 +95,15 @@ class T3D(DenseNet3D):
             input_shape,
             num_classes,
             block_layers=block_layers,
+            growth_rate=growth_rate,
+            bottleneck_factor=bottleneck_factor,
+            stem_filters=stem_filters,
+            stem_kernel=stem_kernel,
+            stem_stride=stem_stride,
             stem_pool_stride=stem_pool_stride,
+            stc=stc,
+            stc_options=stc_options,
+            rematerialize=rematerialize,
             **options,
         )
 
