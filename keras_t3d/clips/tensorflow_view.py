@@ -63,8 +63,8 @@ def resize_and_crop_tensorflow(
         return frames[:, top : top + crop_height, left : left + crop_width]
 
     def resize_then_crop() -> Tensor:
-        rows = _resize_weights_tensorflow(height, scaled_height)[top : top + crop_height]
-        columns = _resize_weights_tensorflow(width, scaled_width)[left : left + crop_width]
+        rows = _resize_weights_tensorflow(height, scaled_height, top, crop_height)
+        columns = _resize_weights_tensorflow(width, scaled_width, left, crop_width)
         (rows, above, below), (columns, before, behind) = _band(rows), _band(columns)
         used = frames[:, above:below, before:behind]  # the crop needs no more of a frame
         count, width_used = shape[0], behind - before
@@ -93,9 +93,11 @@ def _round_tensorflow(weighed: Tensor) -> Tensor:
     return tf.floor((weighed + WEIGHT_SUM // 2) / WEIGHT_SUM)
 
 
-def _resize_weights_tensorflow(size_in: Tensor, size_out: Tensor) -> Tensor:
+def _resize_weights_tensorflow(
+    size_in: Tensor, size_out: Tensor, first: Tensor, count: int
+) -> Tensor:
     """Returns the same integers as `resize_weights`, as float32."""
-    centres = (2 * tf.range(size_out)[:, None] + 1) * size_in - size_out
+    centres = (2 * tf.range(first, first + count)[:, None] + 1) * size_in - size_out
     distances = tf.abs(centres - 2 * size_out * tf.range(size_in)[None, :])
     triangle = tf.maximum(2 * tf.maximum(size_in, size_out) - distances, 0)
     cumulated = tf.cumsum(triangle, axis=1)

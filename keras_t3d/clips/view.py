@@ -23,6 +23,7 @@ CENTRE = (1, 1)
 # The weights of each output pixel add up to this in both passes of the resize. 2**11 keeps a
 # pass exact even where matrix products run in TensorFloat-32.
 WEIGHT_SUM = 2048
+_ROWS = 1024  # of a matrix of weights that are held at a time
 
 
 def clip_frames(num_video_frames: int, clip_spec: ClipSpec, start: int | None = None) -> np.ndarray:
@@ -81,17 +82,26 @@ def resized_size(height: int, width: int, short_side: int) -> tuple[int, int]:
 
 
 @functools.lru_cache(maxsize=64)
-def resize_weights(size_in: int, size_out: int) -> np.ndarray:
-    """Returns the matrix that resizes `size_in` pixels to `size_out`.
+def resize_weights(
+    size_in: int, size_out: int, first: int = 0, count: int | None = None
+) -> np.ndarray:
+    """Returns the matrix that resizes `size_in` pixels to `size_out`, or some of its rows.
 
     The filter is a triangle, widened for downscaling (antialiased bilinear), in integers: each
     row adds up to 2048.
 
+    Args:
+        size_in: pixels before.
+        size_out: pixels after.
+        first: first row to return.
+        count: number of rows to return; None is all from the first one on.
+
     Returns:
-        int64 array of shape (size_out, size_in).
+        int64 array of shape (count, size_in).
     """
+    places = np.arange(first, size_out if count is None else first + count)
     # Distances from the output centres (i + 1/2) * in/out - 1/2 to pixel j, times 2 * out.
-    centres = (2 * np.arange(size_out)[:, None] + 1) * size_in - size_out
+    centres = (2 * places[:, None] + 1) * size_in - size_out
     distances = np.abs(centres - 2 * size_out * np.arange(size_in)[None, :])
     triangle = np.maximum(2 * max(size_in, size_out) - distances, 0)
     cumulated = np.cumsum(triangle, axis=1)
@@ -113,9 +123,20 @@ def resize_frames(frames: np.ndarray, height: int, width: int) -> np.ndarray:
     Returns:
         uint8 array of shape (N, height, width, 3).
     """
-    rows = resize_weights(frames.shape[1], height)
-    columns = resize_weights(frames.shape[2], width)
-    return _apply_weights(_apply_weights(frames, rows, axis=1), columns, axis=2)
+    return _resize_axis(_resize_axis(frames, height, axis=1), width, axis=2)
+
+
+def _resize_axis(frames: np.ndarray, size: int, axis: int) -> np.ndarray:
+    """Resizes along `axis` (1: rows, 2: columns), with the weights of few pixels at a time."""
+    if frames.shape[axis] == size:
+        return frames
+    parts = [
+        _apply_weights(
+            frames, resize_weights(frames.shape[axis], size, first, min(_ROWS, size - first)), axis
+        )
+        for first in range(0, size, _ROWS)
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
 
 
 def resize_short_side(frame: np.ndarray, short_side: int) -> np.ndarray:
@@ -126,9 +147,6 @@ def resize_short_side(frame: np.ndarray, short_side: int) -> np.ndarray:
 
 def _apply_weights(frames: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
     """Resizes along `axis` (1: rows, 2: columns)."""
-    size_out, size_in = weights.shape
-    if size_out == size_in and (weights.diagonal() == WEIGHT_SUM).all():
-        return frames
     moved = np.moveaxis(frames, axis, 0)
     out = np.empty((len(weights), *moved.shape[1:]), np.uint8)
     for index, row in enumerate(weights):
@@ -188,8 +206,9 @@ def take_view(
     height, width = frames.shape[1:3]
     scaled_height, scaled_width = resized_size(height, width, clip_spec.resize)
     top, left = crop_offsets(scaled_height, scaled_width, clip_spec, position)
-    rows = resize_weights(height, scaled_height)[top : top + clip_spec.crop_size[0]]
-    columns = resize_weights(width, scaled_width)[left : left + clip_spec.crop_size[1]]
+    # Those of the crop alone: a frame can be a thousand times as wide as it is high.
+    rows = resize_weights(height, scaled_height, top, clip_spec.crop_size[0])
+    columns = resize_weights(width, scaled_width, left, clip_spec.crop_size[1])
     return np.ascontiguousarray(
         _apply_weights(_apply_weights(chosen, rows, axis=1), columns, axis=2)
     )

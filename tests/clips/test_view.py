@@ -129,6 +129,18 @@ class TestResize:
         assert (weights.sum(axis=1) == 2048).all()
         assert (weights >= 0).all()
 
+    def test_some_rows_of_the_weights_are_those_of_all(self):
+        weights = resize_weights(50, 31)
+        assert np.array_equal(resize_weights(50, 31, 7, 12), weights[7:19])
+
+    def test_a_frame_far_wider_than_high_takes_little_memory(self):
+        frame = noise(1, 20, 16_000, 3)
+        spec = ClipSpec(num_frames=1, frame_stride=1, resize=128, crop=112)
+        clip = take_view(frame, spec)
+        assert np.array_equal(take_view_tensorflow(tf.constant(frame), spec), clip)
+        whole = resize_frames(frame, 128, 102_400)
+        assert np.array_equal(whole[:, 8:120, 51_144:51_256], clip)
+
     def test_same_size_changes_nothing(self):
         frames = noise(2, 17, 23, 3)
         assert np.array_equal(resize_frames(frames, 17, 23), frames)
