@@ -406,7 +406,7 @@ def test_the_command_fails_in_one_line_and_writes_nothing(resnet18, tmp_path, ca
         return message
 
     model = ("--model", "resnet3d_18")
-    assert "must end in .keras" in error_of("out.h5", *model)
+    assert "OUT.keras" in error_of("out.h5", *model)
     assert "normalization" in error_of("out.keras", *model)
     spoken = ("--normalization", "activitynet")
     assert "resnet3d_34" in error_of("a.keras", "--model", "resnet3d_34", *spoken)
