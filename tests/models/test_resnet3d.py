@@ -1,6 +1,5 @@
 """Parameter counts and stage shapes of the papers' residual networks."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -10,16 +9,6 @@ from keras_t3d.layers import BasicBlock3D, BottleneckBlock3D
 from tests.battery import array, noise_clips, randomize
 
 FULL = {"input_shape": (16, 112, 112, 3), "num_classes": 400}
-
-
-@pytest.fixture
-def zeros_for_initial_values(monkeypatch):
-    """A network of 100 million weights is built in no time if they need not be drawn."""
-    monkeypatch.setattr(
-        keras.initializers.VarianceScaling,
-        "__call__",
-        lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype),
-    )
 
 
 def trainable(model):

@@ -1,4 +1,6 @@
+import contextlib
 import dataclasses
+import io
 import json
 import os
 import re
@@ -24,15 +26,16 @@ pytestmark = pytest.mark.fit
 ONE_EPOCH = ["--epochs=1", "--optimizer.warmup_epochs=0"]
 
 
-class TestRun:
-    @pytest.fixture(scope="class")
-    def finished(self, shards, tmp_path_factory):
-        """Three epochs without a stop."""
-        folder = tmp_path_factory.mktemp("finished")
-        config = read(write_config(folder / "c.yaml", shards))
-        train(config, folder / "run")
-        return config, folder / "run"
+@pytest.fixture(scope="module")
+def finished(shards, tmp_path_factory):
+    """Three epochs without a stop."""
+    folder = tmp_path_factory.mktemp("finished")
+    config = read(write_config(folder / "c.yaml", shards))
+    train(config, folder / "run")
+    return config, folder / "run"
 
+
+class TestRun:
     def test_writes_all_files(self, finished):
         _, run = finished
         assert {path.name for path in run.iterdir()} == {
@@ -113,8 +116,11 @@ class TestRun:
 
 class TestMixedClips:
     @pytest.fixture(scope="class")
-    def run(self, shards, tmp_path_factory):
-        """One epoch of mixed and repeated clips, in the folder of a start that was killed."""
+    def trained(self, finished, shards, tmp_path_factory):
+        """One epoch of mixed and repeated clips, in the folder of a start that was killed.
+
+        It starts from the weights of another run.
+        """
         folder = tmp_path_factory.mktemp("mixed")
         (folder / "run" / "checkpoints").mkdir(parents=True)
         (folder / "run" / ".part-7-config.yaml").write_text("half")
@@ -122,18 +128,24 @@ class TestMixedClips:
         (folder / "run" / "checkpoints" / ".part-7-step-1.npz").write_text("half")
         mixed = [f"--data.augmentation.{name}" for name in ("mixup=0.8", "cutmix=1", "repeats=5")]
         flags = [*mixed, "--data.augmentation.brightness=0.3", *ONE_EPOCH]
-        train(read(write_config(folder / "c.yaml", shards), *flags), folder / "run")
-        return folder / "run"
+        config, best = read(write_config(folder / "c.yaml", shards), *flags), finished[1]
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            train(config, folder / "run", init=str(best / "best.keras"))
+        return folder / "run", output.getvalue()
 
-    def test_mixed_and_repeated_clips_train(self, run):
+    def test_mixed_and_repeated_clips_train(self, trained):
+        run, _ = trained
         (row,) = run_directory.read_history(run)
         # 20 videos, 5 clips of each, batches of 5
         assert checkpoint_paths(run)[-1].name == "step-00000020.npz"
         assert 0 <= row["val_top1"] <= 1
         assert row["cross_entropy"] > 0
 
-    def test_files_of_killed_processes_are_removed(self, run):
-        assert not list(run.rglob(".part-*"))
+    def test_training_starts_from_weights(self, trained, finished):
+        assert f"Started from {finished[1] / 'best.keras'}; new weights: none" in trained[1]
+
+    def test_files_of_killed_processes_are_removed(self, trained):
+        assert not list(trained[0].rglob(".part-*"))
 
 
 def test_on_damage_skip_leaves_out_damaged_records(videos, config_file, tmp_path):
