@@ -120,7 +120,7 @@ class TestRun:
             pretrain(config, run)
 
 
-@pytest.mark.parametrize("kind", ["matching", "contrast"])
+@pytest.mark.parametrize("kind", ["matching", pytest.param("contrast", marks=pytest.mark.slow)])
 def test_a_batch_with_parts_of_one_video_is_refused(kind, teacher_path, tmp_path, capsys):
     write_video(tmp_path / "films" / "long.mp4", counting_frames(125))
     convert(
