@@ -9,7 +9,7 @@ from keras_t3d.optimization import Learner, make_optimizer
 from tests import forked
 from tests.conftest import NEEDS_JAX
 
-TINY = {"block_layers": [1, 1], "growth_rate": 4, "stem_filters": 8, "transition_filters": 4}
+TINY = {"block_layers": [1], "growth_rate": 4, "stem_filters": 8, "transition_filters": 4}
 
 
 def train(tmp_path, devices, case, backend="tensorflow"):

@@ -17,7 +17,7 @@ def learner():
         input_shape=(4, 16, 16, 3),
         num_classes=3,
         dropout=0.5,
-        block_layers=[1, 1],
+        block_layers=[1],
         growth_rate=4,
         stem_filters=8,
         transition_filters=4,
