@@ -27,7 +27,14 @@ LAYERS_121, LAYERS_169 = (6, 12, 24, 16), (6, 12, 32, 32)
         (models.T3D121, {}, 29_876_880, 896, LAYERS_121),
         (models.T3D121, {"variant": "authors_code"}, 29_731_728, 896, LAYERS_121),
         (models.T3D169, {}, 38_519_184, 1408, LAYERS_169),
-        (models.T3D169, {"variant": "authors_code"}, 38_374_032, 1408, LAYERS_169),
+        pytest.param(
+            models.T3D169,
+            {"variant": "authors_code"},
+            38_374_032,
+            1408,
+            LAYERS_169,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_named_networks_have_the_parameters_and_sizes_of_the_papers(
