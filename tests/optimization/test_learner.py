@@ -91,6 +91,7 @@ def tiny():
     return keras_t3d.models.create("t3d_tiny", input_shape=(4, 16, 16, 3), num_classes=3, **TINY)
 
 
+@pytest.mark.fit
 class TestAccumulation:
     """Without batch norm in training mode, parts give the whole batch's gradient."""
 

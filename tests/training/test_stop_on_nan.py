@@ -127,11 +127,14 @@ class TestStopOnNaN:
             run_epoch(StopOnNaN(tmp_path, lambda _: ["é\udcff.avi"], 5), 0, [math.nan])
         assert found(tmp_path)["videos"] == ["é\udcff.avi"]
 
+    @pytest.mark.fit
     def test_in_fit(self, tmp_path):
         fit_to_nan(tmp_path)
         assert found(tmp_path)["global_step"] == 9
         assert found(tmp_path)["videos"] == ["v9"]
 
+    @pytest.mark.process
+    @pytest.mark.backend
     def test_in_fit_on_jax(self, tmp_path):
         forked.run_on_cpu("jax", ["-m", "tests.training.test_stop_on_nan", tmp_path])
         assert found(tmp_path)["global_step"] == 9

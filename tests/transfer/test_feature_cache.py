@@ -12,6 +12,8 @@ from keras_t3d.data.clips.record_keys import record_key
 from keras_t3d.transfer import FrameTeacher, write_frame_features
 from tests.transfer.pairs import tiny_teacher
 
+pytestmark = pytest.mark.fit
+
 
 @pytest.fixture(scope="module")
 def own_shards(videos, tmp_path_factory):
