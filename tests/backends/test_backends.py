@@ -15,11 +15,10 @@ pytestmark = [pytest.mark.process, pytest.mark.backend]
 
 SHAPE = (6, 20, 19, 3)  # an even height tells even padding from Keras's "same"
 RESNET = {"stage_blocks": (1, 1), "stage_filters": (4, 6), "stem_filters": 4}
-DENSE = {"block_layers": (1, 2), "growth_rate": 4, "stem_filters": 4}
+DENSE = {"block_layers": (1, 1), "growth_rate": 4, "stem_filters": 4}
 STC = {"reduction": 2, "activation": "tanh"}
 NETWORKS = {
     "t3d": (models.T3D, {**DENSE, "transition_filters": 3, "transition_depths": [(1, 3, 6)]}),
-    "densenet_stc": (models.DenseNet3D, {**DENSE, "stc": "output", "stc_options": STC}),
     "resnext_stc": (
         models.ResNet3D,
         {
@@ -34,7 +33,13 @@ NETWORKS = {
     ),
     "r2plus1d": (
         models.R2Plus1D18,
-        {**RESNET, "stage_convolutions": ("2plus1d",) * 2, "stem_middle_filters": 5},
+        {
+            **RESNET,
+            "stage_blocks": (1,),
+            "stage_filters": (6,),
+            "stage_convolutions": ("2plus1d",),
+            "stem_middle_filters": 5,
+        },
     ),
 }
 

@@ -182,14 +182,14 @@ sys.exit(main(sys.argv[1:]))
 def test_opencv_opens_its_window_before_pyav_is_loaded(folder):
     # In the other order, the real OpenCV never returns.
     done = subprocess.run(
-        [sys.executable, "-c", _NOTES_ORDER, "watch", "none.keras", str(folder / "a.mp4")],
+        [sys.executable, "-c", _NOTES_ORDER, "watch", "none.tflite", str(folder / "a.mp4")],
         env={**os.environ, "DISPLAY": ":7"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.stdout == "window\n"
-    assert "No such model: none.keras" in last_line(done.stderr)
+    assert "No such model: none.tflite" in last_line(done.stderr)
 
 
 def test_watch_without_a_screen(run, folder, tmp_path, monkeypatch):

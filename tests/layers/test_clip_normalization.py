@@ -1,7 +1,10 @@
+import re
+
 import keras
 import numpy as np
 import pytest
 
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers import ClipNormalization
 
 
@@ -37,7 +40,8 @@ def test_config_round_trip():
     assert (again.mean, again.std, again.name) == (layer.mean, layer.std, "pixels")
 
 
-@pytest.mark.parametrize("wrong", [{"mean": (0.5, 0.5)}, {"std": (0.1, 0.0, 0.1)}])
-def test_wrong_values_are_refused(wrong):
-    with pytest.raises(ValueError, match="three numbers"):
-        ClipNormalization(**wrong)
+@pytest.mark.parametrize(("argument", "wrong"), [("mean", (0.5, 0.5)), ("std", (0.1, 0.0, 0.1))])
+def test_wrong_values_are_refused(argument, wrong):
+    with pytest.raises(InvalidArgumentError, match=re.escape(f"{wrong}")) as raised:
+        ClipNormalization(**{argument: wrong})
+    assert raised.value.argument == argument

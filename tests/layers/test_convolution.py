@@ -158,9 +158,18 @@ def test_bfloat16_has_the_values_and_gradients_of_float32(sides, sizes, strides,
         assert np.abs(found - expected).max() <= 0.1 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize(
+    ("dtype", "in_graph"),
+    [
+        ("float16", False),
+        ("bfloat16", False),
+        ("bfloat16", True),
+        ("float32", False),
+        ("float32", True),
+        ("float64", False),
+    ],
+)
 @pytest.mark.parametrize("kernels", ["processor's own", "float32 only", "none"])
-@pytest.mark.parametrize("in_graph", [False, True])
 def test_grouped_gradients_on_any_processor(dtype, kernels, in_graph, monkeypatch):
     """TensorFlow has kernels for them on some processors only, which are hidden here in turn."""
     if kernels != "processor's own":
@@ -252,9 +261,8 @@ def test_a_resnext_trained_and_exported_needs_no_xla(tmp_path):
     model = models.ResNeXt3D50(
         input_shape=(4, 16, 16, 3),
         num_classes=3,
-        stage_blocks=(1, 1),
-        stage_filters=(4, 8),
-        stage_convolutions=("3d", "3d"),
+        stage_blocks=(1,),
+        stage_filters=(4,),
         groups=2,
         stem_filters=4,
     )
@@ -329,9 +337,9 @@ def test_wrong_arguments_are_refused(wrong):
 def test_inputs_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="batch, time, height, width, channels"):
         ClipConv3D(4, 3)(features(2, 8, 8, 4))
-    with pytest.raises(ValueError, match="all but the batch known"):
+    with pytest.raises(ValueError, match=r"\(None, None, 8, 8, 4\)"):
         ClipConv3D(4, 3)(keras.Input((None, 8, 8, 4)))
-    with pytest.raises(ValueError, match=r"`groups` must divide the channels.*3 channels"):
+    with pytest.raises(ValueError, match=r"`groups`.*groups=2, 3"):
         ClipConv3D(4, 3, groups=2)(features(2, 4, 8, 8, 3))
 
 

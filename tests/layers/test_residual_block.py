@@ -181,10 +181,10 @@ def test_wrong_arguments_of_one_block_are_refused():
         BasicBlock3D(4, convolution="1d")
     with pytest.raises(ValueError, match=r"BottleneckBlock3D: `expansion`.*Received: 0"):
         BottleneckBlock3D(4, expansion=0)
-    with pytest.raises(ValueError, match=r"`groups` must divide.*groups=3"):
+    with pytest.raises(ValueError, match=r"`groups`.*groups=3"):
         BottleneckBlock3D(4, groups=3)
 
 
 def test_zero_padding_takes_no_channels_away():
-    with pytest.raises(ValueError, match=r"use shortcut='projection'.*8 channels.*of 4"):
+    with pytest.raises(ValueError, match=r"shortcut='projection'.*8.*4"):
         BasicBlock3D(4, shortcut="zero_padding").build((None, 4, 8, 8, 8))

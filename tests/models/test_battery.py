@@ -95,7 +95,22 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+# Their layers are those of the other cases in another order.
+FURTHER = (
+    "densenet",
+    "t3d_of_the_authors",
+    "resnet_zero_padding",
+    "resnet_bottleneck",
+    "resnext",
+    "stc_output",
+    "r3d_18",
+)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=pytest.mark.slow if case in FURTHER else ()) for case in CASES],
+)
 def test_network(case, tmp_path):
     factory, options, stage_shapes = CASES[case]
     check_model(factory, options, stage_shapes, tmp_path)

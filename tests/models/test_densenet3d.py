@@ -15,36 +15,39 @@ def trainable(model):
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
 
 
+LAYERS_121, LAYERS_169 = (6, 12, 24, 16), (6, 12, 32, 32)
+
+
+@pytest.mark.usefixtures("zeros_for_initial_values")
 @pytest.mark.parametrize(
-    ("factory", "options", "parameters", "width"),
+    ("factory", "options", "parameters", "width", "layers"),
     [
-        (models.DenseNet3D121, {}, 11_658_896, 1024),
-        (models.DenseNet3D169, {}, 19_214_992, 1664),
-        (models.T3D121, {}, 29_876_880, 896),
-        (models.T3D121, {"variant": "authors_code"}, 29_731_728, 896),
-        (models.T3D169, {}, 38_519_184, 1408),
-        (models.T3D169, {"variant": "authors_code"}, 38_374_032, 1408),
+        (models.DenseNet3D121, {}, 11_658_896, 1024, LAYERS_121),
+        (models.DenseNet3D169, {}, 19_214_992, 1664, LAYERS_169),
+        (models.T3D121, {}, 29_876_880, 896, LAYERS_121),
+        (models.T3D121, {"variant": "authors_code"}, 29_731_728, 896, LAYERS_121),
+        (models.T3D169, {}, 38_519_184, 1408, LAYERS_169),
+        pytest.param(
+            models.T3D169,
+            {"variant": "authors_code"},
+            38_374_032,
+            1408,
+            LAYERS_169,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
-def test_trainable_parameters_and_head_width(factory, options, parameters, width):
+def test_named_networks_have_the_parameters_and_sizes_of_the_papers(
+    factory, options, parameters, width, layers
+):
     model = factory(**FULL, **options)
     assert trainable(model) == parameters
     assert model.get_layer("embedding").output.shape == (None, width)
-
-
-@pytest.mark.parametrize(
-    ("factory", "options", "times"),
-    [
-        (models.DenseNet3D121, {}, (16, 16, 8, 8, 4, 4, 2)),
-        (models.T3D121, {}, (16, 16, 8, 8, 4, 4, 2)),
-        (models.T3D121, {"variant": "authors_code"}, (8, 8, 4, 4, 2, 2, 1)),
-    ],
-)
-def test_every_stage_has_the_printed_size(factory, options, times):
-    model = factory(**FULL, **options)
+    assert tuple(model.get_layer(f"block{number}").num_layers for number in (1, 2, 3, 4)) == layers
     assert model.get_layer("stem").conv.compute_output_shape((None, *FULL["input_shape"])) == (
         (None, 16, 112, 112, 64)
     )
+    times = (8, 8, 4, 4, 2, 2, 1) if options else (16, 16, 8, 8, 4, 4, 2)
     sides = (56, 56, 28, 28, 14, 14, 7)
     for stage, time, side in zip(STAGES, times, sides, strict=True):
         assert model.get_layer(stage).output.shape[1:4] == (time, side, side), stage
@@ -63,19 +66,12 @@ def test_dense_layers_add_their_growth():
     assert block.output.shape[-1] == 18
 
 
-@pytest.mark.parametrize(
-    ("factory", "layers"),
-    [
-        (models.DenseNet3D121, (6, 12, 24, 16)),
-        (models.DenseNet3D169, (6, 12, 32, 32)),
-        (models.DenseNet3D201, (6, 12, 48, 32)),
-        (models.T3D121, (6, 12, 24, 16)),
-        (models.T3D169, (6, 12, 32, 32)),
-    ],
-)
-def test_dense_layers_of_the_named_networks(factory, layers):
-    model = factory(input_shape=(16, 32, 32, 3), num_classes=2, growth_rate=2, bottleneck_factor=1)
-    assert tuple(model.get_layer(f"block{number}").num_layers for number in (1, 2, 3, 4)) == layers
+def test_dense_layers_of_the_deepest_network():
+    model = models.DenseNet3D201(
+        input_shape=(16, 32, 32, 3), num_classes=2, growth_rate=2, bottleneck_factor=1
+    )
+    layers = tuple(model.get_layer(f"block{number}").num_layers for number in (1, 2, 3, 4))
+    assert layers == (6, 12, 48, 32)
 
 
 def test_stc_stands_after_every_dense_block():
@@ -208,22 +204,23 @@ def test_another_number_of_classes_replaces_the_head():
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"),
+    ("shape", "needed"),
     [
-        ((14, 112, 112, 3), "frames of at least 15"),
-        ((16, 28, 112, 3), "height of at least 29"),
-        ((16, 112, 24, 3), "width of at least 29"),
+        ((14, 112, 112, 3), "frames.* 15[^0-9].*14"),
+        ((16, 28, 112, 3), "height.* 29[^0-9].*28"),
+        ((16, 112, 24, 3), "width.* 29[^0-9].*24"),
     ],
 )
-def test_clips_too_small_for_the_strides_are_rejected(shape, said):
-    with pytest.raises(InvalidArgumentError, match=said):
+def test_clips_too_small_for_the_strides_are_rejected(shape, needed):
+    with pytest.raises(InvalidArgumentError, match=needed):
         models.T3D121(input_shape=shape, num_classes=2)
 
 
+@pytest.mark.usefixtures("zeros_for_initial_values")
 def test_the_smallest_accepted_clip_builds():
     model = models.T3D121(input_shape=(15, 29, 29, 3), num_classes=2)
     assert model.get_layer("transition3").output.shape[1:4] == (1, 1, 1)
-    with pytest.raises(InvalidArgumentError, match="frames of at least 29"):
+    with pytest.raises(InvalidArgumentError, match=r"frames.* 29[^0-9].*16"):
         models.T3D121(input_shape=(16, 112, 112, 3), num_classes=2, variant="authors_code")
 
 

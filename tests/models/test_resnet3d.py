@@ -1,6 +1,5 @@
 """Parameter counts and stage shapes of the papers' residual networks."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -12,16 +11,6 @@ from tests.battery import array, noise_clips, randomize
 FULL = {"input_shape": (16, 112, 112, 3), "num_classes": 400}
 
 
-@pytest.fixture
-def zeros_for_initial_values(monkeypatch):
-    """A network of 100 million weights is built in no time if they need not be drawn."""
-    monkeypatch.setattr(
-        keras.initializers.VarianceScaling,
-        "__call__",
-        lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype),
-    )
-
-
 def trainable(model):
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
 
@@ -31,12 +20,12 @@ def trainable(model):
     ("name", "parameters", "width"),
     [
         ("resnet3d_18", 33_409_104, 512),
-        ("resnet3d_34", 63_718_736, 512),
+        pytest.param("resnet3d_34", 63_718_736, 512, marks=pytest.mark.slow),
         ("resnet3d_50", 47_018_576, 2048),
-        ("resnet3d_101", 86_064_720, 2048),
+        pytest.param("resnet3d_101", 86_064_720, 2048, marks=pytest.mark.slow),
         ("resnet3d_152", 118_223_440, 2048),
-        ("resnext3d_50", 26_685_264, 2048),
-        ("resnext3d_101", 48_340_816, 2048),
+        pytest.param("resnext3d_50", 26_685_264, 2048, marks=pytest.mark.slow),
+        pytest.param("resnext3d_101", 48_340_816, 2048, marks=pytest.mark.slow),
         ("stc_resnext3d_101", 65_896_272, 2048),
         ("r3d_18", 33_371_472, 512),
         ("mc3_18", 11_695_440, 512),

@@ -50,7 +50,7 @@ def main(devices, out, case):
             input_shape=(4, 16, 16, 3),
             num_classes=3,
             dtype=case.get("dtype", "float32"),
-            block_layers=[1, 1],
+            block_layers=[1],
             growth_rate=4,
             stem_filters=8,
             transition_filters=4,

@@ -7,7 +7,7 @@ from keras_t3d.optimization import precise_batch_statistics, synchronize_batch_n
 from keras_t3d.optimization.batch_statistics import batch_norms
 from tests import forked
 
-TINY = {"block_layers": [1, 1], "growth_rate": 4, "stem_filters": 8, "transition_filters": 4}
+TINY = {"block_layers": [1], "growth_rate": 4, "stem_filters": 8, "transition_filters": 4}
 
 
 def tiny(**options):

@@ -9,7 +9,7 @@ from keras_t3d.optimization import Learner, make_optimizer
 from tests import forked
 from tests.conftest import NEEDS_JAX
 
-TINY = {"block_layers": [1, 1], "growth_rate": 4, "stem_filters": 8, "transition_filters": 4}
+TINY = {"block_layers": [1], "growth_rate": 4, "stem_filters": 8, "transition_filters": 4}
 
 
 def train(tmp_path, devices, case, backend="tensorflow"):
@@ -31,8 +31,12 @@ def assert_same(one, two, tolerance):
         np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance)
 
 
+ACCUMULATION = {
+    "accumulation": 2,
+    "optimizer": ["SGD", {"momentum": 0.9, "global_clipnorm": 0.1}],
+}
 CASES = {
-    "sgd": ({"optimizer": ["SGD", {"momentum": 0.9, "l2": 0.01, "global_clipnorm": 0.1}]}, 1e-5),
+    "sgd": ({"optimizer": ["SGD", {"momentum": 0.9, "l2": 0.01, "clipnorm": 0.05}]}, 1e-5),
     # Adam divides by the gradient's size: a large epsilon, or rounding decides for tiny ones.
     "adamw": (
         {
@@ -43,21 +47,23 @@ CASES = {
         },
         1e-5,
     ),
-    "accumulation": ({"accumulation": 2, "optimizer": ["SGD", {"clipnorm": 0.05}]}, 1e-5),
     "float16": ({"dtype": "mixed_float16", "optimizer": ["SGD", {"global_clipnorm": 0.1}]}, 2e-3),
 }
 
 
-# Each half a minute: the one with the most to it always, the others where time is no matter.
-_ALWAYS = "accumulation"
+@pytest.fixture(scope="module")
+def trained_by_one(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("one"), 1, ACCUMULATION)
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=() if name == _ALWAYS else pytest.mark.slow) for name in CASES],
-)
-def test_two_devices_train_like_one(tmp_path, name):
+def test_two_devices_train_like_one(trained_by_one, tmp_path):
+    assert_same(trained_by_one, train(tmp_path, 2, ACCUMULATION), 1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_two_devices_train_like_one_with_other_optimizers(tmp_path, name):
     case, tolerance = CASES[name]
     assert_same(train(tmp_path, 1, case), train(tmp_path, 2, case), tolerance)
 
@@ -67,22 +73,17 @@ def test_devices_agree_on_a_gradient_that_overflows(tmp_path):
     """Where only the first device's part overflows, Keras alone lets the other one step."""
     # Synchronised batch norm would carry the overflow to the other device.
     case = {"dtype": "mixed_float16", "overflow": True, "synchronized": False}
-    one, two = train(tmp_path, 1, case), train(tmp_path, 2, case)
-    for a, b in zip(one[1], two[1], strict=True):
-        assert np.isfinite(a).all()
-        assert np.isfinite(b).all()
+    _, weights = train(tmp_path, 2, case)
+    assert all(np.isfinite(weight).all() for weight in weights)
 
 
 @pytest.mark.process
 @pytest.mark.backend
-def test_jax_spreads_a_batch_over_devices(tmp_path):
+def test_jax_spreads_a_batch_over_devices(trained_by_one, tmp_path):
     pytest.importorskip("jax", reason=NEEDS_JAX)
-    case = {"accumulation": 2, "optimizer": ["SGD", {"momentum": 0.9, "global_clipnorm": 0.1}]}
-    two = train(tmp_path, 2, case, "jax")
-    assert_same(train(tmp_path, 1, case, "jax"), two, 1e-5)
-    history, weights = train(tmp_path, 1, case)
-    assert two[0]["loss"] == pytest.approx(history["loss"], rel=1e-4)
-    for a, b in zip(weights, two[1], strict=True):
+    history, weights = train(tmp_path, 2, ACCUMULATION, "jax")
+    assert history["loss"] == pytest.approx(trained_by_one[0]["loss"], rel=1e-4)
+    for a, b in zip(trained_by_one[1], weights, strict=True):
         np.testing.assert_allclose(b, a, atol=1e-4)
 
 
@@ -90,6 +91,7 @@ def tiny():
     return keras_t3d.models.create("t3d_tiny", input_shape=(4, 16, 16, 3), num_classes=3, **TINY)
 
 
+@pytest.mark.fit
 class TestAccumulation:
     """Without batch norm in training mode, parts give the whole batch's gradient."""
 

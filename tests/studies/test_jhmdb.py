@@ -99,7 +99,7 @@ def test_test_clips_are_never_held_out():
 
 def test_a_film_in_two_splits_is_refused():
     clips = [FilmClip("x/1.mp4", "x", "film", "train"), FilmClip("x/2.mp4", "x", "film", "val")]
-    with pytest.raises(ValueError, match="Received: 1 films in several"):
+    with pytest.raises(ValueError, match=r"Received: 1 .*film"):
         jhmdb_films.check_films_apart(clips)
 
 
@@ -137,7 +137,7 @@ def test_choosing_sees_no_test_clip_and_no_film_twice(out):
 
 def test_an_out_of_other_videos_is_refused(out, tmp_path):
     (tmp_path / "other").symlink_to(out / "videos")
-    with pytest.raises(ValueError, match="--out was begun with other videos"):
+    with pytest.raises(ValueError, match="--out"):
         jhmdb_films.convert_both(tmp_path / "other", None, out, per_class=2)
 
 
@@ -207,7 +207,7 @@ def test_a_familys_candidate_has_the_highest_mean_over_its_rows():
 def test_without_a_candidate_for_all_rows_nothing_is_chosen():
     apart = [choice("t3d", "plain", 0.5), choice("densenet3d", "mixed", 0.5)]
     for choices in ([], apart):
-        with pytest.raises(ValueError, match="needs a candidate that was tried with all rows"):
+        with pytest.raises(ValueError, match=r"--stage final"):
             jhmdb.best_candidate(choices, "dense")
 
 
@@ -239,7 +239,7 @@ def test_what_was_chosen_stays(out, monkeypatch):
 def test_the_score_of_other_settings_is_refused(out, monkeypatch):
     changed = {**jhmdb_settings.CANDIDATES["plain"], "model.dropout": 0.25}
     monkeypatch.setitem(jhmdb_settings.CANDIDATES, "plain", changed)
-    with pytest.raises(ValueError, match=r"another configuration.*dropout: 0\.25"):
+    with pytest.raises(ValueError, match=r"dropout: 0\.25"):
         jhmdb.main(["--out", str(out), *QUICK, "--stage", "choose"])
 
 

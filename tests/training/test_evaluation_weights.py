@@ -6,6 +6,8 @@ import keras_t3d
 from keras_t3d.optimization import Learner, average_of_weights, make_optimizer
 from keras_t3d.training.evaluation_weights import EvaluationWeights
 
+pytestmark = pytest.mark.fit
+
 CLIPS = np.random.default_rng(0).integers(0, 256, (4, 4, 16, 16, 3)).astype("uint8")
 
 
@@ -17,7 +19,7 @@ def learner():
         input_shape=(4, 16, 16, 3),
         num_classes=3,
         dropout=0.5,
-        block_layers=[1, 1],
+        block_layers=[1],
         growth_rate=4,
         stem_filters=8,
         transition_filters=4,

@@ -1,4 +1,4 @@
-"""Two processes on this machine train as one, and again after one was killed."""
+"""Two processes on this machine train as one, and notice that the other is lost."""
 
 import json
 import shutil
@@ -23,9 +23,10 @@ FLAGS = [
     "--optimizer.ema=0.9",
     "--precise_bn_batches=2",
     "--checkpoints.every_steps=2",
-    "--epochs=3",
+    "--checkpoints.keep=9",
+    "--optimizer.warmup_epochs=0",
+    "--epochs=1",
 ]
-
 
 # With features that one machine writes and both read, in parts that are put together again.
 PRETRAINING = [
@@ -34,28 +35,50 @@ PRETRAINING = [
     "--data.batch_size=4",
     "--model.synchronized_bn=true",
     "--cache-features",
-    "--epochs=3",
+    "--optimizer.warmup_epochs=0",
+    "--epochs=1",
 ]
 
+LOST = """
+import os, signal
+from keras_t3d.training.devices import check_same_step, explain_lost_machine, find_devices
+devices = find_devices()
+with explain_lost_machine(devices):
+    for step in range(10):
+        check_same_step(step, devices)
+        if step == 2 and not devices.is_chief:
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
 
-def start(words, run, index=None, ports=()):
-    environment = {}
-    if index is not None:
-        workers = [f"127.0.0.1:{port}" for port in ports]
-        task = {"type": "worker", "index": index}
-        environment["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers}, "task": task})
-    return forked.start(["-m", "keras_t3d.cli", *words, "--run-dir", run], env=environment)
+CHIEF_FIRST = """
+import pathlib, sys, time
+from keras_t3d.training.devices import chief_first, find_devices
+devices, file = find_devices(), pathlib.Path(sys.argv[1])
+with chief_first(devices):
+    if devices.is_chief:
+        time.sleep(0.5)
+        file.write_text("features")
+    assert file.read_text() == "features"
+"""
 
 
-def start_both(words, run, other_run=None):
-    sockets = [socket.socket() for _ in range(2)]
+def command(words, run):
+    return ["-m", "keras_t3d.cli", *words, "--run-dir", run]
+
+
+def start_both(*commands):
+    """Starts a process per command, each as one of as many machines."""
+    sockets = [socket.socket() for _ in commands]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
+    workers = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
     for one in sockets:
         one.close()
-    runs = (run, other_run or run)
-    return [start(words, runs[index], index, ports) for index in range(2)]
+    processes = []
+    for index, words in enumerate(commands):
+        machine = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+        processes.append(forked.start(words, env={"TF_CONFIG": json.dumps(machine)}))
+    return processes
 
 
 def finish(processes):
@@ -71,7 +94,7 @@ def training(config):
 def assert_same(run, expected, figures=("cross_entropy", "top1")):
     def state(folder):
         path = checkpoint_paths(folder)[-1]
-        assert path.name == "step-00000015.npz"
+        assert path.name == "step-00000005.npz"
         with np.load(path) as content:
             # The metrics' variables are each machine's share of a sum.
             return {n: content[n] for n in content.files if n.startswith(("network", "optimizer"))}
@@ -90,52 +113,77 @@ def trained_by_one(shards, tmp_path_factory):
     """The command of a run, and the folder where one machine has finished it."""
     folder = tmp_path_factory.mktemp("machines")
     words = training(write_config(folder / "c.yaml", shards))
-    finish([start(words, folder / "one")])
+    forked.run(command(words, folder / "one"), check=True)
     return words, folder / "one"
 
 
-@pytest.mark.slow  # the next test trains the same run, with a kill in its midst
-def test_two_machines_train_as_one(trained_by_one, tmp_path):
-    words, one = trained_by_one
-    finish(start_both(words, tmp_path / "two"))
-    assert_same(tmp_path / "two", one)
+def copied(run, folder, steps):
+    """Copies a run as it was after so many steps."""
+    copy = shutil.copytree(run, folder)
+    for path in checkpoint_paths(copy):
+        if int(path.stem[5:]) > steps:
+            path.unlink()
+    return copy
 
 
 @pytest.mark.process
+def test_two_machines_train_as_one(trained_by_one, tmp_path):
+    """From the middle of an epoch on, where one machine left the run."""
+    words, one = trained_by_one
+    run = copied(one, tmp_path / "two", steps=2)
+    finish(start_both(command(words, run), command(words, run)))
+    assert len(json.loads((run / "environment.json").read_text())) == 2  # starts
+    assert_same(run, one)
+
+
+@pytest.mark.slow  # the tests beside it resume a run, and lose a machine
 def test_two_machines_train_as_one_after_a_kill(trained_by_one, tmp_path):
     words, one = trained_by_one
     run = tmp_path / "killed"
-    processes = start_both(words, run)
-    wait_for(lambda: len(checkpoint_paths(run)) >= 2, processes[0])
+    processes = start_both(command(words, run), command(words, run))
+    wait_for(lambda: checkpoint_paths(run), processes[0])
     processes[1].send_signal(signal.SIGKILL)
     processes[1].communicate()
     _, errors = processes[0].communicate(timeout=300)
     if processes[0].returncode:  # it may just have finished
         assert "another of the 2 machines" in errors, errors[-3000:]
-    finish(start_both(words, run))
+    finish(start_both(command(words, run), command(words, run)))
     assert_same(run, one)
 
 
 @pytest.mark.process
+def test_a_lost_machine_stops_the_others_with_an_error():
+    chief, other = start_both(["-c", LOST], ["-c", LOST])
+    _, errors = chief.communicate(timeout=300)
+    assert other.wait() == -signal.SIGKILL
+    assert chief.returncode == 1
+    assert "another of the 2 machines" in errors, errors[-3000:]
+
+
+@pytest.mark.process
+def test_other_machines_find_the_files_of_the_first(tmp_path):
+    program = ["-c", CHIEF_FIRST, tmp_path / "file"]
+    finish(start_both(program, program))
+
+
+@pytest.mark.slow  # the collective operations are those of training
 def test_two_machines_pretrain_as_one(pretraining_file, tmp_path):
     """Clips of one machine are compared with those of the other."""
     words = ["pretrain", "--config", str(pretraining_file), *PRETRAINING]
-    finish([start(words, tmp_path / "one")])
-    finish(start_both(words, tmp_path / "two"))
-    assert_same(tmp_path / "two", tmp_path / "one", ("transfer_loss", "retrieval"))
+    one, two = tmp_path / "one", tmp_path / "two"
+    forked.run(command(words, one), check=True)
+    finish(start_both(command(words, two), command(words, two)))
+    assert_same(two, one, ("transfer_loss", "retrieval"))
 
 
 @pytest.mark.process
 def test_machines_that_see_different_folders_are_refused(trained_by_one, tmp_path):
     words, one = trained_by_one
-    shutil.copytree(one, tmp_path / "a")
-    newest = checkpoint_paths(tmp_path / "a")[-1]
-    newest.unlink()  # it has not finished
-    processes = start_both(words, tmp_path / "a", tmp_path / "b")
-    for process in processes:
+    run = copied(one, tmp_path / "a", steps=4)
+    for process in start_both(command(words, run), command(words, tmp_path / "b")):
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 1
-        assert "steps [14, 0]" in errors
+        assert "steps [4, 0]" in errors
 
 
 @pytest.mark.parametrize(

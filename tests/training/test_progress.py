@@ -13,6 +13,8 @@ from keras_t3d.optimization.learner import Learner
 from keras_t3d.training.progress import TrainingProgress
 from tests import forked
 
+ON_JAX = [pytest.mark.process, pytest.mark.backend]
+
 
 class Run:
     """A run whose clock and waiting for clips the test tells; `logs` count how often they are read.
@@ -292,8 +294,9 @@ def fit(path):
     assert 0 <= min(history.history["data_wait"]) <= max(history.history["data_wait"]) <= 1
 
 
+@pytest.mark.fit
 class TestInFit:
-    @pytest.fixture(params=["tensorflow", "jax"])
+    @pytest.fixture(params=["tensorflow", pytest.param("jax", marks=ON_JAX)])
     def shown(self, request, tmp_path):
         path = tmp_path / "shown.txt"
         if request.param == "jax":

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import re
 import shlex
 
@@ -28,10 +29,12 @@ SHALLOW = {
 }
 
 
+@functools.cache
 def config_of(name):
     return parse_config(config_parser(), ["--config", name])[0]
 
 
+@functools.cache
 def pretraining_of(name):
     parser = config_parser(config_class=PretrainConfig)
     return parse_config(parser, ["--config", name], PretrainConfig)[0]
@@ -76,11 +79,26 @@ def shallow(model):
     return dataclasses.replace(model, options={**model.options, **options})
 
 
+@pytest.fixture(scope="module")
+def shallow_network():
+    """Makes the shallow network of a recipe, once for all recipes with the same network."""
+    networks = {}
+
+    def make(config):
+        key = repr((config.model, config.clip_spec))
+        if key not in networks:
+            model = shallow(config.model)
+            networks[key] = network_for(model, config.clip_spec, ("run", "walk"))
+        return networks[key]
+
+    return make
+
+
 @pytest.mark.parametrize("name", NAMES)
 class TestEveryRecipe:
-    def test_network_clips_and_optimizer_fit(self, name):
+    def test_network_clips_and_optimizer_fit(self, name, shallow_network):
         config = config_of(name)
-        network = network_for(shallow(config.model), config.clip_spec, ("run", "walk"))
+        network = shallow_network(config)
         assert network.output_shape == (None, 2)
         assert network.input_shape == (None, *config.clip_spec.input_shape)
         new_optimizer(config, network, steps=10)  # refuses stages that the network lacks

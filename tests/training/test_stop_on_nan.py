@@ -41,7 +41,7 @@ class TestStopOnNaN:
         asked = Asked()
         guard = StopOnNaN(tmp_path, asked, steps_per_epoch=10, every=every)
         run_epoch(guard, 0, [1.0] * 10)
-        with pytest.raises(DivergedError, match=rf"became {bad} in epoch 2, step 6 of 10"):
+        with pytest.raises(DivergedError, match=rf"{bad}.*epoch 2, step 6"):
             run_epoch(guard, 1, [1.0] * 5 + [bad] + [math.nan] * 4)
         assert found(tmp_path) == {
             "epoch": 2, "step": 6, "steps_per_epoch": 10, "global_step": 15,
@@ -117,21 +117,24 @@ class TestStopOnNaN:
         def videos(step):
             raise ValueError("Damaged shard: x")
 
-        with pytest.raises(DivergedError, match="became nan in epoch 1, step 1"):
+        with pytest.raises(DivergedError, match=r"nan.*epoch 1, step 1"):
             run_epoch(StopOnNaN(tmp_path, videos, 5), 0, [math.nan])
         assert found(tmp_path)["videos"] == []
         assert found(tmp_path)["videos_error"] == "Damaged shard: x"
 
     def test_names_that_are_not_utf8_are_written(self, tmp_path):
-        with pytest.raises(DivergedError, match="became nan"):
+        with pytest.raises(DivergedError, match="nan"):
             run_epoch(StopOnNaN(tmp_path, lambda _: ["é\udcff.avi"], 5), 0, [math.nan])
         assert found(tmp_path)["videos"] == ["é\udcff.avi"]
 
+    @pytest.mark.fit
     def test_in_fit(self, tmp_path):
         fit_to_nan(tmp_path)
         assert found(tmp_path)["global_step"] == 9
         assert found(tmp_path)["videos"] == ["v9"]
 
+    @pytest.mark.process
+    @pytest.mark.backend
     def test_in_fit_on_jax(self, tmp_path):
         forked.run_on_cpu("jax", ["-m", "tests.training.test_stop_on_nan", tmp_path])
         assert found(tmp_path)["global_step"] == 9

@@ -172,6 +172,9 @@ class TestClipsPng:
         assert sheet_of(colours(40), ["x"] * 40).shape[0] == 16 * 50
 
 
+ON_JAX = [pytest.mark.process, pytest.mark.backend]
+
+
 def fit_and_write(folder):
     """Three epochs of three steps, without TensorFlow where that is not the backend."""
     model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
@@ -188,8 +191,9 @@ def fit_and_write(folder):
     )  # fmt: skip
 
 
+@pytest.mark.fit
 class TestInFit:
-    @pytest.fixture(scope="class", params=["tensorflow", "jax"])
+    @pytest.fixture(scope="class", params=["tensorflow", pytest.param("jax", marks=ON_JAX)])
     def folder(self, request, tmp_path_factory):
         folder = tmp_path_factory.mktemp(request.param)
         if request.param == "jax":

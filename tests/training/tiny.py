@@ -11,14 +11,14 @@ TINY = {
         "options": {
             "block_layers": [1, 1],
             "growth_rate": 4,
-            "stem_filters": 8,
+            "stem_filters": 4,
             "transition_filters": 4,
         },
     },
-    "clip": {"num_frames": 8, "frame_stride": 1, "resize": 36, "crop": 32},
+    "clip": {"num_frames": 4, "frame_stride": 1, "resize": 20, "crop": 16},
     "data": {"validation_split": "test", "batch_size": 5, "augmentation": {"crop": "random"}},
     "optimizer": {"learning_rate": 0.05, "warmup_epochs": 1},
-    "epochs": 4,
+    "epochs": 3,
 }
 TINY_PRETRAINING = {
     **TINY,

@@ -34,7 +34,7 @@ def tiny_student(seed=0, **options):
     return keras_t3d.models.create(
         "t3d_tiny",
         input_shape=CLIP,
-        block_layers=[1, 1],
+        block_layers=[1],
         growth_rate=4,
         stem_filters=8,
         transition_filters=4,

@@ -12,6 +12,8 @@ from keras_t3d.data.clips.record_keys import record_key
 from keras_t3d.transfer import FrameTeacher, write_frame_features
 from tests.transfer.pairs import tiny_teacher
 
+pytestmark = pytest.mark.fit
+
 
 @pytest.fixture(scope="module")
 def own_shards(videos, tmp_path_factory):
@@ -119,7 +121,7 @@ def test_a_damaged_record_is_named_and_can_be_skipped(own_shards, spec, tmp_path
     data = bytearray(whole)
     data[200] ^= 255
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=f"Damaged shard: .*{os.path.basename(path)}"):
+    with pytest.raises(ValueError, match=os.path.basename(path)):
         write_frame_features(tiny_teacher(), copy, "test", spec)
     with pytest.warns(UserWarning, match="1 of 8 records"):
         folder = write_frame_features(tiny_teacher(), copy, "test", spec, skip_damaged=True)
@@ -155,5 +157,5 @@ def test_errors_of_decoding_name_shard_and_video(own_shards, spec, monkeypatch):
 
     monkeypatch.setattr(Image, "open", refuse)
     other = tiny_teacher()
-    with pytest.raises(ValueError, match=r"test-0.*tfrecord, byte 0, .*cannot identify"):
+    with pytest.raises(ValueError, match=r"test-0.*tfrecord, byte 0"):
         write_frame_features(FrameTeacher(other.network, "zero_one"), own_shards, "test", spec)

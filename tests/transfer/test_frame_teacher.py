@@ -71,6 +71,7 @@ def test_frames_are_resized_to_the_input_of_the_network():
 
 
 class TestLoadTeacher:
+    @pytest.mark.export
     def test_keras_applications_have_their_own_preprocessing(self):
         teacher = load_teacher("MobileNetV3Small", weights=None)
         assert teacher.width == 576

@@ -305,9 +305,7 @@ def test_files_that_are_no_checkpoints(tmp_path):
 def test_a_missing_package_is_named_with_its_pip_command(tmp_path, monkeypatch, package, suffix):
     (tmp_path / f"a.{suffix}").write_bytes(b"1")
     monkeypatch.setitem(__import__("sys").modules, package, None)
-    with pytest.raises(
-        MissingPackageError, match=rf'pip install {package}, or pip .*t3d\[weights\]"'
-    ):
+    with pytest.raises(MissingPackageError, match=rf"{package}, .*t3d\[weights\]"):
         import_weights(tmp_path / f"a.{suffix}", "r3d_18")
 
 

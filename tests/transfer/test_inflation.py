@@ -88,6 +88,7 @@ def resnet50():
     return randomized(keras.applications.ResNet50(**options))
 
 
+@pytest.mark.export
 def test_densenet121_of_keras_in_every_stage(densenet121):
     model = DenseNet3D121(input_shape=(16, 64, 64, 3), num_classes=3)
     before = model.get_layer("logits").get_weights()
@@ -115,6 +116,7 @@ def test_densenet121_of_keras_in_every_stage(densenet121):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.export
 def test_t3d_up_to_where_its_channels_part(densenet121):
     model = T3D121(input_shape=(16, 64, 64, 3), num_classes=3)
     report = inflate(model, densenet121, mode="centre")
@@ -146,6 +148,7 @@ def caffe_resnet3d50(resnet50):
     return ResNet3D50(input_shape=clip_spec.input_shape, num_classes=3, clip_spec=clip_spec)
 
 
+@pytest.mark.export
 def test_resnet50_of_keras_where_the_stride_allows(resnet50, caffe_resnet3d50):
     model = caffe_resnet3d50
     report = inflate(model, resnet50, mode="centre")
@@ -166,6 +169,7 @@ def test_resnet50_of_keras_where_the_stride_allows(resnet50, caffe_resnet3d50):
     assert_same(x, conv3)
 
 
+@pytest.mark.export
 def test_biases_and_epsilon_go_into_the_statistics(resnet50, caffe_resnet3d50):
     norm = resnet50.get_layer("conv1_bn")
     variance = np.array(norm.moving_variance)
@@ -178,6 +182,7 @@ def test_biases_and_epsilon_go_into_the_statistics(resnet50, caffe_resnet3d50):
     np.testing.assert_allclose(mine_variance + 1e-5, np.full(64, 1.001e-5), rtol=1e-6)
 
 
+@pytest.mark.export
 def test_source_normalization_is_that_of_the_2d_network(resnet50, densenet121, small_resnet):
     pixels = np.random.default_rng(0).uniform(0, 255, (1, 4, 4, 3)).astype("float32")
     for source, preprocess in (
@@ -192,6 +197,7 @@ def test_source_normalization_is_that_of_the_2d_network(resnet50, densenet121, s
     assert source_normalization(small_resnet) == expected
 
 
+@pytest.mark.export
 def test_resnet_v2_is_refused():
     options = {"weights": None, "include_top": False, "input_shape": (32, 32, 3)}
     with pytest.raises(InvalidArgumentError, match=r"`source`.*conv2_block1_preact_bn"):
@@ -298,6 +304,7 @@ def small_resnet3d(block="bottleneck", frames=8, size=32, **options):
     return ResNet3D(input_shape=(frames, size, size, 3), block=block, **options)
 
 
+@pytest.mark.slow  # the next tests inflate smaller networks of torchvision
 def test_resnet50_of_torchvision_in_every_stage():
     weights = torch_resnet((3, 4, 6, 3), (64, 128, 256, 512), bottleneck=True)
     model = ResNet3D50(input_shape=(8, 64, 64, 3), num_classes=3)
@@ -519,6 +526,7 @@ def test_wrong_pairs_change_nothing(small_resnet, change, message):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.export
 def test_other_kinds_of_networks_are_refused(small_resnet, densenet121):
     dense = T3D(input_shape=(16, 32, 32, 3), num_classes=2, block_layers=(1, 1))
     with pytest.raises(InvalidArgumentError, match=r"\(1, 1\)"):

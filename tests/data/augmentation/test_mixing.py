@@ -206,7 +206,9 @@ class TestParts:
         )
         assert (replaced > 0).all()
 
-    @pytest.mark.parametrize("alpha", [0.1, 0.8, 1.0, 10.0])
+    @pytest.mark.parametrize(
+        "alpha", [0.1, *(pytest.param(alpha, marks=pytest.mark.slow) for alpha in (0.8, 1.0, 10.0))]
+    )
     def test_beta_has_its_mean_and_variance(self, alpha):
         run = tf.function(lambda at: beta(alpha, at))
         drawn = np.array([run(seed(number)).numpy() for number in range(1500)])

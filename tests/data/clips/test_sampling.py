@@ -76,7 +76,7 @@ class TestRandomClip:
     def test_tensorflow_refuses_short_videos_too(self):
         draw = tf.constant(0.9, tf.float64)
         assert random_clip_tensorflow(7, FOUR, draw, short="error").numpy()[-1] == 6
-        with pytest.raises(tf.errors.InvalidArgumentError, match="`short` 'loop' or 'pad'"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="`short`"):
             random_clip_tensorflow(6, FOUR, draw, short="error")
 
 
@@ -107,7 +107,7 @@ class TestSegmentClip:
 
     def test_tensorflow_refuses_short_videos_too(self):
         numbers = tf.zeros(4, tf.float64)
-        with pytest.raises(tf.errors.InvalidArgumentError, match="`short` 'loop' or 'pad'"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="`short`"):
             segment_clip_tensorflow(2, 4, numbers, short="error")
 
 

@@ -111,16 +111,17 @@ class TestTraining:
 
     def test_seed_zero_works_and_differs_from_one(self, shards, spec):
         zero, again, one = (
-            all_batches(self.load(shards, spec, seed=seed))[0][0] for seed in (0, 0, 1)
+            all_batches(self.load(shards, spec, seed=seed).take(1))[0][0] for seed in (0, 0, 1)
         )
         assert np.array_equal(zero, again)
         assert not np.array_equal(zero, one)
 
     def test_the_global_seed_changes_nothing(self, shards, spec):
-        expected = all_batches(self.load(shards, spec))[0][0]
+        expected = all_batches(self.load(shards, spec).take(1))[0][0]
         try:
             tf.random.set_seed(0)
-            assert np.array_equal(all_batches(self.load(shards, spec))[0][0], expected)
+            again = all_batches(self.load(shards, spec).take(1))[0][0]
+            assert np.array_equal(again, expected)
         finally:
             tf.random.set_seed(1)
 
@@ -392,7 +393,7 @@ class TestAugmentation:
         for policy, frames in (("loop", [0, 1, 2, 0, 1, 2]), ("pad", [0, 1, 2, 2, 2, 2])):
             clips, _ = next(iter(load_clips(short, "train", spec, 1, training=True, short=policy)))
             assert frame_numbers(clips[0].numpy()) == frames
-        with pytest.raises(tf.errors.InvalidArgumentError, match="`short` 'loop' or 'pad'"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="`short`"):
             list(load_clips(short, "train", spec, 1, training=True, short="error"))
 
     def test_classes_that_are_never_mirrored(self, tmp_path):
@@ -477,8 +478,15 @@ class TestDamage:
         ):
             list(load_clips(shards, "train", TINY, 2, training=training))
 
-    @pytest.mark.parametrize("kind", KINDS)
-    @pytest.mark.parametrize("cache", [pytest.param(False, marks=pytest.mark.slow), True])
+    @pytest.mark.parametrize(
+        ("kind", "cache"),
+        [
+            ("data", True),
+            ("cut short", False),
+            pytest.param("length", True, marks=pytest.mark.slow),
+            pytest.param("checksum of the length", False, marks=pytest.mark.slow),
+        ],
+    )
     def test_skip_leaves_out_what_is_damaged(self, tmp_path, kind, cache):
         shards, victim, offset = self.damaged(tmp_path, kind)
         kept = [*self.KINDS[kind], 4, 5, 6, 7]
