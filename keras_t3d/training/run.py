@@ -34,11 +34,12 @@ from keras_t3d.training.devices import (
     explain_lost_machine,
     find_devices,
 )
+from keras_t3d.training.early_stopping import EarlyStopping
 from keras_t3d.training.epoch_writer import EpochWriter
 from keras_t3d.training.evaluation_weights import EvaluationWeights
 from keras_t3d.training.objective import highest_rate
 from keras_t3d.training.progress import TrainingProgress
-from keras_t3d.training.selection import EarlyStopping, SelectionConfig
+from keras_t3d.training.selection import SelectionConfig
 from keras_t3d.training.stop_on_nan import StopOnNaN
 
 SHARDS_CHANGED = "The shards changed since training started: use the same ones, or a new `run_dir`."

@@ -1,12 +1,11 @@
-"""Selects the epoch whose model is kept as best.keras, and stops training early."""
+"""Selects the epoch whose model is kept as best.keras, and the one after which training stops."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
-import keras
 import numpy as np
 
 from keras_t3d.training.validation import check_values
@@ -59,20 +58,3 @@ class SelectionConfig:
         if self.patience is None or not history:
             return False
         return len(history) - 1 - self.best_epoch(history) >= self.patience
-
-
-class EarlyStopping(keras.callbacks.Callback):
-    """Stops training once the selection is over.
-
-    Args:
-        selection: SelectionConfig.
-        history: metrics of the finished epochs, to which another callback appends each epoch.
-    """
-
-    def __init__(self, selection: SelectionConfig, history: Sequence[Mapping[str, float]]) -> None:
-        super().__init__()
-        self._selection, self._history = selection, history
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self._selection.is_over(self._history):
-            self.model.stop_training = True

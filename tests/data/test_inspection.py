@@ -1,6 +1,5 @@
 import dataclasses
 import io
-import types
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from PIL import Image
 from keras_t3d.data.contact_sheet import contact_sheet
 from keras_t3d.data.inspection import Summary, summarize
 from keras_t3d.data.shards.errors import RecordError
-from keras_t3d.data.shards.record import make_record
+from keras_t3d.data.shards.record import EncodedVideo, make_record
 from keras_t3d.data.shards.record_file import RecordWriter, record_offsets
 from keras_t3d.data.shards.shard import Shard
 from keras_t3d.data.shards.shard_set import ShardSet
@@ -25,7 +24,7 @@ def jpeg(colour, height=48, width=64):
 
 def video(colours, fps=10.0, height=48, width=64):
     frames = tuple(jpeg(colour, height, width) for colour in colours)
-    return types.SimpleNamespace(frames=frames, height=height, width=width, fps=fps)
+    return EncodedVideo(frames, height, width, fps)
 
 
 def write_shards(folder, class_names, videos):
@@ -249,7 +248,7 @@ class TestContactSheet:
             contact_sheet(three_videos, three_videos.folder / path, **options)
 
     def test_a_frame_that_is_no_picture_is_named_and_no_file_is_left(self, tmp_path):
-        broken = types.SimpleNamespace(frames=(b"no jpeg",), height=4, width=4, fps=1.0)
+        broken = EncodedVideo((b"no jpeg",), 4, 4, 1.0)
         shards = write_shards(tmp_path, ["a"], [("train", "the id", "a", broken)])
         with pytest.raises(ValueError, match=r"Received: 'the id'"):
             contact_sheet(shards, tmp_path / "sheet.png")

@@ -127,9 +127,9 @@ def test_frames_are_decoded_once_and_windows_yielded_at_once(recording, tmp_path
     whole = VideoReader._decoded
 
     def counted(reader):
-        for index, frame in whole(reader):
-            decoded.append(index)
-            yield index, frame
+        for time, frame in whole(reader):
+            decoded.append(len(decoded))
+            yield time, frame
 
     monkeypatch.setattr(VideoReader, "_decoded", counted)
     stream = stream_video(recording, path, WindowOptions(hop_frames=2))

@@ -5,7 +5,8 @@ import types
 import pytest
 
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.training.selection import EarlyStopping, SelectionConfig
+from keras_t3d.training.early_stopping import EarlyStopping
+from keras_t3d.training.selection import SelectionConfig
 
 
 def history(losses=(), accuracies=()):

@@ -538,7 +538,9 @@ class TestOtherWritersRecords:
         if frames:
             images = [feature(jpeg(frame)) for frame in counting_frames(6, 16, 20)]
             lists["image/encoded"] = tf.train.FeatureList(feature=images)
-            lists["image/timestamp"] = tf.train.FeatureList(feature=[feature(b"0")])
+            lists["image/timestamp"] = tf.train.FeatureList(
+                feature=[tf.train.Feature(int64_list=tf.train.Int64List(value=[0]))]
+            )
         return tf.train.SequenceExample(
             context=tf.train.Features(feature=context),
             feature_lists=tf.train.FeatureLists(feature_list=lists),
