@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_t3d.evaluation.charts import DARK, draw_confusion_matrix, draw_reliability_diagram
+from keras_t3d.evaluation.charts import DARK, draw_reliability_diagram
 from keras_t3d.evaluation.failure_examples import ConfusedPair, confused_pairs, highest_loss_videos
-from keras_t3d.evaluation.metrics import confusion_counts
 from keras_t3d.evaluation.scores import VideoScores
 
 _TEMPLATE = pathlib.Path(__file__).with_name("report_template.html")
@@ -24,7 +23,7 @@ _ALL_CORRECT = "<p>All videos are classified correctly.</p>"
 def render_html(
     metrics: Mapping[str, Any],
     scores: VideoScores,
-    confusion_matrix: bytes,
+    confusion_matrix: tuple[bytes, bytes],
     thumbnails: Mapping[int, bytes],
 ) -> str:
     """Returns the report as an HTML page with embedded styles and pictures, without scripts.
@@ -32,7 +31,7 @@ def render_html(
     Args:
         metrics: metrics of `compute_metrics`, and `protocol`.
         scores: scores of the videos.
-        confusion_matrix: PNG of the confusion matrix in light colours.
+        confusion_matrix: PNG of the confusion matrix in light and in dark colours.
         thumbnails: JPEG by index of the video. A video without one is shown by its name.
 
     Returns:
@@ -41,7 +40,6 @@ def render_html(
     protocol, calibration = metrics["protocol"], metrics["calibration"]
     split = f" of the split “{escape(str(protocol['split']))}”" if "split" in protocol else ""
     pairs = "\n".join(_pair(pair, scores, thumbnails) for pair in confused_pairs(scores))
-    dark_matrix = draw_confusion_matrix(confusion_counts(scores), scores.class_names, DARK)
     return string.Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         model=escape(str(protocol.get("model", "a model"))),
         videos=metrics["videos"],
@@ -63,8 +61,7 @@ def render_html(
             "chart",
         ),
         matrix=_picture(
-            confusion_matrix,
-            dark_matrix,
+            *confusion_matrix,
             "Confusion matrix: a row for each true class, a column for each predicted class",
             "matrix",
         ),
