@@ -85,7 +85,10 @@ def font_families(texts: Collection[str]) -> list[str]:
     Example:
 
     ```python
-    axes.set_title("走る", fontfamily=font_families(["走る"]))
+    import matplotlib.figure
+
+    families = font_families(["golf", "走る"])
+    matplotlib.figure.Figure().text(0.5, 0.5, "走る", fontfamily=families)
     ```
     """
     import matplotlib
@@ -93,13 +96,11 @@ def font_families(texts: Collection[str]) -> list[str]:
 
     fonts = find_fonts(texts, str(findfont(FontProperties())))
     warn_of_missing_characters(texts, fonts)
-    known = {entry.fname: entry.name for entry in fontManager.ttflist}
-    names = []
     for path in fonts[1:]:
-        if path not in known:  # installed after Matplotlib listed the fonts
-            fontManager.addfont(path)
-        names.append(known.get(path) or fontManager.ttflist[-1].name)
-    return [*matplotlib.rcParams["font.family"], *names]
+        if path not in {entry.fname for entry in fontManager.ttflist}:
+            fontManager.addfont(path)  # it was installed after Matplotlib listed the fonts
+    names = {entry.fname: entry.name for entry in fontManager.ttflist if _is_first(entry)}
+    return [*matplotlib.rcParams["font.family"], *(names[path] for path in fonts[1:])]
 
 
 @contextlib.contextmanager
@@ -120,7 +121,10 @@ class PillowFont:
     Example:
 
     ```python
-    font = PillowFont(find_fonts(["走る"]), 14)
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGB", (200, 40), "white")
+    font = PillowFont(find_fonts(["golf", "走る"]), 14)
     font.draw(ImageDraw.Draw(image), (8, 20), "走る", "black")
     ```
     """
@@ -184,19 +188,21 @@ def _candidates() -> tuple[str, ...]:
             except (OSError, RuntimeError, NotImplementedError):  # no font that can be scaled
                 continue
     usable = [
-        entry
-        for entry in entries
-        if not entry.name.startswith(_PLACEHOLDERS) and not getattr(entry, "index", 0)
+        entry for entry in entries if _is_first(entry) and not entry.name.startswith(_PLACEHOLDERS)
     ]
     return tuple(dict.fromkeys(entry.fname for entry in sorted(usable, key=_unlikeness)))
+
+
+def _is_first(entry: FontEntry) -> bool:
+    """Whether a font is the first of its file; Matplotlib before 3.11 lists no others."""
+    return getattr(entry, "index", 0) == 0
 
 
 def _unlikeness(entry: FontEntry) -> tuple[bool, float, bool, bool, str]:
     """Returns a key that sorts fonts like the usual one first."""
     from matplotlib.font_manager import weight_dict
 
-    weight = entry.weight
-    weight = float(weight_dict.get(weight, 400) if isinstance(weight, str) else weight)
+    weight = weight_dict.get(entry.weight, 400) if isinstance(entry.weight, str) else entry.weight
     name = entry.name
     return (
         entry.style != "normal",
