@@ -143,6 +143,14 @@ class PillowFont:
         """Returns the width of a text in pixels."""
         return sum(font.getlength(part) for font, part in self._runs(text))
 
+    def fitting(self, text: str, width: float) -> str:
+        """Returns a text, cut at its end with `…` where it is wider than so many pixels."""
+        if self.length(text) <= width:
+            return text
+        while text and self.length(f"{text}…") > width:
+            text = text[:-1]
+        return f"{text}…"
+
     def draw(
         self,
         draw: ImageDraw.ImageDraw,

@@ -80,7 +80,8 @@ def _panel(
     pad, line = font_size // 2, round(font_size * 1.7)
     number_width = round(max(font.length(number) for _, number, _ in rows))
     max_width = max(width - number_width - 4 * pad, 1)
-    names = [_shorten(name, font, max_width) for name, _, _ in rows]
+    # A line break would overlap the next class.
+    names = [font.fitting(" ".join(name.split()), max_width) for name, _, _ in rows]
     name_width = round(max(font.length(name) for name in names))
     size = (min(name_width + number_width + 4 * pad, width), min(line * len(rows) + pad, height))
     image = Image.new("RGBA", size, _PANEL)
@@ -96,12 +97,3 @@ def _panel(
             draw.rectangle((pad, bar_top, pad + bar - 1, bar_top + thickness - 1), _BAR)
     panel = np.asarray(image).astype(np.uint16)
     return panel[..., :3], panel[..., 3:]
-
-
-def _shorten(name: str, font: PillowFont, max_width: int) -> str:
-    name = " ".join(name.split())  # a line break would overlap the next class
-    if font.length(name) <= max_width:
-        return name
-    while name and font.length(f"{name}…") > max_width:
-        name = name[:-1]
-    return f"{name}…"
