@@ -43,7 +43,8 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     top5 = f", top-5 {metrics['top5']:.4f}" if "top5" in metrics else ""
     print(
         f"{metrics['videos']} videos: top-1 {metrics['top1']:.4f} (95 % interval {low:.4f} to "
-        f"{high:.4f}){top5}, mean class accuracy {metrics['mean_class_accuracy']:.4f}, "
-        f"ECE {metrics['calibration']['ece']:.4f}"
+        f"{high:.4f}; chance {metrics['chance']:.4f}, most frequent class "
+        f"{metrics['majority']:.4f}){top5}, mean class accuracy "
+        f"{metrics['mean_class_accuracy']:.4f}, ECE {metrics['calibration']['ece']:.4f}"
     )
     print(f"Wrote {os.path.join(arguments.out, 'index.html')}, {', '.join(FILES[:-1])}")

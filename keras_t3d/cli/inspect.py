@@ -25,6 +25,7 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     arguments = parser.parse_args(words)
     from keras_t3d.data import ShardSet, contact_sheet, summarize
+    from keras_t3d.data.inspection import warn_of_missing_classes
 
     shards = ShardSet.open(arguments.shards)
     splits = shards.manifest["splits"]
@@ -39,12 +40,13 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
         f"{shards.short_side}; {shards.manifest['rejected']} rejected, "
         f"{len(shards.manifest['damaged'])} damaged"
     )
+    warn_of_missing_classes(shards, shards.splits)
     if arguments.verify:
         damaged = shards.damaged_shards()
         if damaged:
             raise KerasT3DError(f"Damaged shards: {', '.join(damaged)}")
         print("Every shard has its checksum.")
-        with progress_bar("reading", "videos") as progress:
+        with progress_bar("reading", "records") as progress:
             lines = summarize(shards, progress).lines()
         print("\n".join(lines))
     if arguments.sheet:

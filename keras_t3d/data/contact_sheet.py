@@ -7,7 +7,7 @@ import os
 import pathlib
 import random
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from keras_t3d.atomic import written_beside
 from keras_t3d.data.inspection import NO_CLASS, class_name, shard_paths, stored_videos, summarize
@@ -16,12 +16,12 @@ from keras_t3d.data.shards.record import StoredVideo
 from keras_t3d.data.shards.record_file import record_offsets
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.errors import InvalidArgumentError, check_integer
+from keras_t3d.fonts import PillowFont, bundled_font, find_fonts, warn_of_missing_characters
 
 _TILE = 160  # longer side of a picture, in pixels
 _CAPTION = 28  # height of two lines
 _HEADING = 24
 _GAP = 8
-_ID_LETTERS = 26  # letters of a caption across a tile
 
 
 def contact_sheet(
@@ -135,10 +135,14 @@ def _draw(
     row_height = _HEADING + highest + _CAPTION
     height = _GAP + len(rows) * row_height + (_HEADING if more_classes else 0)
     sheet = Image.new("RGB", (_GAP + columns * (_TILE + _GAP), height), "white")
-    heading, caption = _font("DejaVuSans", 14), _font("DejaVuSansMono", 10)
+    shown = [text for name, row in rows.items() for text in (name, *(video for video, _ in row))]
+    fonts = find_fonts(map(_printable, shown))
+    warn_of_missing_characters(map(_printable, shown), fonts)
+    heading = PillowFont(fonts, 14)
+    caption = PillowFont((bundled_font("DejaVuSansMono"), *fonts), 10)
 
-    def write(text: str, left: int, baseline: int, font: ImageFont.FreeTypeFont) -> None:
-        ImageDraw.Draw(sheet).text((left, baseline), text, "black", font, anchor="ls")
+    def write(text: str, left: int, baseline: int, font: PillowFont) -> None:
+        font.draw(ImageDraw.Draw(sheet), (left, baseline), text, "black")
 
     top = 0
     for name, row in rows.items():
@@ -147,7 +151,7 @@ def _draw(
             left = _GAP + column * (_TILE + _GAP)
             sheet.paste(picture, (left, top + _HEADING))
             below = top + _HEADING + picture.height
-            for line, text in enumerate(_caption(video_id), start=1):
+            for line, text in enumerate(_caption(video_id, caption), start=1):
                 write(text, left, below + 11 * line, caption)
         top += row_height
     if more_classes:
@@ -156,20 +160,27 @@ def _draw(
     return sheet
 
 
-def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    """Returns a font of many scripts, which Matplotlib brings; letters it lacks are boxes."""
-    import matplotlib
-
-    fonts = pathlib.Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    return ImageFont.truetype(str(fonts / f"{name}.ttf"), size)
-
-
-def _caption(video_id: str) -> list[str]:
-    """Returns the id in at most two lines; a longer one is cut at its start."""
+def _caption(video_id: str, font: PillowFont) -> list[str]:
+    """Returns the id in at most two lines as wide as a tile; a longer one is cut at its start."""
     text = _printable(video_id)
-    if len(text) > 2 * _ID_LETTERS:
-        text = "…" + text[-(2 * _ID_LETTERS - 1) :]
-    return [text[start : start + _ID_LETTERS] for start in range(0, len(text), _ID_LETTERS)]
+    lines = _broken(text, font)
+    while len(lines) > 2:
+        text = text[-_TILE:]  # no letter is narrower than two pixels
+        text = text[1:]
+        lines = _broken(f"…{text}", font)
+    return lines
+
+
+def _broken(text: str, font: PillowFont) -> list[str]:
+    """Returns the lines of a text that is broken where it reaches the width of a tile."""
+    lines, width = [""], 0.0
+    for letter in text:
+        width += font.length(letter)
+        if width > _TILE:
+            lines.append("")
+            width = font.length(letter)
+        lines[-1] += letter
+    return lines
 
 
 def _printable(text: str) -> str:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
+import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from keras_t3d.data.shards.cut_videos import group_records_by_video
 from keras_t3d.data.shards.damage import check_local
 from keras_t3d.data.shards.errors import RecordError
 from keras_t3d.data.shards.labels import check_label
 from keras_t3d.data.shards.record import StoredVideo, stored_video
 from keras_t3d.data.shards.record_file import read_record, record_offsets
 from keras_t3d.data.shards.shard_set import ShardSet
-from keras_t3d.data.sources.listing import SPLITS
+from keras_t3d.data.sources.listing import SPLITS, DatasetWarning, missing_classes
 from keras_t3d.progress import Progress
 
 
@@ -24,7 +26,8 @@ class Summary:
     """Statistics of the records of a shard set.
 
     Attributes:
-        videos: number of videos by split and class name; without labels by the empty name.
+        videos: number of videos by split and class name; without labels by the empty name. The
+            records of a cut video are one video, here and below.
         frame_sizes: number of videos by (width, height) in pixels, the most frequent first.
         num_frames: int64 (videos,). Length of each video in frames.
         seconds: float64 (videos of known frame rate,). Their lengths in seconds.
@@ -63,7 +66,7 @@ def summarize(shards: ShardSet, progress: Progress | None = None) -> Summary:
 
     Args:
         shards: shards to read.
-        progress: called with (videos done, videos in total).
+        progress: called with (records done, records in total).
 
     Raises:
         ValueError: if a record is damaged, or its label is not that of labels.txt; the
@@ -79,27 +82,63 @@ def summarize(shards: ShardSet, progress: Progress | None = None) -> Summary:
     sizes: collections.Counter[tuple[int, int]] = collections.Counter()
     num_frames: list[int] = []
     seconds: list[float] = []
+    done = 0
     videos = {
         split: dict.fromkeys(shards.class_names or (NO_CLASS,), 0)
         for split in dict.fromkeys((*SPLITS, *shards.splits))
     }
-    paths = shard_paths(shards)
     total = sum(shards.num_videos(split) for split in shards.splits)
-    for split, path in paths:
-        for video in stored_videos(path, record_offsets(path)):
-            videos[split][class_name(shards, video, path)] += 1
-            sizes[video.width, video.height] += 1
-            num_frames.append(len(video.frames))
-            if video.fps > 0:
-                seconds.append(len(video.frames) / video.fps)
-            if progress is not None:
-                progress(len(num_frames), total)
+    for split, paths in itertools.groupby(shard_paths(shards), key=lambda item: item[0]):
+        records = []
+        for _, path in paths:
+            for record in stored_videos(path, record_offsets(path)):
+                records.append(_RecordFacts.of(record, class_name(shards, record, path)))
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+        for indices in group_records_by_video([record.video_id for record in records]).values():
+            parts = [records[index] for index in indices]
+            videos[split][parts[0].label] += 1
+            sizes[parts[0].frame_size] += 1
+            num_frames.append(sum(part.num_frames for part in parts))
+            if all(part.seconds for part in parts):
+                seconds.append(sum(part.seconds for part in parts))
     return Summary(
         videos=videos,
         frame_sizes=dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0]))),
         num_frames=np.array(num_frames, np.int64),
         seconds=np.array(seconds, np.float64),
     )
+
+
+def warn_of_missing_classes(shards: ShardSet, splits: Sequence[str]) -> None:
+    """Warns by name of the classes that have no videos in a split.
+
+    Args:
+        shards: shards that `convert` wrote.
+        splits: splits to check, which hold videos.
+    """
+    counts = {split: shards.manifest["splits"][split]["per_class"] for split in splits}
+    found = {split: [name for name in counts[split] if counts[split][name]] for split in splits}
+    for text in missing_classes(found, shards.class_names):
+        warnings.warn(text, DatasetWarning, stacklevel=3)
+
+
+@dataclasses.dataclass(frozen=True)
+class _RecordFacts:
+    """What is kept of a record, without its frames; `seconds` is 0 where the rate is unknown."""
+
+    video_id: str
+    label: str
+    frame_size: tuple[int, int]
+    num_frames: int
+    seconds: float
+
+    @classmethod
+    def of(cls, record: StoredVideo, label: str) -> _RecordFacts:
+        length = len(record.frames)
+        seconds = length / record.fps if record.fps > 0 else 0.0
+        return cls(record.video_id, label, (record.width, record.height), length, seconds)
 
 
 def shard_paths(shards: ShardSet) -> list[tuple[str, str]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import warnings
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from keras_t3d.fonts import font_families, without_glyph_warnings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +34,10 @@ _MAX_NAMED = 400  # classes
 
 
 def draw_confusion_matrix(
-    counts: np.ndarray, names: Sequence[str], palette: Palette = LIGHT
+    counts: np.ndarray,
+    names: Sequence[str],
+    palette: Palette = LIGHT,
+    families: Sequence[str] | None = None,
 ) -> bytes:
     """Draws a confusion matrix: one row per true class, one column per predicted class.
 
@@ -43,6 +48,7 @@ def draw_confusion_matrix(
         counts: int64 array (true classes, predicted classes).
         names: one name per class.
         palette: colours.
+        families: fonts of the names; None for `font_families(names)`.
 
     Returns:
         The content of a PNG file.
@@ -55,8 +61,7 @@ def draw_confusion_matrix(
     labels = [name if len(name) <= 28 else f"{name[:27]}…" for name in names] if has_names else [""]
     cell = float(np.clip(720 / classes, 9, 44)) if has_names else 9 * _MAX_NAMED / classes  # pixels
     font_size = float(np.clip(0.62 * cell, 5, 9))  # points
-    # Space for the longest name: a letter is about 0.64 times as wide as the font size.
-    margin = 40 + max(map(len, labels)) * font_size * 0.64 * _DPI / 72
+    margin = 40 + max(map(_width, labels)) * font_size * _DPI / 72  # space for the longest name
     side = margin + classes * cell + 12
     figure = Figure(figsize=(side / _DPI, side / _DPI), dpi=_DPI, facecolor=palette.background)
     within = (margin / side, margin / side, classes * cell / side, classes * cell / side)
@@ -68,6 +73,7 @@ def draw_confusion_matrix(
     positions = range(classes) if has_names else []
     # Matplotlib would parse dollar signs in names as formulas.
     style: dict[str, Any] = {"fontsize": font_size, "color": palette.text, "parse_math": False}
+    style["fontfamily"] = families or font_families(labels)
     axes.set_xticks(positions, labels if has_names else [], rotation=90, **style)
     axes.set_yticks(positions, labels if has_names else [], **style)
     axes.tick_params(length=0, pad=3)
@@ -139,11 +145,14 @@ def draw_reliability_diagram(bins: Sequence[dict[str, Any]], palette: Palette = 
     return _save_png(figure)
 
 
+def _width(text: str) -> float:
+    """Returns the width of a text, about, in font sizes."""
+    return sum(1.05 if unicodedata.east_asian_width(letter) in "WF" else 0.64 for letter in text)
+
+
 def _save_png(figure: Any) -> bytes:
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # The font lacks some scripts and shows boxes instead.
-        warnings.filterwarnings("ignore", message="Glyph")
+    with without_glyph_warnings():
         figure.savefig(
             buffer, format="png", facecolor=figure.get_facecolor(), metadata={"Software": None}
         )

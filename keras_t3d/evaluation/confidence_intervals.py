@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_t3d.evaluation.accuracy import mean_class_accuracy
-
 LEVEL = 0.95
 RESAMPLES = 1000
 SEED = 0
@@ -19,8 +17,11 @@ def bootstrap_intervals(
     """Computes 95 % confidence intervals by the percentile bootstrap over videos.
 
     1000 samples of as many videos are drawn with replacement, and the metrics computed for each;
-    an interval reaches from the 2.5 % to the 97.5 % quantile of a metric. The intervals show the
-    uncertainty due to the choice of videos in the split, not that due to training.
+    an interval reaches from the 2.5 % to the 97.5 % quantile of a metric. For the mean class
+    accuracy, as many videos are drawn of each class as it has: otherwise classes of few videos
+    would be absent from many samples. A class of one video is the same in all samples. The
+    intervals show the uncertainty due to the choice of videos in the split, not that due to
+    training.
 
     Args:
         ranks: int64 array (videos,), see `label_ranks`.
@@ -30,7 +31,7 @@ def bootstrap_intervals(
 
     Returns:
         Dict of `level`, `resamples`, `seed`, and [low, high] of `top1`, `top5` (omitted below 6
-        classes) and `mean_class_accuracy` (over the classes in the sample).
+        classes) and `mean_class_accuracy` (over the classes that have videos).
 
     Example:
 
@@ -40,19 +41,19 @@ def bootstrap_intervals(
     ```
 
     Reference:
-        Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13
+        Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 8 and 13
     """
     random = np.random.default_rng(seed)
     num_videos = len(labels)
-    samples: dict[str, list[float]] = {"top1": [], "top5": [], "mean_class_accuracy": []}
+    top1, top5 = [], []
     for _ in range(RESAMPLES):
         drawn = random.integers(0, num_videos, num_videos)
-        correct = ranks[drawn] == 0
-        samples["top1"].append(correct.mean())
-        samples["top5"].append((ranks[drawn] < 5).mean())
-        samples["mean_class_accuracy"].append(mean_class_accuracy(labels[drawn], correct))
-    if num_classes <= 5:
-        del samples["top5"]
+        top1.append((ranks[drawn] == 0).mean())
+        top5.append((ranks[drawn] < 5).mean())
+    samples = {"top1": np.array(top1)}
+    if num_classes > 5:
+        samples["top5"] = np.array(top5)
+    samples["mean_class_accuracy"] = _mean_class_accuracies(ranks == 0, labels, random)
     outside = (1 - LEVEL) / 2
     return {
         "level": LEVEL,
@@ -63,3 +64,17 @@ def bootstrap_intervals(
             for name, values in samples.items()
         },
     }
+
+
+def _mean_class_accuracies(
+    correct: np.ndarray, labels: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """Returns the mean class accuracy of each sample that is drawn within the classes.
+
+    Of n videos that are drawn with replacement from n, of which k are correct, the number of
+    correct ones is binomial (n, k / n).
+    """
+    _, classes, videos = np.unique(labels, return_inverse=True, return_counts=True)
+    accuracies = np.bincount(classes, weights=correct) / videos
+    drawn = random.binomial(videos, accuracies, (RESAMPLES, len(videos)))
+    return (drawn / videos).mean(axis=1)

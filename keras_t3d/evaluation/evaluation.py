@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 from keras_t3d.atomic import check_new_folder, new_folder
+from keras_t3d.data.inspection import warn_of_missing_classes
 from keras_t3d.data.shards.damage import split_records
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.evaluation.options import EvaluationOptions
@@ -43,6 +44,9 @@ def evaluate(
         InvalidArgumentError: if `out` is not empty, or model and shards do not match, see
             `score_videos`.
 
+    Warns:
+        DatasetWarning: if classes have no videos in the split.
+
     Example:
 
     ```python
@@ -56,6 +60,8 @@ def evaluate(
     folder = pathlib.Path(out)
     check_new_folder(folder, "out")
     shard_set = ShardSet.open(shards)
+    shard_set.check_split(split)
+    warn_of_missing_classes(shard_set, [split])
     predictor = load_predictor(model)
     with new_folder(folder, "out"):  # fails before the work if it cannot be written
         scores = score_videos(predictor, shard_set, split, options, progress=progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import pathlib
 import string
@@ -11,10 +12,10 @@ from html import escape
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from keras_t3d.evaluation.charts import DARK, draw_confusion_matrix, draw_reliability_diagram
+from keras_t3d.evaluation.charts import DARK, draw_reliability_diagram
 from keras_t3d.evaluation.failure_examples import ConfusedPair, confused_pairs, highest_loss_videos
-from keras_t3d.evaluation.metrics import confusion_counts
 from keras_t3d.evaluation.scores import VideoScores
 
 _TEMPLATE = pathlib.Path(__file__).with_name("report_template.html")
@@ -24,7 +25,7 @@ _ALL_CORRECT = "<p>All videos are classified correctly.</p>"
 def render_html(
     metrics: Mapping[str, Any],
     scores: VideoScores,
-    confusion_matrix: bytes,
+    confusion_matrix: tuple[bytes, bytes],
     thumbnails: Mapping[int, bytes],
 ) -> str:
     """Returns the report as an HTML page with embedded styles and pictures, without scripts.
@@ -32,7 +33,7 @@ def render_html(
     Args:
         metrics: metrics of `compute_metrics`, and `protocol`.
         scores: scores of the videos.
-        confusion_matrix: PNG of the confusion matrix in light colours.
+        confusion_matrix: PNG of the confusion matrix in light and in dark colours.
         thumbnails: JPEG by index of the video. A video without one is shown by its name.
 
     Returns:
@@ -41,7 +42,6 @@ def render_html(
     protocol, calibration = metrics["protocol"], metrics["calibration"]
     split = f" of the split “{escape(str(protocol['split']))}”" if "split" in protocol else ""
     pairs = "\n".join(_pair(pair, scores, thumbnails) for pair in confused_pairs(scores))
-    dark_matrix = draw_confusion_matrix(confusion_counts(scores), scores.class_names, DARK)
     return string.Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         model=escape(str(protocol.get("model", "a model"))),
         videos=metrics["videos"],
@@ -62,9 +62,9 @@ def render_html(
             "Reliability diagram: accuracy of the videos in each bin of confidence",
             "chart",
         ),
+        matrix_box=_png_width(confusion_matrix[0]) + 20,  # with borders and a scroll bar
         matrix=_picture(
-            confusion_matrix,
-            dark_matrix,
+            *confusion_matrix,
             "Confusion matrix: a row for each true class, a column for each predicted class",
             "matrix",
         ),
@@ -90,6 +90,8 @@ def _figures(metrics: Mapping[str, Any]) -> str:
         for name, title in names.items()
         if name in metrics
     ]
+    baseline = f"top-1 of always predicting it; chance: {_percent(metrics['chance'])}"
+    cards.insert(1, ("Most frequent class", _percent(metrics["majority"]), baseline))
     cards.append(("Macro F1", _percent(metrics["macro_f1"]), "mean over the classes"))
     cards.append(
         ("Calibration error", _percent(metrics["calibration"]["ece"]), "ECE, 15 bins; 0 is best")
@@ -110,7 +112,8 @@ def _pair(pair: ConfusedPair, scores: VideoScores, thumbnails: Mapping[int, byte
     count = f"{pair.num_videos} video{'' if pair.num_videos == 1 else 's'}"
     confused = _figure(pair.confused_video, scores, thumbnails, f"{true}, predicted: {predicted}")
     other = (
-        '<div class="missing">no video of this class</div>'
+        '<figure><div class="missing">no video of this class in the split</div>'
+        f"<figcaption>{predicted}</figcaption></figure>"
         if pair.predicted_video is None
         else _figure(pair.predicted_video, scores, thumbnails, predicted)
     )
@@ -175,6 +178,11 @@ def _picture(light: bytes, dark: bytes, alt: str, style: str) -> str:
         f'<picture><source media="(prefers-color-scheme: dark)" srcset="{_data("png", dark)}">'
         f'<img class="{style}" src="{_data("png", light)}" alt="{escape(alt)}"></picture>'
     )
+
+
+def _png_width(png: bytes) -> int:
+    with Image.open(io.BytesIO(png)) as image:
+        return image.width
 
 
 def _data(kind: str, content: bytes) -> str:

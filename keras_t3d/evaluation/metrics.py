@@ -25,6 +25,8 @@ def compute_metrics(scores: VideoScores) -> dict[str, Any]:
     Returns:
         Dict of JSON values without NaN:
 
+        - `chance`: 1 / classes, the accuracy of guessing; `majority`: the share of the most
+          frequent class of the split, the accuracy of always predicting it.
         - `videos`, `top1`, `top5` (omitted below 6 classes), `mean_class_accuracy` and
           `macro_f1` (both over the classes that have videos), of whole videos.
         - `intervals`, see `bootstrap_intervals`.
@@ -46,7 +48,12 @@ def compute_metrics(scores: VideoScores) -> dict[str, Any]:
     labels, num_classes = scores.labels, len(scores.class_names)
     ranks = label_ranks(scores.probabilities, labels)
     predicted = scores.probabilities.argmax(axis=1)
-    metrics: dict[str, Any] = {"videos": len(labels), "top1": float((ranks == 0).mean())}
+    metrics: dict[str, Any] = {
+        "videos": len(labels),
+        "chance": 1 / num_classes,
+        "majority": float(np.bincount(labels).max() / len(labels)),
+        "top1": float((ranks == 0).mean()),
+    }
     if num_classes > 5:
         metrics["top5"] = float((ranks < 5).mean())
     present = np.unique(labels)

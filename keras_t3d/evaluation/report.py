@@ -9,12 +9,13 @@ from typing import Any
 
 from keras_t3d.atomic import check_new_folder, written_beside
 from keras_t3d.data.shards.damage import SplitRecords
-from keras_t3d.evaluation.charts import draw_confusion_matrix
+from keras_t3d.evaluation.charts import DARK, LIGHT, draw_confusion_matrix
 from keras_t3d.evaluation.csv_tables import confusion_csv, per_class_csv, predictions_csv
 from keras_t3d.evaluation.html_report import render_html, shown_videos
 from keras_t3d.evaluation.metrics import compute_metrics, confusion_counts
 from keras_t3d.evaluation.scores import VideoScores
 from keras_t3d.evaluation.thumbnails import make_thumbnails
+from keras_t3d.fonts import font_families
 
 FILES = (
     "metrics.json",
@@ -60,17 +61,21 @@ def write_report(
     check_new_folder(folder, "out")
     metrics = {"protocol": protocol, **compute_metrics(scores)}
     counts = confusion_counts(scores)
-    matrix = draw_confusion_matrix(counts, scores.class_names)
+    families = font_families(scores.class_names)
+    light, dark = (
+        draw_confusion_matrix(counts, scores.class_names, palette, families)
+        for palette in (LIGHT, DARK)
+    )
     texts = {
         "metrics.json": json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         "predictions.csv": predictions_csv(scores),
         "per_class.csv": per_class_csv(metrics["per_class"]),
         "confusion.csv": confusion_csv(counts, scores.class_names),
-        "index.html": render_html(metrics, scores, matrix, _thumbnails(scores, records)),
+        "index.html": render_html(metrics, scores, (light, dark), _thumbnails(scores, records)),
     }
     # File names need not be UTF-8; other bytes are written as \udcff and the like.
     files = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
-    files["confusion.png"] = matrix
+    files["confusion.png"] = light
     for name in FILES:
         with written_beside(folder / name) as part:
             part.write_bytes(files[name])

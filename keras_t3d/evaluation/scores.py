@@ -9,13 +9,13 @@ from collections.abc import Iterable
 import numpy as np
 
 from keras_t3d.data.clips.reader import ClipReader
+from keras_t3d.data.shards.cut_videos import group_records_by_video
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.labels import check_labelled
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.evaluation.accuracy import label_ranks
 from keras_t3d.evaluation.options import EvaluationOptions
-from keras_t3d.evaluation.video_records import group_records_by_video
 from keras_t3d.inference.predictor import Predictor
 from keras_t3d.progress import Progress
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-import os
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from keras_t3d.fonts import PillowFont, bundled_font
 
 _PANEL = (16, 20, 28, 190)  # red, green, blue, opacity
 _TEXT = (255, 255, 255, 255)
@@ -14,12 +15,17 @@ _BAR = (60, 150, 250, 255)
 _MIN_FONT_SIZE, _MAX_FONT_SIZE = 9, 40  # pixels
 
 
-def draw_classes(pixels: np.ndarray, classes: tuple[tuple[str, float], ...]) -> np.ndarray:
+def draw_classes(
+    pixels: np.ndarray,
+    classes: tuple[tuple[str, float], ...],
+    fonts: tuple[str, ...] | None = None,
+) -> np.ndarray:
     """Draws classes and probabilities into the upper left corner of a picture.
 
     Args:
         pixels: uint8 array (height, width, 3), RGB; it is not changed.
         classes: (class name, probability) pairs; empty draws `…`.
+        fonts: see `find_fonts`; None for the usual font alone.
 
     Returns:
         uint8 array of the same shape.
@@ -31,7 +37,7 @@ def draw_classes(pixels: np.ndarray, classes: tuple[tuple[str, float], ...]) -> 
     ```
     """
     rows = tuple((name, round(100 * probability)) for name, probability in classes)
-    colour, opacity = _panel(rows, *pixels.shape[:2])
+    colour, opacity = _panel(rows, fonts or (bundled_font(),), *pixels.shape[:2])
     height, width = opacity.shape[:2]
     result = pixels.copy()
     below = result[:height, :width].astype(np.uint16)
@@ -64,24 +70,26 @@ def to_square_pixels(pixels: np.ndarray, pixel_aspect: float) -> np.ndarray:
 
 @functools.lru_cache(maxsize=4)  # the classes change once per window, not once per frame
 def _panel(
-    classes: tuple[tuple[str, int], ...], height: int, width: int
+    classes: tuple[tuple[str, int], ...], fonts: tuple[str, ...], height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns colour (h, w, 3) and opacity (h, w, 1), uint16, of a panel that fits the picture."""
     font_size = min(max(min(height, width) // 18, _MIN_FONT_SIZE), _MAX_FONT_SIZE)
-    font = _font(font_size)
     rows = [(name, f"{percent} %", percent) for name, percent in classes] or [("…", "", 0)]
+    font = PillowFont(fonts, font_size)
+    ascent = font.usual.getmetrics()[0]
     pad, line = font_size // 2, round(font_size * 1.7)
-    number_width = round(max(font.getlength(number) for _, number, _ in rows))
+    number_width = round(max(font.length(number) for _, number, _ in rows))
     max_width = max(width - number_width - 4 * pad, 1)
-    names = [_shorten(name, font, max_width) for name, _, _ in rows]
-    name_width = round(max(font.getlength(name) for name in names))
+    # A line break would overlap the next class.
+    names = [font.fitting(" ".join(name.split()), max_width) for name, _, _ in rows]
+    name_width = round(max(font.length(name) for name in names))
     size = (min(name_width + number_width + 4 * pad, width), min(line * len(rows) + pad, height))
     image = Image.new("RGBA", size, _PANEL)
     draw = ImageDraw.Draw(image)
     for row, (name, (_, number, percent)) in enumerate(zip(names, rows, strict=True)):
         top = pad + row * line
-        draw.text((pad, top), name, _TEXT, font)
-        draw.text((size[0] - pad, top), number, _TEXT, font, anchor="ra")
+        font.draw(draw, (pad, top + ascent), name, _TEXT)
+        draw.text((size[0] - pad, top), number, _TEXT, font.usual, anchor="ra")
         bar = round((size[0] - 2 * pad) * percent / 100)
         if bar > 0:
             bar_top = top + round(font_size * 1.3)
@@ -89,20 +97,3 @@ def _panel(
             draw.rectangle((pad, bar_top, pad + bar - 1, bar_top + thickness - 1), _BAR)
     panel = np.asarray(image).astype(np.uint16)
     return panel[..., :3], panel[..., 3:]
-
-
-def _shorten(name: str, font: ImageFont.FreeTypeFont, max_width: int) -> str:
-    name = " ".join(name.split())  # a line break would overlap the next class
-    if font.getlength(name) <= max_width:
-        return name
-    while name and font.getlength(f"{name}…") > max_width:
-        name = name[:-1]
-    return f"{name}…"
-
-
-@functools.lru_cache(maxsize=4)
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    from matplotlib import get_data_path
-
-    # Matplotlib ships this font, which has Latin, Greek and Cyrillic letters.
-    return ImageFont.truetype(os.path.join(get_data_path(), "fonts/ttf/DejaVuSans.ttf"), size)

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_t3d.atomic import check_file_path, written_beside
 from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.fonts import font_families, without_glyph_warnings
 from keras_t3d.inference.window_prediction import WindowPrediction
 
 _MAX_POINTS = 2000  # more than the plot has pixels
@@ -93,14 +94,16 @@ class Timeline:
         axes.xaxis.set_major_locator(MultipleLocator(step))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: format_time(seconds)))
         axes.grid(alpha=0.3)
-        # Matplotlib would parse dollar signs in names as formulas.
-        axes.set_title(title, loc="left", fontsize=10, parse_math=False)
         names = [self._names[index] for index in plotted]
         labels = [name if len(name) <= 32 else f"{name[:31]}…" for name in names]
+        families = font_families([title, *labels])
+        # Matplotlib would parse dollar signs in names as formulas.
+        axes.set_title(title, loc="left", fontsize=10, fontfamily=families, parse_math=False)
         legend = figure.legend(axes.get_lines(), labels, loc="outside right upper", frameon=False)
         for text in legend.get_texts():
+            text.set_fontfamily(families)
             text.set_parse_math(False)
-        with written_beside(path) as part:
+        with written_beside(path) as part, without_glyph_warnings():
             figure.savefig(part, format="png")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_t3d.data.video.frames import TimedFrame
 from keras_t3d.errors import check_integer
+from keras_t3d.fonts import find_fonts, warn_of_missing_characters
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.options import WindowOptions
 from keras_t3d.inference.overlay import draw_classes, to_square_pixels
@@ -97,6 +98,8 @@ def watch_frames(
     options = options or WindowOptions()
     predictor = load_predictor(model)
     names = predictor.class_names
+    fonts = find_fonts(names)
+    warn_of_missing_characters(names, fonts)
     sliding_window = SlidingWindow(predictor.clip_spec, options)
 
     def annotate() -> Iterator[WatchedFrame]:
@@ -114,7 +117,7 @@ def watch_frames(
                 latest = windows.latest()
                 classes = tuple(top_classes(latest.probabilities, names, top) if latest else ())
                 picture = to_square_pixels(frame.pixels, frame.pixel_aspect)
-                pixels = draw_classes(picture, classes)
+                pixels = draw_classes(picture, classes, fonts)
                 yield WatchedFrame(frame.start, frame.end, pixels, latest, classes)
 
     return annotate()

@@ -13,13 +13,14 @@ from typing import Any
 
 import keras
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.evaluation.charts import draw_confusion_matrix
+from keras_t3d.fonts import PillowFont, find_fonts, warn_of_missing_characters
 
 
 class TensorBoardLog(keras.callbacks.Callback):
@@ -107,11 +108,10 @@ _NARROWEST = 320  # pixels: room for a name above small frames
 
 def clips_png(clips: np.ndarray, names: Sequence[str]) -> bytes:
     """Draws the first 16 clips, each as a row of up to 8 frames below its class name, as a PNG."""
-    import matplotlib
-
-    # Its font covers more scripts than that of Pillow.
-    path = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    font = ImageFont.truetype(os.fspath(path), _LETTERS)
+    fonts = find_fonts(names[:_MOST_CLIPS])
+    warn_of_missing_characters(names[:_MOST_CLIPS], fonts)
+    font = PillowFont(fonts, _LETTERS)
+    ascent = font.usual.getmetrics()[0]
     rows = [_frames(clip) for clip in clips[:_MOST_CLIPS]]
     width, height = rows[0][0].size
     step = width + _GAP
@@ -121,8 +121,8 @@ def clips_png(clips: np.ndarray, names: Sequence[str]) -> bytes:
     draw = ImageDraw.Draw(sheet)
     for row, (frames, name) in enumerate(zip(rows, names[: len(rows)], strict=True)):
         top = row * row_height
-        text = _fitting(name, font, sheet_width - 2 * _GAP)
-        draw.text((_GAP, top + _GAP), text, fill="black", font=font)
+        text = font.fitting(name, sheet_width - 2 * _GAP)
+        font.draw(draw, (_GAP, top + _GAP + ascent), text, "black")
         for column, frame in enumerate(frames):
             sheet.paste(frame, (_GAP + column * step, top + _HEADING))
     buffer = io.BytesIO()
@@ -138,15 +138,6 @@ def _frames(clip: np.ndarray) -> list[Image.Image]:
     for frame in frames:
         frame.thumbnail((_TILE, _TILE))
     return frames
-
-
-def _fitting(name: str, font: Any, width: int) -> str:
-    """Returns the name, truncated to the width."""
-    if font.getlength(name) <= width:
-        return name
-    while name and font.getlength(f"{name}…") > width:
-        name = name[:-1]
-    return f"{name}…"
 
 
 class Profile(keras.callbacks.Callback):

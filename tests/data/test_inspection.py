@@ -1,5 +1,6 @@
 import dataclasses
 import io
+import warnings
 
 import numpy as np
 import pytest
@@ -7,13 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from keras_t3d.cli import main
+from keras_t3d.data import ConversionOptions, convert
 from keras_t3d.data.contact_sheet import contact_sheet
-from keras_t3d.data.inspection import Summary, summarize
+from keras_t3d.data.inspection import Summary, summarize, warn_of_missing_classes
 from keras_t3d.data.shards.errors import RecordError
 from keras_t3d.data.shards.record import EncodedVideo, make_record
 from keras_t3d.data.shards.record_file import RecordWriter, record_offsets
 from keras_t3d.data.shards.shard import Shard
 from keras_t3d.data.shards.shard_set import ShardSet
+from keras_t3d.data.sources.listing import DatasetWarning
+from tests.conftest import counting_frames, write_video
 
 
 def jpeg(colour, height=48, width=64):
@@ -79,6 +84,21 @@ class TestSummary:
         summary = summarize(without_manifest(three_videos))
         assert summary.videos == summarize(three_videos).videos
         assert summary.num_frames.tolist() == [4, 6, 6]
+
+    def test_the_parts_of_a_cut_video_are_one_video(self, tmp_path):
+        videos = [
+            ("train", "long.mp4#1", "a", video(["black"] * 2)),
+            ("train", "long.mp4#0", "a", video(["black"] * 4)),
+            ("train", "short.mp4", "a", video(["black"] * 5, fps=0.0)),
+            ("test", "long.mp4#0", "b", video(["black"])),  # in another split: not a part of it
+            ("test", "x#1", "b", video(["black"])),  # without a part 0: ids of another writer
+        ]
+        summary = summarize(write_shards(tmp_path, ["a", "b"], videos))
+        assert summary.videos["train"] == {"a": 2, "b": 0}
+        assert summary.videos["test"] == {"a": 0, "b": 2}
+        assert summary.num_frames.tolist() == [6, 5, 1, 1]
+        np.testing.assert_allclose(summary.seconds, [0.6, 0.1, 0.1])
+        assert summary.frame_sizes == {(64, 48): 4}
 
     def test_a_split_of_another_name_is_counted(self, three_videos):
         (path,) = three_videos.paths("test")
@@ -154,6 +174,31 @@ class TestSummary:
             counts = [int(line.split()[-1]) for line in bars if line.startswith("  ")]
             assert 1 <= len(counts) <= 10
             assert sum(counts) == len(values)
+
+
+class TestMissingClasses:
+    def test_are_named_by_split(self, three_videos):
+        with pytest.warns(DatasetWarning) as warned:
+            warn_of_missing_classes(three_videos, three_videos.splits)
+        assert [str(warning.message) for warning in warned] == ["No test videos of 1 classes: a"]
+
+    @pytest.mark.filterwarnings("error")
+    def test_are_none_where_every_class_has_videos(self, three_videos):
+        warn_of_missing_classes(three_videos, ["train"])
+
+    def test_are_printed_by_the_command(self, tmp_path, capsys):
+        for split, names in (("train", "ab"), ("test", "b")):
+            for name in names:
+                folder = tmp_path / "videos" / split / name
+                write_video(folder / "1.mp4", counting_frames(4, 32, 48))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DatasetWarning)
+            convert(
+                tmp_path / "videos", tmp_path / "out", ConversionOptions(short_side=16, workers=1)
+            )
+        assert main(["inspect", str(tmp_path / "out"), "--verify"]) == 0
+        lines = capsys.readouterr().err.splitlines()
+        assert "keras-t3d: warning: No test videos of 1 classes: a" in lines
 
 
 def opened(path):

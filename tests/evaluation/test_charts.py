@@ -27,7 +27,7 @@ def test_a_diagonal_matrix_is_coloured_on_its_diagonal(classes, palette):
     assert coloured == pytest.approx(classes * cell**2 / pixels[..., 0].size, rel=0.3)
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::keras_t3d.fonts.FontWarning")
 def test_names_are_text():
     names = ["$a_1$", "<b>", "走る", "x" * 90]
     assert opened(draw_confusion_matrix(np.eye(4, dtype=np.int64), names))[0].size[0] < 700

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -24,7 +25,8 @@ def test_the_command_prints_metrics_and_reports_the_protocol(model_path, shards,
     low, high = metrics["intervals"]["top1"]
     out, err = capsys.readouterr()
     assert out == (
-        f"8 videos: top-1 {metrics['top1']:.4f} (95 % interval {low:.4f} to {high:.4f}), mean "
+        f"8 videos: top-1 {metrics['top1']:.4f} (95 % interval {low:.4f} to {high:.4f}; chance "
+        "0.5000, most frequent class 0.5000), mean "
         f"class accuracy {metrics['mean_class_accuracy']:.4f}, "
         f"ECE {metrics['calibration']['ece']:.4f}\n"
         f"Wrote {tmp_path / 'out' / 'index.html'}, metrics.json, predictions.csv, per_class.csv, "
@@ -38,6 +40,18 @@ def test_the_command_prints_metrics_and_reports_the_protocol(model_path, shards,
     assert protocol["clip_spec"]["num_frames"] == 8
     # 12 to 15 frames, clips that span 16 with a stride of 2: two clips per video.
     assert metrics["clip_level"]["clips"] == 16
+
+
+def test_classes_without_videos_are_named_at_once(model_path, shards, tmp_path, capsys):
+    copied = tmp_path / "shards"
+    shutil.copytree(shards, copied)
+    manifest = json.loads((copied / "manifest.json").read_text())
+    manifest["splits"]["test"]["per_class"]["dark"] = 0
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    words = ["evaluate", model_path, copied, "--out", tmp_path / "out"]
+    assert main([str(word) for word in words]) == 0
+    first, *_ = capsys.readouterr().err.splitlines()
+    assert first == "keras-t3d: warning: No test videos of 1 classes: dark"
 
 
 @pytest.mark.parametrize("given", [["--views", "3"], ["--crops", "1"]])

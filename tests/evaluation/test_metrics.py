@@ -20,6 +20,12 @@ def test_accuracies_by_hand():
     assert metrics["macro_f1"] == pytest.approx(0.5 / 3)
 
 
+def test_what_is_reached_without_a_model():
+    metrics = compute_metrics(by_hand())
+    assert metrics["chance"] == 1 / 6  # of the classes of the model, with and without videos
+    assert metrics["majority"] == 0.5  # u: two of four videos
+
+
 def test_classes_by_hand():
     per_class = compute_metrics(by_hand())["per_class"]
     assert list(per_class) == list("uvwxyz")

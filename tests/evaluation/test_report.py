@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_t3d.data.shards.damage import split_records
 from keras_t3d.evaluation import (
@@ -138,6 +139,46 @@ class TestPage:
                 assert base64.b64decode(content, validate=True).startswith(start)
         targets = {attributes["id"] for _, attributes in page.seen if "id" in attributes}
         assert targets == {link["href"][1:] for link in page.attributes("a")}
+
+    def test_shows_what_is_reached_without_a_model(self, tmp_path):
+        write_report(by_hand(), tmp_path, {})
+        page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
+        assert (
+            "Most frequent class 50.0 % top-1 of always predicting it; chance: 16.7 %" in page.text
+        )
+
+    def test_a_predicted_class_without_videos(self, tmp_path):
+        write_report(by_hand(), tmp_path, {})
+        text = (tmp_path / "index.html").read_text(encoding="utf-8")
+        page = Page(text)
+        assert "u → z 1 video" in page.text
+        # Each side of each pair is a figure with a caption, so both are equally wide.
+        couples = re.findall(r'<div class="couple">\n(.*?)\n</div>\n</li>', text, re.DOTALL)
+        assert len(couples) == 3
+        for couple in couples:
+            figures = couple.split("\n")
+            assert len(figures) == 2
+            for figure in figures:
+                assert figure.startswith("<figure>")
+                assert figure.endswith("</figcaption></figure>")
+        assert text.count("no video of this class in the split") == 2  # w and z
+        (row,) = re.findall(r'<tr><th scope="row">z</th>(.*?)</tr>', text)
+        assert re.sub(r"<[^>]*>", " ", row).split() == ["0", "–", "0.0", "%", "–"]
+
+    def test_wide_content_scrolls_in_its_box_with_a_hint(self, tmp_path):
+        write_report(by_hand(), tmp_path, {})
+        text = (tmp_path / "index.html").read_text(encoding="utf-8")
+        page = Page(text)
+        boxes = [a for a in page.attributes("div") if a.get("class") == "wide"]
+        assert [box["aria-label"] for box in boxes] == ["Confusion matrix", "Classes"]
+        assert all(box["tabindex"] == "0" for box in boxes)  # for arrow keys
+        assert page.text.count("scroll it sideways") == 2
+        with Image.open(tmp_path / "confusion.png") as matrix:
+            width = matrix.width
+        assert (
+            f"@container (min-width: {width + 20}px) {{ .matrix-hint {{ display: none; }} }}"
+            in text
+        )
 
     def test_supports_all_screens_and_colours(self, written):
         text = (written / "index.html").read_text(encoding="utf-8")

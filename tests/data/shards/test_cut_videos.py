@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_t3d.evaluation.video_records import group_records_by_video
+from keras_t3d.data.shards.cut_videos import group_records_by_video
 
 
 def test_records_cut_from_a_video_are_grouped_in_order():
