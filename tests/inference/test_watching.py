@@ -13,6 +13,7 @@ import pytest
 
 from keras_t3d.data import VideoError, VideoReader, read_video
 from keras_t3d.data.video.frames import TimedFrame, pixel_aspect
+from keras_t3d.fonts import FontWarning
 from keras_t3d.inference import MeanOfLast, WindowOptions, stream_video, watch, watch_frames
 from keras_t3d.inference.overlay import draw_classes, to_square_pixels
 from tests.conftest import SHARED_DATA, counting_frames, write_video
@@ -48,6 +49,15 @@ def test_each_frame_has_the_prediction_of_the_latest_window(recording):
     ends = [0.7] * 4 + [1.1] * 4 + [1.5] * 4 + [1.9] * 3 + [2.1]
     np.testing.assert_allclose([frame.prediction.end for frame in frames[6:]], ends)
     assert frames[-1].classes == (("even", 0.75), ("odd", 0.25))
+
+
+def test_characters_that_no_font_has_are_named_once(recording, monkeypatch):
+    monkeypatch.setattr("keras_t3d.fonts._candidates", lambda: ())
+    monkeypatch.setattr(recording, "class_names", ("走る", "odd", "never"), raising=False)
+    with pytest.warns(FontWarning, match="the characters る 走, so") as warned:
+        frames = list(watch_frames(recording, Source(22), options=WindowOptions(hop=0.4)))
+    assert len(frames) == 22
+    assert len(warned) == 1
 
 
 @pytest.mark.parametrize("count", [1, 5, 6, 7, 8, 14, 22])
