@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -62,6 +63,7 @@ class StreamDecoder:
         stream: its video stream.
         is_requested: whether the frame of a packet is requested. Other packets are decoded too,
             as frames may refer to them, but do not count as damage.
+        skip: number of packets to leave undecoded.
 
     Attributes:
         num_packets: packets read so far, with those that an edit list hides.
@@ -79,11 +81,16 @@ class StreamDecoder:
     """
 
     def __init__(
-        self, container: Any, stream: Any, is_requested: Callable[[av.Packet], bool]
+        self,
+        container: Any,
+        stream: Any,
+        is_requested: Callable[[av.Packet], bool],
+        skip: int = 0,
     ) -> None:
         self._container = container
         self._stream = stream
         self._is_requested = is_requested
+        self._skip = skip
         self._has_presentation_times = has_presentation_times(stream)
         self._decoding_times: list[int] = []  # a heap; of packets whose frames are to come
         self.num_packets = 0
@@ -120,7 +127,8 @@ class StreamDecoder:
         return frame
 
     def _packets(self) -> Iterator[av.Packet]:
-        packets = self._container.demux(self._stream)
+        packets = filled_packets(self._container, self._stream)
+        packets = itertools.islice(packets, self._skip, None)
         while True:
             try:
                 packet = next(packets, None)
@@ -129,8 +137,7 @@ class StreamDecoder:
                 return
             if packet is None:
                 return
-            if packet.size:  # an empty one would flush the decoder
-                yield packet
+            yield packet
 
     def _buffered(self) -> list[Any]:
         """Returns the frames that the decoder has buffered to reorder them."""
@@ -140,6 +147,11 @@ class StreamDecoder:
             return end.decode()
         except (av.FFmpegError, OSError, ValueError):
             return []
+
+
+def filled_packets(container: Any, stream: Any) -> Iterator[av.Packet]:
+    """Returns the packets of a stream but the empty ones, which would flush its decoder."""
+    return filter(lambda packet: packet.size, container.demux(stream))
 
 
 def reason(error: BaseException) -> str:
