@@ -291,11 +291,12 @@ class VideoReader:
             until: seconds at which the last frame ends.
         """
         header, span = self.header, self._span
-        lacks_seconds = min(header.stated_end, span.last) > until + 1.5 * header.gap
-        if span.is_whole:
-            stated, decoded = header.stated_frames, self.num_decoded
+        stated = header.stated_frames
+        tolerance = max(1.5 * header.gap, 0.0 if stated else _ROUNDED)
+        lacks_seconds = min(header.stated_end, span.last) > until + tolerance
+        if span.is_whole and stated:
             if lacks_seconds and decoder.num_packets < stated:
-                return f"header says {stated} frames, {decoded} decode"
+                return f"header says {header.num_frames} frames, {self.num_decoded} decode"
         elif lacks_seconds:
             return f"header says {header.stated_end:.2f} seconds, frames end at {until:.2f}"
         elif span.end is not None and span.end > until + _ROUNDED:
