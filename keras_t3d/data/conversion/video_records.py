@@ -7,6 +7,8 @@ import itertools
 import os
 from collections.abc import Callable
 
+import av
+
 from keras_t3d.atomic import written_beside
 from keras_t3d.data.conversion.encode import encode_parts
 from keras_t3d.data.conversion.options import ConversionOptions
@@ -72,6 +74,6 @@ def write_video_records(
             several = f"the default of its {reader.num_streams} video streams was read"
             note = several if reader.num_streams > 1 else None
             return Outcome(written, reader.damage, note=note)
-    except VideoError as error:
+    except (VideoError, av.FFmpegError) as error:
         # rejects.csv names the file, so the reason need not.
         return Outcome(reason=str(error).removesuffix(f": {entry.path}"))

@@ -20,6 +20,7 @@ _OPTIONS: dict[str, Any] = (
 )
 # Formats that store when a packet is to be decoded, not when its frame is to be shown.
 _WITHOUT_PRESENTATION_TIMES = ("avi", "asf")
+_DEEPEST = 16  # frames that a decoder reorders; PyAV before 17 does not tell how many
 # In a row. After a lost key frame, every packet up to the next one can be bad.
 _MOST_BAD_PACKETS = 1000
 
@@ -117,14 +118,28 @@ class StreamDecoder:
             bad_in_a_row = 0
             if packet.dts is not None and not self._has_presentation_times:
                 heapq.heappush(self._decoding_times, packet.dts)
-            yield from map(self._with_time, frames)
-        yield from map(self._with_time, self._buffered())
+            yield from self._with_times(frames, self._most_held())
+        yield from self._with_times(self._buffered(), 0)
 
-    def _with_time(self, frame: av.VideoFrame) -> av.VideoFrame:
-        if self._decoding_times:
-            frame.pts = heapq.heappop(self._decoding_times)
-            frame.time_base = self._stream.time_base
-        return frame
+    def _with_times(self, frames: list[av.VideoFrame], held: int) -> Iterator[av.VideoFrame]:
+        """Yields frames with the times of their packets.
+
+        Packets that gave no frame, as after a lost key frame, would leave their times to later
+        frames: those in excess of the frames that the decoder can hold are passed over.
+        """
+        for left in range(len(frames), 0, -1):
+            while len(self._decoding_times) > left + held:
+                heapq.heappop(self._decoding_times)
+            frame = frames[-left]
+            if self._decoding_times:
+                frame.pts = heapq.heappop(self._decoding_times)
+                frame.time_base = self._stream.time_base
+            yield frame
+
+    def _most_held(self) -> int:
+        context = self._stream.codec_context
+        reordered = getattr(context, "reorder_depth", _DEEPEST if context.has_b_frames else 0)
+        return reordered + max(context.thread_count - 1, 0)
 
     def _packets(self) -> Iterator[av.Packet]:
         packets = filled_packets(self._container, self._stream)
