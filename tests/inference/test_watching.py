@@ -5,14 +5,13 @@ import subprocess
 import sys
 import threading
 from fractions import Fraction
-from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
 
 from keras_t3d.data import VideoError, VideoReader, read_video
-from keras_t3d.data.video.frames import TimedFrame, pixel_aspect
+from keras_t3d.data.video.frames import TimedFrame
 from keras_t3d.fonts import FontWarning
 from keras_t3d.inference import MeanOfLast, WindowOptions, stream_video, watch, watch_frames
 from keras_t3d.inference.overlay import draw_classes, to_square_pixels
@@ -307,23 +306,6 @@ def test_stretching_never_shrinks_a_side():
     assert to_square_pixels(pixels, 1.0) is pixels
     assert to_square_pixels(pixels, 1.5).shape == (2, 3, 3)
     assert to_square_pixels(pixels, 0.5).shape == (4, 2, 3)
-
-
-@pytest.mark.parametrize(
-    ("ratio", "rotation", "expected"),
-    [
-        (None, 0, 1),
-        (Fraction(0), 0, 1),
-        (Fraction(64, 45), 0, 64 / 45),
-        (Fraction(64, 45), -90, 45 / 64),
-        (Fraction(64, 45), 180, 64 / 45),
-        (Fraction(1, 1000), 0, 1),
-        (Fraction(1000), 90, 1),
-    ],
-)
-def test_pixel_aspect_is_rotated(ratio, rotation, expected):
-    stream = SimpleNamespace(sample_aspect_ratio=ratio)
-    assert pixel_aspect(stream, SimpleNamespace(rotation=rotation)) == pytest.approx(expected)
 
 
 @pytest.mark.process

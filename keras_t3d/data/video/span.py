@@ -105,9 +105,7 @@ def seek_before(
     return None
 
 
-def frames_from_key(
-    decoder: StreamDecoder, header: VideoHeader, span: Span
-) -> TimedFrames | None:
+def frames_from_key(decoder: StreamDecoder, header: VideoHeader, span: Span) -> TimedFrames | None:
     """Returns the frames after the first key frame with their times; None if the span has begun.
 
     Args:
