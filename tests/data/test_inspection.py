@@ -180,7 +180,7 @@ class TestMissingClasses:
     def test_are_named_by_split(self, three_videos):
         with pytest.warns(DatasetWarning) as warned:
             warn_of_missing_classes(three_videos, three_videos.splits)
-        assert [str(warning.message) for warning in warned] == ["No test videos of 1 classes: a"]
+        assert [str(warning.message) for warning in warned] == ["No test videos of 1 class: a"]
 
     @pytest.mark.filterwarnings("error")
     def test_are_none_where_every_class_has_videos(self, three_videos):
@@ -198,7 +198,7 @@ class TestMissingClasses:
             )
         assert main(["inspect", str(tmp_path / "out"), "--verify"]) == 0
         lines = capsys.readouterr().err.splitlines()
-        assert "keras-t3d: warning: No test videos of 1 classes: a" in lines
+        assert "keras-t3d: warning: No test videos of 1 class: a" in lines
 
 
 def opened(path):

@@ -5,14 +5,14 @@ import subprocess
 import sys
 import threading
 from fractions import Fraction
-from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
 
 from keras_t3d.data import VideoError, VideoReader, read_video
-from keras_t3d.data.video.frames import TimedFrame, pixel_aspect
+from keras_t3d.data.video.frames import TimedFrame
+from keras_t3d.fonts import FontWarning
 from keras_t3d.inference import MeanOfLast, WindowOptions, stream_video, watch, watch_frames
 from keras_t3d.inference.overlay import draw_classes, to_square_pixels
 from tests.conftest import SHARED_DATA, counting_frames, write_video
@@ -48,6 +48,15 @@ def test_each_frame_has_the_prediction_of_the_latest_window(recording):
     ends = [0.7] * 4 + [1.1] * 4 + [1.5] * 4 + [1.9] * 3 + [2.1]
     np.testing.assert_allclose([frame.prediction.end for frame in frames[6:]], ends)
     assert frames[-1].classes == (("even", 0.75), ("odd", 0.25))
+
+
+def test_characters_that_no_font_has_are_named_once(recording, monkeypatch):
+    monkeypatch.setattr("keras_t3d.fonts._candidates", lambda: ())
+    monkeypatch.setattr(recording, "class_names", ("走る", "odd", "never"), raising=False)
+    with pytest.warns(FontWarning, match="the characters る 走, so") as warned:
+        frames = list(watch_frames(recording, Source(22), options=WindowOptions(hop=0.4)))
+    assert len(frames) == 22
+    assert len(warned) == 1
 
 
 @pytest.mark.parametrize("count", [1, 5, 6, 7, 8, 14, 22])
@@ -297,23 +306,6 @@ def test_stretching_never_shrinks_a_side():
     assert to_square_pixels(pixels, 1.0) is pixels
     assert to_square_pixels(pixels, 1.5).shape == (2, 3, 3)
     assert to_square_pixels(pixels, 0.5).shape == (4, 2, 3)
-
-
-@pytest.mark.parametrize(
-    ("ratio", "rotation", "expected"),
-    [
-        (None, 0, 1),
-        (Fraction(0), 0, 1),
-        (Fraction(64, 45), 0, 64 / 45),
-        (Fraction(64, 45), -90, 45 / 64),
-        (Fraction(64, 45), 180, 64 / 45),
-        (Fraction(1, 1000), 0, 1),
-        (Fraction(1000), 90, 1),
-    ],
-)
-def test_pixel_aspect_is_rotated(ratio, rotation, expected):
-    stream = SimpleNamespace(sample_aspect_ratio=ratio)
-    assert pixel_aspect(stream, SimpleNamespace(rotation=rotation)) == pytest.approx(expected)
 
 
 @pytest.mark.process

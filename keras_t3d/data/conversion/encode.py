@@ -14,6 +14,8 @@ from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.shards.record import EncodedVideo
 from keras_t3d.data.video.frames import SAME_TIME, TimedFrame, mean_fps
 
+_SHORTEST_FRAME = 1e-3  # seconds
+
 
 def encode_parts(
     frames: Iterable[TimedFrame], stated_fps: float, options: ConversionOptions
@@ -24,7 +26,8 @@ def encode_parts(
     keep their size. A video longer than `max_seconds` is cut into parts of this length; the last
     two share the remainder, so that none is shorter than half of it. At most two parts are held
     in memory. A frame counts for a thirtieth of `max_seconds` or 0.2 s at most, so that a time
-    lapse is not cut into single frames.
+    lapse is not cut into single frames, and for a millisecond at least, should its time stand
+    still.
 
     Args:
         frames: frames of one size, in order.
@@ -46,7 +49,7 @@ def encode_parts(
         image = _shrunk(Image.fromarray(frame.pixels), options.short_side)
         content = _jpeg(image, options.jpeg_quality)
         held.append(_EncodedFrame(place, frame.start, content, image.height, image.width))
-        place += min(frame.end - frame.start, longest_frame)
+        place += min(max(frame.end - frame.start, _SHORTEST_FRAME), longest_frame)
     parts = max(math.ceil((place - begin - SAME_TIME) / longest), 1)
     for number in range(1, parts):
         part, held = _cut(held, begin + number * (place - begin) / parts)

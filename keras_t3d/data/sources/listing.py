@@ -157,7 +157,8 @@ def missing_classes(found: Mapping[str, Collection[str]], class_names: Sequence[
     for split, names in found.items():
         missing = [name for name in class_names if name not in names]
         if missing:
-            texts.append(f"No {split} videos of {len(missing)} classes: {', '.join(missing)}")
+            count = f"{len(missing)} class{'' if len(missing) == 1 else 'es'}"
+            texts.append(f"No {split} videos of {count}: {', '.join(missing)}")
     return texts
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,6 +20,7 @@ _OPTIONS: dict[str, Any] = (
 )
 # Formats that store when a packet is to be decoded, not when its frame is to be shown.
 _WITHOUT_PRESENTATION_TIMES = ("avi", "asf")
+_DEEPEST = 16  # frames that a decoder reorders; PyAV before 17 does not tell how many
 # In a row. After a lost key frame, every packet up to the next one can be bad.
 _MOST_BAD_PACKETS = 1000
 
@@ -62,6 +64,7 @@ class StreamDecoder:
         stream: its video stream.
         is_requested: whether the frame of a packet is requested. Other packets are decoded too,
             as frames may refer to them, but do not count as damage.
+        skip: number of packets to leave undecoded.
 
     Attributes:
         num_packets: packets read so far, with those that an edit list hides.
@@ -79,11 +82,16 @@ class StreamDecoder:
     """
 
     def __init__(
-        self, container: Any, stream: Any, is_requested: Callable[[av.Packet], bool]
+        self,
+        container: Any,
+        stream: Any,
+        is_requested: Callable[[av.Packet], bool],
+        skip: int = 0,
     ) -> None:
         self._container = container
         self._stream = stream
         self._is_requested = is_requested
+        self._skip = skip
         self._has_presentation_times = has_presentation_times(stream)
         self._decoding_times: list[int] = []  # a heap; of packets whose frames are to come
         self.num_packets = 0
@@ -110,17 +118,32 @@ class StreamDecoder:
             bad_in_a_row = 0
             if packet.dts is not None and not self._has_presentation_times:
                 heapq.heappush(self._decoding_times, packet.dts)
-            yield from map(self._with_time, frames)
-        yield from map(self._with_time, self._buffered())
+            yield from self._with_times(frames, self._most_held())
+        yield from self._with_times(self._buffered(), 0)
 
-    def _with_time(self, frame: av.VideoFrame) -> av.VideoFrame:
-        if self._decoding_times:
-            frame.pts = heapq.heappop(self._decoding_times)
-            frame.time_base = self._stream.time_base
-        return frame
+    def _with_times(self, frames: list[av.VideoFrame], held: int) -> Iterator[av.VideoFrame]:
+        """Yields frames with the times of their packets.
+
+        Packets that gave no frame, as after a lost key frame, would leave their times to later
+        frames: those in excess of the frames that the decoder can hold are passed over.
+        """
+        for left in range(len(frames), 0, -1):
+            while len(self._decoding_times) > left + held:
+                heapq.heappop(self._decoding_times)
+            frame = frames[-left]
+            if self._decoding_times:
+                frame.pts = heapq.heappop(self._decoding_times)
+                frame.time_base = self._stream.time_base
+            yield frame
+
+    def _most_held(self) -> int:
+        context = self._stream.codec_context
+        reordered = getattr(context, "reorder_depth", _DEEPEST if context.has_b_frames else 0)
+        return reordered + max(context.thread_count - 1, 0)
 
     def _packets(self) -> Iterator[av.Packet]:
-        packets = self._container.demux(self._stream)
+        packets = filled_packets(self._container, self._stream)
+        packets = itertools.islice(packets, self._skip, None)
         while True:
             try:
                 packet = next(packets, None)
@@ -129,8 +152,7 @@ class StreamDecoder:
                 return
             if packet is None:
                 return
-            if packet.size:  # an empty one would flush the decoder
-                yield packet
+            yield packet
 
     def _buffered(self) -> list[Any]:
         """Returns the frames that the decoder has buffered to reorder them."""
@@ -140,6 +162,11 @@ class StreamDecoder:
             return end.decode()
         except (av.FFmpegError, OSError, ValueError):
             return []
+
+
+def filled_packets(container: Any, stream: Any) -> Iterator[av.Packet]:
+    """Returns the packets of a stream but the empty ones, which would flush its decoder."""
+    return filter(lambda packet: packet.size, container.demux(stream))
 
 
 def reason(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from keras_t3d.data.video.orientation import is_turned, upright
 USUAL_FPS = 25.0  # assumed where a file does not state its frame rate
 SAME_TIME = 1e-4  # seconds: times are stored as fractions
 _WIDEST_PIXEL = 4  # times its height; headers that state more are wrong
-_JUMP = 1.0  # seconds; a larger step back starts a new recording, as in joined files
+STEP_BACK = 1.0  # seconds; a larger one starts a new recording, as in joined files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,7 @@ def presentation_times(
         if before is None:
             shift -= min(time, 0.0)
             time = 0.0 if frame.time is None else max(time, 0.0)
-        elif time < before - _JUMP:
+        elif time < before - STEP_BACK:
             shift += before + gap - time
             time = before + gap
         before = time if before is None else max(time, before)

@@ -7,6 +7,7 @@ from typing import Any
 import av
 
 from keras_t3d.data.video.frames import SAME_TIME, USUAL_FPS
+from keras_t3d.data.video.streams import stated_seconds
 
 _HIGHEST_FPS = 480.0  # some headers state the rate of the clock instead, 1000 or 90,000
 
@@ -22,7 +23,8 @@ class VideoHeader:
 
     Attributes:
         fps: mean frames per second; 0.0 if the file states none, or an implausible one.
-        stated_frames: number of frames, with those that an edit list hides; 0 if not stated.
+        stated_frames: number of frames, with those that an edit list hides and, in AVI, those
+            that a recorder dropped; 0 if not stated.
     """
 
     def __init__(self, container: Any, stream: Any) -> None:
@@ -44,11 +46,24 @@ class VideoHeader:
     def stated_end(self) -> float:
         """Seconds from the first frame to the end of the last one; 0.0 if not stated.
 
-        FFmpeg shortens the duration of files that are cut short, but not their number of frames.
+        FFmpeg shortens the duration of an AVI that is cut short, but not its number of frames,
+        which counts ticks of its clock. The duration of a Matroska or FLV file is that of its
+        longest stream.
         """
+        if self._is_format("avi"):
+            return float(self.stated_frames * self._stream.time_base)
+        length = stated_seconds(self._stream)
         if self.may_be_trimmed:
-            return self.seconds or 0.0
+            return length or 0.0
+        if self._is_format("matroska", "flv"):
+            of_file = (self._container.duration or 0) / av.time_base
+            if length is None and len(self._container.streams) == 1:
+                length = of_file
+            return max(min(length or 0.0, of_file) - self.first_frame_time, 0.0)
         return self.stated_frames / self.fps if self.fps else 0.0
+
+    def _is_format(self, *names: str) -> bool:
+        return not set(names).isdisjoint(self._container.format.name.split(","))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -61,6 +76,8 @@ class VideoHeader:
         by_length = max(round((self.seconds or 0.0) * self.fps), 0)
         if self.may_be_trimmed and by_length:
             return min(self.stated_frames or by_length, by_length)
+        if self._is_format("avi") and self.fps:
+            return round(self.stated_end * self.fps)
         return self.stated_frames or by_length
 
     @property
@@ -85,7 +102,7 @@ class VideoHeader:
     @property
     def may_be_trimmed(self) -> bool:
         """Whether the format has edit lists, which can leave frames out."""
-        return "mp4" in self._container.format.name.split(",")
+        return self._is_format("mp4")
 
     @property
     def first_frame_time(self) -> float:

@@ -23,7 +23,15 @@ from keras_t3d.data.video.frames import (
     shown_times,
 )
 from keras_t3d.data.video.header import VideoHeader
-from keras_t3d.data.video.span import Span, TimedFrames, can_seek, seek_before
+from keras_t3d.data.video.span import (
+    Span,
+    TimedFrames,
+    can_seek,
+    frames_from_key,
+    has_index,
+    packets_to_skip,
+    seek_before,
+)
 from keras_t3d.data.video.streams import film_streams
 
 _ROUNDED = 0.5  # seconds: annotations may round up the end of a video by this much
@@ -215,16 +223,31 @@ class VideoReader:
     def _timed_frames(self) -> tuple[StreamDecoder, TimedFrames]:
         """Returns a decoder and its frames with their times, from before the span on."""
         if self._span.first > 0 and can_seek(self._stream):
-            found = seek_before(
-                self._container, self._stream, self.header, self._span, self._is_requested
-            )
+            found = self._seek() if has_index(self._container) else self._skip()
             if found is not None:
                 return found
-            self._container.close()
-            self._open()
+            self._reopen()
         decoder = StreamDecoder(self._container, self._stream, self._is_requested)
         origin, gap = self.header.first_frame_time, self.header.gap
         return decoder, presentation_times(decoder.frames(), origin, gap)
+
+    def _seek(self) -> tuple[StreamDecoder, TimedFrames] | None:
+        return seek_before(
+            self._container, self._stream, self.header, self._span, self._is_requested
+        )
+
+    def _skip(self) -> tuple[StreamDecoder, TimedFrames] | None:
+        skip = packets_to_skip(self._container, self._stream, self.header, self._span)
+        if not skip:
+            return None
+        self._reopen()
+        decoder = StreamDecoder(self._container, self._stream, self._is_requested, skip)
+        frames = frames_from_key(decoder, self.header, self._span)
+        return None if frames is None else (decoder, frames)
+
+    def _reopen(self) -> None:
+        self._container.close()
+        self._open()
 
     def _is_requested(self, packet: av.Packet) -> bool:
         stamp = packet.dts if packet.pts is None else packet.pts
@@ -268,11 +291,12 @@ class VideoReader:
             until: seconds at which the last frame ends.
         """
         header, span = self.header, self._span
-        lacks_seconds = min(header.stated_end, span.last) > until + 1.5 * header.gap
-        if span.is_whole:
-            stated, decoded = header.stated_frames, self.num_decoded
+        stated = header.stated_frames
+        tolerance = max(1.5 * header.gap, 0.0 if stated else _ROUNDED)
+        lacks_seconds = min(header.stated_end, span.last) > until + tolerance
+        if span.is_whole and stated:
             if lacks_seconds and decoder.num_packets < stated:
-                return f"header says {stated} frames, {decoded} decode"
+                return f"header says {header.num_frames} frames, {self.num_decoded} decode"
         elif lacks_seconds:
             return f"header says {header.stated_end:.2f} seconds, frames end at {until:.2f}"
         elif span.end is not None and span.end > until + _ROUNDED:

@@ -1,4 +1,4 @@
-"""Finds the frames of a span of a video: seeks where the file can, reads from its start else."""
+"""Finds the frames of a span of a video, with as little decoding as the file allows."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 
 import av
 
-from keras_t3d.data.video.decoding import StreamDecoder, has_presentation_times
-from keras_t3d.data.video.frames import presentation_times
+from keras_t3d.data.video.decoding import StreamDecoder, filled_packets, has_presentation_times
+from keras_t3d.data.video.frames import STEP_BACK, presentation_times
 from keras_t3d.data.video.header import VideoHeader
 
 # Seconds before the span to seek to, one after the other, as the index of some files is off.
 _EARLY = (2.0, 20.0, 200.0)
+# Formats whose seeks find a time. In MPEG-TS, joined recordings hold the same time twice.
+_INDEXED = {"mp4", "matroska", "avi", "flv", "asf"}
 TimedFrames = Iterator[tuple[float, av.VideoFrame]]
 
 
@@ -62,6 +64,11 @@ def can_seek(stream: Any) -> bool:
     return has_presentation_times(stream) or not stream.codec_context.has_b_frames
 
 
+def has_index(container: Any) -> bool:
+    """Returns whether the format says where in the file a time is."""
+    return not _INDEXED.isdisjoint(container.format.name.split(","))
+
+
 def seek_before(
     container: Any,
     stream: Any,
@@ -92,10 +99,56 @@ def seek_before(
         except (av.FFmpegError, OSError, ValueError):
             break
         decoder = StreamDecoder(container, stream, is_requested)
-        frames = presentation_times(decoder.frames(), header.first_frame_time, header.gap)
-        for time, frame in frames:
-            if time >= span.first - header.clock_tolerance:
-                break
-            if frame.key_frame:  # frames before it may be broken
-                return decoder, frames
+        frames = frames_from_key(decoder, header, span)
+        if frames is not None:
+            return decoder, frames
     return None
+
+
+def frames_from_key(decoder: StreamDecoder, header: VideoHeader, span: Span) -> TimedFrames | None:
+    """Returns the frames after the first key frame with their times; None if the span has begun.
+
+    Args:
+        decoder: a decoder that begins in the middle of the file.
+        header: what the file states.
+        span: the span.
+    """
+    frames = presentation_times(decoder.frames(), header.first_frame_time, header.gap)
+    for time, frame in frames:
+        if time >= span.first - header.clock_tolerance:
+            break
+        if frame.key_frame:  # frames before it may be broken
+            return frames
+    return None
+
+
+def packets_to_skip(container: Any, stream: Any, header: VideoHeader, span: Span) -> int:
+    """Returns how many packets come before the key frame to decode a span from.
+
+    It reads the file up to the span, without decoding it.
+
+    Args:
+        container: an open container of PyAV, at its start.
+        stream: its video stream.
+        header: what the file states.
+        span: the span, which begins after the video does.
+
+    Returns:
+        Number of packets; 0 if the times of packets step back before the span.
+    """
+    key, latest = 0, -math.inf
+    try:
+        for index, packet in enumerate(filled_packets(container, stream)):
+            if packet.dts is None:
+                continue
+            time = float(packet.dts * stream.time_base) - header.first_frame_time
+            if time < latest - STEP_BACK:
+                return 0
+            if time >= span.first:
+                break
+            if packet.is_keyframe and time < span.first - _EARLY[0]:
+                key = index
+            latest = max(time, latest)
+    except (av.FFmpegError, OSError, ValueError):
+        return 0
+    return key

@@ -10,6 +10,7 @@ from keras_t3d.data.video.errors import VideoError
 
 _PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 _PREVIEW = 8  # a stream with an eighth of the pixels of another is a preview of it
+_STILL = 0.5  # seconds; a shorter stream beside a film that is 8 times as long is a still
 
 
 def film_streams(container: Any) -> list[Any]:
@@ -20,13 +21,26 @@ def film_streams(container: Any) -> list[Any]:
     """
     moving = [stream for stream in container.streams.video if not stream.disposition & _PICTURES]
     most_pixels = max(map(_pixels, moving), default=0)
+    longest = max((stated_seconds(stream) or 0.0 for stream in moving), default=0.0)
 
     def rank(stream: Any) -> tuple[bool, bool, bool, int]:
         is_default = bool(stream.disposition & Disposition.default)
         is_preview = _pixels(stream) * _PREVIEW < most_pixels
-        return stream.frames != 1, is_default, not is_preview, -stream.index
+        seconds = stated_seconds(stream) or longest
+        is_still = stream.frames == 1 or seconds < min(_STILL, longest / _PREVIEW)
+        return not is_still, is_default, not is_preview, -stream.index
 
     return sorted(moving, key=rank, reverse=True)
+
+
+def stated_seconds(stream: Any) -> float | None:
+    """Returns the length that the file states for this stream alone; None if it states none."""
+    tag = stream.metadata.get("DURATION", "")  # of Matroska, for which FFmpeg sets no duration
+    try:
+        hours, minutes, seconds = map(float, tag.split(":"))
+        return 3600 * hours + 60 * minutes + seconds
+    except ValueError:
+        return None if stream.duration is None else float(stream.duration * stream.time_base)
 
 
 def _pixels(stream: Any) -> int:

@@ -66,6 +66,12 @@ def test_a_time_lapse_is_not_cut_into_single_frames(count, gap, found):
     assert parts[0].times[:3] == (0, round(gap * 1e6), round(2 * gap * 1e6))
 
 
+def test_frames_whose_time_stands_still_are_cut_too():
+    frames = timed([0.0] * 3500, 0.0)
+    parts = list(encode_parts(frames, 25.0, ConversionOptions(max_seconds=1)))
+    assert [len(part.frames) for part in parts] == [1000, 1000, 750, 750]
+
+
 def test_an_untrue_frame_rate_is_corrected():
     frames = timed([index / 30 for index in range(60)], 2.0)
     for stated in (0.0, 1000.0, 25.0):

@@ -85,7 +85,7 @@ class TestFolder:
         touch(tmp_path, "train/für/1.mp4", f"test/{decomposed}/2.mp4", "train/x/3.mp4")
         listing = list_layout("folder", tmp_path)
         assert listing.class_names == ("für", "x")
-        assert listing.warnings() == ["No test videos of 1 classes: x"]
+        assert listing.warnings() == ["No test videos of 1 class: x"]
 
     def test_class_folders_that_differ_in_capitals_are_refused(self, tmp_path):
         touch(tmp_path, "train/run/1.mp4", "test/Run/2.mp4", "train/x/3.mp4")

@@ -48,7 +48,7 @@ def test_other_splits_are_refused(said):
     [
         ({"train": "ab", "test": "ab"}, []),
         ({"train": "ab"}, []),
-        ({"train": "ab", "test": "a"}, ["No test videos of 1 classes: b"]),
+        ({"train": "ab", "test": "a"}, ["No test videos of 1 class: b"]),
         ({"train": "b", "val": "a", "test": "ab"}, ["train.*: a", "val.*: b"]),
         ({"test": "ab"}, ["No videos are for training"]),
         ({"train": "a", "test": "a"}, ["1 of 2 classes have no video.*: b"]),

@@ -16,6 +16,7 @@ from tests.data.copied_videos import (
     with_bad_packets,
     with_packets,
 )
+from tests.data.video.films import X264, cut_short, numbered_frames, read_numbers
 
 ODD = SHARED_DATA / "odd"
 
@@ -215,3 +216,122 @@ def test_a_damaged_file_of_others():
     video = read_video(ODD / "decord" / "test_data_corrupted.mp4")
     assert len(video.frames) == 49
     assert video.damage == "1 damaged packet left out"
+
+
+MPEG4 = ("-c:v", "mpeg4", "-q:v", "3", "-g", "25")
+OPEN_GOP = "open_gop=1:keyint=25:min-keyint=25:bframes=2:b-adapt=0:scenecut=0"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "cut"),
+    [
+        ("a.mp4", (*X264, "-g", "30"), "a.mp4"),
+        ("a.mov", (*X264, "-g", "30", "-bf", "0"), "a.mov"),
+        ("a.mp4", (*MPEG4, "-bf", "2"), "a.mp4"),
+        ("a.mp4", (*X264, "-x264-params", OPEN_GOP), "a.mp4"),
+        ("a.mkv", (*X264, "-g", "30"), "a.mkv"),
+        ("a.ts", (*X264, "-g", "30"), "a.mp4"),
+        ("a.mp4", (*MPEG4, "-bf", "2"), "a.avi"),
+        ("a.mp4", (*X264, "-x264-params", OPEN_GOP), "a.avi"),
+    ],
+)
+def test_clips_cut_without_encoding_are_whole(ffmpeg, film, tmp_path, name, options, cut):
+    """Edit lists hide their first frames; some begin with frames whose key frame is gone."""
+    (tmp_path / "cut").mkdir()
+    whole, path = film(tmp_path / name, *options), tmp_path / "cut" / cut
+    for start, length in ((0.0, 1.0), (1.3, 1.0), (2.02, 0.5), (2.5, 2.0)):
+        ffmpeg("-ss", start, "-i", whole, "-t", length, "-c", "copy", path)
+        found, damage = read_numbers(path)
+        assert damage is None, start
+        assert len(found) > 10
+        assert found == sorted(found)
+        with VideoReader(path) as reader:
+            times = [frame.start for frame in reader.timed()]
+        gaps = np.diff(times) * 25
+        np.testing.assert_allclose(gaps[:-2], np.diff(found)[:-2], atol=0.1)
+
+
+def test_an_avi_copied_from_an_mp4_is_whole(ffmpeg, film, tmp_path):
+    """Its clock has 600 ticks a second, which its header calls frames."""
+    path = film(tmp_path / "a.mp4", *X264)
+    ffmpeg("-i", path, "-c", "copy", tmp_path / "a.avi")
+    assert read_numbers(tmp_path / "a.avi") == (list(range(100)), None)
+    with VideoReader(tmp_path / "a.avi") as reader:
+        assert (reader.header.fps, reader.header.num_frames) == (25.0, 100)
+
+
+class _Pipe:
+    """A file that cannot go back."""
+
+    def __init__(self, path):
+        self._file = path.open("wb")
+
+    def write(self, content):
+        return self._file.write(content)
+
+    def close(self):
+        self._file.close()
+
+
+def test_an_avi_written_to_a_pipe_is_whole(tmp_path):
+    pipe = _Pipe(tmp_path / "x.avi")
+    with av.open(pipe, "w", format="avi") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for pixels in numbered_frames(40):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    pipe.close()
+    assert read_numbers(tmp_path / "x.avi") == (list(range(40)), None)
+    assert read_numbers(tmp_path / "x.avi", 0.4, 0.8) == (list(range(10, 20)), None)
+
+
+def test_an_avi_whose_recorder_dropped_frames_is_whole(tmp_path):
+    """AVI has an empty packet for each of them."""
+    kept = [number for number in range(45) if number % 3 != 1]
+    with av.open(str(tmp_path / "x.avi"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=30)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuvj420p"
+        for number, pixels in zip(range(45), counting_frames(45), strict=True):
+            if number in kept:
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, 30)
+                container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with VideoReader(tmp_path / "x.avi") as reader:
+        timed = [(round(30 * f.start), f.pixels) for f in reader.timed()]
+        assert reader.damage is None
+    assert frame_numbers(np.stack([pixels for _, pixels in timed])) == kept
+    assert [time for time, _ in timed] == kept
+    assert reader.fps == pytest.approx(20, rel=0.02)
+    with VideoReader(tmp_path / "x.avi", start=0.3, end=0.6) as reader:
+        expected = [number for number in kept if 9 <= number < 18]
+        assert frame_numbers(np.stack(list(reader))) == expected
+        assert reader.damage is None
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("a.avi", MPEG4, "header says 100 frames"),
+        ("a.mkv", X264, "header says 4.00 seconds"),
+        ("a.webm", ("-c:v", "libvpx", "-b:v", "500k"), "header says 4.00 seconds"),
+        ("a.flv", X264, "header says 4.00 seconds"),
+        ("a.mp4", (*X264, "-movflags", "+faststart"), ""),
+        ("a.mp4", (*X264, "-g", "25", "-movflags", "frag_keyframe+empty_moov"), ""),
+    ],
+)
+def test_a_file_cut_short_is_damaged(film, tmp_path, name, options, said):
+    path = cut_short(film(tmp_path / name, *options), tmp_path / f"cut_{name}")
+    found, damage = read_numbers(path)
+    assert 5 < len(found) < 95
+    assert said in damage
+    assert read_numbers(path, 0.2, 0.6) == (list(range(5, 15)), None)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "flv", "mp4", "avi", "ts"])
+def test_sound_that_is_longer_than_the_picture_is_no_damage(ffmpeg, film, tmp_path, suffix):
+    path = tmp_path / f"x.{suffix}"
+    sound = ("-f", "lavfi", "-i", "sine=d=9")
+    ffmpeg("-i", film(tmp_path / "a.mp4", *X264), *sound, "-c:v", "copy", path)
+    assert read_numbers(path) == (list(range(100)), None)

@@ -6,10 +6,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from keras_t3d.data import ConversionOptions, read_video
+from keras_t3d.data.conversion.video_records import write_video_records
+from keras_t3d.data.shards.record import stored_video
+from keras_t3d.data.shards.record_file import read_record, record_offsets
+from keras_t3d.data.sources.listing import VideoEntry
 from keras_t3d.data.video.frames import presentation_times, shown_times
 from keras_t3d.data.video.header import VideoHeader
 from keras_t3d.data.video.reader import VideoReader
 from tests.conftest import SHARED_DATA, counting_frames, frame_numbers, write_video
+from tests.data.video.films import X264
 from tests.inference.conftest import write_uneven_video
 
 ODD = SHARED_DATA / "odd"
@@ -122,3 +128,75 @@ def test_odd_files_have_times():
         (pytest.approx(7000 / 90_000), pytest.approx(17_000 / 90_000)),
         (pytest.approx(17_000 / 90_000), pytest.approx(34_000 / 90_000)),
     ]
+
+
+def with_frame_rate(source, target, fps):
+    """Writes a frame rate into the header of a Matroska file of 30 fps; None removes it."""
+    content = source.read_bytes()
+    start = content.index(bytes.fromhex("23E383 84"))  # DefaultDuration, in nanoseconds
+    assert int.from_bytes(content[start + 4 : start + 8], "big") == 33_333_333
+    void = bytes.fromhex("EC86") + bytes(6)
+    length = content[start : start + 4] + round(1e9 / (fps or 1)).to_bytes(4, "big")
+    new = void if fps is None else length
+    target.write_bytes(content[:start] + new + content[start + 8 :])
+    return target
+
+
+def records_of(path, **options):
+    """Returns the records of a video."""
+    entry = VideoEntry("v", str(path), "a", "train")
+    records = path.with_suffix(".tfrecord")
+    write_video_records(entry, 0, ConversionOptions(**options), records, lambda: None)
+    with records.open("rb") as file:
+        return [stored_video(read_record(file, int(o))) for o in record_offsets(records)]
+
+
+@pytest.mark.parametrize("stated", [1000, 90_000, 481, 0.5, None])
+def test_a_frame_rate_that_is_that_of_a_clock_is_not_believed(tmp_path, stated):
+    plain = write_video(tmp_path / "plain.mkv", counting_frames(45), fps=30)
+    path = with_frame_rate(plain, tmp_path / "x.mkv", stated)
+    (record,) = records_of(path)
+    # Without a rate, FFmpeg takes 33 ms for the length of a frame.
+    assert record.fps == pytest.approx(30, rel=1e-3 if stated else 0.02)
+    np.testing.assert_allclose(record.times, np.arange(45) * 1e6 / 30, atol=501)
+    assert frame_numbers(read_video(path).frames) == list(range(45))
+    with VideoReader(path, start=0.5, end=1.0) as reader:
+        assert frame_numbers(np.stack(list(reader))) == list(range(15, 30))
+
+
+@pytest.mark.parametrize("stated", [1000, 90_000, None])
+def test_records_are_no_longer_than_asked_whatever_the_header_says(tmp_path, stated):
+    plain = write_video(tmp_path / "plain.mkv", counting_frames(50), fps=30)
+    records = records_of(with_frame_rate(plain, tmp_path / "x.mkv", stated), max_seconds=1)
+    assert [len(record.frames) for record in records] == [25, 25]
+    times = [time for record in records for time in record.times]
+    np.testing.assert_allclose(times, np.arange(50) * 1e6 / 30, atol=501)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.ogv", ("-c:v", "libtheora", "-q:v", "8")),
+        ("a.ivf", ("-c:v", "libvpx", "-b:v", "400k")),
+        ("a.webm", ("-c:v", "libvpx", "-b:v", "400k")),
+        ("a.ts", X264),
+        ("a.gif", ("-pix_fmt", "rgb24")),
+    ],
+)
+def test_times_and_rate_are_stored_where_no_header_states_a_rate(film, tmp_path, name, options):
+    (record,) = records_of(film(tmp_path / name, *options, count=50))
+    assert record.fps == pytest.approx(25, rel=1e-3)
+    np.testing.assert_allclose(record.times, np.arange(50) * 4e4, atol=501)
+
+
+def test_times_of_a_variable_frame_rate_are_stored(tmp_path):
+    times = [*(n / 25 for n in range(25)), *(1 + n / 10 for n in range(10))]
+    (record,) = records_of(write_uneven_video(tmp_path / "x.mp4", counting_frames(35), times))
+    assert record.times == tuple(round(1e6 * time) for time in times)
+    assert record.fps == pytest.approx(34 / times[-1])
+
+
+def test_a_real_rate_of_a_thousand_is_kept(tmp_path):
+    (record,) = records_of(write_video(tmp_path / "x.mp4", counting_frames(40), fps=1000))
+    assert record.fps == pytest.approx(1000, rel=1e-3)
+    np.testing.assert_allclose(record.times, np.arange(40) * 1e3, atol=1)

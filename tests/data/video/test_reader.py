@@ -26,32 +26,6 @@ def test_colours_are_rgb(tmp_path):
     assert np.abs(frames.mean(axis=(0, 1, 2)) - [200, 0, 0]).max() < 6
 
 
-@pytest.mark.parametrize("turns", [0, 1, 2, 3])
-def test_a_turned_camera_gives_an_upright_picture(tmp_path, turns):
-    upright = np.zeros((3, 48, 64, 3), np.uint8)
-    upright[:, :12] = 200  # a bright sky
-    stored = np.rot90(upright, -turns, axes=(1, 2))
-    path = write_video(tmp_path / "plain.mp4", np.ascontiguousarray(stored))
-    turned = with_rotation(path, tmp_path / "turned.mp4", 90 * turns)
-    frames = read_video(turned).frames
-    assert frames.shape == upright.shape
-    assert np.abs(frames.astype(int) - upright).mean() < 6
-
-
-def with_rotation(source, target, degrees):
-    """Writes the display matrix of an mp4's track header: a rotation counter-clockwise."""
-    content = bytearray(source.read_bytes())
-    header = content.index(b"tkhd") + 4
-    matrix = header + 40  # of a version 0 header
-    cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
-    for offset, value in ((0, cosine), (4, -sine), (12, sine), (16, cosine)):
-        content[matrix + offset : matrix + offset + 4] = (value * 65536).to_bytes(
-            4, "big", signed=True
-        )
-    target.write_bytes(content)
-    return target
-
-
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

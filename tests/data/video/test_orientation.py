@@ -1,0 +1,135 @@
+"""Display matrices: all eight orientations, a matrix of zeros, and pixels that are not square."""
+
+import ast
+import pathlib
+from fractions import Fraction
+from types import SimpleNamespace
+
+import av
+import numpy as np
+import pytest
+from av.sidedata.sidedata import Type
+from PIL import Image
+
+from keras_t3d.data import VideoReader, read_video
+from keras_t3d.data.video.frames import frame_pixels, pixel_aspect
+from tests.conftest import write_video
+
+EXAMPLE = pathlib.Path(__file__).parents[3] / "docs" / "examples" / "litert_alone.py"
+
+# a, b, c, d: x is shown at a * x + c * y, y at b * x + d * y. The picture beside each is how the
+# corners 1 2 / 3 4 of the stored picture are shown.
+MATRICES = {
+    "as stored": ((1, 0, 0, 1), [[1, 2], [3, 4]]),
+    "clockwise": ((0, 1, -1, 0), [[3, 1], [4, 2]]),
+    "upside down": ((-1, 0, 0, -1), [[4, 3], [2, 1]]),
+    "counter-clockwise": ((0, -1, 1, 0), [[2, 4], [1, 3]]),
+    "left to right": ((-1, 0, 0, 1), [[2, 1], [4, 3]]),
+    "top to bottom": ((1, 0, 0, -1), [[3, 4], [1, 2]]),
+    "rows as columns": ((0, 1, 1, 0), [[1, 3], [2, 4]]),
+    "the other diagonal": ((0, -1, -1, 0), [[4, 2], [3, 1]]),
+    "zeros": ((0, 0, 0, 0), [[1, 2], [3, 4]]),
+    "a little askew": ((0.98, 0.17, -0.17, 0.98), [[1, 2], [3, 4]]),
+    "askew, turned": ((-0.17, 0.98, -0.98, -0.17), [[3, 1], [4, 2]]),
+}
+LEVELS = (0, 60, 120, 180)
+
+
+def corners():
+    """Three frames of 48 x 64 with another grey in each corner."""
+    levels = np.array(LEVELS, np.uint8).reshape(2, 2)
+    picture = levels.repeat(24, 0).repeat(32, 1)
+    return np.repeat(np.repeat(picture[None, ..., None], 3, 0), 3, -1)
+
+
+def shown_corners(pixels):
+    height, width = pixels.shape[:2]
+    middles = pixels[height // 4 :: height // 2, width // 4 :: width // 2].mean(-1)
+    return (np.round(middles / 60).astype(int) + 1).tolist()
+
+
+def with_matrix(source, target, matrix):
+    """Writes a display matrix into an mp4's track header."""
+    content = bytearray(source.read_bytes())
+    start = content.index(b"tkhd") + 4 + 40  # of a version 0 header
+    for offset, value in zip((0, 4, 12, 16), matrix, strict=True):
+        fixed = round(value * 65536).to_bytes(4, "big", signed=True)
+        content[start + offset : start + offset + 4] = fixed
+    target.write_bytes(content)
+    return target
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return write_video(tmp_path_factory.mktemp("plain") / "plain.mp4", corners())
+
+
+@pytest.fixture(params=MATRICES.values(), ids=MATRICES.keys())
+def turned(request, plain, tmp_path):
+    """A video with a display matrix, and how its corners are shown."""
+    matrix, expected = request.param
+    return with_matrix(plain, tmp_path / "turned.mp4", matrix), expected
+
+
+def is_on_its_side(expected):
+    return expected[0] not in ([1, 2], [2, 1], [3, 4], [4, 3])
+
+
+def test_frames_are_upright(turned):
+    path, expected = turned
+    frames = read_video(path).frames
+    assert frames.shape[1:3] == ((64, 48) if is_on_its_side(expected) else (48, 64))
+    assert [shown_corners(frame) for frame in frames] == [expected] * 3
+    assert frames.flags.c_contiguous
+
+
+def test_a_frame_is_scaled_before_it_is_turned(turned):
+    path, expected = turned
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    pixels = frame_pixels(frame, (32, 16), "turned.mp4")
+    assert pixels.shape == ((32, 16, 3) if is_on_its_side(expected) else (16, 32, 3))
+    assert shown_corners(pixels) == expected
+
+
+def test_the_example_that_needs_litert_alone_turns_frames_alike(turned):
+    path, expected = turned
+    functions = [node for node in ast.parse(EXAMPLE.read_text()).body if hasattr(node, "name")]
+    names = {"np": np, "Image": Image, "Type": Type}
+    (upright,) = [node for node in functions if node.name == "upright"]
+    exec(compile(ast.Module([upright], []), str(EXAMPLE), "exec"), names)
+    with av.open(str(path)) as container:
+        image = names["upright"](next(container.decode(video=0)))
+    assert shown_corners(np.asarray(image)) == expected
+    assert np.array_equal(np.asarray(image), read_video(path).frames[0])
+
+
+@pytest.mark.parametrize(
+    ("ratio", "matrix", "expected"),
+    [
+        (None, None, 1),
+        (Fraction(0), None, 1),
+        (Fraction(64, 45), None, 64 / 45),
+        (Fraction(64, 45), (1, 0, 0, 1), 64 / 45),
+        (Fraction(64, 45), (-1, 0, 0, 1), 64 / 45),
+        (Fraction(64, 45), (0, 0, 0, 0), 64 / 45),
+        (Fraction(64, 45), (0, 1, -1, 0), 45 / 64),
+        (Fraction(64, 45), (0, -1, 1, 0), 45 / 64),
+        (Fraction(64, 45), (0, 1, 1, 0), 45 / 64),
+        (Fraction(1, 1000), None, 1),
+        (Fraction(1000), (0, 1, -1, 0), 1),
+    ],
+)
+def test_pixel_aspect_is_turned(ratio, matrix, expected):
+    side_data = {}
+    if matrix is not None:
+        a, b, c, d = (65536 * value for value in matrix)
+        side_data[Type.DISPLAYMATRIX] = np.int32([a, b, 0, c, d, 0, 0, 0, 2**30]).tobytes()
+    stream = SimpleNamespace(sample_aspect_ratio=ratio)
+    assert pixel_aspect(stream, SimpleNamespace(side_data=side_data)) == pytest.approx(expected)
+
+
+def test_timed_frames_know_their_pixel_aspect(plain, tmp_path):
+    path = with_matrix(plain, tmp_path / "turned.mp4", (0, 1, -1, 0))
+    with VideoReader(path) as reader:
+        assert {frame.pixel_aspect for frame in reader.timed()} == {1.0}
