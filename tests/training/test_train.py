@@ -39,12 +39,16 @@ class TestRun:
     def test_writes_all_files(self, finished):
         _, run = finished
         assert {path.name for path in run.iterdir()} == {
-            "config.yaml", "environment.json", "last.keras", "best.keras", "history.csv",
-            "curves.png", "tensorboard", "checkpoints", ".lock",
+            "config.yaml", "environment.json", "last.keras", "best.keras", "best.json",
+            "history.csv", "curves.png", "tensorboard", "checkpoints", ".lock",
         }  # fmt: skip
         (start,) = json.loads((run / "environment.json").read_text())
         assert start["seed"] == 0
         assert start["packages"]["keras"] == keras.__version__
+        history = run_directory.read_history(run)
+        losses = [row["val_cross_entropy"] for row in history]
+        lowest = history[len(losses) - 1 - int(np.argmin(losses[::-1]))]
+        assert json.loads((run / "best.json").read_text()) == lowest
         best = keras.saving.load_model(run / "best.keras")
         assert best.class_names == ("bright", "dark")
         assert best.clip_spec.crop == 16
@@ -109,6 +113,10 @@ class TestRun:
         config, run = finished
         network = new_network(config, ("bright", "dark"), str(run / "best.keras"))
         assert "new weights: none" in capsys.readouterr().out
+        history = run_directory.read_history(run)
+        losses = [row["val_cross_entropy"] for row in history]
+        lowest = history[len(losses) - 1 - int(np.argmin(losses[::-1]))]
+        assert json.loads((run / "best.json").read_text()) == lowest
         best = keras.saving.load_model(run / "best.keras")
         for mine, theirs in zip(network.get_weights(), best.get_weights(), strict=True):
             np.testing.assert_array_equal(mine, theirs)
