@@ -258,7 +258,10 @@ class TestTwoDevices:
         """Folder of a run, and what the process that trains there writes to standard error."""
         folder = tmp_path_factory.mktemp("devices")
         config = write_config(folder / "c.yaml", shards)
+        # Otherwise each device validates with its own statistics.
+        synchronized = ["--model.synchronized_bn", "true"]
         words = ["train", "--config", config, "--run-dir", folder / "run", *ONE_EPOCH]
+        words += synchronized
         return folder / "run", forked.run(["-c", TWO_DEVICES, *words], check=True).stderr
 
     def test_an_uneven_last_validation_batch(self, trained, shards, tmp_path):
