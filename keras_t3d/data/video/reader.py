@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 import av
 import numpy as np
 
+from keras_t3d.data.video.damage import left_out_frames, missing_frames
 from keras_t3d.data.video.decoding import StreamDecoder, open_video, reason
 from keras_t3d.data.video.errors import DamagedVideoWarning, VideoError
 from keras_t3d.data.video.frames import (
@@ -33,8 +34,6 @@ from keras_t3d.data.video.span import (
     seek_before,
 )
 from keras_t3d.data.video.streams import film_streams
-
-_ROUNDED = 0.5  # seconds: annotations may round up the end of a video by this much
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,11 +164,8 @@ class VideoReader:
     def _promised_end(self) -> float | None:
         """Returns the end of the last frame in seconds, if the header proved right."""
         stream, header = self._stream, self.header
-        if (
-            not self._span.is_whole
-            or header.stated_frames != self.num_decoded
-            or not stream.duration
-        ):
+        proved_right = self._span.is_whole and header.stated_frames == self.num_decoded
+        if not (proved_right and stream.duration):
             return None
         length = float(stream.duration * stream.time_base)
         return header.first_frame_time - header.start_time + length
@@ -208,16 +204,14 @@ class VideoReader:
             self._seconds.append(time)
             self.num_decoded += 1
             yield time, frame
-        left_out = self._left_out(decoder, unfit)
+        why = next(filter(None, self._rgb_errors.values()), "")
+        left_out = left_out_frames(decoder, unfit, why, self.num_decoded)
         if self.num_decoded == 0:
-            span = (
-                ""
-                if self._span.is_whole
-                else f" from second {self._span.start or 0} to {self._span.end}"
-            )
-            cause = "; ".join(left_out) or f"it holds none{span}"
+            cause = "; ".join(left_out) or f"it holds none{self._span}"
             raise VideoError(f"No frame could be decoded ({cause}): {self.path}")
-        missing = self._missing(decoder, until) if reached_end else None
+        missing = None
+        if reached_end:
+            missing = missing_frames(self.header, self._span, decoder, self.num_decoded, until)
         self.damage = "; ".join(filter(None, [*left_out, missing])) or None
 
     def _timed_frames(self) -> tuple[StreamDecoder, TimedFrames]:
@@ -267,42 +261,6 @@ class VideoReader:
                 self._rgb_errors[kind] = reason(error)
         return self._rgb_errors[kind]
 
-    def _left_out(self, decoder: StreamDecoder, unfit: int) -> list[str]:
-        """Returns descriptions of the packets and frames that were left out."""
-        found = []
-        if decoder.num_bad:
-            found.append(f"{_counted(decoder.num_bad, 'damaged packet')} left out")
-        if unfit:
-            why = next(filter(None, self._rgb_errors.values()))
-            found.append(f"{_counted(unfit, 'frame')} cannot be turned into RGB ({why})")
-        if decoder.stopped:
-            found.append(f"stopped after {_counted(self.num_decoded, 'frame')} ({decoder.stopped})")
-        return found
-
-    def _missing(self, decoder: StreamDecoder, until: float) -> str | None:
-        """Describes what the header or the span states and the file does not hold.
-
-        A file lacks frames if it ends earlier than stated and has fewer packets. It is whole
-        where an edit list hides frames, where a recorder dropped some, and where a program that
-        wrote to a pipe could not go back to state their number.
-
-        Args:
-            decoder: what decoded the file to its end.
-            until: seconds at which the last frame ends.
-        """
-        header, span = self.header, self._span
-        stated = header.stated_frames
-        tolerance = max(1.5 * header.gap, 0.0 if stated else _ROUNDED)
-        lacks_seconds = min(header.stated_end, span.last) > until + tolerance
-        if span.is_whole and stated:
-            if lacks_seconds and decoder.num_packets < stated:
-                return f"header says {header.num_frames} frames, {self.num_decoded} decode"
-        elif lacks_seconds:
-            return f"header says {header.stated_end:.2f} seconds, frames end at {until:.2f}"
-        elif span.end is not None and span.end > until + _ROUNDED:
-            return f"the span ends at {span.end:g} seconds, frames end at {until:.2f}"
-        return None
-
     def _pixels(self, frame: av.VideoFrame) -> np.ndarray:
         return frame_pixels(frame, self._size, self.path)
 
@@ -337,7 +295,3 @@ def warn_of_damage(reader: VideoReader) -> None:
     if reader.damage:
         text = f"damaged video, scored as far as it decodes ({reader.damage}): {reader.path}"
         warnings.warn(text, DamagedVideoWarning, stacklevel=4)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -32,6 +32,10 @@ class Span:
     start: float | None = None
     end: float | None = None
 
+    def __str__(self) -> str:
+        """For messages: empty for the whole video."""
+        return "" if self.is_whole else f" from second {self.start or 0} to {self.end}"
+
     @property
     def is_whole(self) -> bool:
         return self.start is None and self.end is None
