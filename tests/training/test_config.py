@@ -29,6 +29,7 @@ def test_yaml_reads_back_the_same(config_file, tmp_path):
         (["--epochs", "many"], "epochs.*many"),
         (["--epochs", "0"], "`epochs`.*0"),
         (["--epochz", "1"], "epochz.*epochs"),
+        (["--epoch", "1"], "epoch.*epochs"),  # no abbreviations
         (["--data.batchsize", "1"], "data.batchsize.*data.batch_size"),
         (
             ["--optimizer.schedule", "step", "--optimizer.warmup_epochs", "0"],
@@ -75,3 +76,18 @@ def test_an_unknown_recipe_is_refused():
     with pytest.raises(InvalidArgumentError, match="'nothing'") as raised:
         read("nothing")
     assert raised.value.argument == "config"
+
+
+def test_a_file_that_is_no_yaml_is_named(tmp_path):
+    (tmp_path / "own.yaml").write_text("model: {name: t3d_tiny\nepochs: 3\n")
+    with pytest.raises(InvalidArgumentError, match=r"`config`.*line 2.*own\.yaml"):
+        read(tmp_path / "own.yaml")
+
+
+def test_a_frame_rate_of_the_data_is_that_of_the_model(config_file):
+    config = read(config_file, "--data.target_fps", "12.5")
+    assert (config.clip_spec.fps, config.clip_spec.frame_stride) == (12.5, 1)
+    config = read(config_file, "--clip.fps", "10", "--clip.frame_stride", "1")
+    assert config.clip_spec.fps == 10
+    with pytest.raises(InvalidArgumentError, match=r"`frame_stride`.*2.*10"):
+        read(config_file, "--clip.fps", "10", "--clip.frame_stride", "2")

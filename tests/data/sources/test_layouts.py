@@ -87,3 +87,9 @@ def test_layouts_accept_only_known_options(layout):
 def test_an_unknown_layout_is_an_error():
     with pytest.raises(InvalidArgumentError, match=r"`layout`.*folder, csv.*'kinetics400'"):
         SourceOptions(layout="kinetics400")
+
+
+def test_a_csv_file_without_its_layout_hints_at_it(tmp_path):
+    (tmp_path / "list.csv").write_text("path,label\n")
+    with pytest.raises(InvalidArgumentError, match=r"`layout`.*csv"):
+        list_layout("folder", tmp_path / "list.csv")
