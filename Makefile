@@ -20,7 +20,9 @@ demo: $(VENV)/installed
 
 # Files run in parallel, the tests of a file in one process, in the order of tests/conftest.py: xdist
 # would run files with few tests last, and those take longest. Each process needs 1 to 2 GB.
-PROCESSES ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# One more than there are cores, as many tests wait for processes of their own.
+WORKERS := $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1, 4))')
+PROCESSES ?= --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PROCESSES)
