@@ -128,15 +128,21 @@ def resize_frames(frames: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def _resize_axis(frames: np.ndarray, size: int, axis: int) -> np.ndarray:
     """Resizes along `axis` (1: rows, 2: columns), with the weights of few pixels at a time."""
-    if frames.shape[axis] == size:
-        return frames
     parts = [
-        _apply_weights(
-            frames, resize_weights(frames.shape[axis], size, first, min(_ROWS, size - first)), axis
-        )
+        _resize_part(frames, size, first, min(_ROWS, size - first), axis)
         for first in range(0, size, _ROWS)
     ]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
+
+
+def _resize_part(frames: np.ndarray, size: int, first: int, count: int, axis: int) -> np.ndarray:
+    """Returns `count` rows or columns of frames resized to `size`, with their weights alone.
+
+    A frame can be a thousand times as wide as it is high.
+    """
+    if frames.shape[axis] == size:
+        return frames[(slice(None),) * axis + (slice(first, first + count),)]
+    return _apply_weights(frames, resize_weights(frames.shape[axis], size, first, count), axis)
 
 
 def resize_short_side(frame: np.ndarray, short_side: int) -> np.ndarray:
@@ -206,12 +212,9 @@ def take_view(
     height, width = frames.shape[1:3]
     scaled_height, scaled_width = resized_size(height, width, clip_spec.resize)
     top, left = crop_offsets(scaled_height, scaled_width, clip_spec, position)
-    # Those of the crop alone: a frame can be a thousand times as wide as it is high.
-    rows = resize_weights(height, scaled_height, top, clip_spec.crop_size[0])
-    columns = resize_weights(width, scaled_width, left, clip_spec.crop_size[1])
-    return np.ascontiguousarray(
-        _apply_weights(_apply_weights(chosen, rows, axis=1), columns, axis=2)
-    )
+    crop_height, crop_width = clip_spec.crop_size
+    chosen = _resize_part(chosen, scaled_height, top, crop_height, axis=1)
+    return np.ascontiguousarray(_resize_part(chosen, scaled_width, left, crop_width, axis=2))
 
 
 def crop_offsets(
