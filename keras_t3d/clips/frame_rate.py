@@ -12,7 +12,7 @@ from keras_t3d.clips.clip_spec import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
 
 SECOND = 1_000_000  # microseconds
-ROUNDING = 2  # microseconds by which two rounded times may differ
+ROUNDING = 2  # microseconds; rounding changes the difference of two times by at most this
 UNKNOWN_TIMES = (
     "Clips at a frame rate need records that hold the frames' times or their rate: convert the "
     "videos again, or leave `fps` and `target_fps` out"

@@ -75,7 +75,7 @@ def write_video_records(
             several = f"the default of its {reader.num_streams} video streams was read"
             note = several if reader.num_streams > 1 else None
             return Outcome(written, reader.damage, note=note)
-    except av.FFmpegError as error:  # an OSError that is no failure of this machine
+    except av.FFmpegError as error:  # an OSError, but of the video, not of the machine
         return Outcome(reason=reason(error))
     except VideoError as error:
         # rejects.csv names the file, so the reason need not.

@@ -59,15 +59,17 @@ def splits_of_groups(labels: dict[str, set[str]], split_ratio: str | None) -> di
     """
     shares = parse_split_ratio(split_ratio) if split_ratio else (1.0, 0.0, 0.0)
     per_class = collections.Counter(label for group in labels.values() for label in group)
-    room = {label: _counts(count, shares) for label, count in per_class.items()}
+    remaining = {label: _counts(count, shares) for label, count in per_class.items()}
     splits = {}
     for group in sorted(labels, key=_position):
-        free = [sum(room[label][split] > 0 for label in labels[group]) for split in range(3)]
+        available = [
+            sum(remaining[label][split] > 0 for label in labels[group]) for split in range(3)
+        ]
         half = len(labels[group]) / 2
-        fitting = (split for split in range(3) if free[split] >= half and free[split])
-        chosen = next(fitting, free.index(max(free)))
+        fitting = (split for split in range(3) if available[split] >= half and available[split])
+        chosen = next(fitting, available.index(max(available)))
         for label in labels[group]:
-            room[label][chosen] -= 1
+            remaining[label][chosen] -= 1
         splits[group] = SPLITS[chosen]
     return splits
 

@@ -87,7 +87,7 @@ class VideoHeader:
 
     @property
     def clock_tolerance(self) -> float:
-        """Seconds by which the times of frames may be off, as the file rounds them.
+        """Largest difference of a frame's time from the true one, in seconds: files round times.
 
         Half a tick of its clock; times in ticks as long as a frame are exact.
         """

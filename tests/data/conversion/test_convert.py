@@ -121,7 +121,7 @@ def test_a_long_video_is_cut_into_records(tmp_path):
         write_video(path, counting_frames(count, 16, 32), fps=5)
     report = convert(tmp_path / "v", tmp_path / "out", ConversionOptions(max_seconds=2, workers=1))
     assert report.cut == {"train/a/x.mp4": 3}
-    assert report.videos["train"] == 2  # parts are no videos of their own
+    assert report.videos["train"] == 2  # the parts of a cut video are one video
     shards = ShardSet.open(tmp_path / "out")
     assert shards.num_videos("train") == 4
     assert shards.manifest["listed"] == shards.manifest["converted"] == 2
