@@ -60,6 +60,41 @@ def averaged_weights(optimizer: Any) -> list[tuple[Any, Any]]:
     return list(pairs)
 
 
+def identity_with_gradient(tensors: list[Any], gradient: Callable[..., list[Any]]) -> list[Any]:
+    """Returns the same TensorFlow tensors, in a graph, with a gradient that the graph keeps.
+
+    Args:
+        tensors: tensors of the graph that is being traced.
+        gradient: maps the gradients of the results to those of `tensors`, or None.
+    """
+    import tensorflow as tf
+    from tensorflow.python.eager import record
+
+    def of_operation(operation: Any, *upstream: Any) -> list[Any]:
+        return gradient(*upstream)
+
+    graph = tf.compat.v1.get_default_graph()
+    with graph._override_gradient_function({"IdentityN": of_operation}):
+        outputs = tf.identity_n(tensors)
+    record.record_operation("IdentityN", outputs, tensors, gradient)  # for gradient tapes
+    return list(outputs)
+
+
+def forget_gradients(graph: Any) -> None:
+    """Lets a TensorFlow graph that no one differentiates be collected.
+
+    Operations of TensorFlow itself, such as `tf.nn.silu`, have registered gradients that refer to
+    the graph.
+    """
+    from tensorflow.python.framework import ops
+
+    for operation in graph.get_operations():
+        if operation.type == "IdentityN" and "_gradient_op_type" in operation.node_def.attr:
+            name = operation.node_def.attr["_gradient_op_type"].s.decode()
+            if name.startswith("CustomGradient-"):
+                ops.gradient_registry._registry.pop(name, None)
+
+
 def only_calibrate(converter: Any) -> None:
     """Makes a `tf.lite.TFLiteConverter` stop after calibration, before quantization."""
     converter._experimental_calibrate_only = True

@@ -4,6 +4,7 @@ import ast
 import pathlib
 
 import keras
+import tensorflow as tf
 
 import keras_t3d
 from keras_t3d import private_interfaces
@@ -74,4 +75,9 @@ def test_the_interfaces_exist():
     optimizer = keras.optimizers.SGD(0.1, use_ema=True)
     optimizer.build(model.trainable_variables)
     assert len(private_interfaces.averaged_weights(optimizer)) == 2
+    with tf.Graph().as_default():
+        x = tf.constant([1.0])
+        (y,) = private_interfaces.identity_with_gradient([x], lambda upstream: [3 * upstream])
+        (gradient,) = tf.gradients(y, x)
+        assert tf.get_static_value(gradient) is not None or gradient.op.type == "Mul"
     assert all(callable(function) for function in private_interfaces.quantizer_functions())

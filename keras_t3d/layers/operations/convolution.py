@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_t3d.layers.operations.custom_gradient import custom_gradient
 from keras_t3d.layers.operations.frame_convolution import (
     convolve_each_frame,
     runs_on_gpu,
@@ -94,7 +95,7 @@ def _matrix_product(clips: Any, kernel: Any) -> Any:
 
     channels, filters = kernel.shape[-2:]
 
-    @tf.custom_gradient
+    @custom_gradient
     def multiplied(rows: Any, matrix: Any) -> Any:
         def gradient(upstream: Any) -> tuple[Any, Any]:
             to_matrix = tf.matmul(rows, upstream, transpose_a=True)
@@ -159,7 +160,7 @@ def _convolve_by_taps(clips: Any, kernel: Any) -> Any:
     """
     import tensorflow as tf
 
-    @tf.custom_gradient
+    @custom_gradient
     def convolved(clips: Any, kernel: Any) -> Any:
         def gradient(upstream: Any) -> tuple[Any, Any]:
             if _has_no_whole_window(clips, kernel):
@@ -193,7 +194,7 @@ def _convolve_padded(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
     """Pads and convolves; the gradient keeps the clips, not their padded copy."""
     import tensorflow as tf
 
-    @tf.custom_gradient
+    @custom_gradient
     def convolved(clips: Any, kernel: Any) -> Any:
         def gradient(upstream: Any) -> tuple[Any, Any]:
             return _gradient_by_padding(clips, kernel, upstream, strides)

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+from keras_t3d.layers.operations.custom_gradient import custom_gradient
 from keras_t3d.layers.operations.padding import pad_evenly
 
 
@@ -86,7 +87,7 @@ def _conv2d_by_groups(frames: Any, kernel: Any, strides: Sequence[int], padding:
 
     wide = "float64" if frames.dtype == "float64" else "float32"
 
-    @tf.custom_gradient
+    @custom_gradient
     def convolved(frames: Any, kernel: Any) -> Any:
         def gradient(upstream: Any) -> tuple[Any, Any]:
             inputs = (tf.cast(frames, wide), tf.cast(kernel, wide))

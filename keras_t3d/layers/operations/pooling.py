@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_t3d.layers.operations.custom_gradient import custom_gradient
 from keras_t3d.layers.operations.padding import even_padding
 
 _LEAST = -3e38  # finite, and a bfloat16 too
@@ -43,7 +44,7 @@ def _pool_maximum_in_tensorflow(clips: Any, size: Sequence[int], strides: Sequen
 
     windows = {"ksize": (1, *size, 1), "strides": (1, *strides, 1), "padding": "VALID"}
 
-    @tf.custom_gradient
+    @custom_gradient
     def pooled(clips: Any) -> Any:
         y = tf.nn.max_pool3d(tf.pad(clips, even_padding(size), constant_values=_LEAST), **windows)
 

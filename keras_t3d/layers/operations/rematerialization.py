@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from keras_t3d.layers.operations.custom_gradient import custom_gradient
+
 
 def skips_unused_work() -> bool:
     """Returns whether a recomputed part runs as a graph, without what the gradient never reads."""
@@ -28,7 +30,7 @@ def _rematerialize_in_tensorflow(function: Callable[..., Any]) -> Callable[..., 
     """Does what `tf.recompute_grad` does, which copies every argument first."""
     import tensorflow as tf
 
-    @tf.custom_gradient
+    @custom_gradient
     def forwards(*arguments: Any) -> Any:
         def gradient(*upstream: Any) -> Any:
             # Wait for the gradient: otherwise the executor recomputes at once and keeps it all.
