@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_t3d.deploy.convolution import Convolution, PendingConvolution, computed
@@ -22,6 +23,7 @@ from keras_t3d.deploy.network import constant, in_float32
 from keras_t3d.layers import ClipBatchNormalization, ClipConv3D
 from keras_t3d.layers.operations.convolution import convolve
 from keras_t3d.layers.operations.normalization import normalize_by
+from keras_t3d.layers.operations.padding import apart_from_padding, pad_evenly
 from keras_t3d.private_interfaces import is_functional
 
 
@@ -94,13 +96,11 @@ def _convolve(clips: tf.Tensor, convolution: Convolution) -> tf.Tensor:
     if bias is None or grouped or idle_taps:
         y = convolve(clips, tf.constant(kernel), strides)
         return y if bias is None else tf.nn.bias_add(y, bias)
-    sizes = kernel.shape[:3]
     padding = "SAME"  # even without strides
     if max(strides) > 1:
-        evenly = [((size - 1) // 2, size // 2) for size in sizes]
-        clips = tf.pad(clips, [(0, 0), *evenly, (0, 0)]) if max(sizes) > 1 else clips
-        padding = "VALID"
-    return tf.nn.bias_add(tf.nn.conv3d(clips, kernel, (1, *strides, 1), padding), bias)
+        clips, padding = pad_evenly(clips, kernel), "VALID"
+    y = tf.nn.conv3d(apart_from_padding(clips), kernel, (1, *strides, 1), padding)
+    return tf.nn.bias_add(y, bias)
 
 
 def _clip_batch_normalization(
@@ -110,10 +110,9 @@ def _clip_batch_normalization(
     if isinstance(clips, PendingConvolution):
         y = clips.normalized_by(layer)
         return tf.nn.relu(y) if relu else y
-    mean, variance, gamma, beta = (
-        constant(weight)
-        for weight in (layer.moving_mean, layer.moving_variance, layer.gamma, layer.beta)
-    )
+    mean, variance = constant(layer.moving_mean), constant(layer.moving_variance)
+    gamma = constant(layer.gamma) if layer.scale else np.ones_like(mean)
+    beta = constant(layer.beta) if layer.center else np.zeros_like(mean)
     return normalize_by(clips, mean, variance, gamma, beta, layer.epsilon, relu)
 
 

@@ -220,6 +220,47 @@ def test_gradients_of_any_shape(sides, sizes, strides, groups):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-4)
 
 
+# TensorFlow's graph optimizer, which merges Pad, Conv3D and a LeakyReLU and loses the slope.
+
+ACTIVATIONS = {
+    "leaky": lambda: keras.layers.LeakyReLU(0.6),
+    "relu_with_slope": lambda: keras.layers.ReLU(negative_slope=0.6),
+    "relu_with_slope_and_limit": lambda: keras.layers.ReLU(negative_slope=0.6, max_value=1.0),
+    "relu_with_threshold": lambda: keras.layers.ReLU(negative_slope=0.6, threshold=0.5),
+    "relu": keras.layers.ReLU,
+    "relu6": lambda: keras.layers.ReLU(max_value=6.0),
+    "elu": keras.layers.ELU,
+    "selu": lambda: keras.layers.Activation("selu"),
+    "tanh": lambda: keras.layers.Activation("tanh"),
+}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("use_bias", [False, True])
+@pytest.mark.parametrize(
+    ("sizes", "strides", "padded_before"),
+    [((3, 3, 3), (1, 2, 2), False), ((1, 1, 1), (2, 2, 2), True), ((4, 3, 3), (1, 1, 1), False)],
+)
+def test_a_graph_computes_any_activation_after_it(
+    activation, use_bias, sizes, strides, padded_before
+):
+    """A graph is optimized, eager execution is not."""
+    x = features(2, 4, 6, 6, 3)
+    before = [keras.layers.ZeroPadding3D(1)] if padded_before else []
+    conv = ClipConv3D(4, sizes, strides, use_bias=use_bias)
+    layers = [*before, conv, ACTIVATIONS[activation]()]
+
+    def computed(x):
+        for layer in layers:
+            x = layer(x)
+        return x
+
+    computed(x)
+    randomize(conv)
+    expected = array(computed(x))
+    np.testing.assert_allclose(array(tf.function(computed)(x)), expected, rtol=1e-5, atol=1e-5)
+
+
 # XLA, which Keras's grouped convolutions need under TensorFlow and which is slow on CPU.
 
 

@@ -14,7 +14,7 @@ from keras_t3d.layers.operations.frame_convolution import (
     runs_on_gpu,
     without_idle_stride,
 )
-from keras_t3d.layers.operations.padding import even_padding, pad_evenly
+from keras_t3d.layers.operations.padding import apart_from_padding, even_padding, pad_evenly
 from keras_t3d.layers.temporal_windows import TemporalWindows
 
 
@@ -62,10 +62,12 @@ def _reachable_taps(clips: Any, kernel: Any, stride: int) -> Any:
 
 def _pad_and_convolve(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
     sizes = tuple(kernel.shape[:3])
-    if max(strides) == 1 and (all(size % 2 for size in sizes) or _same_puts_more_zeros_last()):
-        return ops.conv(clips, kernel, 1, "same", data_format="channels_last")
-    padded = pad_evenly(clips, kernel)
-    return ops.conv(padded, kernel, tuple(strides), "valid", data_format="channels_last")
+    padding = "same"
+    if max(strides) > 1 or not (all(size % 2 for size in sizes) or _same_puts_more_zeros_last()):
+        clips, padding = pad_evenly(clips, kernel), "valid"
+    if keras.backend.backend() == "tensorflow":
+        clips = apart_from_padding(clips)
+    return ops.conv(clips, kernel, tuple(strides), padding, data_format="channels_last")
 
 
 def _same_puts_more_zeros_last() -> bool:
@@ -200,7 +202,8 @@ def _convolve_padded(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
             return _gradient_by_padding(clips, kernel, upstream, strides)
 
         padded, steps = without_idle_stride(pad_evenly(clips, kernel), kernel, strides)
-        return tf.nn.conv3d(padded, kernel, (1, *steps, 1), "VALID"), gradient
+        y = tf.nn.conv3d(apart_from_padding(padded), kernel, (1, *steps, 1), "VALID")
+        return y, gradient
 
     return convolved(clips, kernel)
 

@@ -14,6 +14,17 @@ def pad_evenly(clips: Any, kernel: Any) -> Any:
     return ops.pad(clips, even_padding(sizes)) if max(sizes) > 1 else clips
 
 
+def apart_from_padding(clips: Any) -> Any:
+    """Keeps TensorFlow from merging the padding of clips into the 3-D convolution that reads them.
+
+    The graph optimizer of TensorFlow 2.21 merges Pad, Conv3D and a LeakyReLU into one operation,
+    and loses the slope of the LeakyReLU. This copies nothing.
+    """
+    import tensorflow as tf
+
+    return tf.ensure_shape(clips, clips.shape)
+
+
 def even_padding(sizes: Sequence[int]) -> list[tuple[int, int]]:
     """Returns the padding of each axis, for a kernel or pool of the given sizes."""
     return [(0, 0), *[((size - 1) // 2, size // 2) for size in sizes], (0, 0)]
