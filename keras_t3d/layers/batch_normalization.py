@@ -8,7 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import one_of
+from keras_t3d.layers.operations.known_sizes import with_built_sizes
 from keras_t3d.layers.operations.normalization import normalize_batch, normalize_by
 
 
@@ -20,13 +22,17 @@ class ClipBatchNormalization(keras.layers.BatchNormalization):
     fused kernel for 5-D tensors; this layer folds time into the batch and uses the 4-D
     one, several times faster.
 
+    As for any Keras layer, `trainable = False` freezes it: it then normalizes by its moving
+    averages, in training too.
+
     Args:
         activation: None or `"relu"`, applied to the result.
         momentum: share of the old value when a moving average is updated.
             PyTorch's `momentum` is 1 minus this.
         epsilon: added to the variance.
         synchronized: statistics over all devices of a strategy.
-        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
+        **kwargs: `center`, `scale`, initializers, regularizers and constraints, as for
+            `keras.layers.BatchNormalization`; `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
@@ -34,6 +40,10 @@ class ClipBatchNormalization(keras.layers.BatchNormalization):
 
     Returns:
         Tensor of the same shape.
+
+    Raises:
+        InvalidArgumentError: if `activation` is another one, or for `axis` other than -1 and
+            `renorm`, which this layer does not compute.
 
     Example:
 
@@ -51,10 +61,18 @@ class ClipBatchNormalization(keras.layers.BatchNormalization):
         synchronized: bool = False,
         **kwargs: Any,
     ) -> None:
+        for name, only in (("axis", -1), ("renorm", False)):
+            if kwargs.get(name, only) != only:
+                raise InvalidArgumentError(
+                    f"ClipBatchNormalization: `{name}` must be {only}; "
+                    f"keras.layers.BatchNormalization has others. Received: {kwargs[name]!r}",
+                    argument=name,
+                )
         super().__init__(momentum=momentum, epsilon=epsilon, synchronized=synchronized, **kwargs)
         self.activation = one_of("ClipBatchNormalization", "activation", activation, (None, "relu"))
 
     def call(self, clips: Any, training: bool | None = None) -> Any:
+        clips = with_built_sizes(self, clips)
         if not training:
             return self._normalized_by_averages(clips, *self.tensors())
         y, *statistics = self.compute(clips, *self.tensors())
@@ -63,12 +81,21 @@ class ClipBatchNormalization(keras.layers.BatchNormalization):
         return y
 
     def tensors(self) -> list[Any]:
-        """Returns the trainable weights as tensors, for `compute`."""
-        # Cast too: under TensorFlow, `convert_to_tensor` leaves a Keras variable one.
+        """Returns scale and offset as tensors, for `compute`."""
+        shape = self.moving_mean.shape
         return [
-            ops.cast(ops.convert_to_tensor(weight), self.variable_dtype)
-            for weight in (self.gamma, self.beta)
+            ops.ones(shape, self._exact_dtype) if self.gamma is None else self._exact(self.gamma),
+            ops.zeros(shape, self._exact_dtype) if self.beta is None else self._exact(self.beta),
         ]
+
+    @property
+    def _exact_dtype(self) -> str:
+        """Statistics, scale and offset are in float32 at least, whatever the clips are in."""
+        return "float64" if self.compute_dtype == "float64" else "float32"
+
+    def _exact(self, weight: Any) -> Any:
+        # Cast too: under TensorFlow, `convert_to_tensor` leaves a Keras variable one.
+        return ops.cast(ops.convert_to_tensor(weight), self._exact_dtype)
 
     def compute(self, clips: Any, gamma: Any, beta: Any) -> tuple[Any, ...]:
         """Computes the output of training from given weights; assigns nothing.
@@ -88,9 +115,7 @@ class ClipBatchNormalization(keras.layers.BatchNormalization):
         return ops.cast(y, clips.dtype), mean, variance
 
     def _normalized_by_averages(self, clips: Any, gamma: Any, beta: Any) -> Any:
-        mean, variance = (
-            ops.convert_to_tensor(moving) for moving in (self.moving_mean, self.moving_variance)
-        )
+        mean, variance = self._exact(self.moving_mean), self._exact(self.moving_variance)
         relu = self.activation == "relu"
         return normalize_by(clips, mean, variance, gamma, beta, self.epsilon, relu)
 
@@ -102,16 +127,13 @@ class ClipBatchNormalization(keras.layers.BatchNormalization):
     def average(self, mean: Any, variance: Any) -> None:
         """Moves the moving averages towards a batch's statistics."""
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+            old = self._exact(moving)
+            moving.assign(old * self.momentum + batch * (1.0 - self.momentum))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **keras.layers.Layer.get_config(self),
-            "activation": self.activation,
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "synchronized": self.synchronized,
-        }
+        config = {**super().get_config(), "activation": self.activation}
+        # Older versions of Keras do not know these, and here they have one value only.
+        return {name: value for name, value in config.items() if not name.startswith("renorm")}

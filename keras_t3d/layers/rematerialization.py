@@ -13,6 +13,7 @@ from typing import Any
 from keras import ops
 
 from keras_t3d.layers.configuration import ConfiguredLayer
+from keras_t3d.layers.operations.known_sizes import with_built_sizes
 from keras_t3d.layers.operations.rematerialization import rematerialize
 
 
@@ -26,7 +27,7 @@ class RecomputedLayer(ConfiguredLayer):
     averages = 0  # number of statistics that `compute` returns
 
     def call(self, clips: Any, training: bool | None = None) -> Any:
-        return self.compute(clips, *self.tensors())[0]
+        return self.compute(with_built_sizes(self, clips), *self.tensors())[0]
 
     def tensors(self) -> list[Any]:
         """Returns the weights as tensors, for `compute`."""

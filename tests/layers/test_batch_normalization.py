@@ -123,6 +123,54 @@ def test_half_precision_statistics_are_exact(policy):
     )
 
 
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("synchronized", [False, True])
+@pytest.mark.parametrize("options", [{"scale": False}, {"center": False}])
+def test_without_scale_or_offset(options, synchronized, training):
+    ours, keras_ = pair(CLIPS, synchronized=synchronized, **options)
+    x = features(*CLIPS)
+    expected = array(keras_(x, training=training))
+    np.testing.assert_allclose(array(ours(x, training=training)), expected, rtol=1e-4, atol=1e-5)
+    assert [weight.name for weight in ours.weights] == [weight.name for weight in keras_.weights]
+
+
+def test_all_options_of_keras_are_in_the_configuration():
+    options = {
+        "center": False,
+        "gamma_initializer": "zeros",
+        "moving_variance_initializer": "zeros",
+        "gamma_regularizer": keras.regularizers.L2(0.5),
+        "gamma_constraint": "non_neg",
+    }
+    layer = ClipBatchNormalization("relu", **options)
+    again = ClipBatchNormalization.from_config(layer.get_config())
+    for copy in (layer, again):
+        copy.build(CLIPS)
+        copy.gamma.assign(np.full(7, 2.0))
+        assert array(copy.losses[0]) == 14.0  # 0.5 * 7 * 2^2
+    assert again.get_config() == layer.get_config()
+    assert isinstance(again.gamma_initializer, keras.initializers.Zeros)
+    assert isinstance(again.gamma_constraint, keras.constraints.NonNeg)
+    assert again.beta is None
+
+
+@pytest.mark.parametrize("wrong", [{"axis": 1}, {"axis": 4}, {"renorm": True}])
+def test_options_that_it_does_not_compute_are_refused(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=rf"`{name}`.*Received: {value}"):
+        ClipBatchNormalization(**wrong)
+
+
+@pytest.mark.parametrize("policy", ["bfloat16", "float16"])
+def test_pure_half_precision_normalises_in_float32(policy):
+    x = array(keras.ops.cast(features(*CLIPS), policy))
+    layer = ClipBatchNormalization(dtype=policy, momentum=0.5)
+    y = array(layer(x, training=True))
+    mean, std = x.mean(axis=(0, 1, 2, 3)), x.std(axis=(0, 1, 2, 3))
+    np.testing.assert_allclose(y, (x - mean) / std, rtol=0, atol=0.02)
+    np.testing.assert_allclose(array(layer.moving_mean), mean / 2, rtol=0.01, atol=0.01)
+
+
 def test_wrong_activations_are_refused():
     with pytest.raises(ValueError, match=r"activation.*'tanh'"):
         ClipBatchNormalization("tanh")

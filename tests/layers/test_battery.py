@@ -18,6 +18,12 @@ CASES = {
         CLIPS,
         None,
     ),
+    "batch_norm_without_scale": (
+        layers.ClipBatchNormalization,
+        {"activation": "relu", "scale": False, "beta_regularizer": None},
+        CLIPS,
+        None,
+    ),
     "synchronized": (layers.ClipBatchNormalization, {"synchronized": True}, CLIPS, None),
     "conv": (layers.ClipConv3D, {"filters": 3, "kernel_size": 3}, CLIPS, (2, 4, 6, 5, 3)),
     "conv_1x1x1": (layers.ClipConv3D, {"filters": 3, "kernel_size": 1}, CLIPS, (2, 4, 6, 5, 3)),

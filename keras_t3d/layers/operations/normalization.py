@@ -59,7 +59,11 @@ def _normalize_in_tensorflow(
     is_training = mean is None
     if is_training:
         mean = variance = tf.zeros((0,), tf.float32)
-    folded = tf.reshape(clips, (-1, *clips.shape[-3:])) if clips.shape.rank == 5 else clips
+    folded = clips
+    if clips.shape.rank == 5:
+        frame = clips.shape[-3:] if clips.shape[-3:].is_fully_defined() else tf.shape(clips)[-3:]
+        folded = tf.reshape(clips, tf.concat([[-1], frame], axis=0))
+        folded.set_shape((None, *clips.shape[-3:]))
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=folded,
         scale=gamma,
