@@ -21,6 +21,31 @@ def batch_norms(network: keras.Model) -> list[keras.layers.BatchNormalization]:
     ]
 
 
+def freeze_batch_norms(network: keras.Model) -> int:
+    """Freezes all batch norm layers of a network, those inside blocks too.
+
+    A loop over `network.layers` misses those, as a block is one layer. A frozen batch norm
+    normalizes by its moving averages, which stay as they are, and its scale and offset stay too.
+
+    Args:
+        network: the network, before it is compiled. Its file keeps the layers frozen.
+
+    Returns:
+        The number of layers that were frozen.
+
+    Example:
+
+    ```python
+    freeze_batch_norms(model)
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9))
+    ```
+    """
+    layers = batch_norms(network)
+    for layer in layers:
+        layer.trainable = False
+    return len(layers)
+
+
 def synchronize_batch_norms(network: keras.Model) -> int:
     """Makes batch norm layers compute their statistics over all devices of a strategy.
 

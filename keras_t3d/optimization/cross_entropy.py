@@ -49,7 +49,7 @@ class CrossEntropy(keras.losses.Loss):
         class_weights: Sequence[float] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})  # not Keras's global float type
         if not 0 <= label_smoothing < 1:
             raise InvalidArgumentError(
                 "`label_smoothing` must be in [0, 1), for example 0.1. "
@@ -74,7 +74,8 @@ class CrossEntropy(keras.losses.Loss):
         loss = -ops.sum(target * ops.log_softmax(logits), axis=-1)
         if self.class_weights is None:
             return loss
-        return loss * ops.sum(y_true * ops.convert_to_tensor(self.class_weights), axis=-1)
+        weights = ops.convert_to_tensor(self.class_weights, "float32")
+        return loss * ops.sum(y_true * weights, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {

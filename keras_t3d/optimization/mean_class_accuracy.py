@@ -28,7 +28,8 @@ class MeanClassAccuracy(keras.metrics.Metric):
     """
 
     def __init__(self, num_classes: int, name: str = "mean_class_accuracy", **kwargs: Any) -> None:
-        super().__init__(name=name, **kwargs)
+        # Not Keras's global float type: float16 counts no further than 2048.
+        super().__init__(name=name, **{"dtype": "float32", **kwargs})
         self.num_classes = num_classes
         self.counts = self.add_variable(
             (num_classes, num_classes), initializer="zeros", name="counts"
@@ -37,12 +38,13 @@ class MeanClassAccuracy(keras.metrics.Metric):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == self.num_classes > 1:
             y_true = ops.argmax(y_true, -1)  # mixed: the class with the larger share
-        true = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), self.num_classes)
-        predicted = ops.one_hot(ops.argmax(y_pred, -1), self.num_classes)
+        ids = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        true = ops.one_hot(ids, self.num_classes, dtype="float32")
+        predicted = ops.one_hot(ops.argmax(y_pred, -1), self.num_classes, dtype="float32")
         if sample_weight is not None:
             weight = ops.cast(ops.reshape(sample_weight, (-1, 1)), true.dtype)
             true = true * weight
-        counted = ops.matmul(ops.transpose(true), ops.cast(predicted, true.dtype))
+        counted = ops.matmul(ops.transpose(true), predicted)
         self.counts.assign_add(ops.cast(counted, self.counts.dtype))
 
     def result(self) -> Any:

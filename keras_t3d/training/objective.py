@@ -126,8 +126,12 @@ def new_metrics(config: TrainConfig, num_classes: int) -> list[keras.metrics.Met
     kind = "" if config.data.augmentation.mixes else "Sparse"
     cross_entropy = getattr(keras.metrics, f"{kind}CategoricalCrossentropy")
     accuracy = getattr(keras.metrics, f"{kind}CategoricalAccuracy")
-    metrics = [cross_entropy(from_logits=True, name="cross_entropy"), accuracy(name="top1")]
+    exact = {"dtype": "float32"}  # whatever Keras's global float type is
+    metrics = [
+        cross_entropy(from_logits=True, name="cross_entropy", **exact),
+        accuracy(name="top1", **exact),
+    ]
     if num_classes > 5:
         top_k = getattr(keras.metrics, f"{kind}TopKCategoricalAccuracy")
-        metrics.append(top_k(5, name="top5"))
+        metrics.append(top_k(5, name="top5", **exact))
     return [*metrics, MeanClassAccuracy(num_classes)]

@@ -124,7 +124,7 @@ def _identity(shard: Shard) -> list[Any]:
 
 def _compile(teacher: FrameTeacher, clip_spec: ClipSpec) -> Any:
     """Returns a function from at most `_BATCH` frames to their features."""
-    inputs = keras.Input((*clip_spec.crop_size, 3), name="frames")
+    inputs = keras.Input((*clip_spec.crop_size, 3), name="frames", dtype="float32")
     model = keras.Model(inputs, teacher.frame_features(inputs))
 
     def compute(frames: np.ndarray) -> np.ndarray:

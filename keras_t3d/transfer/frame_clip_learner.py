@@ -67,8 +67,8 @@ class FrameClipLearner(Learner):
         self._embed = student.feature_model()
         self._head: list[Any] = []
         self._mean_of_batch = _PrecomputedLoss()
-        self._loss_mean = keras.metrics.Mean("transfer_loss")
-        self._metric_mean = keras.metrics.Mean(self.metric_name)
+        self._loss_mean = keras.metrics.Mean("transfer_loss", dtype="float32")
+        self._metric_mean = keras.metrics.Mean(self.metric_name, dtype="float32")
 
     def compile(self, optimizer: Any = "sgd", **kwargs: Any) -> None:
         """Configures training; loss and metrics are defined by the objective.

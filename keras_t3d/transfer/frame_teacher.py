@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -101,7 +102,9 @@ class FrameTeacher(keras.layers.Layer):
         frames = ops.cast(frames, "float32")
         size = self._size()
         if size is not None and tuple(frames.shape[1:3]) != size:
-            frames = ops.image.resize(frames, size, interpolation="bilinear", antialias=True)
+            frames = ops.image.resize(
+                frames, size, interpolation="bilinear", antialias=True, data_format="channels_last"
+            )
         features = self.network(self._preprocess(frames), training=False)
         if len(features.shape) == 4:
             features = ops.mean(ops.cast(features, "float32"), axis=(1, 2))
@@ -131,13 +134,15 @@ class FrameTeacher(keras.layers.Layer):
         return (height, width) if height and width else None
 
     def _preprocess(self, frames: Any) -> Any:
-        if callable(self.preprocessing):
-            return self.preprocessing(frames)
         if self.preprocessing == "none":
             return frames
         if self.preprocessing == "zero_one":
             return frames / 255.0
-        return keras.applications.imagenet_utils.preprocess_input(frames, mode=self.preprocessing)
+        with _channels_last():
+            if callable(self.preprocessing):
+                return self.preprocessing(frames)
+            preprocess = keras.applications.imagenet_utils.preprocess_input
+            return preprocess(frames, mode=self.preprocessing)
 
 
 def load_teacher(
@@ -208,9 +213,21 @@ def _application(
         )
     options = {} if image_size is None else {"input_shape": (image_size, image_size, 3)}
     path = None if weights is None else os.fspath(weights)
-    network = build(include_top=False, pooling="avg", weights=path, **options)
+    with _channels_last():
+        network = build(include_top=False, pooling="avg", weights=path, **options)
     family = getattr(keras.applications, build.__module__.rpartition(".")[2])
     return network, family.preprocess_input
+
+
+@contextlib.contextmanager
+def _channels_last() -> Iterator[None]:
+    """Sets Keras's image data format, which its applications read, whatever keras.json says."""
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_last")
+    try:
+        yield
+    finally:
+        keras.config.set_image_data_format(before)
 
 
 def _remove_classifier(network: Any) -> keras.Model:

@@ -3,7 +3,11 @@ import numpy as np
 import pytest
 
 import keras_t3d
-from keras_t3d.optimization import precise_batch_statistics, synchronize_batch_norms
+from keras_t3d.optimization import (
+    freeze_batch_norms,
+    precise_batch_statistics,
+    synchronize_batch_norms,
+)
 from keras_t3d.optimization.batch_statistics import batch_norms
 from tests import forked
 
@@ -44,6 +48,16 @@ class TestPrecise:
     def test_no_batch_is_refused(self):
         with pytest.raises(ValueError, match=r"`batches`"):
             precise_batch_statistics(tiny(), print, [])
+
+
+def test_all_batch_norms_are_frozen():
+    network = tiny()
+    count = len(batch_norms(network))
+    assert freeze_batch_norms(network) == count == 7
+    assert batch_norms(network) == []
+    assert {weight.name for weight in network.trainable_weights} == {"kernel", "bias"}
+    clips = np.random.default_rng(0).integers(0, 256, (4, 4, 16, 16, 3))
+    np.testing.assert_array_equal(network(clips, training=True), network(clips))
 
 
 def test_synchronized_batch_norms_are_not_saved_as_such(tmp_path):
