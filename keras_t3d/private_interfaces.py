@@ -42,6 +42,11 @@ def flatten_layers(model: Any, include_self: bool = True) -> list[Any]:
     return list(model._flatten_layers(include_self=include_self))
 
 
+def inner_layers(layer: Any) -> list[Any]:
+    """Returns the layers directly inside a Keras layer or model, in the order of attachment."""
+    return list(layer._flatten_layers(include_self=False, recursive=False))
+
+
 def is_functional(layer: Any) -> bool:
     """Returns whether a Keras layer is a functional model, for `run_through_graph`."""
     return hasattr(layer, "_run_through_graph")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from keras_t3d import ClipSpec
+from keras_t3d.private_interfaces import flatten_layers
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 SMALL_SHAPE = (8, 32, 32, 3)
@@ -44,6 +47,10 @@ def check_layer(
     check_gradients(cls(**options), x)
     check_inference_assigns_nothing(cls(**options), x)
     check_saving(cls(**options), x, folder / "layer.keras")
+    check_frozen_parts(cls, options, x)
+    check_pure_bfloat16(cls(**options, dtype="bfloat16"), x)
+    check_global_settings(cls, options, x)
+    check_unknown_sizes(cls(**options), x)
 
 
 def check_shapes(layer: keras.layers.Layer, x: np.ndarray, output_shape: Sequence[int]) -> None:
@@ -78,6 +85,57 @@ def check_policy(layer: keras.layers.Layer, x: np.ndarray) -> None:
         assert gradient is not None, variable.path
         assert dtype_of(gradient) == "float32"
         assert np.isfinite(array(gradient)).all(), variable.path
+
+
+def check_frozen_parts(
+    cls: type[keras.layers.Layer], options: Mapping[str, Any], x: np.ndarray
+) -> None:
+    """Copies have the trainable flags of every layer inside, whether they are built or not."""
+    frozen = cls(**options, trainable=False)
+    frozen.build(x.shape)
+    assert not any(inner.trainable for inner in flatten_layers(frozen))
+    for freeze in FREEZINGS:
+        layer = cls(**options)
+        layer.build(x.shape)
+        freeze(layer, flatten_layers(layer, include_self=False))
+        from_config = cls.from_config(layer.get_config())
+        again = cls.from_config(from_config.get_config())
+        for built in (from_config, again):
+            built.build(x.shape)
+        by_keras = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+        for other in (from_config, again, by_keras):
+            check_same_flags(other, layer)
+
+
+def check_pure_bfloat16(layer: keras.layers.Layer, x: np.ndarray) -> None:
+    """Computes with weights in half precision too, forwards and backwards."""
+    for training in (False, True):
+        out = layer(x, training=training) if takes_training(layer) else layer(x)
+        assert dtype_of(out) == "bfloat16"
+        assert np.isfinite(array(out)).all()
+    assert {dtype_of(variable) for variable in layer.variables} <= {"bfloat16"}
+    for variable, gradient in gradients_of(layer, x):
+        assert np.isfinite(array(gradient)).all(), variable.path
+
+
+def check_global_settings(
+    cls: type[keras.layers.Layer], options: Mapping[str, Any], x: np.ndarray
+) -> None:
+    """A layer of a given dtype is the same whatever keras.json or `keras.config` say."""
+    layer = cls(**options, dtype="float32")
+    expected = array(layer(x))
+    with other_global_settings():
+        again = cls.from_config(layer.get_config())
+        again.build(x.shape)
+        again.set_weights(layer.get_weights())
+        assert np.array_equal(array(again(x)), expected)
+
+
+def check_unknown_sizes(layer: keras.layers.Layer, x: np.ndarray) -> None:
+    """A built layer reads tensors of which a pipeline does not know the sizes."""
+    expected = array(layer(x))
+    found = in_graph(layer, tf.TensorSpec([None] * x.ndim, tf.float32))(x)
+    np.testing.assert_allclose(array(found), expected, rtol=1e-5, atol=1e-5)
 
 
 def check_gradients(layer: keras.layers.Layer, x: np.ndarray) -> None:
@@ -147,6 +205,9 @@ def check_model(
     check_without_top(build, clips)
     check_dropout(build, clips)
     check_model_saving(build, clips, folder)
+    check_frozen_layers(build, folder)
+    check_model_settings(build, clips, folder)
+    check_clips_of_unknown_sizes(build(), clips)
     check_training(build, clips)
 
 
@@ -232,6 +293,60 @@ def check_model_saving(build: Callable[..., Any], clips: np.ndarray, folder: pat
         assert again.stages == model.stages
 
 
+def check_frozen_layers(build: Callable[..., Any], folder: pathlib.Path) -> None:
+    """A copy has the trainable flag of every layer, and a file the state of the optimizer too."""
+    for freeze in (_freeze_all_but_the_last, _freeze_every_other):
+        model = build(name="frozen")
+        freeze(model, flatten_layers(model, include_self=False))
+        check_same_flags(type(model).from_config(model.get_config()), model)
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9))
+    model.optimizer.build(model.trainable_variables)
+    for number, variable in enumerate(model.optimizer.variables, start=1):
+        variable.assign(np.full(variable.shape, number))
+    model.save(folder / "frozen.keras")
+    check_same_flags(again := keras.saving.load_model(folder / "frozen.keras"), model)
+    for one, its in zip(model.optimizer.variables, again.optimizer.variables, strict=True):
+        assert np.array_equal(array(its), array(one)), one.path
+
+
+def check_same_flags(copy: Any, layer: Any) -> None:
+    assert trainable_paths(copy) == trainable_paths(layer)
+    for its, one in zip(flatten_layers(copy), flatten_layers(layer), strict=True):
+        assert its.trainable == one.trainable or not one.weights, one.path  # Keras's inputs
+
+
+def check_model_settings(
+    build: Callable[..., Any], clips: np.ndarray, folder: pathlib.Path
+) -> None:
+    """What a network is, and what its file loads as, does not depend on keras.config."""
+    model = randomize(build(dtype="float32", name="same"))
+    model.save(folder / "same.keras")
+    expected, config = array(model(clips)), model.get_config()
+    with other_global_settings():
+        loaded = keras.saving.load_model(folder / "same.keras")
+        built = build(dtype="float32", name="same")
+        built.set_weights(model.get_weights())
+        features = build(include_top=False, pooling="max", dtype="float32")
+        for other in (loaded, built):
+            assert other.get_config() == config
+            assert np.array_equal(array(other(clips)), expected)
+            assert other.dtype_policy == model.dtype_policy
+    assert features.output_shape == (None, *model.get_layer("embedding").output.shape[1:])
+
+
+def check_clips_of_unknown_sizes(model: Any, clips: np.ndarray) -> None:
+    """As `from_generator` and `py_function` return them; sizes that do not fit are named."""
+    expected = array(randomize(model)(clips))
+    features = model.feature_model()
+    embedding = array(features(clips))
+    called = in_graph(model, tf.TensorSpec(None, tf.uint8))  # not even the rank
+    np.testing.assert_allclose(array(called(clips)), expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=str(clips.shape[1] - 1)):
+        called(clips[:, 1:])
+    called = in_graph(features, tf.TensorSpec((None,) * 5, tf.uint8))
+    np.testing.assert_allclose(array(called(clips)), embedding, rtol=1e-4, atol=1e-4)
+
+
 def check_training(build: Callable[..., Any], clips: np.ndarray) -> None:
     """One step, kept and rematerialised: the same loss, gradients and moving averages.
 
@@ -266,6 +381,57 @@ def fit_one_step(model: Any, clips: np.ndarray, labels: np.ndarray) -> float:
     )
     history = model.fit(clips, labels, batch_size=len(clips), verbose=0).history
     return history["loss"][0]
+
+
+# What is frozen, and global settings.
+
+
+def _freeze_all(layer: Any, inside: Sequence[Any]) -> None:
+    layer.trainable = False
+
+
+def _freeze_all_but_the_last(layer: Any, inside: Sequence[Any]) -> None:
+    layer.trainable = False
+    for inner in inside[-1:]:
+        inner.trainable = True
+
+
+def _freeze_every_other(layer: Any, inside: Sequence[Any]) -> None:
+    for inner in inside[1::2]:
+        inner.trainable = False
+
+
+def _freeze_batch_norms(layer: Any, inside: Sequence[Any]) -> None:
+    for inner in inside:
+        if isinstance(inner, keras.layers.BatchNormalization):
+            inner.trainable = False
+
+
+FREEZINGS = (_freeze_all, _freeze_all_but_the_last, _freeze_every_other, _freeze_batch_norms)
+
+
+def trainable_paths(layer: Any) -> list[str]:
+    """Paths of the trainable weights within a layer, in the order that an optimizer gets."""
+    own = f"{layer.name}/"
+    return [weight.path.removeprefix(own) for weight in layer.trainable_weights]
+
+
+@contextlib.contextmanager
+def other_global_settings() -> Iterator[None]:
+    """Sets all that keras.json and `keras.config` may say otherwise than by default."""
+    config = keras.config
+    before = (config.image_data_format(), config.floatx(), config.epsilon(), config.dtype_policy())
+    config.set_image_data_format("channels_first")
+    config.set_floatx("float16")
+    config.set_epsilon(0.5)
+    config.set_dtype_policy("mixed_bfloat16")
+    try:
+        yield
+    finally:
+        config.set_image_data_format(before[0])
+        config.set_floatx(before[1])
+        config.set_epsilon(before[2])
+        config.set_dtype_policy(before[3])
 
 
 # Inputs, weights and gradients.
@@ -303,6 +469,16 @@ def gradients_of(layer: keras.layers.Layer, x: np.ndarray, **call: Any) -> list[
         loss = keras.ops.sum(y * weights)
     variables = layer.trainable_variables
     return list(zip(variables, tape.gradient(loss, [v.value for v in variables]), strict=True))
+
+
+def in_graph(layer: Any, spec: tf.TensorSpec) -> Callable[[Any], Any]:
+    """A graph of the layer for inputs of a shape that may be known in part."""
+
+    @tf.function(input_signature=[spec])
+    def computed(clips: Any) -> Any:
+        return layer(clips)
+
+    return computed
 
 
 def takes_training(layer: keras.layers.Layer) -> bool:

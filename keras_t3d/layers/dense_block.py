@@ -80,7 +80,7 @@ class DenseBlock3D(CompositeLayer):
         self.convs2 = [self._conv(self.growth_rate, 3, f"{name}_conv2") for name in names]
 
     def _conv(self, filters: int, kernel_size: int, name: str) -> ClipConv3D:
-        return ClipConv3D(filters, kernel_size, dtype=self.dtype_policy, name=name)
+        return ClipConv3D(filters, kernel_size, name=name, **self.inherited)
 
     @property
     def dense_layers(self) -> list[tuple[Any, ...]]:

@@ -68,7 +68,7 @@ class FactorizedConv3D(CompositeLayer):
         self.kernel_size = three_sizes("FactorizedConv3D", "kernel_size", kernel_size)
         self.strides = three_sizes("FactorizedConv3D", "strides", strides)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        options = {"kernel_initializer": kernel_initializer, "dtype": self.dtype_policy}
+        options = {"kernel_initializer": kernel_initializer, **self.inherited}
         time, *space = self.kernel_size
         self.space_conv = ClipConv3D(
             middle_filters, (1, *space), (1, *self.strides[1:]), name="space_conv", **options

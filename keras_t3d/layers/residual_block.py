@@ -48,7 +48,7 @@ class _ResidualBlock3D(CompositeLayer):
         self.norms: list[Any] = []
         if stc:
             self.correlation = SpatioTemporalChannelCorrelation(
-                **self.stc_options, dtype=self.dtype_policy, name="stc"
+                **self.stc_options, name="stc", **self.inherited
             )
 
     def _append(self, layer: type[Any], activation: str | None, *sizes: Any) -> None:
@@ -58,7 +58,7 @@ class _ResidualBlock3D(CompositeLayer):
         self.norms.append(self._norm(f"bn{number}", activation))
 
     def _conv(self, name: str, *sizes: Any, layer: type[Any] = ClipConv3D) -> Any:
-        return layer(*sizes, kernel_initializer=KAIMING, dtype=self.dtype_policy, name=name)
+        return layer(*sizes, kernel_initializer=KAIMING, name=name, **self.inherited)
 
     @property
     def out_channels(self) -> int:
@@ -86,6 +86,7 @@ class _ResidualBlock3D(CompositeLayer):
                 f"{self.out_channels}",
                 argument="shortcut",
             )
+        self.restore_trainable_flags()  # of the layers that were made here
         self.built = True
 
     @property

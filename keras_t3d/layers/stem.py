@@ -76,11 +76,7 @@ class Stem3D(CompositeLayer):
         self.middle_filters = middle_filters
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-        options = {
-            "kernel_initializer": kernel_initializer,
-            "dtype": self.dtype_policy,
-            "name": "conv",
-        }
+        options = {"kernel_initializer": kernel_initializer, "name": "conv", **self.inherited}
         if middle_filters is None:
             self.conv = ClipConv3D(filters, kernel_size, strides, **options)
         else:
@@ -88,7 +84,7 @@ class Stem3D(CompositeLayer):
         activation = "relu" if self.pool_strides is None else None
         self.bn = self._norm("bn", activation)
         if self.pool_strides is not None:
-            self.pool = ClipMaxPooling3D(3, self.pool_strides, dtype=self.dtype_policy, name="pool")
+            self.pool = ClipMaxPooling3D(3, self.pool_strides, name="pool", **self.inherited)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         self.conv.build(input_shape)

@@ -95,12 +95,16 @@ class TemporalTransition(CompositeLayer):
             self.mixing_conv = self._conv(filters * len(self.depths), 1, "mixing_conv")
         if self.pool_size is not None:
             self.pool = keras.layers.AveragePooling3D(
-                self.pool_size, self.pool_size, dtype=pooling_dtype(self.dtype_policy), name="pool"
+                self.pool_size,
+                self.pool_size,
+                data_format="channels_last",
+                name="pool",
+                **{**self.inherited, "dtype": pooling_dtype(self.dtype_policy)},
             )
 
     def _conv(self, filters: int, depth: int, name: str) -> ClipConv3D:
         kernel = 1 if depth == 1 else (depth, 3, 3)
-        return ClipConv3D(filters, kernel, dtype=self.dtype_policy, name=name)
+        return ClipConv3D(filters, kernel, name=name, **self.inherited)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         self.compute_output_shape(input_shape)  # checks the shape

@@ -7,10 +7,9 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
-import keras
-
 from keras_t3d.clips import ClipSpec
 from keras_t3d.layers.configuration import as_plain
+from keras_t3d.layers.trainable_flags import set_trainable_flags, trainable_flags
 from keras_t3d.models.options import ClassifierOptions, document_options
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.models.weight_names import ImageSource, Layers, weights_by_layer
@@ -69,6 +68,7 @@ class NetworkFamily(VideoClassifier):
             class_names=options.class_names if options.include_top else (),
             stages=stages,
             name=options.name,
+            dtype=options.dtype,
         )
         names = inspect.signature(type(self)).parameters.keys() - vars(options).keys()
         own = {name: as_plain(value) for name, value in config.items() if name in names}
@@ -84,17 +84,19 @@ class NetworkFamily(VideoClassifier):
             "clip_spec": self.clip_spec.get_config(),
             "class_names": list(self.class_names) or None,
             "name": self.name,
+            "trainable": self.trainable,
+            "inner_trainable": trainable_flags(self),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> NetworkFamily:
-        return cls(
-            **{
-                **config,
-                "clip_spec": ClipSpec.from_config(config["clip_spec"]),
-                "dtype": keras.dtype_policies.deserialize(config["dtype"]),
-            }
-        )
+        options = {**config, "clip_spec": ClipSpec.from_config(config["clip_spec"])}
+        trainable = options.pop("trainable", True)
+        inner_trainable = options.pop("inner_trainable", {})
+        network = cls(**options)
+        network.trainable = trainable
+        set_trainable_flags(network, inner_trainable)
+        return network
 
     @classmethod
     def infer_options(cls, layers: Layers) -> dict[str, Any]:

@@ -132,7 +132,8 @@ class ClassifierOptions:
         """Returns the logits of a feature map, or what `include_top` and `pooling` ask for."""
         dtype = exact_dtype(self.dtype)
         if self.pooling is not None:
-            x = POOLINGS[self.pooling](dtype=dtype, name=EMBEDDING)(x)
+            pool = POOLINGS[self.pooling]
+            x = pool(data_format="channels_last", dtype=dtype, name=EMBEDDING)(x)
         if not self.include_top:
             return x
         if self.dropout:

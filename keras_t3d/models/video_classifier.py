@@ -10,7 +10,9 @@ import keras
 from keras_t3d.artifact_files import is_class_name
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.layers.operations.known_sizes import with_known_sizes
 from keras_t3d.models.classification_loss import check_loss_reads_logits
+from keras_t3d.models.copied_weights import copy_weights
 from keras_t3d.models.options import EMBEDDING, checked_clip_spec
 from keras_t3d.optimization.cross_entropy import CrossEntropy
 
@@ -34,13 +36,15 @@ class VideoClassifier(keras.Model):
     named `"embedding"`.
 
     Args:
-        inputs: Keras input, from `keras.Input`, float32.
-        outputs: Keras tensor: logits of shape `(batch, classes)`, or features.
+        inputs: Keras input, from `keras.Input`, float32; or a list of one, as `model.inputs` is.
+        outputs: Keras tensor, or a list of one: logits of shape `(batch, classes)`, or features.
         clip_spec: ClipSpec of the input's shape; None derives it from that shape.
         class_names: one name per class, in the order of the logits; None names them `"class_0"`
             and so on; empty if the outputs are features.
         stages: names of layers by the name of the stage that each one ends, for `feature_model`.
         name: name of the model.
+        dtype: dtype policy of the model, by which `compile` scales the loss or not; its layers have
+            their own. None is Keras's global policy.
 
     Raises:
         InvalidArgumentError: if ClipSpec or class names do not fit the network.
@@ -65,15 +69,25 @@ class VideoClassifier(keras.Model):
         class_names: Sequence[str] | None = None,
         stages: Mapping[str, str] | None = None,
         name: str | None = None,
+        dtype: Any = None,
         **kwargs: Any,
     ) -> None:
+        inputs = _only_one("inputs", inputs)
+        outputs = _only_one("outputs", outputs)
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        self.dtype_policy = keras.dtype_policies.get(dtype)
         self.clip_spec = checked_clip_spec(clip_spec, tuple(inputs.shape[1:]))
         features_only = class_names is not None and len(class_names) == 0
         self.class_names = (
             () if features_only else _checked_class_names(class_names, outputs.shape[-1])
         )
         self.stages = dict(stages or {})
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Computes the outputs; clips of unknown static sizes take those of the model's input."""
+        sizes = self.inputs[0].shape[1:]
+        inputs = keras.tree.map_structure(lambda clips: with_known_sizes(clips, sizes), inputs)
+        return super().__call__(inputs, *args, **kwargs)
 
     @property
     def num_classes(self) -> int:
@@ -188,26 +202,7 @@ class VideoClassifier(keras.Model):
         model.copy_weights_from(kinetics)  # ["logits"]
         ```
         """
-        _check_same_normalization(self.clip_spec, other.clip_spec)
-        theirs = {layer.name: layer for layer in other.layers}
-        head = self.layers[-1].name
-        # A network without classes ends in features: it has no head to keep.
-        same_classes = not self.class_names or self.class_names == other.class_names
-        copied = [
-            layer for layer in self.layers if layer.weights and (layer.name != head or same_classes)
-        ]
-        for layer in copied:
-            if layer.name not in theirs or _signature_of(layer) != _signature_of(
-                theirs[layer.name]
-            ):
-                raise InvalidArgumentError(
-                    "`other` must be the same network with the same options; the weights of "
-                    f"{layer.name!r} do not fit. Received: {other.name!r} for {self.name!r}",
-                    argument="other",
-                )
-        for layer in copied:
-            layer.set_weights(theirs[layer.name].get_weights())
-        return [] if same_classes else [head]
+        return copy_weights(other, self)
 
     def get_config(self) -> dict[str, Any]:
         network = keras.Model(self.inputs[0], self.outputs[0], name=self.name)
@@ -217,6 +212,8 @@ class VideoClassifier(keras.Model):
             "class_names": list(self.class_names),
             "stages": self.stages,
             "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
         }
 
     @classmethod
@@ -228,16 +225,6 @@ class VideoClassifier(keras.Model):
         return cls(network.inputs[0], network.outputs[0], **config)
 
 
-# Options of a layer that may differ from those of the layer whose weights it takes.
-_FREE = ("name", "dtype", "trainable", "rematerialize", "kernel_initializer")
-
-
-def _signature_of(layer: Any) -> tuple[Any, ...]:
-    """Returns what two layers must share for the weights of one to fit the other."""
-    config = {key: value for key, value in layer.get_config().items() if key not in _FREE}
-    return [weight.shape for weight in layer.weights], config
-
-
 def _ends_in_logits(model: keras.Model) -> bool:
     last = model.layers[-1]
     bounded = (keras.activations.softmax, keras.activations.sigmoid)
@@ -246,14 +233,16 @@ def _ends_in_logits(model: keras.Model) -> bool:
     )
 
 
-def _check_same_normalization(mine: ClipSpec, theirs: ClipSpec) -> None:
-    if (mine.mean, mine.std) != (theirs.mean, theirs.std):
+def _only_one(name: str, tensors: Any) -> Any:
+    """Returns the tensor of an argument, which may be a nest of one."""
+    flat = keras.tree.flatten(tensors)
+    if len(flat) != 1:
         raise InvalidArgumentError(
-            "`clip_spec` must have the mean and std that the weights were trained with: build the "
-            f"network with clip_spec=ClipSpec(..., mean={theirs.mean}, std={theirs.std}). "
-            f"Received: mean={mine.mean}, std={mine.std}",
-            argument="clip_spec",
+            f"`{name}` must be one tensor, as a VideoClassifier reads clips and returns one output "
+            f"per clip. Received: {len(flat)} tensors, {tensors!r}",
+            argument=name,
         )
+    return flat[0]
 
 
 def _checked_class_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...]:

@@ -34,6 +34,15 @@ def test_defaults_follow_from_the_network():
     assert model.clip_spec.input_shape == (4, 16, 16, 3)
 
 
+def test_inputs_and_outputs_may_be_lists_of_one():
+    model = own_network()
+    again = VideoClassifier(model.inputs, [keras.layers.Dense(3)(model.layers[-2].output)])
+    assert again.clip_spec == model.clip_spec
+    assert (again.num_classes, again(CLIPS).shape) == (3, (4, 3))
+    with pytest.raises(InvalidArgumentError, match=r"`outputs`.*2 tensors"):
+        VideoClassifier(model.inputs, [model.output, model.layers[-2].output])
+
+
 def test_class_names_and_clip_spec_must_fit():
     with pytest.raises(InvalidArgumentError, match="`class_names`"):
         own_network(class_names=["a", "b", "c"])

@@ -1,0 +1,47 @@
+"""Trainable flags of the layers inside a layer, as configurations hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras_t3d.private_interfaces import inner_layers
+
+
+def trainable_flags(layer: Any) -> dict[str, bool]:
+    """Returns the flags of the layers inside, where they differ from the layer around.
+
+    The keys are positions: "2/0" is the first layer inside the third one. Names would not do: Keras
+    makes up others for every instance of a layer without a name.
+    """
+    flags: dict[str, bool] = {}
+    for position, inner in enumerate(inner_layers(layer)):
+        if inner.trainable != layer.trainable:
+            flags[str(position)] = inner.trainable
+        flags |= {f"{position}/{path}": flag for path, flag in trainable_flags(inner).items()}
+    return flags
+
+
+def set_trainable_flags(layer: Any, flags: Mapping[str, bool]) -> dict[str, bool]:
+    """Sets the flags that `trainable_flags` returned.
+
+    Returns:
+        The flags of layers that do not exist yet, as some are made when a layer is built.
+    """
+    unset = {}
+    for path in sorted(flags, key=lambda path: path.count("/")):  # a flag sets all those inside
+        inner = _layer_at(layer, path)
+        if inner is None:
+            unset[path] = flags[path]
+        else:
+            inner.trainable = flags[path]
+    return unset
+
+
+def _layer_at(layer: Any, path: str) -> Any:
+    for position in map(int, path.split("/")):
+        inside = inner_layers(layer)
+        if position >= len(inside):
+            return None
+        layer = inside[position]
+    return layer
