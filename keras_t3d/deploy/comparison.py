@@ -17,6 +17,7 @@ from keras_t3d.inference.predictor import validate_clips
 
 NUM_CLIPS = 8  # enough to detect a wrong graph
 _WAVES = 3
+_LARGEST_ROUNDING = 1e-3  # of a sum of float32 probabilities
 
 LabelledClips = tuple[np.ndarray, np.ndarray | None]  # a batch, and its labels if there are any
 
@@ -135,15 +136,21 @@ def take_clips(batches: Iterable[LabelledClips], limit: int) -> Iterator[Labelle
 def keras_probabilities(model: Callable[..., Any], clips: np.ndarray) -> np.ndarray:
     """Returns a classifier's probabilities, float64 of shape (clips, classes).
 
+    What the model returns is decided by its values, not by `VideoClassifier.outputs_are`, which the
+    exports rely on: so an error there is a difference.
+
     Args:
-        model: `keras.Model` from clips to logits.
+        model: `keras.Model` from clips to logits or probabilities.
         clips: uint8 array of shape (clips, T, H, W, 3).
     """
-    logits = [
+    rows = [
         keras.ops.convert_to_numpy(model(clips[n : n + 1], training=False)).astype(np.float64)
         for n in range(len(clips))
     ]
-    exponentials = np.exp([row[0] - row.max() for row in logits])
+    outputs = np.concatenate(rows)
+    if outputs.min() >= 0 and np.abs(outputs.sum(1) - 1).max() < _LARGEST_ROUNDING:
+        return outputs
+    exponentials = np.exp(outputs - outputs.max(1, keepdims=True))
     return exponentials / exponentials.sum(1, keepdims=True)
 
 

@@ -164,6 +164,7 @@ _RULES: dict[type[Any], Callable[..., tf.Tensor]] = {
     SpatioTemporalChannelCorrelation: pointwise_2d.channel_correlation,
     layers.Activation: pointwise_2d.activation,
     layers.Add: pointwise_2d.add,
+    layers.Average: pointwise_2d.average,
     layers.AveragePooling3D: pooling_2d.average_pooling,
     layers.BatchNormalization: pointwise_2d.batch_normalization,
     layers.Concatenate: pointwise_2d.concatenate_tensors,
@@ -174,7 +175,9 @@ _RULES: dict[type[Any], Callable[..., tf.Tensor]] = {
         pooling_2d.global_pooling, reduce=tf.reduce_mean
     ),
     layers.GlobalMaxPooling3D: functools.partial(pooling_2d.global_pooling, reduce=tf.reduce_max),
+    layers.Identity: pointwise_2d.unchanged,
     layers.MaxPooling3D: pooling_2d.max_pooling,
     layers.ReLU: pointwise_2d.relu,
+    layers.Softmax: pointwise_2d.softmax,
     layers.ZeroPadding3D: pointwise_2d.zero_padding,
 }

@@ -94,6 +94,14 @@ def activation(layer: Any, x: tf.Tensor) -> tf.Tensor:
     return _ACTIVATIONS[layer.activation](x)
 
 
+def softmax(layer: layers.Softmax, x: tf.Tensor) -> tf.Tensor:
+    if layer.axis not in (-1, _keras_rank(x) - 1):
+        raise UnsupportedLayerError(
+            layer, f"normalises axis {layer.axis}", "normalise the classes: axis=-1"
+        )
+    return tf.nn.softmax(x)
+
+
 def unchanged(layer: Any, x: tf.Tensor) -> tf.Tensor:
     return x
 
@@ -115,6 +123,10 @@ def concatenate_tensors(layer: layers.Concatenate, tensors: list[tf.Tensor]) -> 
 
 def add(layer: layers.Add, tensors: list[tf.Tensor]) -> tf.Tensor:
     return functools.reduce(tf.add, tensors)
+
+
+def average(layer: layers.Average, tensors: list[tf.Tensor]) -> tf.Tensor:
+    return functools.reduce(tf.add, tensors) * (1.0 / len(tensors))
 
 
 def flatten(layer: layers.Flatten, x: tf.Tensor) -> tf.Tensor:

@@ -17,6 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 from keras_t3d.deploy.comparison import LabelledClips, keras_probabilities
 from keras_t3d.deploy.integer_conversion import LayerError
 from keras_t3d.inference.litert_predictor import LiteRTRunner
+from keras_t3d.private_interfaces import forget_gradients
 
 _MARGIN = 0.1  # of the largest probability over the next, from which a prediction is confident
 _TIMED_RUNS = 11
@@ -113,6 +114,7 @@ def measure(
         lambda clips: float_model(clips, training=False),
         input_signature=[tf.TensorSpec((1, *float_model.input_shape[1:]), tf.uint8)],
     )
+    forget_gradients(compiled.get_concrete_function().graph)
     expected, found = [], []
     labels: list[np.ndarray] = []
     for clips, batch_labels in batches:

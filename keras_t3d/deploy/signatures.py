@@ -30,6 +30,7 @@ from keras_t3d.deploy.request_checks import (
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models import VideoClassifier
 from keras_t3d.models.options import EMBEDDING
+from keras_t3d.private_interfaces import forget_gradients
 
 _TOP = 5  # number of classes returned with a name
 _PARALLEL_FRAMES = 4  # JPEG images decoded at once, on one core each: 0.3 GB for 4096 x 4096
@@ -48,7 +49,7 @@ def write_graph(model: VideoClassifier, folder: Path, frozen: bool) -> None:
     """
     clip_spec = model.clip_spec
     texts = artifact_texts(model.class_names, clip_spec)
-    graph = _logits_and_embedding(model)  # kept alive until all is written
+    graph = _outputs_and_embedding(model)  # kept alive until all is written
     network = _trace(graph, clip_spec, frozen)
     predict = _top_classes(model, network)
     video = tf.TensorSpec((None, None, None, None, 3), tf.uint8, name="clips")
@@ -95,7 +96,7 @@ def write_graph(model: VideoClassifier, folder: Path, frozen: bool) -> None:
     tf.saved_model.save(served, str(folder), signatures, options)
 
 
-def _logits_and_embedding(model: VideoClassifier) -> keras.Model:
+def _outputs_and_embedding(model: VideoClassifier) -> keras.Model:
     """Returns a float32 model with both outputs."""
     if EMBEDDING not in {layer.name for layer in model.layers}:
         raise InvalidArgumentError(
@@ -111,14 +112,16 @@ def _logits_and_embedding(model: VideoClassifier) -> keras.Model:
 
 
 def _trace(graph: keras.Model, clip_spec: ClipSpec, frozen: bool) -> Any:
-    """Traces the function from views to logits and embedding once for all signatures.
+    """Traces the function from views to outputs and embedding once for all signatures.
 
     If each signature traced it, each would store its constants.
     """
     network = fold(graph) if frozen else functools.partial(graph, training=False)
-    return tf.function(network, autograph=False).get_concrete_function(
+    traced = tf.function(network, autograph=False).get_concrete_function(
         tf.TensorSpec((None, *clip_spec.input_shape), tf.uint8)
     )
+    forget_gradients(traced.graph)
+    return traced
 
 
 def _top_classes(
@@ -126,10 +129,11 @@ def _top_classes(
 ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """Returns the function from views to probabilities and the classes of the largest ones."""
     names = list(model.class_names)
+    returns_logits = model.check_classifies() == "logits"
 
     def predict(clips: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits, _ = network(clips)
-        probabilities = tf.nn.softmax(logits)
+        outputs, _ = network(clips)
+        probabilities = tf.nn.softmax(outputs) if returns_logits else outputs
         scores, classes = tf.math.top_k(probabilities, min(_TOP, len(names)))
         return {
             "probabilities": probabilities,

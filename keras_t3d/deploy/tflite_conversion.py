@@ -59,12 +59,14 @@ def run_converter(
 
 
 def _signature(model: VideoClassifier, convolve: Convolve, dtype: Any) -> Any:
-    logits_of = lower(model, convolve)
+    outputs_of = lower(model, convolve)
+    returns_logits = model.check_classifies() == "logits"
     shape = model.clip_spec.input_shape
 
     @tf.function(input_signature=[tf.TensorSpec((1, *shape), dtype, name="clip")])
     def classify(clip: tf.Tensor) -> dict[str, tf.Tensor]:
         frames = tf.reshape(clip, shape)
-        return {"probabilities": tf.nn.softmax(logits_of(tf.cast(frames, tf.float32)))}
+        outputs = outputs_of(tf.cast(frames, tf.float32))
+        return {"probabilities": tf.nn.softmax(outputs) if returns_logits else outputs}
 
     return classify

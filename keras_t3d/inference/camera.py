@@ -69,6 +69,7 @@ class Camera:
             ) from None
         self._stream = self._container.streams.video[0]
         self._packets = _PacketReader(self._container)
+        self._is_read = threading.Lock()
 
     def __enter__(self) -> Camera:
         return self
@@ -80,8 +81,20 @@ class Camera:
         """Yields the frames, with times in seconds since the first one.
 
         Raises:
-            VideoError: after the last frame, if the camera stopped.
+            VideoError: after the last frame, if the camera stopped; at the first, if the frames are
+                being read already, as two readers would each get a part of them.
         """
+        if not self._is_read.acquire(blocking=False):
+            raise VideoError(
+                f"The frames of {self._name} are being read already: read them in one loop, and "
+                "pass each frame on. Received: a second call of `timed`"
+            )
+        try:
+            yield from self._timed()
+        finally:
+            self._is_read.release()
+
+    def _timed(self) -> Iterator[TimedFrame]:
         # Damaged frames, which webcams send now and then, are left out.
         decoder = StreamDecoder(self._packets, self._stream, lambda packet: True)
         frames = decoder.frames()
@@ -111,16 +124,18 @@ class _PacketReader:
         self._thread: threading.Thread | None = None
 
     def demux(self, stream: Any) -> Iterator[av.Packet]:
-        self._thread = threading.Thread(target=self._fill, args=(stream,), daemon=True)
-        self._thread.start()
+        if self._thread is None:  # else after an earlier reader
+            self._thread = threading.Thread(target=self._fill, args=(stream,), daemon=True)
+            self._thread.start()
         while True:
             try:
                 packet = self._queue.get(timeout=_FRAME_TIMEOUT)
             except queue.Empty:
                 raise TimeoutError(f"no frame for {_FRAME_TIMEOUT:g} s") from None
-            if packet is None:
-                return
-            if isinstance(packet, Exception):
+            if packet is None or isinstance(packet, Exception):
+                self._queue.put(packet)  # for a later reader
+                if packet is None:
+                    return
                 raise packet
             yield packet
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import keras
 import numpy as np
 
+from keras_t3d.inference.compiled_model import compiled
 from keras_t3d.inference.predictor import validate_clips
 from keras_t3d.models.video_classifier import VideoClassifier
 
 
 class KerasPredictor:
-    """A Predictor for a VideoClassifier, on any Keras backend.
+    """A Predictor for a VideoClassifier, on any Keras backend, safe from several threads.
+
+    It follows later changes of the model's weights and layers.
 
     Args:
-        model: the VideoClassifier.
+        model: the VideoClassifier, whose compiled form all its predictors share.
 
     Raises:
-        ValueError: if the model has no classification layer.
+        InvalidArgumentError: if the model does not return logits or probabilities of one class of
+            many.
 
     Example:
 
@@ -30,21 +31,15 @@ class KerasPredictor:
     """
 
     def __init__(self, model: VideoClassifier) -> None:
-        model.check_classifies()
         self.clip_spec = model.clip_spec
         self.class_names = model.class_names
-        self._logits = _compile(model)
+        self._model = model
+        compiled(model)  # so that a model that is refused is refused here
 
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
-        logits = keras.ops.cast(self._logits(validate_clips(clips, self.clip_spec)), "float32")
-        return keras.ops.convert_to_numpy(keras.ops.softmax(logits))
-
-
-def _compile(model: VideoClassifier) -> Callable[[np.ndarray], Any]:
-    if keras.backend.backend() != "tensorflow":
-        return model.predict_on_batch
-    import tensorflow as tf
-
-    # Not `model.predict`, which compiles with XLA and is several times slower on CPU.
-    signature = tf.TensorSpec((None, *model.clip_spec.input_shape), tf.uint8)
-    return tf.function(lambda clips: model(clips, training=False), input_signature=[signature])
+        network = compiled(self._model)
+        outputs = network(validate_clips(clips, self.clip_spec))
+        values = keras.ops.cast(outputs, "float32")
+        if network.outputs_are == "logits":
+            values = keras.ops.softmax(values)
+        return keras.ops.convert_to_numpy(values)

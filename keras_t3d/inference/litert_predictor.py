@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import zipfile
 
 import loky
@@ -15,7 +16,7 @@ from keras_t3d.inference.predictor import validate_clips
 
 
 class LiteRTRunner:
-    """Runs a `.tflite` file of this package on one clip at a time.
+    """Runs a `.tflite` file of this package on one clip at a time, of one thread at a time.
 
     Probabilities are returned as floats, also where the file's output is quantized.
 
@@ -31,6 +32,8 @@ class LiteRTRunner:
         argument = "model_path" if isinstance(file, str) else "model_content"
         interpreter = Interpreter(**{argument: file}, num_threads=threads or loky.cpu_count())
         self._run = interpreter.get_signature_runner()
+        # Two threads would write into the interpreter's tensors at once: wrong results, no error.
+        self._lock = threading.Lock()
         (details,) = self._run.get_output_details().values()
         self._scale, self._zero_point = details["quantization"]
         self._is_float = details["dtype"] == np.float32
@@ -42,14 +45,17 @@ class LiteRTRunner:
 
     def __call__(self, clip: np.ndarray) -> np.ndarray:
         """Maps a clip, uint8 (1, T, H, W, 3), to probabilities, float32 (1, classes)."""
-        output = self._run(clip=clip)["probabilities"]
+        with self._lock:
+            output = self._run(clip=clip)["probabilities"]
         if self._is_float:
             return output
         return (output.astype(np.float32) - self._zero_point) * np.float32(self._scale)
 
 
 class LiteRTPredictor:
-    """A Predictor for a `.tflite` file that `export_tflite` wrote.
+    """A Predictor for a `.tflite` file that `export_tflite` wrote, safe from several threads.
+
+    Threads wait for each other, as one prediction uses all cores.
 
     Args:
         path: path of the file.

@@ -14,6 +14,8 @@ from keras_t3d.errors import InvalidArgumentError
 class Predictor(Protocol):
     """Predicts class probabilities of clips; implemented for Keras, SavedModel and LiteRT.
 
+    Predictors may be called from several threads at once.
+
     Attributes:
         clip_spec: the clips that the model reads.
         class_names: one name per class.

@@ -14,7 +14,7 @@ from keras_t3d.inference.predictor import validate_clips
 
 
 class SavedModelPredictor:
-    """A Predictor for a SavedModel that `export_saved_model` wrote.
+    """A Predictor for a SavedModel that `export_saved_model` wrote, safe from several threads.
 
     Args:
         folder: folder of one version, such as `serving/t3d/1`, or the folder of all versions,

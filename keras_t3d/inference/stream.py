@@ -55,7 +55,9 @@ def stream_video(
     predictor = load_predictor(model)
     sliding_window = SlidingWindow(predictor.clip_spec, options)
     windows = predict_windows(predictor, _frames(video), sliding_window, options.batch_size)
-    return map(start_smoothing(options.smoothing), windows)
+    smooth = start_smoothing(options.smoothing)
+    # A generator, which refuses to run in two threads at once, where `map` would mix up windows.
+    return (smooth(window) for window in windows)
 
 
 def predict_windows(

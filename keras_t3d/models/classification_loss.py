@@ -1,51 +1,91 @@
-"""Check that a loss reads logits, as `VideoClassifier` returns them."""
+"""The default loss, and the check that a loss reads what a classifier returns."""
 
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 
 from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.models.outputs import OutputsAre
+from keras_t3d.optimization.cross_entropy import CrossEntropy
 
 # Losses that read probabilities and have no option `from_logits`.
 _PROBABILITIES_ONLY = ("kl_divergence", "KLDivergence")
 
 
-def check_loss_reads_logits(loss: Any) -> None:
-    """Raises InvalidArgumentError if a loss would read logits as probabilities.
+def default_loss(name: str, outputs_are: OutputsAre | None) -> keras.losses.Loss:
+    """Returns the cross-entropy of a classifier.
+
+    Args:
+        name: name of the model.
+        outputs_are: what its outputs are, see `VideoClassifier`.
+
+    Raises:
+        InvalidArgumentError: if they are not logits or probabilities of one class of many.
+    """
+    if outputs_are not in ("logits", "probabilities"):
+        raise InvalidArgumentError(
+            "`loss` must be given unless the outputs are logits or probabilities of one class of "
+            "many: for several labels, for example, keras.losses.BinaryCrossentropy(); for a layer "
+            "of your own, set model.outputs_are = 'logits' first. Received: 'auto' for "
+            f"{name!r}, whose outputs are {outputs_are or 'unknown'}",
+            argument="loss",
+        )
+    return CrossEntropy(from_logits=outputs_are == "logits")
+
+
+def check_loss(loss: Any, outputs_are: OutputsAre | None, is_declared: bool = False) -> None:
+    """Raises InvalidArgumentError if a loss would misread the outputs of a classifier.
 
     Args:
         loss: as for `keras.Model.compile`: a name, function, Loss, or a nest of these.
+        outputs_are: what the outputs are, see `VideoClassifier`; None accepts every loss.
+        is_declared: whether the user declares it, so that a loss of several labels is no sign of
+            other outputs.
     """
     for part in keras.tree.flatten(loss):
-        if part is not None and _reads_probabilities(part):
-            kind = _class_name(part)
-            right = (
-                f"keras.losses.{kind}(from_logits=True)"
-                if hasattr(keras.losses, kind) and kind not in _PROBABILITIES_ONLY
-                else "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
-            )
+        if part is None or outputs_are not in ("logits", "probabilities"):
+            continue
+        kind = _class_name(part)
+        reads_logits = _reads_logits(part)
+        if outputs_are == "probabilities" and reads_logits:
+            _refuse("probabilities", "logits", f"keras.losses.{kind}()", part)
+        if outputs_are == "logits" and kind.startswith("Binary") and not is_declared:
             raise InvalidArgumentError(
-                "`loss` must read logits, which this model returns, not probabilities: leave "
-                f"`loss` out, or pass loss={right}. Received: {part!r}",
+                "`loss` must read one class of many, unless the model declares its outputs: for "
+                "several labels or a single score, set model.outputs_are = 'scores' first, and "
+                f"pass loss=keras.losses.{kind}(from_logits=True). Received: {part!r}",
                 argument="loss",
             )
+        if outputs_are == "logits" and reads_logits is False:
+            known = hasattr(keras.losses, kind) and kind not in _PROBABILITIES_ONLY
+            right = kind if known else "SparseCategoricalCrossentropy"
+            _refuse("logits", "probabilities", f"keras.losses.{right}(from_logits=True)", part)
 
 
-def _reads_probabilities(loss: Any) -> bool:
+def _refuse(returned: str, read: str, right: str, loss: Any) -> NoReturn:
+    raise InvalidArgumentError(
+        f"`loss` must read {returned}, which this model returns, not {read}: leave `loss` out, or "
+        f"pass loss={right}. Received: {loss!r}",
+        argument="loss",
+    )
+
+
+def _reads_logits(loss: Any) -> bool | None:
+    """Returns whether a loss reads logits (True) or probabilities (False); None for others."""
     if isinstance(loss, str):
         if loss.lower() in ("crossentropy", "ce"):
-            return True
+            return False
         loss = keras.losses.get(loss)
     if getattr(loss, "__name__", type(loss).__name__) in _PROBABILITIES_ONLY:
-        return True
+        return False
     if isinstance(loss, keras.losses.Loss):
-        is_keras = type(loss).__module__.startswith("keras.")
-        return is_keras and loss.get_config().get("from_logits") is False
+        is_known = type(loss).__module__.startswith(("keras.", "keras_t3d."))
+        return loss.get_config().get("from_logits") if is_known else None
     is_keras = getattr(loss, "__module__", "").startswith("keras.")
-    return is_keras and "from_logits" in inspect.signature(loss).parameters
+    return False if is_keras and "from_logits" in inspect.signature(loss).parameters else None
 
 
 def _class_name(loss: Any) -> str:

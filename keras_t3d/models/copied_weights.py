@@ -37,7 +37,7 @@ def copy_weights(source: Any, target: Any) -> list[str]:
     """
     _check_same_normalization(target.clip_spec, source.clip_spec)
     theirs = {layer.name: layer for layer in source.layers}
-    head = target.layers[-1].name
+    head = next((layer.name for layer in reversed(target.layers) if layer.weights), "")
     # A network without classes ends in features: it has no head to keep.
     same_classes = not target.class_names or target.class_names == source.class_names
     copied = [

@@ -86,6 +86,7 @@ class NetworkFamily(VideoClassifier):
             "name": self.name,
             "trainable": self.trainable,
             "inner_trainable": trainable_flags(self),
+            **({} if self.declared_outputs is None else {"outputs_are": self.declared_outputs}),
         }
 
     @classmethod
@@ -93,9 +94,11 @@ class NetworkFamily(VideoClassifier):
         options = {**config, "clip_spec": ClipSpec.from_config(config["clip_spec"])}
         trainable = options.pop("trainable", True)
         inner_trainable = options.pop("inner_trainable", {})
+        outputs_are = options.pop("outputs_are", None)
         network = cls(**options)
         network.trainable = trainable
         set_trainable_flags(network, inner_trainable)
+        network.outputs_are = outputs_are
         return network
 
     @classmethod

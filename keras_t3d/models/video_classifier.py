@@ -11,10 +11,15 @@ from keras_t3d.artifact_files import is_class_name
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.operations.known_sizes import with_known_sizes
-from keras_t3d.models.classification_loss import check_loss_reads_logits
+from keras_t3d.models.classification_loss import check_loss, default_loss
 from keras_t3d.models.copied_weights import copy_weights
 from keras_t3d.models.options import EMBEDDING, checked_clip_spec
-from keras_t3d.optimization.cross_entropy import CrossEntropy
+from keras_t3d.models.outputs import (
+    OutputsAre,
+    check_one_class_of_many,
+    check_outputs_are,
+    find_outputs,
+)
 
 __all__ = ["VideoClassifier"]
 
@@ -24,9 +29,9 @@ class VideoClassifier(keras.Model):
     """A functional Keras model that carries its ClipSpec and class names.
 
     It reads RGB clips with values 0..255, uint8 or float, of shape
-    `(batch, frames, height, width, 3)`, and returns logits of shape `(batch, classes)`. `fit`,
-    `save("x.keras")` and `keras.saving.load_model` work as for any Keras model; the file includes
-    ClipSpec and class names.
+    `(batch, frames, height, width, 3)`, and returns logits or probabilities of shape
+    `(batch, classes)`. `fit`, `save("x.keras")` and `keras.saving.load_model` work as for any Keras
+    model; the file includes ClipSpec and class names.
 
     Built without its classifying layer (`include_top=False`), a network returns features and has
     no class names.
@@ -37,7 +42,8 @@ class VideoClassifier(keras.Model):
 
     Args:
         inputs: Keras input, from `keras.Input`, float32; or a list of one, as `model.inputs` is.
-        outputs: Keras tensor, or a list of one: logits of shape `(batch, classes)`, or features.
+        outputs: Keras tensor, or a list of one: logits or probabilities of shape
+            `(batch, classes)`, or features.
         clip_spec: ClipSpec of the input's shape; None derives it from that shape.
         class_names: one name per class, in the order of the logits; None names them `"class_0"`
             and so on; empty if the outputs are features.
@@ -45,9 +51,11 @@ class VideoClassifier(keras.Model):
         name: name of the model.
         dtype: dtype policy of the model, by which `compile` scales the loss or not; its layers have
             their own. None is Keras's global policy.
+        outputs_are: what the outputs are: `"logits"` or `"probabilities"` of one class of many, or
+            `"scores"` of several labels or of one. None finds out, see `outputs_are` below.
 
     Raises:
-        InvalidArgumentError: if ClipSpec or class names do not fit the network.
+        InvalidArgumentError: if ClipSpec, class names or `outputs_are` do not fit the network.
 
     Example:
 
@@ -70,6 +78,7 @@ class VideoClassifier(keras.Model):
         stages: Mapping[str, str] | None = None,
         name: str | None = None,
         dtype: Any = None,
+        outputs_are: OutputsAre | None = None,
         **kwargs: Any,
     ) -> None:
         inputs = _only_one("inputs", inputs)
@@ -82,6 +91,7 @@ class VideoClassifier(keras.Model):
             () if features_only else _checked_class_names(class_names, outputs.shape[-1])
         )
         self.stages = dict(stages or {})
+        self.outputs_are = outputs_are
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Computes the outputs; clips of unknown static sizes take those of the model's input."""
@@ -94,14 +104,35 @@ class VideoClassifier(keras.Model):
         """Number of classes, 0 for a network without its classifying layer."""
         return len(self.class_names)
 
-    def check_classifies(self) -> None:
-        """Raises InvalidArgumentError if the network returns features, as a student does."""
+    @property
+    def outputs_are(self) -> OutputsAre | None:
+        """What the outputs are: as declared, else as the end of the network computes them.
+
+        None if that does not tell, as with a layer of your own; predictors and exports then ask
+        you to declare it, for example `model.outputs_are = "logits"`.
+        """
+        return self.declared_outputs or find_outputs(self)
+
+    @outputs_are.setter
+    def outputs_are(self, outputs_are: OutputsAre | None) -> None:
+        if outputs_are is not None:
+            check_outputs_are(self, outputs_are)
+        self.declared_outputs = outputs_are
+
+    def check_classifies(self) -> OutputsAre:
+        """Returns whether the outputs are logits or probabilities of one class of many.
+
+        Raises:
+            InvalidArgumentError: if they are features, as of a student, scores of labels, or a
+                single score, or if it cannot be told.
+        """
         if not self.class_names:
             raise InvalidArgumentError(
                 "`model` must have classes: train one that starts from it, with `keras-t3d train "
                 f"--init student.keras`. Received: {self.name!r}, which returns features",
                 argument="model",
             )
+        return check_one_class_of_many(self.name, self.num_classes, self.outputs_are)
 
     def compile(
         self,
@@ -115,14 +146,15 @@ class VideoClassifier(keras.Model):
 
         Args:
             optimizer: Keras optimizer.
-            loss: Keras loss of logits. `"auto"` is the cross-entropy of logits, for class ids as
-                for one-hot labels; None for a network without classes.
+            loss: Keras loss of what the model returns. `"auto"` is the cross-entropy, for class
+                ids as for one-hot labels; None for a network without classes.
             loss_weights: as for `keras.Model.compile`.
             metrics: Keras metrics. `"auto"` is the accuracy if `loss` is `"auto"`, else none.
             **kwargs: further arguments of `keras.Model.compile`.
 
         Raises:
-            InvalidArgumentError: if the loss would read the logits as probabilities.
+            InvalidArgumentError: if the loss would read logits as probabilities or the reverse, or
+                if `loss` is left out for scores of several labels.
 
         Example:
 
@@ -133,9 +165,9 @@ class VideoClassifier(keras.Model):
         """
         is_auto = isinstance(loss, str) and loss == "auto"
         if is_auto:
-            loss = CrossEntropy() if self.class_names else None
-        elif self.class_names and _ends_in_logits(self):
-            check_loss_reads_logits(loss)
+            loss = default_loss(self.name, self.outputs_are) if self.class_names else None
+        elif self.class_names:
+            check_loss(loss, self.outputs_are, is_declared=self.declared_outputs is not None)
         if isinstance(metrics, str) and metrics == "auto":
             metrics = ["accuracy"] if is_auto and self.class_names else None
         super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
@@ -214,6 +246,7 @@ class VideoClassifier(keras.Model):
             "name": self.name,
             "trainable": self.trainable,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "outputs_are": self.declared_outputs,
         }
 
     @classmethod

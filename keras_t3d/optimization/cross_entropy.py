@@ -10,16 +10,18 @@ from keras import ops
 
 from keras_t3d.errors import InvalidArgumentError
 
+_LEAST_PROBABILITY = 1e-7
+
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
 class CrossEntropy(keras.losses.Loss):
-    """Cross-entropy of logits with class ids, or with one-hot labels or shares of classes.
+    """Cross-entropy with class ids, or with one-hot labels or shares of classes.
 
     Ids have the shape `(batch,)` or `(batch, 1)`, shares of classes `(batch, classes)`.
 
     ```
     target = (1 - smoothing) * label + smoothing / classes
-    loss   = weight(label) * -sum(target * log_softmax(logits))
+    loss   = weight(label) * -sum(target * log(p)), of probabilities p or p = softmax(logits)
     ```
 
     The weight of a mixed label is the mean of its classes' weights. Unlike `class_weight` of
@@ -28,6 +30,7 @@ class CrossEntropy(keras.losses.Loss):
     Args:
         label_smoothing: share of each label that is spread over all classes, in [0, 1).
         class_weights: weight of each class, at least 0; None is 1 for all.
+        from_logits: whether the model returns logits, not probabilities.
         **kwargs: `name`, `reduction` and `dtype`, as for any Keras loss.
 
     Raises:
@@ -47,6 +50,7 @@ class CrossEntropy(keras.losses.Loss):
         self,
         label_smoothing: float = 0.0,
         class_weights: Sequence[float] | None = None,
+        from_logits: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})  # not Keras's global float type
@@ -63,15 +67,20 @@ class CrossEntropy(keras.losses.Loss):
             )
         self.label_smoothing = label_smoothing
         self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
+        self.from_logits = from_logits
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        logits = ops.cast(y_pred, "float32")
-        classes = logits.shape[-1]
-        if len(y_true.shape) < len(logits.shape) or y_true.shape[-1] == 1:
+        y_pred = ops.cast(y_pred, "float32")
+        classes = y_pred.shape[-1]
+        if len(y_true.shape) < len(y_pred.shape) or y_true.shape[-1] == 1:
             ids = ops.reshape(ops.cast(y_true, "int32"), (-1,))
             y_true = ops.one_hot(ids, classes, dtype="float32")
         target = y_true * (1.0 - self.label_smoothing) + self.label_smoothing / classes
-        loss = -ops.sum(target * ops.log_softmax(logits), axis=-1)
+        if self.from_logits:
+            logarithms = ops.log_softmax(y_pred)
+        else:
+            logarithms = ops.log(ops.maximum(y_pred, _LEAST_PROBABILITY))
+        loss = -ops.sum(target * logarithms, axis=-1)
         if self.class_weights is None:
             return loss
         weights = ops.convert_to_tensor(self.class_weights, "float32")
@@ -82,4 +91,5 @@ class CrossEntropy(keras.losses.Loss):
             **super().get_config(),
             "label_smoothing": self.label_smoothing,
             "class_weights": self.class_weights,
+            "from_logits": self.from_logits,
         }

@@ -17,12 +17,14 @@ import keras
 import numpy as np
 
 import keras_t3d  # noqa: F401  (registers its classes)
+from keras_t3d.inference.keras_predictor import KerasPredictor
+from tests.threads import in_threads
 
 
 def compute_outputs(
     path: pathlib.Path, clips: np.ndarray, labels: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Returns logits of inference, and losses and weights after two training steps.
+    """Returns outputs of inference, and losses and weights after two training steps.
 
     The steps run twice, without and with gradient rematerialization.
     """
@@ -40,11 +42,28 @@ def compute_outputs(
         )
         if network is model:
             outputs["logits"] = network.predict_on_batch(clips)
+            outputs["probabilities"] = probabilities_in_threads(network, clips)
         outputs[f"losses_{name}"] = np.array(
             [network.train_on_batch(clips, labels) for _ in range(2)], "float64"
         )
         outputs[f"weights_{name}"] = np.concatenate([w.ravel() for w in network.get_weights()])
     return outputs
+
+
+def probabilities_in_threads(network: Any, clips: np.ndarray) -> np.ndarray:
+    """Returns the probabilities that four threads get: (threads, rounds, clips, classes)."""
+    predictor = KerasPredictor(network)
+    answers = np.zeros((4, 5, len(clips), network.num_classes))
+
+    def ask(thread: int) -> None:
+        for number in range(5):
+            for clip in np.roll(np.arange(len(clips)), thread + number):
+                answers[thread, number, clip] = predictor.probabilities(clips[clip : clip + 1])[0]
+
+    errors = in_threads(ask)
+    if errors:
+        raise errors[0]
+    return answers
 
 
 def main(folder: pathlib.Path) -> None:

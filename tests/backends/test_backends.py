@@ -75,6 +75,15 @@ def test_outputs_equal_those_of_tensorflow(computed, network, output):
 
 
 @pytest.mark.parametrize("network", NETWORKS)
+def test_threads_that_share_a_predictor_get_no_wrong_answer(computed, network):
+    for outputs in (backend[network] for backend in computed):
+        exponentials = np.exp(outputs["logits"])
+        expected = exponentials / exponentials.sum(1, keepdims=True)
+        found = outputs["probabilities"]
+        np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), atol=1e-5)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
 def test_rematerialization_does_not_change_training(computed, network):
     _, found = computed
     for output in ("losses", "weights"):

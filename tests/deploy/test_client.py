@@ -30,6 +30,7 @@ from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference import load_predictor, predict_video
 from tests.conftest import write_video
 from tests.deploy.networks import NAMES, SPEC
+from tests.threads import in_threads
 
 pytestmark = pytest.mark.export
 
@@ -86,6 +87,25 @@ def test_client_is_a_predictor(client, in_keras, video):
     answer = predict_video(client, video)
     assert [name for name, _ in answer] == [name for name, _ in expected]
     np.testing.assert_allclose([p for _, p in answer], [p for _, p in expected], atol=1e-5)
+
+
+def test_four_threads_share_a_client(server, protocol, in_keras, clips):
+    """The first requests, for class names and ClipSpec, are made by all at once."""
+    expected, wrong = in_keras.probabilities(clips), []
+
+    with connected(server, protocol) as client:
+
+        def ask(thread):
+            for number in range(10):
+                n = (thread + number) % len(clips)
+                found = client.probabilities(clips[n : n + 1])
+                if not np.abs(found - expected[n]).max() < 1e-5:
+                    wrong.append(found)
+                if thread == 0:
+                    client.forget()
+
+        assert in_threads(ask) == []
+    assert wrong == []
 
 
 def test_query_returns_what_predict_video_returns(client, in_keras, video):

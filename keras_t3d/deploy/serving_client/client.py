@@ -40,6 +40,8 @@ class VersionStatus:
 class ServingClient:
     """A Predictor over a model that TF Serving serves. Create it with `connect`.
 
+    It is safe from several threads, until it is closed.
+
     Args:
         address: address of the model.
         timeout: seconds for a request, including its retries.
@@ -116,9 +118,10 @@ class ServingClient:
         return self._request(self._known_signatures)
 
     def _known_signatures(self, deadline: Deadline) -> dict[str, Signature]:
-        if self._known is None:
-            self._known = self._signatures(deadline)
-        return self._known
+        known = self._known  # another thread may call `forget`
+        if known is None:
+            self._known = known = self._signatures(deadline)
+        return known
 
     def forget(self) -> None:
         """Clears cached signatures, classes and ClipSpec, as another version may be served now."""
@@ -172,8 +175,9 @@ class ServingClient:
         return "files" in self.signatures
 
     def _read_files(self) -> tuple[tuple[str, ...], ClipSpec]:
-        if self._files is not None:
-            return self._files
+        files = self._files  # another thread may call `forget`
+        if files is not None:
+            return files
         if not self.has_clip_spec:
             raise ServingError(
                 "The served model does not have the signature `files`, which returns its ClipSpec: "
@@ -184,8 +188,8 @@ class ServingClient:
         names = (LABELS, CLIP_SPEC)
         outputs = self.predict("files", {"names": np.array(names, object)})
         texts = dict(zip(names, outputs["contents"].tolist(), strict=True))
-        self._files = read_artifact(lambda name: texts[name].encode())
-        return self._files
+        self._files = files = read_artifact(lambda name: texts[name].encode())
+        return files
 
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
         """Maps uint8 clips `(n, *clip_spec.input_shape)` to float32 `(n, classes)`."""
@@ -213,11 +217,12 @@ class ServingClient:
                     "`probabilities`, float32 (clips, classes). "
                     f"Address: {self.address.text}. Received: {received}"
                 )
-            if self._files is not None and scores.shape[1] != len(self._files[0]):
+            files = self._files
+            if files is not None and scores.shape[1] != len(files[0]):
                 raise ServingError(
                     "The server now serves another version of the model, with other classes: "
                     f"connect again, or call forget(). Address: {self.address.text}. "
-                    f"Received: {scores.shape[1]} classes, {len(self._files[0])} before"
+                    f"Received: {scores.shape[1]} classes, {len(files[0])} before"
                 )
             batches.append(scores)
         return np.concatenate(batches)
