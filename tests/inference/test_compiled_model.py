@@ -63,12 +63,16 @@ def test_predictors_follow_new_weights_and_layers():
 
 
 def test_the_compiled_form_is_not_saved_and_goes_with_its_model(tmp_path):
-    model = network(features="silu")  # TensorFlow registers its gradient, with the graph
-    load_predictor(model).probabilities(CLIPS)
-    model.save(tmp_path / "m.keras")
-    gone = [weakref.ref(model), weakref.ref(compiled(model))]
-    gone.append(weakref.ref(model.get_layer("head").kernel.value))
-    del model
+    def used():
+        model = network(features="silu")  # TensorFlow registers its gradient, with the graph
+        load_predictor(model).probabilities(CLIPS)
+        model.save(tmp_path / "m.keras")
+        return [
+            weakref.ref(kept)
+            for kept in (model, compiled(model), model.get_layer("head").kernel.value)
+        ]
+
+    gone = used()
     gc.collect()
     assert [reference() for reference in gone] == [None] * 3
 
