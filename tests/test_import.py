@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import keras_t3d
+from keras_t3d import registration
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -44,20 +45,59 @@ def test_import_loads_no_backend():
 _LOADS_IN_ORDERS = """
 import os, sys
 import tensorflow
-for modules in ("keras_t3d, keras", "keras, keras_t3d", "keras_t3d.layers, keras"):
+orders = (
+    "import keras_t3d, keras",
+    "import keras, keras_t3d",
+    "import keras_t3d.optimization.cross_entropy, keras",
+    # As TensorFlow and torch.utils.tensorboard look Keras up.
+    "import keras_t3d, importlib.util as u; u.find_spec('keras'); from tensorflow import keras",
+    "import keras_t3d, tensorflow as tf; keras = tf.keras",
+    "import keras_t3d, lazy_loader; keras = lazy_loader.load('keras')",
+    "import keras_t3d, threading as t; t.Thread(target=lambda: keras_t3d.models.T3D).start(); "
+    "import keras",
+)
+for order in orders:
     process = os.fork()
     if not process:
-        exec(f"import {modules}")
-        keras.saving.load_model(sys.argv[1])
+        exec(order)
+        model = keras.models.load_model(sys.argv[1])
+        assert type(model).__module__ == "keras_t3d.models.t3d", type(model)
+        assert model.optimizer.get_config()["learning_rate"]["class_name"] == "WarmUp"
         os._exit(0)
-    assert os.waitpid(process, 0)[1] == 0, modules
+    assert os.waitpid(process, 0)[1] == 0, order
 """
 
 
 @pytest.mark.process
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_models_load_in_any_order_of_imports(model_path):
-    run(_LOADS_IN_ORDERS, model_path)
+def test_models_load_in_any_order_of_imports(tmp_path):
+    import keras
+
+    from keras_t3d.optimization.mean_class_accuracy import MeanClassAccuracy
+
+    model = keras_t3d.models.T3D(
+        input_shape=(4, 16, 16, 3),
+        num_classes=2,
+        block_layers=(1, 1),
+        growth_rate=4,
+        stem_filters=4,
+        transition_filters=4,
+    )
+    rate = keras_t3d.optimization.WarmUp(2, 0.1)
+    model.compile(keras.optimizers.SGD(rate), metrics=[MeanClassAccuracy(2)])
+    model.save(tmp_path / "compiled.keras")
+    run(_LOADS_IN_ORDERS, tmp_path / "compiled.keras")
+
+
+def test_every_registered_class_has_an_importer():
+    decorated = r'@keras\.saving\.register_keras_serializable\(package="keras_t3d"\)\nclass (\w+)'
+    package = pathlib.Path(keras_t3d.__file__).parent
+    found = {
+        name: ".".join(path.relative_to(package).with_suffix("").parts)
+        for path in package.rglob("*.py")
+        for name in re.findall(decorated, path.read_text(encoding="utf-8"))
+    }
+    assert found == registration.CLASSES
 
 
 def test_a_missing_name_is_an_attribute_error():

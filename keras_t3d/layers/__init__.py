@@ -1,7 +1,5 @@
 """Keras layers of the video networks; one file each."""
 
-import keras as _keras  # noqa: F401  (first, so that registration.py runs before our modules)
-
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
 from keras_t3d.layers.clip_normalization import ClipNormalization
