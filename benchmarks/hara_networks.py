@@ -47,10 +47,13 @@ class _HaraResidual(nn.Module):
         planes: int,
         expansion: int,
         num_classes: int,
+        stem_frames: int = 7,
+        stem_stride: int = 1,
     ) -> None:
         super().__init__()
         self.arch = arch
-        self.conv1 = nn.Conv3d(3, 64, 7, (1, 2, 2), 3, bias=False)
+        size, stride = (stem_frames, 7, 7), (stem_stride, 2, 2)
+        self.conv1 = nn.Conv3d(3, 64, size, stride, (stem_frames // 2, 3, 3), bias=False)
         self.bn1 = nn.BatchNorm3d(64)
         self.layer1 = stage(block, num_blocks[0], 64, planes, expansion, 1)
         self.layer2 = stage(block, num_blocks[1], planes * expansion, planes * 2, expansion, 2)
@@ -73,17 +76,20 @@ class HaraResNet(_HaraResidual):
         num_classes: number of classes.
         shortcut: `"A"`, without parameters, or `"B"`, a 1x1x1 convolution. The
             checkpoints of 2018 with 18 and 34 layers use A, all others B.
+        stem: `stem_frames` and `stem_stride`, size and stride in time of the stem.
     """
 
-    def __init__(self, depth: int, num_classes: int = 400, shortcut: Shortcut = "B") -> None:
+    def __init__(
+        self, depth: int, num_classes: int = 400, shortcut: Shortcut = "B", **stem: int
+    ) -> None:
         num_blocks = _RESNET_BLOCKS[depth]
         arch = f"resnet-{depth}"
         if depth in {18, 34}:
             block: Block = partial(_HaraBasic, shortcut=shortcut)
-            super().__init__(arch, block, num_blocks, 64, 1, num_classes)
+            super().__init__(arch, block, num_blocks, 64, 1, num_classes, **stem)
         else:
             block = partial(_HaraBottleneck, expansion=4, groups=1, shortcut=shortcut)
-            super().__init__(arch, block, num_blocks, 64, 4, num_classes)
+            super().__init__(arch, block, num_blocks, 64, 4, num_classes, **stem)
 
 
 class HaraResNeXt(_HaraResidual):
@@ -117,7 +123,7 @@ class _HaraBasic(nn.Module):
         self.bn1 = nn.BatchNorm3d(planes)
         self.conv2 = nn.Conv3d(planes, planes, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm3d(planes)
-        self.downsample = _hara_shortcut(inputs, planes, stride, shortcut)
+        self.downsample = hara_shortcut(inputs, planes, stride, shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
@@ -148,7 +154,7 @@ class _HaraBottleneck(nn.Module):
         self.bn2 = nn.BatchNorm3d(width)
         self.conv3 = nn.Conv3d(width, outputs, 1, bias=False)
         self.bn3 = nn.BatchNorm3d(outputs)
-        self.downsample = _hara_shortcut(inputs, outputs, stride, shortcut)
+        self.downsample = hara_shortcut(inputs, outputs, stride, shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
@@ -171,7 +177,8 @@ class _ZeroPaddedShortcut(nn.Module):
         return F.pad(x[:, :, ::step, ::step, ::step], (0, 0, 0, 0, 0, 0, 0, self.extra_channels))
 
 
-def _hara_shortcut(inputs: int, outputs: int, stride: int, shortcut: Shortcut) -> nn.Module:
+def hara_shortcut(inputs: int, outputs: int, stride: int, shortcut: Shortcut) -> nn.Module:
+    """Returns the shortcut of a block that changes size or channels, else the identity."""
     if stride == 1 and inputs == outputs:
         return nn.Identity()
     if shortcut == "A":
@@ -265,9 +272,7 @@ def _spell_new(_: nn.Module, state_dict: dict[str, Tensor], *__: Any) -> None:
         state_dict[new] = state_dict.pop(name)
 
 
-def hara_checkpoint(
-    network: HaraResNet | HaraResNeXt | HaraDenseNet, era: Literal["old", "new"]
-) -> dict[str, Any]:
+def hara_checkpoint(network: Any, era: Literal["old", "new"]) -> dict[str, Any]:
     """Returns what Hara et al.'s scripts pass to `torch.save` during training.
 
     The scripts of 2018 (`"old"`) save the DataParallel wrapper, which puts `module.`
@@ -275,7 +280,7 @@ def hara_checkpoint(
     those of 2020 (`"new"`) unwrap it, and also save the scheduler.
 
     Args:
-        network: a DenseNet must have the spelling of the era.
+        network: one of Hara et al.; a DenseNet must have the spelling of the era.
         era: which scripts.
 
     Returns:

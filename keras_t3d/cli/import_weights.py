@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import jsonargparse
 
@@ -35,6 +36,18 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
         help="normalization that the checkpoint was trained with; Hara et al. used activitynet in "
         "2017 and 2018, kinetics in 2020",
     )
+    parser.add_argument(
+        "--part",
+        metavar="NAME",
+        help="which network, if the checkpoint has several, for example model_ema",
+    )
+    parser.add_argument(
+        "--options",
+        type=dict[str, Any],
+        default={},
+        metavar="JSON",
+        help="further options of the network, for example '{\"stem_stride\": [2, 2, 2]}'",
+    )
 
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
@@ -50,6 +63,8 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
         arguments.name,
         num_classes=arguments.num_classes,
         normalization=arguments.normalization,
+        part=arguments.part,
+        **dict(arguments.options),
     )
     with written_beside(out) as part:
         imported.model.save(part)

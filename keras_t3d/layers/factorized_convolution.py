@@ -96,3 +96,8 @@ class FactorizedConv3D(CompositeLayer):
         return self.time_conv.compute_output_shape(
             self.space_conv.compute_output_shape(input_shape)
         )
+
+
+def equal_middle_filters(channels: int, filters: int) -> int:
+    """Returns the middle filters with which two factors have a 3x3x3 convolution's parameters."""
+    return channels * filters * 27 // (channels * 9 + 3 * filters)

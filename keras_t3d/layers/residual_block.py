@@ -13,7 +13,7 @@ from keras_t3d.layers.arguments import one_of, strided_sides, three_sizes, whole
 from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
-from keras_t3d.layers.factorized_convolution import FactorizedConv3D
+from keras_t3d.layers.factorized_convolution import FactorizedConv3D, equal_middle_filters
 from keras_t3d.layers.rematerialization import InTurn
 
 SHORTCUTS = ("projection", "zero_padding")
@@ -143,7 +143,8 @@ class BasicBlock3D(_ResidualBlock3D):
         filters: channels of both convolutions and of the output.
         strides: strides of the first convolution, one integer or (time, height, width).
         convolution: `"3d"` for 3x3x3, `"2d"` for 1x3x3, `"2plus1d"` for the factorized
-            form of R(2+1)D.
+            form of R(2+1)D, whose middle filters give the first convolution the parameters of a
+            3x3x3 one; `"2plus1d_each"` has other middle filters in the second, for the same.
         shortcut: shortcut of a block that changes size or channels: `"projection"` (B: Conv 1x1x1
             and BN) or `"zero_padding"` (A: every stride-th value, zeros in new channels).
         stc: position of an STC block: `"residual"` (before the addition) or `"output"` (after the
@@ -190,19 +191,19 @@ class BasicBlock3D(_ResidualBlock3D):
     ) -> None:
         super().__init__(filters, strides, shortcut, stc, stc_options, rematerialize, **kwargs)
         self.convolution = one_of(
-            "BasicBlock3D", "convolution", convolution, ("3d", "2d", "2plus1d")
+            "BasicBlock3D", "convolution", convolution, ("3d", "2d", "2plus1d", "2plus1d_each")
         )
-        if convolution != "2plus1d":  # whose middle filters depend on the input's channels
+        if convolution in ("3d", "2d"):  # middle filters depend on the input's channels
             kernel = 3 if convolution == "3d" else (1, 3, 3)
             self._append(ClipConv3D, "relu", filters, kernel, self.strides)
             self._append(ClipConv3D, None, filters, kernel)
 
     def build(self, input_shape: Sequence[Any]) -> None:
-        if self.convolution == "2plus1d" and not self.convs:
-            # Both factors together have as many parameters as a 3x3x3 convolution.
-            channels, filters = input_shape[-1], self.filters
-            middle = channels * filters * 27 // (channels * 9 + 3 * filters)
+        if not self.convs:
+            filters, middle = self.filters, equal_middle_filters(input_shape[-1], self.filters)
             self._append(FactorizedConv3D, "relu", filters, middle, 3, self.strides)
+            if self.convolution == "2plus1d_each":
+                middle = equal_middle_filters(filters, filters)
             self._append(FactorizedConv3D, None, filters, middle)
         super().build(input_shape)
 
@@ -229,6 +230,8 @@ class BottleneckBlock3D(_ResidualBlock3D):
         stc_options: as for `BasicBlock3D`.
         rematerialize: whether to keep only the 3x3x3 convolution's output for the gradient, and
             recompute the rest.
+        convolution: `"3d"`, or `"2plus1d_each"` for a factorized 3x3x3 convolution with the same
+            number of parameters, which has no groups.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
@@ -266,13 +269,27 @@ class BottleneckBlock3D(_ResidualBlock3D):
         stc: str | None = None,
         stc_options: Mapping[str, Any] | None = None,
         rematerialize: bool = False,
+        convolution: str = "3d",
         **kwargs: Any,
     ) -> None:
         super().__init__(filters, strides, shortcut, stc, stc_options, rematerialize, **kwargs)
         self.expansion = whole_number("BottleneckBlock3D", "expansion", expansion)
         self.groups = whole_number("BottleneckBlock3D", "groups", groups)
+        self.convolution = one_of(
+            "BottleneckBlock3D", "convolution", convolution, ("3d", "2plus1d_each")
+        )
         self._append(ClipConv3D, "relu", filters, 1)
-        self._append(ClipConv3D, "relu", filters, 3, self.strides, groups)
+        if convolution == "3d":
+            self._append(ClipConv3D, "relu", filters, 3, self.strides, groups)
+        else:
+            if groups != 1:
+                raise InvalidArgumentError(
+                    "BottleneckBlock3D: `groups` must be 1 with convolution='2plus1d_each'. "
+                    f"Received: {groups}",
+                    argument="groups",
+                )
+            middle = equal_middle_filters(filters, filters)
+            self._append(FactorizedConv3D, "relu", filters, middle, 3, self.strides)
         self._append(ClipConv3D, None, self.out_channels, 1)
 
     @property

@@ -57,14 +57,22 @@ KERAS_LAYERS: LayerNames = (
     (r"pool(\d+)_(conv|bn)", lambda k, part: f"transition{int(k) - 1}/depth1_{part}"),
     ("bn", "final_bn"),
 )
+
+
+def _hara_options(layers: Layers) -> dict[str, Any]:
+    stem = layers.get("stem/conv", {}).get("kernel")
+    return {
+        "stem_kernel": (7, 7, 7) if stem is None else tuple(stem.shape[:3]),
+        "stem_stride": (1, 2, 2),
+        "stem_pool_stride": (2, 2, 2),
+    }
+
+
 HARA = CheckpointLayout(
     TORCH_LAYERS,
     frame_stride=1,
-    options=lambda paths: {
-        "stem_kernel": (7, 7, 7),
-        "stem_stride": (1, 2, 2),
-        "stem_pool_stride": (2, 2, 2),
-    },
+    options=_hara_options,
+    not_in_file=("stem_stride", "stem_pool_stride"),
 )
 
 

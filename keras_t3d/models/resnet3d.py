@@ -22,13 +22,14 @@ from keras_t3d.models.options import (
     checked_odd,
 )
 from keras_t3d.models.registry import register
-from keras_t3d.models.weight_names import (
-    CheckpointLayout,
-    ImageSource,
-    LayerNames,
-    Layers,
-    count_parts,
+from keras_t3d.models.residual_names import (
+    CAFFE_MEAN,
+    CAFFE_STD,
+    HARA,
+    KERAS_LAYERS,
+    TORCH_LAYERS,
 )
+from keras_t3d.models.weight_names import ImageSource, Layers, count_parts
 
 __all__ = [
     "ResNeXt3D50",
@@ -45,41 +46,6 @@ __all__ = [
     "STCResNet3D50",
     "STCResNet3D101",
 ]
-
-
-def block_path(stage: str, index: str) -> str:
-    """Returns the path of a block that PyTorch counts from 0."""
-    return f"stage{stage}_block{int(index) + 1}"
-
-
-# Hara et al.'s ResNets and ResNeXts, and torchvision's 2D ones.
-TORCH_LAYERS: LayerNames = (
-    (r"(conv|bn)1", r"stem/\1"),
-    (r"layer(\d+)\.(\d+)\.(conv|bn)([123])", lambda s, b, kind, i: f"{block_path(s, b)}/{kind}{i}"),
-    (r"layer(\d+)\.(\d+)\.downsample\.0", lambda s, b: f"{block_path(s, b)}/shortcut_conv"),
-    (r"layer(\d+)\.(\d+)\.downsample\.1", lambda s, b: f"{block_path(s, b)}/shortcut_bn"),
-    ("fc", "logits"),
-)
-KERAS_LAYERS: LayerNames = (
-    (r"conv1_(conv|bn)", r"stem/\1"),
-    (
-        r"conv(\d+)_block(\d+)_([0-3])_(conv|bn)",
-        lambda k, n, i, kind: (
-            f"stage{int(k) - 1}_block{n}/" + (f"{kind}{i}" if i != "0" else f"shortcut_{kind}")
-        ),
-    ),
-)
-
-
-def _hara_options(paths: Collection[str]) -> dict[str, Any]:
-    has_projections = any(path.endswith("/shortcut_conv") for path in paths)
-    return {} if has_projections else {"shortcut": "zero_padding"}
-
-
-HARA = CheckpointLayout(TORCH_LAYERS, frame_stride=1, options=_hara_options)
-# keras.applications.ResNet reads B, G, R in 0..255, subtracts means and does not divide.
-CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)  # as (R, G, B)
-CAFFE_STD = (1 / 255, 1 / 255, 1 / 255)
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
@@ -102,8 +68,9 @@ class ResNet3D(NetworkFamily):
         stage_filters: filters of the blocks of each stage.
         expansion: bottleneck blocks output this many times their filters.
         groups: groups of the bottlenecks' 3x3x3 convolutions (cardinality).
-        stage_convolutions: convolutions of the basic blocks of each stage: `"3d"`, `"2d"` (1x3x3,
-            without stride in time) or `"2plus1d"`; None is `"3d"` everywhere.
+        stage_convolutions: convolutions of the blocks of each stage: `"3d"`, `"2d"` (1x3x3,
+            without stride in time), `"2plus1d"` or `"2plus1d_each"`, see `BasicBlock3D`; those of
+            bottlenecks are `"3d"` or `"2plus1d_each"`. None is `"3d"` everywhere.
         shortcut: `"projection"` (shortcut B) or `"zero_padding"` (A).
         stem_filters: filters of the stem.
         stem_kernel: kernel of the stem's convolution (time, height, width), odd.
@@ -193,7 +160,7 @@ class ResNet3D(NetworkFamily):
                 make_block: Any = functools.partial(BasicBlock3D, convolution=convolution)
             else:
                 make_block = functools.partial(
-                    BottleneckBlock3D, expansion=expansion, groups=groups
+                    BottleneckBlock3D, expansion=expansion, groups=groups, convolution=convolution
                 )
             for number in range(1, num_blocks + 1):
                 strides = stride if number == 1 and index > 1 else (1, 1, 1)
@@ -218,8 +185,12 @@ class ResNet3D(NetworkFamily):
             options["groups"] = first.shape[-1] // first.shape[-2]
         if second is not None and tuple(second.shape[:-2]) == (1, 3, 3):
             options["stage_convolutions"] = ("3d", *["2d"] * (num_stages - 1))
-        if any(path.endswith("/conv1/space_conv") for path in layers):
-            options["stage_convolutions"] = ("2plus1d",) * num_stages
+        space = layers.get("stage2_block1/conv2/space_conv", {}).get("kernel")
+        if space is not None:
+            channels, middle = space.shape[-2:]
+            # Each convolution has as many parameters as a 3x3x3 one, or both what the first needs.
+            kind = "2plus1d_each" if middle == channels * 9 // 4 else "2plus1d"
+            options["stage_convolutions"] = (kind,) * num_stages
         return options
 
     def inflation_notes(self, inflated: Collection[str]) -> Iterator[str]:
@@ -238,9 +209,9 @@ def _check_stages(
                 f"Received: {values!r}",
                 argument=name,
             )
-    if block == "bottleneck" and set(kinds) != {"3d"}:
+    if block == "bottleneck" and not set(kinds) <= {"3d", "2plus1d_each"}:
         raise InvalidArgumentError(
-            "`stage_convolutions` other than '3d' need block='basic'. "
+            "`stage_convolutions` other than '3d' and '2plus1d_each' need block='basic'. "
             f"Received: {kinds!r} with block='bottleneck'",
             argument="stage_convolutions",
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 
 from keras_t3d.models.registry import register
-from keras_t3d.models.resnet3d import TORCH_LAYERS, ResNet3D, block_path
+from keras_t3d.models.residual_names import TORCH_LAYERS, block_path
+from keras_t3d.models.resnet3d import ResNet3D
 from keras_t3d.models.weight_names import CheckpointLayout, LayerNames
 
 __all__ = ["MC3D18", "R3D18", "R2Plus1D18"]

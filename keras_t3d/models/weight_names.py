@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from keras_t3d.clips import IMAGENET_MEAN, IMAGENET_STD
@@ -31,13 +31,15 @@ class CheckpointLayout:
         frame_stride: frame stride of the clips that the networks were trained on.
         normalization: key of `NORMALIZATIONS` in `keras_t3d.transfer.torch_weights`; None if it
             differs from file to file.
-        options: returns the options that a checkpoint needs, given the paths of its layers.
+        options: returns the options that a checkpoint implies, given its layers by our paths.
+        not_in_file: options that do not show in the tensors, such as strides.
     """
 
     layer_names: LayerNames
     frame_stride: int
     normalization: str | None = None
-    options: Callable[[Collection[str]], dict[str, Any]] = lambda paths: {}
+    options: Callable[[Layers], dict[str, Any]] = lambda layers: {}
+    not_in_file: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,9 +3,10 @@ from .feature_regression import FeatureRegression
 from .frame_clip_contrast import FrameClipContrast
 from .frame_clip_matching import FrameClipMatching
 from .frame_teacher import FrameTeacher, load_teacher
+from .imported_weights import ImportedWeights
 from .inflation import InflationReport, inflate
 from .kinetics400 import kinetics400_classes
-from .torch_weights import ImportedWeights, import_weights
+from .torch_weights import import_weights
 
 __all__ = [
     "FeatureRegression",

@@ -12,8 +12,6 @@ import numpy as np
 
 from keras_t3d.errors import KerasT3DError, MissingPackageError
 
-# Training scripts save the network's tensors under one of these keys, beside the optimizer.
-_STATE_DICTS = ("state_dict", "model_state_dict", "model")
 _TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".bin")
 
 
@@ -22,15 +20,15 @@ class CheckpointError(KerasT3DError, ValueError):
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Reads the tensors of a network from a checkpoint file, without running code in it.
+    """Reads the tensors of a checkpoint file, without running code in it.
 
     Args:
         path: a `.pth`, `.pt`, `.tar` or `.bin` file of `torch.save`, which needs PyTorch, or a
-            `.safetensors` file, which needs safetensors. The tensors are at the top level, or
-            under `"state_dict"`, `"model_state_dict"` or `"model"`; all else is ignored.
+            `.safetensors` file, which needs safetensors.
 
     Returns:
-        Arrays by the names in the file, floats as float32.
+        Arrays by the names in the file, floats as float32. The names of tensors in a dict begin
+        with its key and a slash: `"state_dict/conv1.weight"`.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -42,7 +40,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
     ```python
     tensors = read_checkpoint("resnet-18-kinetics.pth")
-    tensors["module.conv1.weight"].shape  # (64, 3, 7, 7, 7)
+    tensors["state_dict/module.conv1.weight"].shape  # (64, 3, 7, 7, 7)
     ```
     """
     path = pathlib.Path(path)
@@ -94,26 +92,31 @@ def _read_torch(path: pathlib.Path) -> dict[str, np.ndarray]:
             "save only its tensors where it was made: torch.save(network.state_dict(), "
             f"'weights.pth'). Received: {str(path)!r}"
         ) from error
-    tensors = _checked(_state_dict(loaded), path, torch.Tensor)
+    entries = _flat(loaded) if isinstance(loaded, Mapping) else loaded
+    tensors = _checked(entries, path, torch.Tensor)
     return {name: _as_numpy(tensor) for name, tensor in tensors.items()}
 
 
-def _state_dict(loaded: Any) -> Any:
-    for name in _STATE_DICTS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(name), Mapping):
-            return loaded[name]
-    return loaded
+def _flat(entries: Mapping[Any, Any]) -> dict[str, Any]:
+    """Returns the values of nested dicts by their keys, joined by slashes."""
+    flat: dict[str, Any] = {}
+    for key, value in entries.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}/{name}": inner for name, inner in _flat(value).items()}
+        else:
+            flat[str(key)] = value
+    return flat
 
 
 def _checked(tensors: Any, path: pathlib.Path, kind: type = np.ndarray) -> dict[str, Any]:
     """Returns the tensors by name, or raises CheckpointError if there are none."""
     entries = tensors if isinstance(tensors, Mapping) else {}
-    found = {str(name): value for name, value in entries.items() if isinstance(value, kind)}
+    found = {name: value for name, value in entries.items() if isinstance(value, kind)}
     if not found:
-        holds = [str(name) for name in entries][:5] or type(tensors).__name__
+        holds = list(entries)[:5] or type(tensors).__name__
         raise CheckpointError(
             "A checkpoint must be a dict of tensors by name, as network.state_dict() is, or have "
-            f"one under {_STATE_DICTS}. Received: {str(path)!r}, which contains {holds}"
+            f"one under a key. Received: {str(path)!r}, which contains {holds}"
         )
     return found
 

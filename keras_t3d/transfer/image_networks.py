@@ -15,6 +15,7 @@ from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.models.registry import configurations
 from keras_t3d.models.weight_names import ImageSource, rename_layers
 from keras_t3d.transfer.checkpoint_file import read_checkpoint
+from keras_t3d.transfer.checkpoint_parts import network_part
 from keras_t3d.transfer.tensors import group_tensors, list_some
 
 Layers = dict[str, dict[str, np.ndarray]]  # values by the path of a layer, then by name
@@ -63,7 +64,7 @@ def read_image_network(source: Any) -> ImageNetwork:
 
 
 def _read_torch(weights: Mapping[str, Any], name: str) -> ImageNetwork:
-    layers = group_tensors(weights)
+    layers = group_tensors(network_part(weights).tensors)
     head = [layer for layer in layers if layer in ("fc", "classifier")]
     body = [layer for layer in layers if layer not in head]
     return _named(name, body, head, lambda layer: _torch_values(layer, layers[layer]))

@@ -22,26 +22,15 @@ _KERAS_AXES = {5: (2, 3, 4, 1, 0), 4: (2, 3, 1, 0), 2: (1, 0)}
 
 
 def group_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """Returns the tensors by layer and weight, without the prefix `module.` and batch counters.
+    """Returns the tensors by layer and weight, without batch counters.
 
     The weights have our names ("kernel", "gamma") and axes in Keras's order.
-
-    Raises:
-        InvalidArgumentError: if two tensors have the same name without the prefix.
     """
     layers: dict[str, dict[str, np.ndarray]] = {}
     for name, tensor in tensors.items():
-        layer, _, weight = str(name).removeprefix("module.").rpartition(".")
-        if weight == "num_batches_tracked":
-            continue
-        weights = layers.setdefault(layer, {})
-        if weight in weights:
-            raise InvalidArgumentError(
-                "`checkpoint` must have one tensor for each weight, not one with and one without "
-                f"the prefix 'module.'. Received: two of {f'{layer}.{weight}'!r}",
-                argument="checkpoint",
-            )
-        weights[weight] = tensor
+        layer, _, weight = name.rpartition(".")
+        if weight != "num_batches_tracked":
+            layers.setdefault(layer, {})[weight] = tensor
     return {layer: _named_as_ours(weights) for layer, weights in layers.items()}
 
 

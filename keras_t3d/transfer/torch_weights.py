@@ -13,9 +13,10 @@ from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models.options import checked_input_shape
 from keras_t3d.models.registry import configurations, create, find_configuration
-from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.models.weight_names import CheckpointLayout, weights_by_layer
 from keras_t3d.transfer.checkpoint_file import read_checkpoint
+from keras_t3d.transfer.checkpoint_parts import network_part
+from keras_t3d.transfer.imported_weights import ImportedWeights
 from keras_t3d.transfer.kinetics400 import kinetics400_classes
 from keras_t3d.transfer.tensors import (
     group_tensors,
@@ -36,48 +37,6 @@ NORMALIZATIONS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class ImportedWeights:
-    """A network with the weights of a checkpoint; `str(imported)` describes it in a few lines.
-
-    Args:
-        model: the network.
-        checkpoint: path of the file.
-        network: name of the network, as in `models.list_models()`.
-        options: options that the checkpoint required, such as `{"shortcut": "zero_padding"}`.
-        used: names of the tensors that were loaded.
-        left_out: tensors of the checkpoint's classifying layer, if it was not loaded.
-        checkpoint_classes: number of classes of the checkpoint; None without a classifying layer.
-    """
-
-    model: VideoClassifier
-    checkpoint: str
-    network: str
-    options: dict[str, Any]
-    used: tuple[str, ...]
-    left_out: tuple[str, ...]
-    checkpoint_classes: int | None
-
-    def __str__(self) -> str:
-        options = "".join(f", {name}={value!r}" for name, value in self.options.items())
-        return (
-            f"{self.network}{options}, with {len(self.used)} tensors of {self.checkpoint}\n"
-            f"Classifying layer: {self._head()}\n"
-            f"Clips: {self.model.clip_spec}"
-        )
-
-    def _head(self) -> str:
-        names = self.model.class_names
-        if not names:
-            return "left out, the network ends in features"
-        classes = f"{len(names)} classes, {names[0]!r} to {names[-1]!r}"
-        if self.checkpoint_classes is None:
-            return f"fresh, the checkpoint has none; {classes}"
-        if self.left_out:
-            return f"fresh, replaces the checkpoint's {self.checkpoint_classes} classes; {classes}"
-        return f"the checkpoint's; {classes}"
-
-
 def import_weights(
     checkpoint: str | os.PathLike[str],
     name: str,
@@ -87,14 +46,19 @@ def import_weights(
     input_shape: Sequence[int] | None = None,
     class_names: Sequence[str] | None = None,
     clip_spec: ClipSpec | None = None,
+    part: str | None = None,
     **model_options: Any,
 ) -> ImportedWeights:
     """Builds a network with the weights of a PyTorch checkpoint.
 
-    Reads the checkpoints of Hara et al.'s ResNets, ResNeXts and DenseNets, of 2018 and of 2020,
-    and those of torchvision's r3d_18, mc3_18 and r2plus1d_18. Every tensor of the checkpoint is
-    used and every weight of the network is filled, except the classifying layer's if the classes
-    differ.
+    Reads the checkpoints of Hara et al.'s ResNets, ResNeXts, DenseNets and R(2+1)D networks, of
+    2018 and of 2020, and those of torchvision's r3d_18, mc3_18 and r2plus1d_18. Prefixes of the
+    tensors, such as `module.` or `model.`, do not matter. Every tensor of the network is used and
+    every weight is filled, except the classifying layer's if the classes differ.
+
+    Shapes show the size of the stem, the width and the kind of shortcut. No checkpoint contains
+    strides: those of the published ones are assumed, and listed, unless `stem_stride` and
+    `stem_pool_stride` are given.
 
     Args:
         checkpoint: path of a `.pth`, `.pt`, `.tar`, `.bin` or `.safetensors` file. Code in it does
@@ -111,7 +75,11 @@ def import_weights(
         clip_spec: replaces `normalization` and `input_shape`. None is 112 x 112 pixels of frames
             with a short side of 128; every frame for Hara et al.'s networks, every second frame
             for torchvision's.
-        **model_options: further options of the network, such as `dropout` or `include_top=False`.
+        part: which network, if the checkpoint has several: the beginning of its tensors' names,
+            such as `"model_ema"` or `"teacher"`. None takes the only one whose weights are no
+            average.
+        **model_options: further options of the network, such as `dropout`, `include_top=False` or
+            `stem_stride=(2, 2, 2)`.
 
     Returns:
         The network, as the attribute `model`, and a description of what was loaded.
@@ -132,16 +100,23 @@ def import_weights(
     ```
 
     Reference:
-        Hara et al., 2018, https://arxiv.org/abs/1711.09577; Tran et al., 2018,
-        https://arxiv.org/abs/1711.11248
+        Hara et al., 2018, https://arxiv.org/abs/1711.09577; Kataoka et al., 2020,
+        https://arxiv.org/abs/2004.04968; Tran et al., 2018, https://arxiv.org/abs/1711.11248
     """
     known = {key: c for key, c in configurations().items() if c.checkpoint is not None}
-    layout = find_configuration(name, known).checkpoint
+    configuration = find_configuration(name, known)
+    layout = configuration.checkpoint
     assert layout is not None
     clip_spec = _clip_spec(layout, normalization, input_shape, clip_spec)
-    layers = group_tensors(read_checkpoint(checkpoint))
+    network = network_part(read_checkpoint(checkpoint), part)
+    layers = group_tensors(network.tensors)
     names, unplaced = place_layers(layers, layout.layer_names)
-    options = layout.options(names)
+    found = layout.options({path: layers[layer] for path, layer in names.items()})
+    defaults = configuration.options
+    options = {key: value for key, value in found.items() if defaults[key] != value}
+    assumed = {
+        key: {**defaults, **options}[key] for key in layout.not_in_file if key not in model_options
+    }
 
     head = layers[names[HEAD]] if HEAD in names else {}
     checkpoint_classes = head["kernel"].shape[-1] if "kernel" in head else None
@@ -152,7 +127,8 @@ def import_weights(
             raise InvalidArgumentError(
                 "`num_classes` must be the number of classes, for example num_classes=101, as the "
                 "checkpoint has no classifying layer; or leave the layer out with "
-                f"include_top=False. Received: None for {os.fspath(checkpoint)!r}",
+                f"include_top=False. Received: None for {os.fspath(checkpoint)!r} with tensors "
+                f"{network}",
                 argument="num_classes",
             )
     keeps_head = with_top and num_classes == checkpoint_classes
@@ -174,8 +150,8 @@ def import_weights(
     tensors |= _flat({layer: layers[layer] for layer in unplaced}, ())
     problems = _differences(tensors, weights, spellings)
     if problems:
-        found = recognize_network(layers)
-        hint = f" Its tensors look like those of {found!r}." if found not in (None, name) else ""
+        likely = recognize_network(layers)
+        hint = f" Its tensors look like those of {likely!r}." if likely not in (None, name) else ""
         raise InvalidArgumentError(
             f"`checkpoint` must fit {name}: {'; '.join(problems)}.{hint} "
             f"Received: {os.fspath(checkpoint)!r}",
@@ -190,7 +166,15 @@ def import_weights(
     )
     used = tuple(_spelling(key, tensors, spellings) for key in tensors)
     return ImportedWeights(
-        model, os.fspath(checkpoint), name, options, used, left_out, checkpoint_classes
+        model,
+        os.fspath(checkpoint),
+        name,
+        options,
+        assumed,
+        network,
+        used,
+        left_out,
+        checkpoint_classes,
     )
 
 
