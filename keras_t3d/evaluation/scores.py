@@ -136,7 +136,7 @@ def score_videos(
     check_labelled(shards)
     _check_class_names(predictor.class_names, shards)
     reader = ClipReader(shards, split, predictor.clip_spec, options.batch_size)
-    batches = reader.as_views(num_views=options.num_clips, num_crops=options.num_crops)
+    batches = reader.as_views_of_records(num_views=options.num_clips, num_crops=options.num_crops)
     sums = _RecordSums(shards.num_videos(split), predictor.class_names)
     with damage_named(shards):
         for clips, labels, ids, indices in batches.as_numpy_iterator():

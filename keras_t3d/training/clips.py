@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_t3d.clips.padded_labels import LABELS
 from keras_t3d.data.clips.clip import Transform
 from keras_t3d.data.clips.options import ReadOptions
 from keras_t3d.data.clips.reader import ClipReader
@@ -127,7 +128,9 @@ def validation_clips(
         import tensorflow as tf
 
         classes = len(shards.class_names)
-        clips = clips.map(lambda clip, label, weight: (clip, tf.one_hot(label, classes), weight))
+        clips = clips.map(
+            lambda clip, padded: (clip, {**padded, LABELS: tf.one_hot(padded[LABELS], classes)})
+        )
     return _distribute(clips, devices)
 
 

@@ -98,7 +98,7 @@ def train(
         learner.compile(
             optimizer=new_optimizer(config, network, setup.steps_per_epoch),
             loss=new_loss(config, shards),
-            weighted_metrics=metrics,  # clips that pad a batch have weight 0
+            weighted_metrics=metrics,
         )
     has_validation = validation_split(config, shards) is not None
     _warn_of_few_videos(config, shards)

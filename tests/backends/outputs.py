@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
-import keras_t3d  # noqa: F401  (registers its classes)
+from keras_t3d.clips.padded_labels import padded_labels
 from keras_t3d.inference.keras_predictor import KerasPredictor
 from tests.threads import in_threads
 
@@ -26,7 +26,8 @@ def compute_outputs(
 ) -> dict[str, np.ndarray]:
     """Returns outputs of inference, and losses and weights after two training steps.
 
-    The steps run twice, without and with gradient rematerialization.
+    The steps run twice, without and with gradient rematerialization. `"evaluated"` is the loss and
+    the accuracy on all clips but the last, and on a padded batch of them.
     """
     model = keras.saving.load_model(path)
     weights = model.get_weights()
@@ -37,14 +38,24 @@ def compute_outputs(
         network.compile(
             keras.optimizers.SGD(0.01),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
             # XLA compiles longer than these steps run; JAX has no other way to be fast.
             jit_compile=keras.backend.backend() == "jax",
         )
         if network is model:
             outputs["logits"] = network.predict_on_batch(clips)
             outputs["probabilities"] = probabilities_in_threads(network, clips)
+            is_real = (np.arange(len(clips)) < len(clips) - 1).astype("float32")
+            padded = padded_labels(labels, is_real, len(clips) - 1, len(clips))
+            outputs["evaluated"] = np.array(
+                [
+                    network.test_on_batch(clips[:-1], labels[:-1]),
+                    network.evaluate((batch for batch in [(clips, padded)]), verbose=0),
+                ],
+                "float64",
+            )
         outputs[f"losses_{name}"] = np.array(
-            [network.train_on_batch(clips, labels) for _ in range(2)], "float64"
+            [network.train_on_batch(clips, labels)[0] for _ in range(2)], "float64"
         )
         outputs[f"weights_{name}"] = np.concatenate([w.ravel() for w in network.get_weights()])
     return outputs

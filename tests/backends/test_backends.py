@@ -84,6 +84,13 @@ def test_threads_that_share_a_predictor_get_no_wrong_answer(computed, network):
 
 
 @pytest.mark.parametrize("network", NETWORKS)
+def test_padding_does_not_change_an_evaluation(computed, network):
+    for backend in computed:
+        plain, padded = backend[network]["evaluated"]
+        np.testing.assert_allclose(padded, plain, rtol=1e-5)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
 def test_rematerialization_does_not_change_training(computed, network):
     _, found = computed
     for output in ("losses", "weights"):

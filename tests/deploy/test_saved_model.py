@@ -133,7 +133,7 @@ def by_session(path, name, clips):
 
 def test_serve_jpeg_of_a_record_equals_the_evaluation_view(served, model, shards):
     """The clip is the same to the bit, and so are the probabilities."""
-    views = ClipReader(shards, "test", model.clip_spec, batch_size=1).as_views()
+    views = ClipReader(shards, "test", model.clip_spec, batch_size=1).as_views_of_records()
     clips = {ids.numpy()[0].decode(): clip for clip, _, ids, _ in views}
     records = [video for path in sorted(shards.glob("test-*")) for video in videos_in(path)]
     assert len(records) == len(clips) == 8

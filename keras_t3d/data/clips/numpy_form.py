@@ -96,19 +96,18 @@ class ClipDataset(keras.utils.PyDataset):
         if not plan.labelled:
             numbers = video_numbers(batch.key, batch.weight)
             return {CLIPS: batch.pixels, VIDEOS: numbers, **batch.features}
-        if plan.pads:
-            return model_inputs(batch), batch.label, batch.weight
-        return model_inputs(batch), batch.label
+        return model_inputs(batch), plan.labels_of(batch)
 
     def read_ahead(self, threads: int = 4, batches: int = 8) -> Iterator[Any]:
-        """Yields the batches of a reader with `repeat` in order, read by threads.
+        """Yields the batches in order, read by threads.
 
         Args:
             threads: threads that read and decode.
             batches: batches to read ahead.
 
         Returns:
-            An endless iterator, for `fit` with `steps_per_epoch`.
+            An iterator over one epoch; with `repeat` over all epochs, without end, for `fit` with
+            `steps_per_epoch`.
 
         Example:
 
@@ -121,11 +120,13 @@ class ClipDataset(keras.utils.PyDataset):
         model.fit(train.read_ahead(), steps_per_epoch=train.steps_per_epoch, epochs=10)
         ```
         """
+        numbers = itertools.count() if self.num_batches is None else range(self.num_batches)
         with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-            pending = collections.deque(pool.submit(self.__getitem__, n) for n in range(batches))
-            for number in itertools.count(batches):
+            ahead = (pool.submit(self.__getitem__, number) for number in numbers)
+            pending = collections.deque(itertools.islice(ahead, batches))
+            while pending:
                 yield pending.popleft().result()
-                pending.append(pool.submit(self.__getitem__, number))
+                pending.extend(itertools.islice(ahead, 1))
 
     def _training_clips(self, index: int) -> Iterator[Clip]:
         plan = self._plan

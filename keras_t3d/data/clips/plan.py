@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from keras_t3d.clips import ClipSpec
+from keras_t3d.clips.padded_labels import padded_labels
 from keras_t3d.data.augmentation.options import Augmentation
-from keras_t3d.data.clips.clip import Transform
+from keras_t3d.data.clips.clip import Clip, Transform
 from keras_t3d.data.clips.clip_draws import unmirrored_ids
 from keras_t3d.data.clips.options import ReadOptions
 from keras_t3d.data.shards.damage import split_records
@@ -74,6 +76,13 @@ class ReadPlan:
     def pads(self) -> bool:
         """Whether the last batch is filled with clips of weight 0."""
         return self.options.pad_last_batch and not self.training
+
+    def labels_of(self, clips: Clip) -> Any:
+        """Returns what a batch of these clips has as labels."""
+        if not self.pads:
+            return clips.label
+        num_places = self.steps_per_epoch * self.batch_size
+        return padded_labels(clips.label, clips.weight, self.records.num_videos, num_places)
 
     def _training_steps(self) -> int:
         videos, repeats = self.records.num_videos, self.augmentation.repeats

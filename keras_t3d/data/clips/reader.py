@@ -43,7 +43,8 @@ class ClipReader(ReadPlan):
 
     Labelled batches are (clips, labels): uint8 `(batch, *clip_spec.input_shape)` with values
     0..255 and int64 class ids; with `mixup` or `cutmix` float32 labels `(batch, classes)`; with
-    `pad_last_batch` also float32 weights. Unlabelled batches are dicts: `"clips"`, and
+    `pad_last_batch` a dict of `"labels"` and float32 `"weights"`, 0 for clips that only fill the
+    batch, which `VideoClassifier` and `Learner` read. Unlabelled batches are dicts: `"clips"`, and
     `"videos"`, int32 numbers that are equal for clips of the same source video.
 
     Args:
@@ -106,7 +107,8 @@ class ClipReader(ReadPlan):
     def as_views(self, *, num_views: int | None = 1, num_crops: int = 1) -> tf.data.Dataset:
         """Returns evaluation views as a `tf.data.Dataset`: several clips and crops per record.
 
-        The views of a record follow each other.
+        `model.evaluate` scores each of them by itself; `keras_t3d.evaluation.evaluate` averages
+        over a video. The views of a record follow each other.
 
         Args:
             num_views: clips per record, spread over its whole length; None takes consecutive
@@ -114,12 +116,30 @@ class ClipReader(ReadPlan):
             num_crops: 1, 3 or 5 crops of each clip, see `keras_t3d.clips.crop_positions`.
 
         Returns:
-            Batches (clips, labels, record ids, record numbers): as in labelled batches, strings
-            `(batch,)`, and int64 `(batch,)`, the record's index in the split.
+            Batches (clips, labels).
 
         Raises:
             InvalidArgumentError: if `num_views` or `num_crops` is out of its range, or the reader
                 reads training clips or no labels.
+        """
+        views = self.as_views_of_records(num_views=num_views, num_crops=num_crops)
+        return views.map(lambda clips, labels, ids, numbers: (clips, labels))
+
+    def as_views_of_records(
+        self, *, num_views: int | None = 1, num_crops: int = 1
+    ) -> tf.data.Dataset:
+        """Returns the views of `as_views`, and which record each is of.
+
+        Args:
+            num_views: see `as_views`.
+            num_crops: see `as_views`.
+
+        Returns:
+            Batches (clips, labels, record ids, record numbers): as in labelled batches, strings
+            `(batch,)`, and int64 `(batch,)`, the record's index in the split.
+
+        Raises:
+            InvalidArgumentError: see `as_views`.
         """
         from keras_t3d.data.clips.views import view_batches
 

@@ -235,9 +235,7 @@ def _element(clips: Clip, plan: ReadPlan) -> Any:
         return {CLIPS: clips.pixels, VIDEOS: numbers, **clips.features}
     if plan.training and plan.augmentation.mixes:
         return _mixed(clips, plan)
-    if plan.pads:
-        return model_inputs(clips), clips.label, clips.weight
-    return model_inputs(clips), clips.label
+    return model_inputs(clips), plan.labels_of(clips)
 
 
 def _mixed(clips: Clip, plan: ReadPlan) -> tuple[tf.Tensor, tf.Tensor]:

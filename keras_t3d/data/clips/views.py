@@ -16,7 +16,7 @@ from keras_t3d.errors import InvalidArgumentError, check_integer
 
 
 def view_batches(plan: ReadPlan, *, num_views: int | None, num_crops: int) -> tf.data.Dataset:
-    """Returns batches of (clips, labels, record ids, record numbers), see ClipReader.as_views."""
+    """Returns batches of (clips, labels, record ids, record numbers), see as_views_of_records."""
     if plan.training or not plan.labelled:
         raise InvalidArgumentError(
             "Views need a reader with `training` False and `labelled` True. "

@@ -32,7 +32,7 @@ def colourful(tmp_path_factory):
 
 
 def tf_batches(dataset, count):
-    return [tuple(part.numpy() for part in batch) for batch in dataset.take(count)]
+    return list(dataset.take(count).as_numpy_iterator())
 
 
 class TestSameAsLoadClips:
@@ -172,11 +172,18 @@ class TestEpochs:
         padded = load_arrays(many, "train", TINY, 8, pad_last_batch=True)
         expected = tf_batches(load_clips(many, "train", TINY, 8, pad_last_batch=True), 100)
         assert len(expected) == padded.num_batches
-        for index, (_, labels, weights) in enumerate(expected):
-            clips, own_labels, own_weights = padded[index]
+        for index, (_, labels) in enumerate(expected):
+            clips, own = padded[index]
             assert len(clips) == 8
-            np.testing.assert_array_equal(own_weights, weights)
-            np.testing.assert_array_equal(own_labels[weights > 0], labels[weights > 0])
+            np.testing.assert_array_equal(own["weights"], labels["weights"])
+            np.testing.assert_array_equal(own["labels"], labels["labels"])
+
+    def test_reading_ahead_ends_with_the_epoch(self, many):
+        """Unless the reader repeats: `test_fit_trains_on_every_batch_in_order`."""
+        for training in (True, False):
+            dataset = load_arrays(many, "train", TINY, 6, training=training)
+            ahead = [labels.tolist() for _, labels in dataset.read_ahead(threads=2, batches=3)]
+            assert ahead == [dataset[index][1].tolist() for index in range(4 if training else 5)]
 
 
 class TestErrors:

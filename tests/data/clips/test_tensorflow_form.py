@@ -36,7 +36,7 @@ def records(shards, split):
 
 
 def all_batches(dataset):
-    return [tuple(part.numpy() for part in batch) for batch in dataset]
+    return list(dataset.as_numpy_iterator())
 
 
 class TestEvaluation:
@@ -57,11 +57,14 @@ class TestEvaluation:
     def test_padding_fills_the_last_batch_with_weight_zero(self, shards, spec):
         batches = all_batches(load_clips(shards, "test", spec, 5, pad_last_batch=True))
         assert [batch[0].shape[0] for batch in batches] == [5, 5]
-        assert batches[-1][2].tolist() == [1, 1, 1, 0, 0]
+        weights = np.concatenate([batch[1]["weights"] for batch in batches])
+        assert weights.tolist() == [1.25] * 8 + [0, 0]  # 1 on average
         assert np.array_equal(batches[-1][0][3], batches[0][0][0])
 
     def test_views_cover_starts_and_crops(self, shards, spec):
-        views = reader(shards, "test", spec, batch_size=7).as_views(num_views=3, num_crops=3)
+        views = reader(shards, "test", spec, batch_size=7).as_views_of_records(
+            num_views=3, num_crops=3
+        )
         clips, labels, ids, _ = (
             np.concatenate(parts) for parts in zip(*all_batches(views), strict=True)
         )
@@ -296,8 +299,10 @@ class TestWorkers:
             for index in range(2)
         ]
         for batch, *shares in zip(whole, *parts, strict=True):
-            for place, values in enumerate(batch):
-                assert np.array_equal(np.concatenate([share[place] for share in shares]), values)
+            assert np.array_equal(np.concatenate([share[0] for share in shares]), batch[0])
+            for name, values in batch[1].items():
+                parts = [share[1][name] for share in shares]
+                assert np.array_equal(np.concatenate(parts), values)
 
     @pytest.mark.parametrize("worker", [(2, 2), (-1, 2), (0, 4), (0,), 1, (False, True)])
     def test_wrong_workers_are_refused(self, many, worker):
@@ -570,7 +575,7 @@ class TestOtherWritersRecords:
         ((clips, labels),) = all_batches(load_clips(shards, "train", TINY, 2, training=True))
         assert labels.tolist() == [1, 1]
         assert clips.shape == (2, 4, 16, 16, 3)
-        views = reader(shards, "train", TINY, 4).as_views(num_views=2)
+        views = reader(shards, "train", TINY, 4).as_views_of_records(num_views=2)
         ((views, labels, ids, _),) = all_batches(views)
         assert [frame_numbers(view) for view in views] == [[0, 1, 2, 3], [2, 3, 4, 5]] * 2
         assert ids.tolist() == [b""] * 4

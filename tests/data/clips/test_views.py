@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -30,7 +31,7 @@ def clips_of(views):
 @settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
 def test_the_frames_are_those_of_the_sampling(tmp_path_factory, length, spec, views, batch_size):
     shards = shard_set(tmp_path_factory.mktemp("s"), [1, 2], num_frames=length)
-    loaded = ClipReader(shards, "train", spec, batch_size).as_views(num_views=views)
+    loaded = ClipReader(shards, "train", spec, batch_size).as_views_of_records(num_views=views)
     clips, labels, ids, numbers = clips_of(loaded)
     expected = view_frames(length, spec, views)
     assert [frame_numbers(clip) for clip in clips] == expected.tolist() * 3
@@ -43,9 +44,14 @@ def test_crops_of_a_covering_clip_lie_next_to_each_other(tmp_path):
     spec = ClipSpec(num_frames=4, frame_stride=1, resize=16, crop=16)
     shards = shard_set(tmp_path / "s", [2], num_frames=8, size=(16, 40))
     reader = ClipReader(shards, "train", spec, 4)
-    clips, labels, *_ = clips_of(reader.as_views(num_views=None, num_crops=3))
+    clips, labels = clips_of(reader.as_views(num_views=None, num_crops=3))
     assert [frame_numbers(clip)[0] for clip in clips] == [0, 0, 0, 4, 4, 4] * 2
     assert labels.tolist() == [0] * 6 + [1] * 6
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    expected = model.evaluate(clips, labels, verbose=0)
+    views = reader.as_views(num_views=None, num_crops=3)
+    assert model.evaluate(views, verbose=0) == pytest.approx(expected, rel=1e-5)
 
 
 def test_two_runs_give_the_same_bytes(tmp_path):
