@@ -7,6 +7,7 @@ the package uses any. Before raising a bound, run the tests with the new version
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ OVERRIDDEN = {
         "_symbolic_build",
     ),
     "keras.Model on JAX": ("_update_metrics_variables",),
+    "functional keras.Model": ("_run_through_graph",),
     "keras.layers.BatchNormalization": ("_moments",),
     "keras.optimizers.Optimizer": (
         "_all_reduce_sum_gradients",
@@ -52,9 +54,56 @@ def is_functional(layer: Any) -> bool:
     return hasattr(layer, "_run_through_graph")
 
 
+def is_cloning(operation: Any) -> bool:
+    """Returns whether `clone_model` passes this operation to `_run_through_graph`."""
+    return getattr(operation, "__module__", None) == "keras.src.models.cloning"
+
+
+def construct_clones(model_class: Any) -> None:
+    """Makes `clone_model` build the clone of a functional subclass by its constructor.
+
+    It does so, with the arguments (inputs, outputs, name=...), where the constructor has the
+    signature of a functional model's; otherwise the clone is of the class Functional. The signature
+    of the class itself stays.
+    """
+    if "__init__" not in vars(model_class):
+        return
+    parameters = list(inspect.signature(model_class.__init__).parameters.values())
+    if "__signature__" not in vars(model_class):
+        model_class.__signature__ = inspect.Signature(parameters[1:])
+    arguments = [
+        inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
+        inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
+    ]
+    model_class.__init__.__signature__ = inspect.Signature([parameters[0], *arguments])
+
+
 def run_through_graph(model: Any, inputs: Any, operation: Callable[[Any], Any]) -> Any:
     """Runs the graph of a functional Keras model; `operation` returns how to run each layer."""
     return model._run_through_graph(inputs, operation_fn=operation)
+
+
+def update_metrics(model: Any, labels: Any, outputs: Any, counted: Any, sample_weight: Any) -> None:
+    """Updates the compiled metrics of a Keras model with one output, on one batch.
+
+    Args:
+        model: the model.
+        labels: labels of the batch.
+        outputs: outputs of the model.
+        counted: weights for `metrics`, to which Keras gives none.
+        sample_weight: weights for `weighted_metrics`.
+    """
+    compiled = model._compile_metrics
+    if compiled is None:
+        return
+    if not compiled.built:
+        compiled.build(labels, outputs)
+    for metrics in compiled._flat_metrics:
+        if metrics is not None:
+            metrics.update_state(labels, outputs, sample_weight=counted)
+    for metrics in compiled._flat_weighted_metrics:
+        if metrics is not None:
+            metrics.update_state(labels, outputs, sample_weight=sample_weight)
 
 
 def averaged_weights(optimizer: Any) -> list[tuple[Any, Any]]:

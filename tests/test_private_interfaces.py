@@ -52,6 +52,7 @@ def test_overridden_methods_exist():
     model.compile("sgd", "mse")
     objects = {
         "keras.Model": model,
+        "functional keras.Model": keras.Model(model.inputs, model.outputs),
         "keras.layers.BatchNormalization": keras.layers.BatchNormalization(),
         "keras.optimizers.Optimizer": keras.optimizers.SGD(0.1),
     }
@@ -72,6 +73,15 @@ def test_the_interfaces_exist():
         model, keras.ops.ones((1, 2)), lambda layer: layer
     )
     assert tuple(output.shape) == (1, 1)
+    seen = []
+
+    class Noted(keras.Model):
+        def _run_through_graph(self, inputs, *args, **kwargs):
+            seen.append(private_interfaces.is_cloning(kwargs.get("operation_fn")))
+            return super()._run_through_graph(inputs, *args, **kwargs)
+
+    keras.models.clone_model(Noted(inputs, model.outputs[0]))(keras.ops.ones((1, 2)))
+    assert seen[:2] == [False, True]  # when it is made, and when it is cloned
     optimizer = keras.optimizers.SGD(0.1, use_ema=True)
     optimizer.build(model.trainable_variables)
     assert len(private_interfaces.averaged_weights(optimizer)) == 2

@@ -50,8 +50,10 @@ class NetworkFamily(VideoClassifier):
     image_sources: ClassVar[tuple[ImageSource, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "__init__" in vars(cls):
+            parent = cls.mro()[1]
+            document_options(cls, ClassifierOptions if parent is NetworkFamily else parent)
         super().__init_subclass__(**kwargs)
-        document_options(cls, ClassifierOptions if cls.mro()[1] is NetworkFamily else cls.mro()[1])
 
     def __init__(
         self,

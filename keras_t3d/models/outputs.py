@@ -203,3 +203,15 @@ class _Later:
 
 def _value(argument: Any) -> Any:
     return argument.value() if isinstance(argument, _Later) else argument
+
+
+def only_one(name: str, tensors: Any) -> Any:
+    """Returns the tensor of an argument, which may be a nest of one."""
+    flat = keras.tree.flatten(tensors)
+    if len(flat) != 1:
+        raise InvalidArgumentError(
+            f"`{name}` must be one tensor, as a VideoClassifier reads clips and returns one output "
+            f"per clip. Received: {len(flat)} tensors, {tensors!r}",
+            argument=name,
+        )
+    return flat[0]

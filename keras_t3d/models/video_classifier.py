@@ -7,25 +7,28 @@ from typing import Any
 
 import keras
 
-from keras_t3d.artifact_files import is_class_name
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.operations.known_sizes import with_known_sizes
 from keras_t3d.models.classification_loss import check_loss, default_loss
+from keras_t3d.models.clonable import ClonableModel
 from keras_t3d.models.copied_weights import copy_weights
-from keras_t3d.models.options import EMBEDDING, checked_clip_spec
+from keras_t3d.models.options import EMBEDDING, checked_class_names, checked_clip_spec
 from keras_t3d.models.outputs import (
     OutputsAre,
     check_one_class_of_many,
     check_outputs_are,
     find_outputs,
+    only_one,
 )
+from keras_t3d.optimization.loss_scaling import with_loss_scaling
+from keras_t3d.optimization.padding import track_metrics, without_padding
 
 __all__ = ["VideoClassifier"]
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
-class VideoClassifier(keras.Model):
+class VideoClassifier(ClonableModel):
     """A functional Keras model that carries its ClipSpec and class names.
 
     It reads RGB clips with values 0..255, uint8 or float, of shape
@@ -36,9 +39,8 @@ class VideoClassifier(keras.Model):
     Built without its classifying layer (`include_top=False`), a network returns features and has
     no class names.
 
-    Use it directly for a network of your own, whose first
-    layer should be a `ClipNormalization`, and the layer before the classifying one should be
-    named `"embedding"`.
+    Use it directly for a network of your own, whose first layer should be a `ClipNormalization`,
+    and the layer before the classifying one should be named `"embedding"`.
 
     Args:
         inputs: Keras input, from `keras.Input`, float32; or a list of one, as `model.inputs` is.
@@ -81,15 +83,19 @@ class VideoClassifier(keras.Model):
         outputs_are: OutputsAre | None = None,
         **kwargs: Any,
     ) -> None:
-        inputs = _only_one("inputs", inputs)
-        outputs = _only_one("outputs", outputs)
+        inputs = only_one("inputs", inputs)
+        outputs = only_one("outputs", outputs)
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        source = getattr(outputs, "cloned_from", None)
+        if source is not None:
+            clip_spec, class_names, stages = source.clip_spec, source.class_names, source.stages
+            dtype, outputs_are = source.dtype_policy, source.declared_outputs
         self.dtype_policy = keras.dtype_policies.get(dtype)
-        self.clip_spec = checked_clip_spec(clip_spec, tuple(inputs.shape[1:]))
         features_only = class_names is not None and len(class_names) == 0
-        self.class_names = (
-            () if features_only else _checked_class_names(class_names, outputs.shape[-1])
-        )
+        self._num_classes = 0 if features_only else outputs.shape[-1]
+        self._clip_shape = tuple(inputs.shape[1:])
+        self.clip_spec = clip_spec
+        self.class_names = class_names
         self.stages = dict(stages or {})
         self.outputs_are = outputs_are
 
@@ -102,7 +108,25 @@ class VideoClassifier(keras.Model):
     @property
     def num_classes(self) -> int:
         """Number of classes, 0 for a network without its classifying layer."""
-        return len(self.class_names)
+        return self._num_classes
+
+    @property
+    def clip_spec(self) -> ClipSpec:
+        """The clips that the network reads. It may be replaced by one of the same input shape."""
+        return self._clip_spec
+
+    @clip_spec.setter
+    def clip_spec(self, clip_spec: ClipSpec | None) -> None:
+        self._clip_spec = checked_clip_spec(clip_spec, self._clip_shape)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One name per class, in the order of the logits. They may be replaced by as many."""
+        return self._class_names
+
+    @class_names.setter
+    def class_names(self, class_names: Sequence[str] | None) -> None:
+        self._class_names = checked_class_names(class_names, self.num_classes)
 
     @property
     def outputs_are(self) -> OutputsAre | None:
@@ -145,7 +169,8 @@ class VideoClassifier(keras.Model):
         """Configures the model for training, as `keras.Model.compile` does.
 
         Args:
-            optimizer: Keras optimizer.
+            optimizer: Keras optimizer. It scales the loss if layers compute in float16, as Keras
+                does under a global policy; not with `auto_scale_loss=False`.
             loss: Keras loss of what the model returns. `"auto"` is the cross-entropy, for class
                 ids as for one-hot labels; None for a network without classes.
             loss_weights: as for `keras.Model.compile`.
@@ -170,7 +195,22 @@ class VideoClassifier(keras.Model):
             check_loss(loss, self.outputs_are, is_declared=self.declared_outputs is not None)
         if isinstance(metrics, str) and metrics == "auto":
             metrics = ["accuracy"] if is_auto and self.class_names else None
+        if kwargs.get("auto_scale_loss", True):
+            optimizer = with_loss_scaling(optimizer, self)
         super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
+
+    def compute_loss(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """Returns Keras's loss of a batch, without the clips that only fill it up."""
+        y, sample_weight = without_padding(y, sample_weight)
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Returns Keras's metrics, without the clips that only fill a batch up."""
+        if track_metrics(self, y, y_pred, sample_weight):
+            return self.get_metrics_result()
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles a loaded model as the saved one was; Keras skips models with a `compile`."""
@@ -256,43 +296,3 @@ class VideoClassifier(keras.Model):
             config.pop("network"), custom_objects=custom_objects
         )
         return cls(network.inputs[0], network.outputs[0], **config)
-
-
-def _ends_in_logits(model: keras.Model) -> bool:
-    last = model.layers[-1]
-    bounded = (keras.activations.softmax, keras.activations.sigmoid)
-    return not (
-        isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) in bounded
-    )
-
-
-def _only_one(name: str, tensors: Any) -> Any:
-    """Returns the tensor of an argument, which may be a nest of one."""
-    flat = keras.tree.flatten(tensors)
-    if len(flat) != 1:
-        raise InvalidArgumentError(
-            f"`{name}` must be one tensor, as a VideoClassifier reads clips and returns one output "
-            f"per clip. Received: {len(flat)} tensors, {tensors!r}",
-            argument=name,
-        )
-    return flat[0]
-
-
-def _checked_class_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...]:
-    if names is None:
-        return tuple(f"class_{index}" for index in range(num_classes))
-    if isinstance(names, str) or len(names) != num_classes:
-        raise InvalidArgumentError(
-            f"`class_names` must be {num_classes} names, one per class. Received: {names!r}",
-            argument="class_names",
-        )
-    # labels.txt has one name per line.
-    invalid = [name for name in names if not is_class_name(name)]
-    repeated = sorted({name for name in names if list(names).count(name) > 1} - set(invalid))
-    if invalid or repeated:
-        raise InvalidArgumentError(
-            "`class_names` must be different, non-empty, single-line strings, "
-            f"for example ['run', 'walk']. Received: {(invalid or repeated)!r} among them",
-            argument="class_names",
-        )
-    return tuple(names)

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 
 from keras_t3d.errors import InvalidArgumentError, check_integer
+from keras_t3d.optimization.loss_scaling import with_loss_scaling
+from keras_t3d.optimization.padding import track_metrics, without_padding
 
 _Step: Any
 if keras.backend.backend() == "tensorflow":
@@ -86,7 +88,12 @@ class Learner(_Step):
         self.built = True
 
     def compile(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        """Compiles as Keras does, and builds the optimizer, so that checkpoints can restore it."""
+        """Compiles as Keras does, and builds the optimizer, so that checkpoints can restore it.
+
+        The loss is scaled if the network computes in float16.
+        """
+        if kwargs.get("auto_scale_loss", True):
+            optimizer = with_loss_scaling(optimizer, self.network)
         optimizer = keras.optimizers.get(optimizer)  # it may be a name
         super().compile(optimizer, *args, **kwargs)
         if not optimizer.built:
@@ -100,6 +107,19 @@ class Learner(_Step):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         return self.network(inputs, training=training)
+
+    def compute_loss(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """Returns Keras's loss of a batch, without the clips that only fill it up."""
+        y, sample_weight = without_padding(y, sample_weight)
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Returns Keras's metrics, without the clips that only fill a batch up."""
+        if track_metrics(self, y, y_pred, sample_weight):
+            return self.get_metrics_result()
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.network.compute_output_shape(input_shape)

@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 
 from keras_t3d import ClipSpec
+from keras_t3d.clips.padded_labels import padded_labels
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers import ClipNormalization
-from keras_t3d.models import VideoClassifier
+from keras_t3d.models import T3D, VideoClassifier
 
 
 def own_network(**options):
@@ -109,3 +110,149 @@ def test_probabilities_take_losses_of_probabilities():
     x = keras.layers.GlobalAveragePooling3D(name="embedding")(ClipNormalization()(inputs))
     model = VideoClassifier(inputs, keras.layers.Dense(2, activation="softmax")(x))
     model.compile("sgd", "sparse_categorical_crossentropy")
+
+
+# Names and clips that are replaced.
+
+
+def test_class_names_may_be_replaced_by_as_many(tmp_path):
+    model, other = mixed("float32"), mixed("float32", class_names=["run", "walk"])
+    model.class_names = ["run", "walk"]
+    assert model.class_names == ("run", "walk")
+    assert model.copy_weights_from(other) == []
+    model.save(tmp_path / "m.keras")
+    assert keras.saving.load_model(tmp_path / "m.keras").class_names == ("run", "walk")
+    for wrong in (["a"], [], ["a", "b", "c"], ["a", "a"], "ab", ["a", 1]):
+        with pytest.raises(InvalidArgumentError, match="`class_names`"):
+            model.class_names = wrong
+    assert model.class_names == ("run", "walk")
+
+
+def test_features_have_no_class_names():
+    model = own_network(class_names=[])
+    assert (model.class_names, model.num_classes) == ((), 0)
+    with pytest.raises(InvalidArgumentError, match="`class_names`"):
+        model.class_names = ["a", "b"]
+
+
+def test_the_clip_spec_may_be_replaced_by_one_of_the_same_shape():
+    model = own_network()
+    model.clip_spec = ClipSpec(num_frames=4, frame_stride=3, resize=16, crop=16)
+    assert model.clip_spec.frame_stride == 3
+    with pytest.raises(InvalidArgumentError, match="`clip_spec`"):
+        model.clip_spec = ClipSpec(num_frames=8, resize=16, crop=16)
+
+
+@pytest.mark.parametrize("family", [False, True])
+def test_a_clone_has_the_clip_spec_and_class_names(tmp_path, family):
+    clip_spec = ClipSpec(num_frames=4, frame_stride=3, resize=20, crop=16)
+    options = {"class_names": ["run", "walk"], "clip_spec": clip_spec, "name": "mine"}
+    model = mixed("float32", **options) if family else own_network(**options)
+    model.compile("sgd")
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    clone.save(tmp_path / "clone.keras")
+    again = keras.saving.load_model(tmp_path / "clone.keras")
+    for network in (clone, again):
+        assert type(network) is VideoClassifier
+        assert (network.class_names, network.clip_spec, network.stages, network.name) == (
+            ("run", "walk"), clip_spec, model.stages, "mine",
+        )  # fmt: skip
+        assert network.evaluate(CLIPS, IDS, verbose=0) == model.evaluate(CLIPS, IDS, verbose=0)
+    assert not {id(weight) for weight in clone.weights} & {id(w) for w in model.weights}
+
+
+def test_a_clone_may_have_other_layers():
+    def change(layer):
+        config = layer.get_config()
+        if isinstance(layer, keras.layers.Dense):
+            config["kernel_initializer"] = "zeros"
+        return type(layer).from_config(config)
+
+    clone = keras.models.clone_model(
+        own_network(class_names=["run", "walk"]), clone_function=change
+    )
+    assert clone.class_names == ("run", "walk")
+    assert np.abs(np.asarray(clone(CLIPS))).max() == 0
+
+
+# Padding.
+
+
+def padded_batches():
+    """The four clips in two batches of three, of which two places are filled up."""
+    tf = pytest.importorskip("tensorflow")
+    order, is_real = np.array([0, 1, 2, 3, 0, 1]), np.float32([1, 1, 1, 1, 0, 0])
+    labels = padded_labels(IDS[order], is_real, num_clips=4, num_places=6)
+    return tf.data.Dataset.from_tensor_slices((CLIPS[order], labels)).batch(3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"loss": "auto", "metrics": [keras.metrics.SparseTopKCategoricalAccuracy(1)]},
+        {"loss": keras.losses.SparseCategoricalCrossentropy(True), "metrics": ["accuracy"]},
+        {"loss": "auto", "metrics": ["accuracy"], "weighted_metrics": ["accuracy"]},
+        {"loss": "auto", "metrics": ["accuracy"], "run_eagerly": True},
+    ],
+)
+def test_padding_does_not_count(options):
+    model = own_network()
+    model.compile("sgd", **options)
+    expected = model.evaluate(CLIPS, IDS, verbose=0)
+    assert model.evaluate(padded_batches(), verbose=0) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.fit
+def test_padding_does_not_count_in_validation():
+    model = own_network()
+    model.compile("sgd")
+    history = model.fit(
+        CLIPS, IDS, validation_data=padded_batches(), class_weight={0: 2.0, 1: 0.5}, verbose=0
+    ).history
+    loss, accuracy = model.evaluate(CLIPS, IDS, verbose=0)
+    assert history["val_loss"] == pytest.approx([loss], rel=1e-6)
+    assert history["val_accuracy"] == [accuracy]
+
+
+def test_other_keras_models_refuse_padding():
+    model = own_network()
+    plain = keras.Model(model.inputs, model.outputs)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for metrics in ({"metrics": ["accuracy"]}, {"weighted_metrics": ["accuracy"]}, {}):
+        plain.compile("sgd", loss, **metrics)
+        with pytest.raises(ValueError, match="weights"):
+            plain.evaluate(padded_batches(), verbose=0)
+
+
+# Loss scaling.
+
+
+def mixed(dtype="mixed_float16", **options):
+    sizes = {"block_layers": (1,), "growth_rate": 2, "stem_filters": 2}
+    return T3D((4, 16, 16, 3), 2, **sizes, dtype=dtype, **options)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", keras.optimizers.SGD(0.1)])
+def test_float16_scales_the_loss_once(tmp_path, optimizer):
+    model = mixed()
+    model.compile(optimizer)
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert not isinstance(model.optimizer.inner_optimizer, keras.optimizers.LossScaleOptimizer)
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras").optimizer
+    assert type(again.inner_optimizer) is type(model.optimizer.inner_optimizer)
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
+    model.compile(scaled)
+    assert model.optimizer is scaled
+
+
+def test_the_loss_is_not_scaled_otherwise():
+    model = mixed()
+    model.compile("adam", auto_scale_loss=False)
+    assert isinstance(model.optimizer, keras.optimizers.Adam)
+    for dtype in ("float32", "mixed_bfloat16"):
+        model = mixed(dtype)
+        model.compile("adam")
+        assert isinstance(model.optimizer, keras.optimizers.Adam)

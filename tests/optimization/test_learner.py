@@ -87,6 +87,18 @@ def test_jax_spreads_a_batch_over_devices(trained_by_one, tmp_path):
         np.testing.assert_allclose(b, a, atol=1e-4)
 
 
+def test_float16_scales_the_loss_once():
+    network = keras_t3d.models.create(
+        "t3d_tiny", input_shape=(4, 16, 16, 3), num_classes=3, dtype="mixed_float16", **TINY
+    )
+    scaled = keras.optimizers.LossScaleOptimizer(make_optimizer("SGD", 0.1))
+    for optimizer in (make_optimizer("SGD", 0.1), "sgd", scaled):
+        learner = Learner(network)
+        learner.compile(optimizer)
+        assert isinstance(learner.optimizer, keras.optimizers.LossScaleOptimizer)
+        assert isinstance(learner.optimizer.inner_optimizer, keras.optimizers.SGD)
+
+
 def tiny():
     return keras_t3d.models.create("t3d_tiny", input_shape=(4, 16, 16, 3), num_classes=3, **TINY)
 
