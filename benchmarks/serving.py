@@ -137,7 +137,7 @@ def _export_bare(model: Any, folder: Path, frozen: bool) -> None:
     from keras_t3d.deploy.network import in_float32
 
     network = in_float32(model)
-    run = fold(network) if frozen else lambda clips: network(clips, training=False)
+    run = fold(model) if frozen else lambda clips: network(clips, training=False)
     views = tf.TensorSpec((None, *model.clip_spec.input_shape), tf.uint8, name="clips")
 
     @tf.function(input_signature=[views], autograph=False)

@@ -7,8 +7,10 @@ the package uses any. Before raising a bound, run the tests with the new version
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from keras_t3d.errors import MissingPackageError
@@ -50,8 +52,14 @@ def inner_layers(layer: Any) -> list[Any]:
 
 
 def is_functional(layer: Any) -> bool:
-    """Returns whether a Keras layer is a functional model, for `run_through_graph`."""
-    return hasattr(layer, "_run_through_graph")
+    """Returns whether a Keras layer computes a graph of layers, for `run_through_graph`.
+
+    A functional model with a `call` of its own may compute something else.
+    """
+    if not hasattr(layer, "_run_through_graph"):
+        return False
+    caller = next(cls for cls in type(layer).__mro__ if "call" in vars(cls))
+    return caller.__module__.startswith("keras.src.")
 
 
 def is_cloning(operation: Any) -> bool:
@@ -106,6 +114,58 @@ def update_metrics(model: Any, labels: Any, outputs: Any, counted: Any, sample_w
             metrics.update_state(labels, outputs, sample_weight=sample_weight)
 
 
+def operation_name(operation: Any) -> str | None:
+    """Returns the class name of a function of `keras.ops`, such as `"Add"`; None for layers."""
+    cls = type(operation)
+    return cls.__name__ if cls.__module__.startswith("keras.src.ops.") else None
+
+
+@contextlib.contextmanager
+def computing_in_float32(model: Any) -> Iterator[None]:
+    """Makes all layers of a Keras model compute in float32, whatever their dtype policies.
+
+    Variables that are stored in another float type are cast when they are read. Models in the
+    model otherwise round their inputs to the type that these had when they were built.
+    """
+    import keras
+    from keras.src.backend.common.variables import AutocastScope
+
+    others = ("float64", "float16", "bfloat16")
+    layers = flatten_layers(model)
+    casting = [layer for layer in layers if layer.compute_dtype in others]
+    policies = [layer._dtype_policy for layer in casting]
+    graphs = [layer for layer in layers if isinstance(layer, keras.Model) and layer.built]
+    inputs: list[Any] = [x for graph in graphs for x in graph.inputs or ()]
+    inputs += [layer for layer in layers if isinstance(layer, keras.layers.InputLayer)]
+    inputs = [x for x in inputs if x.dtype in others]
+    types = [x.dtype for x in inputs]
+    if not casting and not inputs:
+        yield
+        return
+    try:
+        for layer, policy in zip(casting, policies, strict=True):
+            is_map = isinstance(policy, keras.dtype_policies.DTypePolicyMap)
+            layer._dtype_policy = _float32_policy(policy[layer.path] if is_map else policy)
+        for x in inputs:
+            x._dtype = "float32"
+        with AutocastScope("float32"):
+            yield
+    finally:
+        for layer, policy in zip(casting, policies, strict=True):
+            layer._dtype_policy = policy
+        for x, dtype in zip(inputs, types, strict=True):
+            x._dtype = dtype
+
+
+def _float32_policy(policy: Any) -> Any:
+    import keras
+
+    config = policy.get_config()
+    if "source_name" in config:  # of a quantized layer
+        return type(policy).from_config({**config, "source_name": "float32"})
+    return keras.DTypePolicy("float32")
+
+
 def averaged_weights(optimizer: Any) -> list[tuple[Any, Any]]:
     """Returns the trained variables of a Keras optimizer, each with its moving average or None."""
     pairs = zip(
@@ -157,6 +217,9 @@ def only_calibrate(converter: Any) -> None:
 def quantizer_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Returns `mlir_quantize` and `modify_model_io_type` of TensorFlow's converter.
 
+    The first one gives the weights of a dense layer one scale. Newer versions of TensorFlow would
+    give them one per row, which runtimes before 2.12 load, and compute wrongly without an error.
+
     Raises:
         MissingPackageError: if this version of TensorFlow does not have them.
     """
@@ -169,4 +232,9 @@ def quantizer_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
             f"`quantization` int8 needs parts of TensorFlow {first} to {last} that this version "
             f"does not have: pip install tensorflow=={last}, or use dynamic. Received: {error}"
         ) from error
+    if _ONE_DENSE_SCALE in inspect.signature(mlir_quantize).parameters:
+        mlir_quantize = functools.partial(mlir_quantize, **{_ONE_DENSE_SCALE: True})
     return mlir_quantize, modify_model_io_type
+
+
+_ONE_DENSE_SCALE = "disable_per_channel_for_dense_layers"

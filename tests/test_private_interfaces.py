@@ -82,6 +82,9 @@ def test_the_interfaces_exist():
 
     keras.models.clone_model(Noted(inputs, model.outputs[0]))(keras.ops.ones((1, 2)))
     assert seen[:2] == [False, True]  # when it is made, and when it is cloned
+    total = keras.Model(inputs, inputs + 1.0)
+    names = [private_interfaces.operation_name(each) for each in total.operations]
+    assert names == [None, "Add"]
     optimizer = keras.optimizers.SGD(0.1, use_ema=True)
     optimizer.build(model.trainable_variables)
     assert len(private_interfaces.averaged_weights(optimizer)) == 2

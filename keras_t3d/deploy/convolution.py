@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from keras_t3d.deploy.network import constant
+from keras_t3d.deploy.network import constant, kernel_of
 from keras_t3d.layers import ClipConv3D
 
 
@@ -41,7 +41,7 @@ class Convolution:
     def of(cls, layer: ClipConv3D | layers.Conv3D, **options: Any) -> Convolution:
         """Returns the convolution of a layer, without its activation."""
         bias = constant(layer.bias) if layer.use_bias else None
-        return cls(constant(layer.kernel), bias, layer.strides, **options)
+        return cls(kernel_of(layer), bias, layer.strides, **options)
 
     def normalized_by(self, norm: layers.BatchNormalization) -> Convolution:
         """Returns one convolution that computes this one and then a batch normalization."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from keras_t3d.errors import KerasT3DError
 
 if TYPE_CHECKING:
     from keras_t3d.deploy.quantization_report import QuantizationReport
+
+_LONGEST_QUOTE = 300  # characters of another library's message
 
 
 class ExportError(KerasT3DError):
@@ -31,11 +35,45 @@ class UnsupportedLayerError(ExportError):
         )
 
 
+class UntraceableLayerError(ExportError):
+    """TensorFlow cannot compute a layer of the model in a graph.
+
+    Args:
+        layer: the layer.
+        error: the exception that it raised.
+    """
+
+    def __init__(self, layer: Any, error: Exception) -> None:
+        super().__init__(
+            f"The model cannot be computed in a TensorFlow graph: its layer {layer.name!r} raised "
+            f"{type(error).__name__}: {in_one_line(error)}. To export it, compute with keras.ops, "
+            f"for static shapes. Received: a layer of class {type(layer).__name__}"
+        )
+
+
+def in_one_line(error: Exception) -> str:
+    """Returns the message of an exception of Keras or TensorFlow, shortened to one line."""
+    words = re.sub(r"\x1b\[\d+m", "", str(error)).split()
+    return textwrap.shorten(" ".join(words).rstrip("."), _LONGEST_QUOTE, placeholder=" ...")
+
+
 def check_channels_last(layer: Any) -> None:
     """Raises UnsupportedLayerError unless a layer's data format is `channels_last`."""
     if layer.data_format != "channels_last":
         raise UnsupportedLayerError(
             layer, f"has data_format={layer.data_format!r}", "use data_format='channels_last'"
+        )
+
+
+def check_not_quantized(layer: Any) -> None:
+    """Raises UnsupportedLayerError if Keras has quantized a layer, as `model.quantize` does."""
+    mode = getattr(layer, "quantization_mode", None)
+    if mode is not None:
+        raise UnsupportedLayerError(
+            layer,
+            f"is quantized by Keras ({mode})",
+            "export the model as it was before `quantize`, with the export's own `quantization`, "
+            "which covers convolutions too, for example 'int8'",
         )
 
 

@@ -18,13 +18,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_t3d.deploy.convolution import Convolution, PendingConvolution, computed
+from keras_t3d.deploy.errors import ExportError, UntraceableLayerError
 from keras_t3d.deploy.layer_rules import find_rule
-from keras_t3d.deploy.network import constant, in_float32
+from keras_t3d.deploy.network import constant
 from keras_t3d.layers import ClipBatchNormalization, ClipConv3D
 from keras_t3d.layers.operations.convolution import convolve
 from keras_t3d.layers.operations.normalization import normalize_by
 from keras_t3d.layers.operations.padding import apart_from_padding, pad_evenly
-from keras_t3d.private_interfaces import is_functional
+from keras_t3d.private_interfaces import computing_in_float32, is_functional
 
 
 def fold(model: keras.Model) -> Callable[[tf.Tensor], Any]:
@@ -49,8 +50,12 @@ def fold(model: keras.Model) -> Callable[[tf.Tensor], Any]:
     logits = tf.function(fold(model))(clips)  # (1, 2), as model(clips)
     ```
     """
-    network = in_float32(model)
-    return lambda clips: computed(_apply(network, tf.cast(clips, tf.float32)))
+
+    def folded(clips: Any) -> Any:
+        with computing_in_float32(model):
+            return computed(_apply(model, tf.cast(clips, tf.float32)))
+
+    return folded
 
 
 def _apply(layer: Any, *inputs: Any, **options: Any) -> Any:
@@ -58,9 +63,14 @@ def _apply(layer: Any, *inputs: Any, **options: Any) -> Any:
     rule = find_rule(layer, _RULES, _apply)
     # A functional model passes `training` to each of its layers.
     in_training = options.get("training") and not is_functional(layer)
-    if rule is None or in_training:
-        return _call(layer, computed(inputs), computed(options))
-    return rule(*inputs)
+    try:
+        if rule is None or in_training:
+            return _call(layer, computed(inputs), computed(options))
+        return rule(*inputs)
+    except ExportError:
+        raise
+    except Exception as error:
+        raise UntraceableLayerError(layer, error) from error
 
 
 def _call(layer: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:

@@ -25,6 +25,7 @@ from keras_t3d.deploy.convolution_2d import join_frames
 from keras_t3d.deploy.errors import ExportError
 from keras_t3d.deploy.options import TFLiteOptions
 from keras_t3d.deploy.tflite_conversion import run_converter
+from keras_t3d.deploy.tflite_dense import SCALED_ROWS, with_scales_after
 from keras_t3d.deploy.tflite_metadata import pack
 from keras_t3d.deploy.tflite_operations import Operation, read_operations
 from keras_t3d.errors import InvalidArgumentError
@@ -35,7 +36,6 @@ _SMALLEST_RANGE = 1e-20
 _DENSE = schema.BuiltinOperator.FULLY_CONNECTED
 _SMALL_STEPS = {"ADD", "RESHAPE"}  # between a dense layer and its softmax
 _SMALL_KERNEL = 1024  # weights; the converter does not quantize fewer either
-_PER_ROW_VERSION = 12  # of FULLY_CONNECTED: floats by integers with one scale per row
 # All inputs must have one scale, which the converter does not give to tensors from float layers.
 _ONE_SCALE = {"CONCATENATION", "MAXIMUM", "MINIMUM", "PACK"}
 
@@ -111,7 +111,7 @@ class IntegerConversion:
         has_dense = head[-1].kind == "FULLY_CONNECTED"
         if options.integer_output or is_kept_in_floats or not has_dense:
             return content
-        return _with_small_head(content)
+        return with_scales_after(_with_small_head(content))
 
     def layer_errors(self, clips: np.ndarray, options: TFLiteOptions) -> list[LayerError]:
         """Returns the errors of all layers but `float_layers`, the largest first.
@@ -228,7 +228,7 @@ def _with_small_head(content: bytes) -> bytes:
     weights.quantization.zeroPoint = np.zeros(len(scales), np.int64)
     weights.quantization.quantizedDimension = 0
     code = file.operatorCodes[dense[-1].opcodeIndex]
-    code.version = max(code.version, _PER_ROW_VERSION)
+    code.version = max(code.version, SCALED_ROWS)
     buffer.data = None
     return pack(file)
 

@@ -44,7 +44,7 @@ def find_rule(
         return lambda *inputs: run_through_graph(
             layer, inputs, lambda inner: functools.partial(apply, inner)
         )
-    if type(layer) is keras.Sequential:
+    if isinstance(layer, keras.Sequential) and type(layer).call is keras.Sequential.call:
         return lambda x: functools.reduce(
             lambda x, inner: apply(inner, x), layer.layers, computed(x)
         )

@@ -7,7 +7,7 @@ exact: only the order in which floats are added changes.
 
 Each Keras layer class has one small function, in the table `_RULES` at the end; its rules lie here
 and in `convolution_2d.py`, `pooling_2d.py` and `pointwise_2d.py`. Models and composite layers are
-computed from their layers.
+computed from their layers; functions of `keras.ops` have rules in `operations_2d.py`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,16 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from keras_t3d.deploy import pointwise_2d, pooling_2d
+from keras_t3d.deploy import operations_2d, pointwise_2d, pooling_2d
 from keras_t3d.deploy.convolution import Convolution, Convolve, PendingConvolution, computed
 from keras_t3d.deploy.convolution_2d import add_taps, concatenate
-from keras_t3d.deploy.errors import UnsupportedLayerError, check_channels_last
+from keras_t3d.deploy.errors import (
+    ExportError,
+    UnsupportedLayerError,
+    UntraceableLayerError,
+    check_channels_last,
+    check_not_quantized,
+)
 from keras_t3d.deploy.layer_rules import find_rule
 from keras_t3d.layers import (
     ClipBatchNormalization,
@@ -34,6 +40,8 @@ from keras_t3d.layers import (
     SpatioTemporalChannelCorrelation,
     Stem3D,
 )
+from keras_t3d.models import VideoClassifier
+from keras_t3d.private_interfaces import computing_in_float32
 
 
 def lower(model: keras.Model, convolve: Convolve = add_taps) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -77,19 +85,51 @@ def lower(model: keras.Model, convolve: Convolve = add_taps) -> Callable[[tf.Ten
             raise UnsupportedLayerError(
                 layer, f"is called with {given}", "call it without them, as in inference"
             )
+        layer = operations_2d.equivalent_layer(layer) or layer
+        check_not_quantized(layer)
         rule = find_rule(layer, rules, apply, _incremental_concatenation)
+        rule = rule or operations_2d.arithmetic(layer)
         if rule is None:
             known = ", ".join(sorted(known.__name__ for known in rules))
             remedy = (
-                f"build the model and its composite layers from {known}, or add a rule to "
-                "keras_t3d/deploy/lowering.py"
+                f"build the model and its composite layers from {known} and the operators "
+                "+ - * /, or add a rule to keras_t3d/deploy/lowering.py"
             )
             raise UnsupportedLayerError(layer, "has no 2D form", remedy)
-        with tf.name_scope(_INVALID_IN_SCOPE.sub("_", layer.name)):
-            return rule(*tensors)
+        try:
+            with tf.name_scope(_INVALID_IN_SCOPE.sub("_", layer.name)):
+                return rule(*tensors)
+        except ExportError:
+            raise
+        except Exception as error:
+            raise UntraceableLayerError(layer, error) from error
 
     rules[Stem3D] = functools.partial(_stem, apply=apply)
-    return lambda clip: computed(apply(model, tf.convert_to_tensor(clip, tf.float32)))
+
+    def lowered(clip: Any) -> Any:
+        with computing_in_float32(model):
+            return computed(apply(model, tf.convert_to_tensor(clip, tf.float32)))
+
+    return lowered
+
+
+def check_lowerable(model: VideoClassifier) -> None:
+    """Raises UnsupportedLayerError unless `lower` has a rule for every layer of the model.
+
+    Nothing is computed, so this is quick for a large network too.
+    """
+    clip = tf.TensorSpec(model.clip_spec.input_shape)
+    tf.function(lower(model, _only_shape), autograph=False).get_concrete_function(clip)
+
+
+def _only_shape(clips: tf.Tensor, convolution: Convolution) -> tf.Tensor:
+    """Returns zeros of the shape of a convolution's result."""
+    sides = []
+    axes = zip(convolution.kernel.shape, convolution.strides, convolution.dilations, strict=False)
+    for length, (size, stride, dilation) in zip(clips.shape, axes, strict=False):
+        reach = (size - 1) * dilation if convolution.padding == "valid" else 0
+        sides.append((length - reach - 1) // stride + 1)
+    return tf.zeros((*sides, convolution.kernel.shape[-1]))
 
 
 _INVALID_IN_SCOPE = re.compile("^[^A-Za-z0-9.]|[^A-Za-z0-9_.-]")
@@ -171,13 +211,21 @@ _RULES: dict[type[Any], Callable[..., tf.Tensor]] = {
     layers.Dense: pointwise_2d.dense_vector,
     layers.Dropout: pointwise_2d.unchanged,
     layers.Flatten: pointwise_2d.flatten,
+    layers.GaussianDropout: pointwise_2d.unchanged,
+    layers.GaussianNoise: pointwise_2d.unchanged,
     layers.GlobalAveragePooling3D: functools.partial(
         pooling_2d.global_pooling, reduce=tf.reduce_mean
     ),
     layers.GlobalMaxPooling3D: functools.partial(pooling_2d.global_pooling, reduce=tf.reduce_max),
     layers.Identity: pointwise_2d.unchanged,
+    layers.Maximum: pointwise_2d.maximum,
     layers.MaxPooling3D: pooling_2d.max_pooling,
+    layers.Minimum: pointwise_2d.minimum,
+    layers.Multiply: pointwise_2d.multiply,
     layers.ReLU: pointwise_2d.relu,
+    layers.Rescaling: pointwise_2d.rescaling,
     layers.Softmax: pointwise_2d.softmax,
+    layers.SpatialDropout3D: pointwise_2d.unchanged,
+    layers.Subtract: pointwise_2d.subtract,
     layers.ZeroPadding3D: pointwise_2d.zero_padding,
 }

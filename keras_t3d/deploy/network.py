@@ -1,7 +1,8 @@
-"""The model to export: checks, its weights as constants, and a copy that computes in float32."""
+"""The model to export: checks, its weights as constants, and its computation in float32."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ import tensorflow as tf
 from keras_t3d.deploy.errors import ExportError
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models import VideoClassifier
+from keras_t3d.private_interfaces import computing_in_float32, flatten_layers
 
 
 def check_exportable(model: Any) -> None:
@@ -43,20 +45,23 @@ def constant(variable: Any) -> np.ndarray:
         return np.asarray(keras.ops.convert_to_numpy(variable), np.float32)
 
 
-def in_float32(model: keras.Model) -> keras.Model:
-    """Returns a model with the same weights that computes in float32, as artifacts do.
+def kernel_of(layer: Any) -> np.ndarray:
+    """Returns a layer's kernel, with the product of its LoRA matrices if it has any."""
+    with tf.init_scope():  # around the property too, which computes the product
+        return np.asarray(keras.ops.convert_to_numpy(layer.kernel), np.float32)
+
+
+def in_float32(model: keras.Model) -> Callable[..., Any]:
+    """Returns a function with the same weights that computes in float32, as artifacts do.
 
     Under mixed precision a model rounds at every layer, and in float16 it has no CPU kernels.
-    A float32 model is returned as it is.
+    A model all layers of which compute in float32, nested ones too, is returned as it is.
     """
-
-    def layer_in_float32(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-
-    if all(layer.compute_dtype == "float32" for layer in model.layers):
+    if all(layer.compute_dtype == "float32" for layer in flatten_layers(model)):
         return model
-    # Its graph alone: some versions of Keras clone a subclass by calling its constructor.
-    graph = keras.Model(model.input, model.output)
-    twin = keras.models.clone_model(graph, clone_function=layer_in_float32)
-    twin.set_weights(graph.get_weights())
-    return twin
+
+    def call(clips: Any, training: bool = False) -> Any:
+        with computing_in_float32(model):
+            return model(clips, training=training)
+
+    return call

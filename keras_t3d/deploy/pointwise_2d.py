@@ -14,7 +14,7 @@ from keras import layers
 from keras_t3d.deploy.convolution import PendingConvolution, scale_and_offset
 from keras_t3d.deploy.convolution_2d import concatenate
 from keras_t3d.deploy.errors import UnsupportedLayerError, check_channels_last
-from keras_t3d.deploy.network import constant
+from keras_t3d.deploy.network import constant, kernel_of
 from keras_t3d.layers import (
     ClipBatchNormalization,
     ClipNormalization,
@@ -88,9 +88,8 @@ def activation(layer: Any, x: tf.Tensor) -> tf.Tensor:
     """Applies the layer's activation, of an Activation, a Conv3D or a Dense."""
     if layer.activation not in _ACTIVATIONS:
         names = ", ".join(sorted(function.__name__ for function in _ACTIVATIONS))
-        raise UnsupportedLayerError(
-            layer, f"has the activation {layer.activation}", f"use one of {names}"
-        )
+        name = getattr(layer.activation, "__name__", layer.activation)
+        raise UnsupportedLayerError(layer, f"has the activation {name}", f"use one of {names}")
     return _ACTIVATIONS[layer.activation](x)
 
 
@@ -126,7 +125,27 @@ def add(layer: layers.Add, tensors: list[tf.Tensor]) -> tf.Tensor:
 
 
 def average(layer: layers.Average, tensors: list[tf.Tensor]) -> tf.Tensor:
-    return functools.reduce(tf.add, tensors) * (1.0 / len(tensors))
+    return functools.reduce(tf.add, tensors) * (1 / len(tensors))
+
+
+def maximum(layer: layers.Maximum, tensors: list[tf.Tensor]) -> tf.Tensor:
+    return functools.reduce(tf.maximum, tensors)
+
+
+def minimum(layer: layers.Minimum, tensors: list[tf.Tensor]) -> tf.Tensor:
+    return functools.reduce(tf.minimum, tensors)
+
+
+def multiply(layer: layers.Multiply, tensors: list[tf.Tensor]) -> tf.Tensor:
+    return functools.reduce(tf.multiply, tensors)
+
+
+def subtract(layer: layers.Subtract, tensors: list[tf.Tensor]) -> tf.Tensor:
+    return tf.subtract(*tensors)
+
+
+def rescaling(layer: layers.Rescaling, x: tf.Tensor) -> tf.Tensor:
+    return x * np.float32(layer.scale) + np.float32(layer.offset)
 
 
 def flatten(layer: layers.Flatten, x: tf.Tensor) -> tf.Tensor:
@@ -141,7 +160,7 @@ def dense_vector(layer: layers.Dense, x: tf.Tensor) -> tf.Tensor:
             "is applied to a clip, not to a vector",
             "use an equivalent Conv3D with kernel_size=1",
         )
-    y = tf.matmul(x, constant(layer.kernel))
+    y = tf.matmul(x, kernel_of(layer))
     return activation(layer, y + constant(layer.bias) if layer.use_bias else y)
 
 

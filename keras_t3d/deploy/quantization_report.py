@@ -110,15 +110,13 @@ def measure(
         layer_errors: errors of the layers, the largest first.
     """
     run = LiteRTRunner(contents[1])
-    compiled = tf.function(
-        lambda clips: float_model(clips, training=False),
-        input_signature=[tf.TensorSpec((1, *float_model.input_shape[1:]), tf.uint8)],
-    )
-    forget_gradients(compiled.get_concrete_function().graph)
+    compiled = tf.function(lambda clip: float_model(clip, training=False), autograph=False)
     expected, found = [], []
     labels: list[np.ndarray] = []
     for clips, batch_labels in batches:
-        expected.append(keras_probabilities(lambda clip, **_: compiled(clip), clips))
+        view = tf.TensorSpec((1, *clips.shape[1:]), tf.uint8)
+        forget_gradients(compiled.get_concrete_function(view).graph)
+        expected.append(keras_probabilities(lambda clip, **_: compiled(tf.constant(clip)), clips))
         found.append(np.concatenate([run(clip[None]) for clip in clips]))
         labels += [] if batch_labels is None else [batch_labels]
     known = np.concatenate(labels) if len(labels) == len(expected) else None

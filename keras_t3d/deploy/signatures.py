@@ -18,6 +18,7 @@ from keras_t3d.clips import (
     resize_and_crop_tensorflow,
     take_view_tensorflow,
 )
+from keras_t3d.deploy.errors import ExportError, in_one_line
 from keras_t3d.deploy.folding import fold
 from keras_t3d.deploy.network import in_float32
 from keras_t3d.deploy.request_checks import (
@@ -97,7 +98,7 @@ def write_graph(model: VideoClassifier, folder: Path, frozen: bool) -> None:
 
 
 def _outputs_and_embedding(model: VideoClassifier) -> keras.Model:
-    """Returns a float32 model with both outputs."""
+    """Returns a model with both outputs."""
     if EMBEDDING not in {layer.name for layer in model.layers}:
         raise InvalidArgumentError(
             "`model` must have a layer with the name "
@@ -108,7 +109,7 @@ def _outputs_and_embedding(model: VideoClassifier) -> keras.Model:
             argument="model",
         )
     outputs = [model.outputs[0], model.get_layer(EMBEDDING).output]
-    return in_float32(keras.Model(model.inputs[0], outputs))
+    return keras.Model(model.inputs[0], outputs)
 
 
 def _trace(graph: keras.Model, clip_spec: ClipSpec, frozen: bool) -> Any:
@@ -116,10 +117,17 @@ def _trace(graph: keras.Model, clip_spec: ClipSpec, frozen: bool) -> Any:
 
     If each signature traced it, each would store its constants.
     """
-    network = fold(graph) if frozen else functools.partial(graph, training=False)
-    traced = tf.function(network, autograph=False).get_concrete_function(
-        tf.TensorSpec((None, *clip_spec.input_shape), tf.uint8)
-    )
+    network = fold(graph) if frozen else functools.partial(in_float32(graph), training=False)
+    views = tf.TensorSpec((None, *clip_spec.input_shape), tf.uint8)
+    try:
+        traced = tf.function(network, autograph=False).get_concrete_function(views)
+    except ExportError:
+        raise
+    except Exception as error:
+        raise ExportError(
+            f"The model cannot be computed in a TensorFlow graph: {in_one_line(error)}. Compute "
+            f"with keras.ops in its layers. Received: {graph.name!r}"
+        ) from error
     forget_gradients(traced.graph)
     return traced
 

@@ -26,6 +26,7 @@ from keras_t3d.deploy.comparison import (
 )
 from keras_t3d.deploy.errors import QuantizationError
 from keras_t3d.deploy.integer_conversion import IntegerConversion, LayerError
+from keras_t3d.deploy.lowering import check_lowerable
 from keras_t3d.deploy.network import check_exportable, in_float32
 from keras_t3d.deploy.options import Quantization, TFLiteOptions
 from keras_t3d.deploy.quantization_report import QuantizationReport, measure
@@ -128,6 +129,7 @@ def export_tflite(
         "given with `quantization` 'int8', which takes its ranges from typical clips, for example "
         "those of keras_t3d.data.load_clips('shards', 'train', model.clip_spec, 16)",
     )
+    check_lowerable(model)
     licence = None if options.licence is None else Path(options.licence).read_text("utf-8")
     float_model = in_float32(model)
     report: QuantizationReport | None = None
@@ -185,6 +187,8 @@ def export_tflite_file(
         "clips": "generated",
     }
     if calibration is not None:
+        check_exportable(network)
+        check_lowerable(network)  # before clips are read
         clips = first_clips(calibration, network.clip_spec, CALIBRATION_CLIPS)
         if options.quantization not in TOLERANCES:
             split, is_labelled, evaluation = held_out_clips(

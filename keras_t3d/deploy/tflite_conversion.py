@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,9 @@ import tensorflow as tf
 
 from keras_t3d.deploy.convolution import Convolve
 from keras_t3d.deploy.convolution_2d import add_taps, join_frames
+from keras_t3d.deploy.errors import ExportError, in_one_line
 from keras_t3d.deploy.lowering import lower
+from keras_t3d.deploy.tflite_dense import with_scales_after
 from keras_t3d.models import VideoClassifier
 
 
@@ -31,7 +34,8 @@ def convert(model: VideoClassifier, quantization: str) -> bytes:
         if quantization == "float16":
             converter.target_spec.supported_types = [tf.float16]
 
-    return run_converter(model, convolve, tf.uint8, prepare)
+    content = run_converter(model, convolve, tf.uint8, prepare)
+    return with_scales_after(content) if quantization == "dynamic" else content
 
 
 def run_converter(
@@ -51,7 +55,15 @@ def run_converter(
     )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     prepare(converter)
-    content = converter.convert()
+    try:
+        content = converter.convert()
+    except Exception as error:
+        missing = re.search("(?:TF Select|Custom) ops: (.*)", str(error))
+        problem = f"LiteRT has no {missing.group(1)}" if missing else in_one_line(error)
+        raise ExportError(
+            f"TensorFlow's converter rejects the model: {problem}. Build its layers from those "
+            f"that docs/export.md lists. Received: {model.name!r}"
+        ) from error
     # Its graphs, a dozen copies of all weights, refer to each other.
     del converter
     gc.collect()
@@ -63,7 +75,8 @@ def _signature(model: VideoClassifier, convolve: Convolve, dtype: Any) -> Any:
     returns_logits = model.check_classifies() == "logits"
     shape = model.clip_spec.input_shape
 
-    @tf.function(input_signature=[tf.TensorSpec((1, *shape), dtype, name="clip")])
+    # Without AutoGraph, which would wrap an error of a layer into many lines.
+    @tf.function(input_signature=[tf.TensorSpec((1, *shape), dtype, name="clip")], autograph=False)
     def classify(clip: tf.Tensor) -> dict[str, tf.Tensor]:
         frames = tf.reshape(clip, shape)
         outputs = outputs_of(tf.cast(frames, tf.float32))

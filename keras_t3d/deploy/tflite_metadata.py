@@ -13,6 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_t3d.artifact_files import CLIP_SPEC, LABELS
+from keras_t3d.deploy.tflite_versions import write_oldest_runtime
 from keras_t3d.models import VideoClassifier
 
 NAME = "TFLITE_METADATA"
@@ -22,7 +23,7 @@ _AXIS_LABELS = 2  # an AssociatedFileType
 
 
 def with_metadata(content: bytes, model: VideoClassifier, licence: str | None = None) -> bytes:
-    """Returns a LiteRT file with metadata: its tensors, associated files and licence.
+    """Returns a LiteRT file with metadata: tensors, associated files, licence, oldest runtime.
 
     Args:
         content: a `.tflite` file with one input and one output.
@@ -36,6 +37,7 @@ def with_metadata(content: bytes, model: VideoClassifier, licence: str | None = 
     entry.name, entry.buffer = NAME, len(file.buffers)
     file.buffers.append(buffer)
     file.metadata = [*(file.metadata or []), entry]
+    write_oldest_runtime(file)
     return pack(file)
 
 

@@ -54,6 +54,7 @@ class ClipMaxPooling3D(RecomputedLayer):
                 f"Received: {pool_size!r}",
                 argument="pool_size",
             )
+        self.built = True  # as Keras's own pooling layers: without weights, nothing is to build
 
     def compute(self, clips: Any) -> tuple[Any]:
         return (pool_maximum(clips, self.pool_size, self.strides),)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from keras_t3d.clips import ClipSpec
 from keras_t3d.layers.configuration import as_plain
 from keras_t3d.layers.trainable_flags import set_trainable_flags, trainable_flags
+from keras_t3d.models.adapted_layers import adapt_layers, describe_adapted_layers
 from keras_t3d.models.options import ClassifierOptions, document_options
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.models.weight_names import ImageSource, Layers, weights_by_layer
@@ -88,6 +89,7 @@ class NetworkFamily(VideoClassifier):
             "name": self.name,
             "trainable": self.trainable,
             "inner_trainable": trainable_flags(self),
+            "adapted_layers": describe_adapted_layers(self),
             **({} if self.declared_outputs is None else {"outputs_are": self.declared_outputs}),
         }
 
@@ -97,9 +99,11 @@ class NetworkFamily(VideoClassifier):
         trainable = options.pop("trainable", True)
         inner_trainable = options.pop("inner_trainable", {})
         outputs_are = options.pop("outputs_are", None)
+        adapted_layers = options.pop("adapted_layers", {})
         network = cls(**options)
         network.trainable = trainable
         set_trainable_flags(network, inner_trainable)
+        adapt_layers(network, adapted_layers)
         network.outputs_are = outputs_are
         return network
 

@@ -169,6 +169,78 @@ def test_nested_models_and_shared_layers():
     assert_same(functional((4, 6, 6, 3), ClipNormalization(), inner, inner, head))
 
 
+def test_arithmetic():
+    inputs = keras.Input((4, 6, 6, 3))
+    x = ClipNormalization()(inputs)
+    y = layers.Conv3D(3, 3, padding="same")(x)
+    z = ClipConv3D(3, 3)(x) + y - 2.0 * x / 3
+    z = (1 - z) * y + np.float64([0.5, -1, 2]) + np.ones((1, 1, 6, 1, 3))
+    z = keras.ops.minimum(-z, keras.ops.maximum(x, np.arange(24).reshape(4, 6, 1, 1)))
+    assert_same(randomize(keras.Model(inputs, z)))
+
+
+def test_arithmetic_of_clips_and_vectors():
+    inputs = keras.Input((4, 6, 6, 3))
+    x = ClipNormalization()(inputs)
+    vector = layers.GlobalAveragePooling3D()(x)
+    scaled = layers.Multiply()([x, layers.GlobalAveragePooling3D(keepdims=True)(x)])
+    ends = [scaled - 1, x * 2]
+    joined = [layers.Average()(ends), layers.Subtract()(ends), layers.Maximum()(ends)]
+    joined = [*joined, layers.Minimum()(ends), layers.Rescaling(2.0, 1.0)(x)]
+    pooled = layers.GlobalMaxPooling3D()(layers.Concatenate()(joined))
+    outputs = layers.Concatenate()([pooled, layers.Softmax()(vector / 2 + 1)])
+    assert_same(randomize(keras.Model(inputs, outputs)))
+
+
+def test_functions_that_compute_what_layers_do():
+    ops = keras.ops
+    inputs = keras.Input((4, 6, 6, 3))
+    x = ops.cast(layers.Conv3D(3, 3)(ClipNormalization()(inputs)), "float32")
+    x = ops.pad(x, ((0, 0), (1, 1), (0, 2), (2, 1), (0, 0)))
+    x = ops.concatenate([ops.relu(x), ops.relu6(x * 9), ops.sigmoid(x), ops.tanh(x)], axis=-1)
+    x = ops.max_pool(x, 2, padding="same")
+    x = ops.average_pool(x, (1, 2, 2), strides=1)
+    pooled = [ops.mean(x, axis=(1, 2, 3)), ops.max(x, axis=[-2, -3, -4])]
+    vector = ops.concatenate([*pooled, layers.Flatten()(x)], axis=1)
+    kept = layers.Flatten()(ops.mean(x, (1, 2, 3), keepdims=True))
+    outputs = ops.concatenate([ops.softmax(vector), kept], axis=-1)
+    assert_same(randomize(keras.Model(inputs, outputs)))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: x**2, "Power"),
+        (lambda x: x[:, 1:], "GetItem"),
+        (lambda x: keras.ops.mean(x, axis=1), "Mean"),
+        (lambda x: keras.ops.pad(x, 1), "Pad"),
+        (lambda x: keras.ops.cast(x, "int32"), "Cast"),
+        (lambda x: x + np.ones((2, 4, 6, 6, 3)), "Add"),
+    ],
+)
+def test_unsupported_functions_are_named(function, message):
+    inputs = keras.Input((4, 6, 6, 3))
+    model = keras.Model(inputs, function(ClipNormalization()(inputs)))
+    with pytest.raises(UnsupportedLayerError, match=f"class {message}") as raised:
+        lower(model)(clip_for(model))
+    assert len(str(raised.value).splitlines()) == 1
+
+
+class OtherCall(keras.Model):
+    """A functional model that computes something else than its graph."""
+
+    def call(self, inputs, training=None):
+        return 2 * super().call(inputs)
+
+
+def test_a_model_with_its_own_call_is_refused():
+    inner_input = keras.Input((4, 6, 6, 3))
+    inner = OtherCall(inner_input, ClipConv3D(3, 3)(inner_input), name="other")
+    model = functional((4, 6, 6, 3), inner)
+    with pytest.raises(UnsupportedLayerError, match=r"'other'.*OtherCall"):
+        lower(model)(clip_for(model))
+
+
 def test_a_composite_layer_needs_no_rule():
     assert_same(functional((4, 6, 6, 3), NormalizedConv3D(4), NormalizedConv3D(3)))
 
