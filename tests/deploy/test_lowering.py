@@ -8,6 +8,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from keras import layers
 
+from keras_t3d.cli import main
 from keras_t3d.deploy.convolution_2d import add_taps, join_frames
 from keras_t3d.deploy.errors import UnsupportedLayerError
 from keras_t3d.deploy.lowering import lower
@@ -20,6 +21,7 @@ from keras_t3d.layers import (
 )
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.rematerialization import InTurn
+from keras_t3d.models import VideoClassifier
 from tests.deploy.networks import (
     DoubledComposite,
     NormalizedConv3D,
@@ -323,3 +325,15 @@ def test_training_behaviour_is_rejected():
     model = keras.Model(inputs, layers.Dropout(0.5, name="always")(inputs, training=True))
     with pytest.raises(UnsupportedLayerError, match=r"'always'.*training"):
         lower(model)(clip_for(model))
+
+
+def test_the_command_names_the_layer_in_one_line(tmp_path, capsys):
+    inputs = keras.Input((4, 8, 8, 3))
+    x = layers.LayerNormalization(name="odd")(ClipNormalization()(inputs))
+    x = layers.GlobalAveragePooling3D(name="embedding")(x)
+    VideoClassifier(inputs, layers.Dense(2)(x)).save(tmp_path / "odd.keras")
+    words = ["export", "tflite", str(tmp_path / "odd.keras"), str(tmp_path / "odd.tflite")]
+    assert main([*words, "--calibration", str(tmp_path / "shards that are not read")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "'odd'" in line
+    assert "LayerNormalization" in line
