@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from keras_t3d.clips import ClipSpec
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, KerasT3DWarning
 
 LABELS = "labels.txt"
 CLIP_SPEC = "clip_spec.json"
@@ -20,7 +20,7 @@ STUDENT = "student.keras"
 LAST = "last.keras"
 
 
-class RunDirectoryWarning(UserWarning):
+class RunDirectoryWarning(KerasT3DWarning):
     """A run directory was given for a model; the message names the model that is taken."""
 
 

@@ -1,4 +1,4 @@
-"""Exceptions whose messages are meant for users.
+"""Exceptions and warnings whose messages are meant for users.
 
 The command prints them as one line, and any other exception as a bug of this package, with its
 traceback.
@@ -14,6 +14,10 @@ from typing import Any
 
 class KerasT3DError(Exception):
     """Base class of errors that users can cause and correct."""
+
+
+class KerasT3DWarning(UserWarning):
+    """Base class of what users should know about their data and models."""
 
 
 class InvalidArgumentError(KerasT3DError, ValueError):

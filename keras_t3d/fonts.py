@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from keras_t3d.errors import KerasT3DWarning
+
 if TYPE_CHECKING:
     from matplotlib.font_manager import FontEntry
     from PIL import ImageDraw, ImageFont
@@ -20,7 +22,7 @@ _INVISIBLE = ("C", "Z")  # categories: controls, formats and surrogates; spaces
 _MOST_NAMED = 20  # characters
 
 
-class FontWarning(UserWarning):
+class FontWarning(KerasT3DWarning):
     """No font on this machine has some characters; the message names them."""
 
 

@@ -23,7 +23,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from keras_t3d.errors import KerasT3DError
+from keras_t3d.errors import KerasT3DError, KerasT3DWarning
 from keras_t3d.version import __version__
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def _run_command(name: str, words: Sequence[str]) -> int:
     parser = command_parser(name)
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("always", KerasT3DWarning)
             warnings.showwarning = functools.partial(_show_warning, warnings.showwarning, parser)
             _module(name).run(parser, words)
     except KeyboardInterrupt as stop:
@@ -153,7 +154,7 @@ def _show_warning(
     **options: Any,
 ) -> None:
     """Prints a warning of this package in one line, others as Python does."""
-    if category.__module__.startswith("keras_t3d"):
+    if issubclass(category, KerasT3DWarning):
         print(f"keras-t3d: warning: {_with_flags(str(message), parser)}", file=sys.stderr)
     else:
         show(message, category, *place, **options)

@@ -6,9 +6,7 @@ import errno
 import json
 import os
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import jsonargparse
 
@@ -73,20 +71,3 @@ def for_each_video(
             return
     if unreadable:
         raise KerasT3DError(f"{unreadable} of {len(videos)} videos could not be read")
-
-
-@contextmanager
-def print_damage() -> Iterator[None]:
-    """Prints warnings about damaged videos as one line each."""
-    from keras_t3d.data import DamagedVideoWarning
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", DamagedVideoWarning)
-        yield
-    for warning in caught:
-        if issubclass(warning.category, DamagedVideoWarning):
-            print_note(str(warning.message))
-        else:
-            warnings.showwarning(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )

@@ -9,7 +9,7 @@ import jsonargparse
 
 from keras_t3d.cli import loading
 from keras_t3d.cli.options import MODEL, add_options, add_window_options
-from keras_t3d.cli.output import for_each_video, print_classes, print_damage
+from keras_t3d.cli.output import for_each_video, print_classes
 from keras_t3d.cli.predict_windows import predict_windows
 from keras_t3d.data.sources.video_files import video_files
 from keras_t3d.errors import InvalidArgumentError, check_argument, check_integer
@@ -49,8 +49,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     predictor = loading.predictor(arguments.model)
 
     def classify(video: str) -> None:
-        with print_damage():
-            classes = predict_video(predictor, video, arguments.top, arguments.num_views)
+        classes = predict_video(predictor, video, arguments.top, arguments.num_views)
         print_classes(video, classes, arguments)
 
     for_each_video(videos, classify)

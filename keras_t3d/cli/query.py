@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jsonargparse
 
 from keras_t3d.cli.options import add_options, selected
-from keras_t3d.cli.output import print_classes, print_damage
+from keras_t3d.cli.output import print_classes
 from keras_t3d.deploy.serving_client.video_query import query
 
 
@@ -25,6 +25,5 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     arguments = parser.parse_args(words)
-    with print_damage():
-        classes = query(**selected(arguments, query))
+    classes = query(**selected(arguments, query))
     print_classes(arguments.path, classes, arguments)

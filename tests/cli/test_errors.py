@@ -1,12 +1,13 @@
 """What the command prints when something fails."""
 
 import sys
+import warnings
 
 import pytest
 
 from keras_t3d import cli
 from keras_t3d.cli import evaluate
-from keras_t3d.errors import InvalidArgumentError, KerasT3DError
+from keras_t3d.errors import InvalidArgumentError, KerasT3DError, KerasT3DWarning
 
 WORDS = ["evaluate", "m.keras", "shards", "--out", "report"]
 
@@ -42,6 +43,16 @@ def test_errors_for_users_are_one_line(fail):
 def test_arguments_are_shown_as_flags(fail, message, line):
     _, lines = fail(InvalidArgumentError(message))
     assert lines == [f"keras-t3d: error: {line}"]
+
+
+def test_each_warning_for_users_is_one_line(monkeypatch, capsys):
+    def run(parser, words):
+        for _ in range(2):
+            warnings.warn("`batch_size` is large", KerasT3DWarning, stacklevel=1)
+
+    monkeypatch.setattr(evaluate, "run", run)
+    assert cli.main(WORDS) == 0
+    assert capsys.readouterr().err == 2 * "keras-t3d: warning: --batch-size is large\n"
 
 
 def test_keys_of_a_configuration_are_shown_as_flags(capsys, tmp_path):

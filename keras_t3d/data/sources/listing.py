@@ -7,7 +7,7 @@ import dataclasses
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 
-from keras_t3d.errors import KerasT3DError
+from keras_t3d.errors import KerasT3DError, KerasT3DWarning
 
 SPLITS = ("train", "val", "test")
 
@@ -21,7 +21,7 @@ _SPELLINGS = {
 }
 
 
-class DatasetWarning(UserWarning):
+class DatasetWarning(KerasT3DWarning):
     """Videos that can be used, but probably not as meant; the message states why."""
 
 

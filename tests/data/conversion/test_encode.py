@@ -103,3 +103,12 @@ def test_larger_frames_shrink_as_in_the_view_and_smaller_ones_stay(size, stored)
     pixels = np.asarray(Image.open(io.BytesIO(video.frames[0])))
     expected = resize_frames(frame[None], *stored)[0]
     assert np.abs(pixels.astype(int) - expected).max() <= 6
+
+
+def test_colours_are_stored_at_full_resolution():
+    """Alternating red and blue columns: at half resolution, all of them would be purple."""
+    frame = np.zeros((16, 16, 3), np.uint8)
+    frame[:, ::2, 0] = frame[:, 1::2, 2] = 200
+    (video,) = encode_parts(timed([0.0], 0.04, frame), 25.0, ConversionOptions())
+    pixels = np.asarray(Image.open(io.BytesIO(video.frames[0])))
+    assert np.abs(pixels.astype(int) - frame).max() <= 10
