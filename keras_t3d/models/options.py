@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import inspect
 import operator
 import os
@@ -166,7 +167,7 @@ def _load_start(path: str | os.PathLike[str]) -> Any:
             argument="weights",
         )
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"No such file: {path!r}")
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     start = keras.saving.load_model(path, compile=False)
     if not hasattr(start, "clip_spec"):
         raise InvalidArgumentError(

@@ -17,7 +17,8 @@ _LEAST_PROBABILITY = 1e-7
 class CrossEntropy(keras.losses.Loss):
     """Cross-entropy with class ids, or with one-hot labels or shares of classes.
 
-    Ids have the shape `(batch,)` or `(batch, 1)`, shares of classes `(batch, classes)`.
+    Ids have the shape `(batch,)` or `(batch, 1)`, shares of classes `(batch, classes)`. The loss of
+    an id that is no class, below 0 or too large, is NaN: data and network differ in their classes.
 
     ```
     target = (1 - smoothing) * label + smoothing / classes
@@ -74,7 +75,9 @@ class CrossEntropy(keras.losses.Loss):
         classes = y_pred.shape[-1]
         if len(y_true.shape) < len(y_pred.shape) or y_true.shape[-1] == 1:
             ids = ops.reshape(ops.cast(y_true, "int32"), (-1,))
-            y_true = ops.one_hot(ids, classes, dtype="float32")
+            # `one_hot` would give zeros for other ids, whose loss is 0.
+            is_class = ops.expand_dims((ids >= 0) & (ids < classes), -1)
+            y_true = ops.where(is_class, ops.one_hot(ids, classes, dtype="float32"), float("nan"))
         target = y_true * (1.0 - self.label_smoothing) + self.label_smoothing / classes
         if self.from_logits:
             logarithms = ops.log_softmax(y_pred)

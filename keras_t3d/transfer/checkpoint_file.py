@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 import re
@@ -45,7 +46,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"No such checkpoint file: {str(path)!r}")
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     if path.stat().st_size == 0:
         raise CheckpointError(
             f"The checkpoint file is empty: copy it again. Received: {str(path)!r}"

@@ -18,6 +18,14 @@ def test_class_ids_and_their_shares_give_keras_cross_entropy():
     assert float(CrossEntropy()(np.eye(3)[LABELS], LOGITS)) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("label", [-1, 3])
+def test_an_id_that_is_no_class_gives_nan(label):
+    loss = CrossEntropy(reduction=None)
+    np.testing.assert_array_equal(
+        np.isnan(keras.ops.convert_to_numpy(loss(np.array([0, label]), LOGITS))), [False, True]
+    )
+
+
 def test_smoothing_and_weights_by_hand():
     target = np.eye(3)[LABELS] * 0.7 + 0.1
     each = -(target * log_softmax(LOGITS)).sum(-1) * np.array([1.0, 4.0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import functools
 import hashlib
 import os
@@ -130,7 +131,7 @@ class Address:
         try:
             yield
         except tf.errors.NotFoundError:
-            raise FileNotFoundError(f"There is no {self}") from None
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self)) from None
         except tf.errors.OpError as error:
             kind = type(error).__name__.removesuffix("Error")
             raise ShardError(
