@@ -80,7 +80,11 @@ def test_commands(folder, capsys):
     assert "dark" in capsys.readouterr().out
 
 
-def test_every_linked_file_exists():
-    root = pathlib.Path(__file__).parents[1]
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (root / target).exists(), target
+PAGES = [README_FOLDER / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES += sorted((README_FOLDER / "docs").rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(README_FOLDER)))
+def test_every_linked_file_exists(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target

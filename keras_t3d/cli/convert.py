@@ -62,7 +62,10 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     for video in report.notes:
         print(f"Note: {video['video']}: {video['note']}")
     for video in report.damaged:
-        print(f"Damaged, converted up to the damage: {video['video']} ({video['reason']})")
+        print(
+            "Damaged, converted without the parts that do not decode: "
+            f"{video['video']} ({video['reason']})"
+        )
 
 
 def _print_listing(listing: Listing) -> None:

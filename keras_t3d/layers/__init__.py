@@ -24,3 +24,7 @@ __all__ = [
     "Stem3D",
     "TemporalTransition",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__  # without the modules of the files

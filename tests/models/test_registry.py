@@ -2,7 +2,7 @@ import inspect
 
 import pytest
 
-from keras_t3d import models
+from keras_t3d import layers, models
 from keras_t3d.errors import InvalidArgumentError
 
 
@@ -41,3 +41,9 @@ def test_defaults_are_those_of_the_configuration():
     parameters = inspect.signature(models.ResNeXt3D50).parameters
     assert parameters["groups"].default == 32
     assert parameters["name"].default == "resnext3d_50"
+
+
+def test_completion_lists_the_public_names():
+    assert {"T3D121", "create", "VideoClassifier", "list_models"} < set(dir(models))
+    assert not {"t3d", "registry", "types"} & set(dir(models))
+    assert sorted(dir(layers)) == sorted(layers.__all__)

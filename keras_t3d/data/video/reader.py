@@ -293,5 +293,8 @@ def read_video(path: str | os.PathLike[str], threads: int = 1) -> Video:
 def warn_of_damage(reader: VideoReader) -> None:
     """Issues a DamagedVideoWarning if the frames that were read are not the whole video."""
     if reader.damage:
-        text = f"damaged video, scored as far as it decodes ({reader.damage}): {reader.path}"
+        text = (
+            "damaged video, scored without the parts that do not decode "
+            f"({reader.damage}): {reader.path}"
+        )
         warnings.warn(text, DamagedVideoWarning, stacklevel=4)
