@@ -98,6 +98,13 @@ def test_rematerialization_does_not_change_training(computed, network):
         np.testing.assert_allclose(again, kept, rtol=0, atol=1e-5 * max(np.abs(kept).max(), 1))
 
 
+@pytest.mark.parametrize("program", [["jax"], ["torch"], ["torch", "AVX512_CORE"]], ids=" ".join)
+def test_convolutions_in_half_precision_are_exact(program):
+    backend, *instructions = program
+    words = ["-m", "tests.backends.half_precision", *instructions]
+    assert forked.run_on_cpu(backend, words).strip() == "all exact"
+
+
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_a_network_is_built_without_tensorflow(backend):
     code = """

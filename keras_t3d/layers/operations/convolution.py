@@ -62,9 +62,11 @@ def _reachable_taps(clips: Any, kernel: Any, stride: int) -> Any:
 
 def _pad_and_convolve(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
     sizes = tuple(kernel.shape[:3])
+    pads_evenly = all(size % 2 for size in sizes) or _same_puts_more_zeros_last()
     padding = "same"
-    if max(strides) > 1 or not (all(size % 2 for size in sizes) or _same_puts_more_zeros_last()):
+    if max(strides) > 1 or not pads_evenly or _has_no_whole_window(clips, kernel):
         clips, padding = pad_evenly(clips, kernel), "valid"
+        clips, strides = without_idle_stride(clips, kernel, strides)
     if keras.backend.backend() == "tensorflow":
         clips = apart_from_padding(clips)
     return ops.conv(clips, kernel, tuple(strides), padding, data_format="channels_last")
@@ -184,12 +186,13 @@ def _convolve_by_taps(clips: Any, kernel: Any) -> Any:
 
 
 def _has_no_whole_window(clips: Any, kernel: Any) -> bool:
-    """Returns whether TensorFlow's gradient of a kernel deeper than the clip is wrong.
+    """Returns whether oneDNN's gradient of a kernel deeper than the clip is wrong.
 
-    In bfloat16 on CPUs without AMX, TensorFlow 2.21 then accesses memory out of bounds: values
-    off by 1e35, NaN, or a crash. Padding the clips first avoids it.
+    In bfloat16 on CPUs without AMX, TensorFlow 2.21 and PyTorch 2.13 then access memory out of
+    bounds: values off by 1e35, NaN, or a crash. Padding the clips first avoids it.
     """
-    return clips.dtype == "bfloat16" and 1 < clips.shape[1] < kernel.shape[0]
+    is_bfloat16 = keras.backend.standardize_dtype(clips.dtype) == "bfloat16"
+    return is_bfloat16 and 1 < clips.shape[1] < kernel.shape[0]
 
 
 def _convolve_padded(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:

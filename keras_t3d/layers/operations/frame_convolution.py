@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import keras
+
 from keras_t3d.layers.operations.custom_gradient import custom_gradient
 from keras_t3d.layers.operations.padding import pad_evenly
 
@@ -33,11 +35,12 @@ def without_idle_stride(
 ) -> tuple[Any, Sequence[int]]:
     """If only one window fits the width, crops the width to it and sets its stride to 1.
 
-    With a larger stride, TensorFlow 2.21 is wrong in bfloat16 on CPUs with AMX: some windows of
-    the other axes get values of other windows, or from memory out of bounds.
+    With a larger stride, TensorFlow 2.21 and PyTorch 2.13 are wrong in bfloat16 on CPUs with AMX:
+    some windows of the other axes get values of other windows, or from memory out of bounds.
     """
     width, reach = padded.shape[-2], kernel.shape[-3]
-    if padded.dtype != "bfloat16" or strides[-1] == 1 or width is None:
+    is_bfloat16 = keras.backend.standardize_dtype(padded.dtype) == "bfloat16"
+    if not is_bfloat16 or strides[-1] == 1 or width is None:
         return padded, strides
     if width - reach >= strides[-1]:
         return padded, strides
