@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable
 
-import keras
 import numpy as np
 import tensorflow as tf
 import turns
@@ -65,15 +64,10 @@ def _measured(folder: pathlib.Path) -> dict[str, Callable[[], object]]:
         deploy.export_saved_model(model, folder / "again", options=options)
         shutil.rmtree(folder / "again")
 
-    def trace() -> None:
-        loaded = keras.saving.load_model(folder / "model.keras")
-        tf.function(lambda clips: loaded(clips, training=False))(clips)
-
     return {
         "predict with a model in memory": lambda: inference.load_predictor(model).probabilities(
             clips
         ),
-        "load .keras and trace": trace,
         "load .keras and predict": load("model.keras"),
         "load SavedModel and predict": load("served"),
         "load .tflite and predict": load("model.tflite"),

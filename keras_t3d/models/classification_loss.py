@@ -12,7 +12,12 @@ from keras_t3d.models.outputs import OutputsAre
 from keras_t3d.optimization.cross_entropy import CrossEntropy
 
 # Losses that read probabilities and have no option `from_logits`.
-_PROBABILITIES_ONLY = ("kl_divergence", "KLDivergence")
+_PROBABILITIES_ONLY = (
+    "CategoricalGeneralizedCrossEntropy",
+    "KLDivergence",
+    "categorical_generalized_cross_entropy",
+    "kl_divergence",
+)
 
 
 def default_loss(name: str, outputs_are: OutputsAre | None) -> keras.losses.Loss:

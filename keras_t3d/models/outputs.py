@@ -29,6 +29,7 @@ _LINEAR = (
     keras.layers.Dense,
     keras.layers.EinsumDense,
 )
+_WRAPPERS = (keras.layers.SpectralNormalization, keras.layers.TimeDistributed)
 _SAMPLES = 16
 _SPREAD = 3.0  # standard deviation of the random values
 _TOLERANCE = 0.03  # of bfloat16 values and their sums
@@ -167,8 +168,9 @@ class _End:
 
     def _run(self, operation: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
         if getattr(operation, "weights", None):
-            if type(operation) in _LINEAR:
-                activation = getattr(operation, "activation", None) or keras.activations.linear
+            layer = operation.layer if isinstance(operation, _WRAPPERS) else operation
+            if any(isinstance(layer, kind) and type(layer).call is kind.call for kind in _LINEAR):
+                activation = getattr(layer, "activation", None) or keras.activations.linear
                 return activation(self._draw(operation.output))
             # The features of a backbone: from here on, the network is not run.
             if len(keras.tree.flatten(operation.output)[0].shape) > 2:

@@ -12,6 +12,7 @@ from keras_t3d.inference.compiled_model import compiled
 from keras_t3d.layers import ClipConv3D, ClipNormalization
 from keras_t3d.models import VideoClassifier
 from tests.conftest import counting_frames, write_video
+from tests.threads import in_threads
 
 CLIPS = np.random.default_rng(0).integers(0, 256, (2, 4, 16, 16, 3)).astype("uint8")
 
@@ -41,6 +42,20 @@ def test_a_model_in_memory_is_traced_once(tmp_path):
     predictions.append(predict_video(load_predictor(model), video))
     assert Counting.calls == 1
     assert predictions == [predictions[0]] * 4
+
+
+def test_threads_that_ask_at_once_trace_once():
+    model = network()
+    expected = keras.ops.softmax(model(CLIPS))
+    Counting.calls = 0
+
+    def ask(thread):
+        for _ in range(3):
+            found = load_predictor(model).probabilities(CLIPS)
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+
+    assert in_threads(ask) == []
+    assert Counting.calls == 1
 
 
 def test_predictors_follow_new_weights_and_layers():
