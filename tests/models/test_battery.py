@@ -92,6 +92,21 @@ CASES = {
         {**TWO_STAGES, "stage_convolutions": ("2plus1d",) * 2, "stem_middle_filters": 5},
         TORCHVISION_SHAPES,
     ),
+    "resnet2plus1d_18": (
+        models.ResNet2Plus1D18,
+        {**TWO_STAGES, "stage_convolutions": ("2plus1d_each",) * 2, "stem_middle_filters": 5},
+        BASIC_SHAPES,
+    ),
+    "resnet2plus1d_50": (
+        models.ResNet2Plus1D50,
+        {
+            **TWO_STAGES,
+            "stage_convolutions": ("2plus1d_each",) * 2,
+            "stem_middle_filters": 5,
+            "expansion": 2,
+        },
+        BOTTLENECK_SHAPES,
+    ),
 }
 
 
@@ -104,6 +119,7 @@ FURTHER = (
     "resnext",
     "stc_output",
     "r3d_18",
+    "resnet2plus1d_18",
 )
 
 

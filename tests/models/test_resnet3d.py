@@ -30,6 +30,9 @@ def trainable(model):
         ("r3d_18", 33_371_472, 512),
         ("mc3_18", 11_695_440, 512),
         ("r2plus1d_18", 31_505_325, 512),
+        ("resnet2plus1d_18", 33_421_164, 512),
+        pytest.param("resnet2plus1d_34", 63_747_500, 512, marks=pytest.mark.slow),
+        pytest.param("resnet2plus1d_50", 47_035_382, 2048, marks=pytest.mark.slow),
     ],
 )
 def test_trainable_parameters_and_head_width(name, parameters, width):
@@ -72,6 +75,7 @@ def test_every_stage_has_the_printed_size(name, options, times, side, channels):
         ("resnet3d_101", (3, 4, 23, 3)),
         ("resnext3d_50", (3, 4, 6, 3)),
         ("r2plus1d_18", (2, 2, 2, 2)),
+        ("resnet2plus1d_34", (3, 4, 6, 3)),
     ],
 )
 def test_blocks_of_the_named_networks(name, blocks):
