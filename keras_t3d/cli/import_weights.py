@@ -54,6 +54,9 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     arguments = parser.parse_args(words)
     out = arguments.out
     check_argument("out", out, out.endswith(".keras"), "a .keras file, for example start.keras")
+    options = dict(arguments.options)
+    flags = {"num_classes", "normalization", "part"} & options.keys()
+    check_argument("options", options, not flags, "options of the network that have no flag")
     import_tensorflow()
     from keras_t3d.atomic import written_beside
     from keras_t3d.transfer import import_weights
@@ -64,7 +67,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
         num_classes=arguments.num_classes,
         normalization=arguments.normalization,
         part=arguments.part,
-        **dict(arguments.options),
+        **options,
     )
     with written_beside(out) as part:
         imported.model.save(part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import argparse
 import os
 import pathlib
 import re
@@ -80,7 +81,9 @@ def _read_torch(path: pathlib.Path) -> dict[str, np.ndarray]:
     except ImportError:
         raise MissingPackageError(_missing("torch", f"a {path.suffix} file")) from None
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        # Scripts save their arguments beside the tensors: attributes without code.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except Exception as error:  # of many classes, depending on the damage

@@ -1,5 +1,6 @@
 """Networks of PyTorch with random weights and statistics, saved, imported, and run beside ours."""
 
+import argparse
 import importlib
 import pathlib
 import pickle
@@ -238,7 +239,8 @@ def test_an_explicit_clip_spec_overrides(resnet18):
 
 def test_400_classes_are_those_of_kinetics(tmp_path):
     network = torchvision_networks.torchvision_video_resnet("mc3_18")
-    torch.save({"model": network.state_dict(), "epoch": 3}, tmp_path / "mc3.pt")
+    arguments = argparse.Namespace(lr=0.1)  # as torchvision's scripts save them
+    torch.save({"model": network.state_dict(), "args": arguments}, tmp_path / "mc3.pt")
     imported = import_weights(tmp_path / "mc3.pt", "mc3_18", input_shape=SMALL)
     assert imported.model.class_names == kinetics400_classes()
     own = [str(index) for index in range(400)]
@@ -403,6 +405,7 @@ def test_names_without_checkpoints(resnet18):
 def test_the_command_writes_a_model_and_says_what_it_holds(resnet18, tmp_path, capsys):
     network, path = resnet18
     words = ["import-weights", str(path), str(tmp_path / "start.keras"), "--model", "resnet3d_18"]
+    words += ["--part", "state_dict", "--options", '{"dropout": 0.5}']
     assert main([*words, "--normalization", "activitynet", "--num-classes", "3"]) == 0
     out = capsys.readouterr().out
     assert "resnet3d_18, shortcut='zero_padding', with 85 tensors of " in out  # and 2 of the head
@@ -427,5 +430,6 @@ def test_the_command_fails_in_one_line_and_writes_nothing(resnet18, tmp_path, ca
     model = ("--model", "resnet3d_18")
     assert "OUT.keras" in error_of("out.h5", *model)
     assert "normalization" in error_of("out.keras", *model)
+    assert "options" in error_of("out.keras", *model, "--options", '{"num_classes": 3}')
     spoken = ("--normalization", "activitynet")
     assert "resnet3d_34" in error_of("a.keras", "--model", "resnet3d_34", *spoken)
