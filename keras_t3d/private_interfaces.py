@@ -218,7 +218,7 @@ def quantizer_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Returns `mlir_quantize` and `modify_model_io_type` of TensorFlow's converter.
 
     The first one gives the weights of a dense layer one scale. Newer versions of TensorFlow would
-    give them one per row, which runtimes before 2.12 load, and compute wrongly without an error.
+    give them one per row, with the operator version of before, so old runtimes would not refuse it.
 
     Raises:
         MissingPackageError: if this version of TensorFlow does not have them.

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from keras_t3d import ClipSpec
 from keras_t3d.private_interfaces import flatten_layers
+from tests import keras_exports
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 SMALL_SHAPE = (8, 32, 32, 3)
@@ -370,6 +371,14 @@ def check_training(build: Callable[..., Any], clips: np.ndarray) -> None:
         np.testing.assert_allclose(
             other - old, one - old, rtol=0, atol=2e-3 * scale, err_msg=variable.path
         )
+
+
+def check_keras_export(model: Any, name: str, clips: np.ndarray, folder: pathlib.Path) -> None:
+    """Keras's own export in a format computes what the model does."""
+    randomize(model)
+    clips = clips.astype("float32")
+    found = keras_exports.export_and_run(model, name, clips, folder)
+    np.testing.assert_allclose(found, array(model(clips)), rtol=1e-4, atol=1e-4)
 
 
 def fit_one_step(model: Any, clips: np.ndarray, labels: np.ndarray) -> float:

@@ -1,11 +1,12 @@
 """Keras's own exports, `model.export(path, format=...)`, and what their artifacts compute.
 
 ```
-KERAS_BACKEND=torch python -m tests.keras_exports FOLDER
+KERAS_BACKEND=torch python -m tests.keras_exports FOLDER torch onnx
 ```
 
-exports every `.keras` file of the folder in every format that Keras offers on that backend and
-whose packages are installed, runs the artifacts on `clips.npy`, and writes `NAME.BACKEND.npz`.
+exports every `.keras` file of the folder in these formats, if the packages that they need are
+installed, runs the artifacts on `clips.npy`, and writes `NAME.BACKEND.npz`, with the outputs of the
+model and of each artifact.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from typing import Any
 import keras
 import numpy as np
 
-# By backend: the formats, and the packages that Keras and the artifact need.
-FORMATS = {
+# By backend: the formats that Keras offers, and the packages that it and the artifact need.
+FORMATS: dict[str, dict[str, tuple[str, ...]]] = {
     "tensorflow": {
         "tf_saved_model": (),
         "litert": (),
@@ -42,13 +43,10 @@ FORMATS = {
 _ENDINGS = {"litert": ".tflite", "openvino": ".xml", "onnx": ".onnx", "torch": ".pt2"}
 
 
-def available_formats() -> list[str]:
-    """Returns the formats that Keras writes and this environment runs, on the current backend."""
-    return [
-        name
-        for name, packages in FORMATS[keras.backend.backend()].items()
-        if all(importlib.util.find_spec(package) for package in packages)
-    ]
+def is_available(name: str) -> bool:
+    """Returns whether this environment has what a format needs on the current backend."""
+    packages = FORMATS[keras.backend.backend()][name]
+    return all(importlib.util.find_spec(package) for package in packages)
 
 
 def export_and_run(
@@ -63,7 +61,11 @@ def export_and_run(
         folder: where the artifact is written.
     """
     path = folder / f"{model.name}_{name}{_ENDINGS.get(name, '')}"
-    model.export(str(path), format=name, verbose=False)
+    options: dict[str, Any] = {}
+    if name == "onnx":  # under PyTorch, Keras exports no 3D convolution for any batch
+        one_clip = keras.layers.InputSpec(shape=(1, *clips.shape[1:]), dtype="float32")
+        options["input_signature"] = [one_clip]
+    model.export(str(path), format=name, verbose=False, **options)
     run = _RUNNERS[name](str(path))
     return np.concatenate([np.asarray(run(clip[None])) for clip in clips])
 
@@ -115,17 +117,17 @@ _RUNNERS: dict[str, Callable[[str], Callable[[np.ndarray], Any]]] = {
 }
 
 
-def main(folder: pathlib.Path) -> None:
+def main(folder: pathlib.Path, formats: list[str]) -> None:
     import keras_t3d  # noqa: F401  (registers its classes)
 
     clips = np.load(folder / "clips.npy")
     for path in sorted(folder.glob("*.keras")):
         model = keras.saving.load_model(path)
         found = {"model": np.asarray(keras.ops.convert_to_numpy(model(clips)))}
-        for name in available_formats():
+        for name in filter(is_available, formats):
             found[name] = export_and_run(model, name, clips, folder)
         np.savez(path.with_suffix(f".{keras.backend.backend()}.npz"), **found)
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))
+    main(pathlib.Path(sys.argv[1]), sys.argv[2:])

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.export
 
 SHAPE = (8, 20, 19, 3)
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8", "integer_output")
+DENSE = schema.BuiltinOperator.FULLY_CONNECTED
 DEFAULT = ("stc_residual",)  # has grouped convolutions, and dense layers within the network
 # The Python of an environment with an old runtime, which needs NumPy before 2:
 #   python3.11 -m venv V && V/bin/pip install "numpy<2" tflite-runtime==2.14.0
@@ -64,6 +65,14 @@ def versions_of(file):
     }
 
 
+def dense_weights(file):
+    (graph,) = file.subgraphs
+    for step in graph.operators:
+        code = file.operatorCodes[step.opcodeIndex]
+        if max(code.builtinCode, code.deprecatedBuiltinCode) == DENSE:
+            yield step, graph.tensors[step.inputs[1]]
+
+
 def numbers(version):
     return [int(number) for number in version.split(".")]
 
@@ -85,6 +94,9 @@ def test_versions_and_the_runtime_that_has_them(exported):
     runtimes = {name: runtime_of(name, version) for name, version in versions.items()}
     assert runtimes["CONV_2D"] == max(runtimes.values(), key=numbers) == "2.9.0"
     assert stated_runtime(file) == "2.9.0"
+    for step, weights in dense_weights(file):
+        if weights.type == schema.TensorType.INT8:
+            assert len(weights.quantization.scale) == 1, step
 
 
 def test_scales_apart_from_dense_layers_change_nothing(exported):

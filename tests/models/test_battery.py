@@ -3,9 +3,8 @@
 import pytest
 
 from keras_t3d import models
-from tests.battery import check_model
-
-pytestmark = pytest.mark.fit
+from tests import keras_exports
+from tests.battery import check_keras_export, check_model, noise_clips
 
 DENSE = {"block_layers": (1, 2), "growth_rate": 4, "bottleneck_factor": 2, "stem_filters": 6}
 DENSE_SHAPES = {
@@ -123,6 +122,7 @@ FURTHER = (
 )
 
 
+@pytest.mark.fit
 @pytest.mark.parametrize(
     "case",
     [pytest.param(case, marks=pytest.mark.slow if case in FURTHER else ()) for case in CASES],
@@ -130,3 +130,31 @@ FURTHER = (
 def test_network(case, tmp_path):
     factory, options, stage_shapes = CASES[case]
     check_model(factory, options, stage_shapes, tmp_path)
+
+
+QUICK_EXPORTS = (("t3d", "tf_saved_model"), ("stc_residual", "openvino"), ("r2plus1d_18", "litert"))
+# In Keras's LiteRT files, TensorFlow's operations pool clips, and its interpreter has none of them.
+POOLING = "Flex(Max|Avg)Pool3D"
+UNPOOLED = ("r3d_18", "mc3_18", "r2plus1d_18")
+
+
+@pytest.mark.export
+@pytest.mark.parametrize(
+    ("case", "name"),
+    [
+        pytest.param(case, name, marks=() if (case, name) in QUICK_EXPORTS else pytest.mark.slow)
+        for case in CASES
+        for name in keras_exports.FORMATS["tensorflow"]
+    ],
+)
+def test_export_by_keras(case, name, tmp_path):
+    if not keras_exports.is_available(name):
+        pytest.skip(f"needs {keras_exports.FORMATS['tensorflow'][name]}")
+    factory, options, _ = CASES[case]
+    model = factory(input_shape=(8, 32, 32, 3), num_classes=3, name=case, **options)
+    clips = noise_clips(2)
+    if name == "litert" and case not in UNPOOLED:
+        with pytest.raises(RuntimeError, match=POOLING):
+            check_keras_export(model, name, clips, tmp_path)
+    else:
+        check_keras_export(model, name, clips, tmp_path)
