@@ -24,7 +24,7 @@ from keras_t3d.deploy.network import constant
 from keras_t3d.layers import ClipBatchNormalization, ClipConv3D
 from keras_t3d.layers.operations.convolution import convolve
 from keras_t3d.layers.operations.normalization import normalize_by
-from keras_t3d.layers.operations.padding import apart_from_padding, pad_evenly
+from keras_t3d.layers.operations.padding import pad_evenly, unmerged
 from keras_t3d.private_interfaces import computing_in_float32, is_functional
 
 
@@ -94,23 +94,29 @@ def _clip_conv3d(layer: ClipConv3D, clips: tf.Tensor) -> PendingConvolution:
     return PendingConvolution(clips, Convolution.of(layer), _convolve)
 
 
-def _convolve(clips: tf.Tensor, convolution: Convolution) -> tf.Tensor:
+def _convolve(clips: tf.Tensor, convolution: Convolution, relu: bool = False) -> tf.Tensor:
     """Uses TensorFlow's 3D convolution if a bias follows, as the two are fused.
 
     Without a bias it is slower than 2D convolutions. It has no groups, and with a kernel deeper
-    than the clip it multiplies by zeros.
+    than the clip it multiplies by zeros. A ReLU is fused too, also with padding; for other
+    activations after padding see `unmerged`.
     """
     kernel, bias, strides = convolution.kernel, convolution.bias, convolution.strides
     grouped = kernel.shape[-2] != clips.shape[-1]
     idle_taps = strides[0] == 1 and kernel.shape[0] // 2 >= clips.shape[1]
     if bias is None or grouped or idle_taps:
         y = convolve(clips, tf.constant(kernel), strides)
-        return y if bias is None else tf.nn.bias_add(y, bias)
-    padding = "SAME"  # even without strides
-    if max(strides) > 1:
+        y = y if bias is None else tf.nn.bias_add(y, bias)
+        return tf.nn.relu(y) if relu else y
+    is_padded, padding = max(strides) > 1 and max(kernel.shape[:3]) > 1, "SAME"
+    if is_padded:  # "SAME" is even without strides only
         clips, padding = pad_evenly(clips, kernel), "VALID"
-    y = tf.nn.conv3d(apart_from_padding(clips), kernel, (1, *strides, 1), padding)
-    return tf.nn.bias_add(y, bias)
+    elif tf.is_symbolic_tensor(clips) and clips.op.type == "Pad":  # of a ZeroPadding3D
+        clips = unmerged(clips)
+    y = tf.nn.bias_add(tf.nn.conv3d(clips, kernel, (1, *strides, 1), padding), bias)
+    if relu:
+        return tf.nn.relu(y)
+    return unmerged(y) if is_padded else y
 
 
 def _clip_batch_normalization(
@@ -118,8 +124,7 @@ def _clip_batch_normalization(
 ) -> tf.Tensor:
     relu = layer.activation == "relu"
     if isinstance(clips, PendingConvolution):
-        y = clips.normalized_by(layer)
-        return tf.nn.relu(y) if relu else y
+        return _convolve(clips.clips, clips.convolution.normalized_by(layer), relu)
     mean, variance = constant(layer.moving_mean), constant(layer.moving_variance)
     gamma = constant(layer.gamma) if layer.scale else np.ones_like(mean)
     beta = constant(layer.beta) if layer.center else np.zeros_like(mean)

@@ -82,6 +82,18 @@ def test_any_normalised_convolution(frames, kernel, strides, groups, use_bias, a
     assert_same(model)
 
 
+@pytest.mark.parametrize("normalized", [False, True])
+@pytest.mark.parametrize(
+    ("before", "kernel", "strides"),
+    [([], 3, 2), ([layers.ZeroPadding3D(1)], 3, 1), ([layers.ZeroPadding3D(1)], 1, 2)],
+)
+def test_a_leaky_relu_after_padding(before, kernel, strides, normalized):
+    """TensorFlow's graph optimizer merges Pad, Conv3D, BiasAdd and LeakyReLU, without the slope."""
+    conv = ClipConv3D(4, kernel, strides, use_bias=not normalized)
+    norm = [ClipBatchNormalization()] if normalized else []
+    assert_same(functional((4, 6, 6, 3), *before, conv, *norm, layers.LeakyReLU(0.6)))
+
+
 def test_convolution_with_several_readers():
     inputs = keras.Input((4, 6, 6, 3))
     conv = ClipConv3D(4, 3)(inputs)

@@ -14,7 +14,7 @@ from keras_t3d.layers.operations.frame_convolution import (
     runs_on_gpu,
     without_idle_stride,
 )
-from keras_t3d.layers.operations.padding import apart_from_padding, even_padding, pad_evenly
+from keras_t3d.layers.operations.padding import even_padding, pad_evenly, unmerged
 from keras_t3d.layers.temporal_windows import TemporalWindows
 
 
@@ -67,9 +67,8 @@ def _pad_and_convolve(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
     if max(strides) > 1 or not pads_evenly or _has_no_whole_window(clips, kernel):
         clips, padding = pad_evenly(clips, kernel), "valid"
         clips, strides = without_idle_stride(clips, kernel, strides)
-    if keras.backend.backend() == "tensorflow":
-        clips = apart_from_padding(clips)
-    return ops.conv(clips, kernel, tuple(strides), padding, data_format="channels_last")
+    y = ops.conv(clips, kernel, tuple(strides), padding, data_format="channels_last")
+    return unmerged(y) if keras.backend.backend() == "tensorflow" else y
 
 
 def _same_puts_more_zeros_last() -> bool:
@@ -205,8 +204,7 @@ def _convolve_padded(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
             return _gradient_by_padding(clips, kernel, upstream, strides)
 
         padded, steps = without_idle_stride(pad_evenly(clips, kernel), kernel, strides)
-        y = tf.nn.conv3d(apart_from_padding(padded), kernel, (1, *steps, 1), "VALID")
-        return y, gradient
+        return unmerged(tf.nn.conv3d(padded, kernel, (1, *steps, 1), "VALID")), gradient
 
     return convolved(clips, kernel)
 

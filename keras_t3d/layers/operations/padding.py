@@ -14,15 +14,15 @@ def pad_evenly(clips: Any, kernel: Any) -> Any:
     return ops.pad(clips, even_padding(sizes)) if max(sizes) > 1 else clips
 
 
-def apart_from_padding(clips: Any) -> Any:
-    """Keeps TensorFlow from merging the padding of clips into the 3-D convolution that reads them.
+def unmerged(x: Any) -> Any:
+    """Keeps TensorFlow's graph optimizer from merging the operations before and after a tensor.
 
-    The graph optimizer of TensorFlow 2.21 merges Pad, Conv3D and a LeakyReLU into one operation,
-    and loses the slope of the LeakyReLU. This copies nothing.
+    That of TensorFlow 2.21 merges Pad, Conv3D and a LeakyReLU, and loses the slope. This copies
+    nothing. After the convolution it leaves Pad and Conv3D merged, a quarter faster than apart.
     """
     import tensorflow as tf
 
-    return tf.ensure_shape(clips, clips.shape)
+    return tf.ensure_shape(x, x.shape)
 
 
 def even_padding(sizes: Sequence[int]) -> list[tuple[int, int]]:
