@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 
@@ -42,6 +43,8 @@ class SavedModelPredictor:
                 "The SavedModel has no ClipSpec: export it with "
                 f"keras_t3d.deploy.export_saved_model. Received: {version} ({error})"
             ) from None
+        # What TensorFlow loads refers to itself: the weights of earlier predictors wait for this.
+        gc.collect()
         self._loaded = tf.saved_model.load(str(version))  # keeps the variables alive
         self._views = self._loaded.signatures["views"]
 
