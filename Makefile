@@ -11,6 +11,9 @@ INSTALLED := $(VENV)/installed-$(subst $(comma),-,$(EXTRAS))
 OLDEST := .venv-oldest
 OLDEST_VERSIONS := keras==3.11.0
 
+# Python compiles the modules that it imports; pip would compile all that it installs.
+INSTALL := python -m pip install --quiet --disable-pip-version-check --no-compile
+
 .PHONY: demo test test-fast test-slow test-oldest test-oldest-quick test-processors check coverage results clean
 
 # Runs the whole path on generated videos; writes demo/.
@@ -43,11 +46,12 @@ TESTS ?= tests
 test-oldest: $(OLDEST)/installed
 	$(OLDEST)/bin/python -m pytest $(PROCESSES) $(TESTS)
 
-# Runs the tests that depend most on the versions: private interfaces, saving, the training step.
+# Runs the tests that depend most on the versions: private interfaces, saving, the training step on
+# one device.
 QUICK := tests/test_import.py tests/test_private_interfaces.py tests/models/test_video_classifier.py \
     tests/optimization/test_learner.py tests/deploy/test_tflite.py
 test-oldest-quick:
-	$(MAKE) test-oldest TESTS='$(QUICK)'
+	$(MAKE) test-oldest TESTS='$(QUICK) -k "not devices"'
 
 # Runs layers, models, optimization and training as on other processors: an hour or more.
 test-processors: $(INSTALLED)
@@ -70,11 +74,11 @@ results: $(INSTALLED)
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/$(INSTALL) -e .
 	touch $@
 
 $(INSTALLED): pyproject.toml $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
+	$(BIN)/$(INSTALL) -e '.[$(EXTRAS)]'
 	touch $@
 
 $(OLDEST)/installed: pyproject.toml
@@ -86,7 +90,7 @@ $(OLDEST)/installed: pyproject.toml
 	test -n "$$python" || { echo "make test-oldest needs Python 3.11 or 3.12, as TensorFlow 2.16" \
 	    "has none newer: install one, or pass PYTHON=/path/to/python3.12." >&2; exit 1; }; \
 	$$python -m venv $(OLDEST)
-	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+	$(OLDEST)/bin/$(INSTALL) \
 	    -e '.[dev,io]' '$(OLDEST_VERSIONS)' 'moto[server]>=5'
 	touch $@
 

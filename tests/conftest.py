@@ -23,16 +23,31 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
     _TEMPORARY_FILES = tempfile.TemporaryDirectory(prefix="tests-", ignore_cleanup_errors=True)
     tempfile.tempdir = os.environ["TMPDIR"] = _TEMPORARY_FILES.name
+    os.environ["TEST_RUN_PID"] = str(os.getpid())  # for the servers of tests/forked.py
 
-SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
+ROOT = pathlib.Path(__file__).parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
 
 COSTLY = ("process", "fit", "export", "backend")
+LONGEST = (  # in descending order: a run in several processes ends late if one of these begins late
+    "tests/training/test_pretrain.py",
+    "tests/training/test_train.py",
+    "tests/data/clips/test_tensorflow_form.py",
+    "tests/test_docstrings.py",
+    "tests/backends/test_backends.py",
+    "tests/transfer/test_import_weights.py",
+    "tests/deploy/test_quantization.py",
+    "tests/models/test_battery.py",
+    "tests/data/conversion/test_beam.py",
+    "tests/training/test_resume.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts files with costly tests first: the others fill the end of a run in several processes."""
+    """Puts files that take long first: the others fill the end of a run in several processes."""
+    places = {ROOT / name: place for place, name in enumerate(LONGEST)}
     costly = {item.path for item in items if any(map(item.get_closest_marker, COSTLY))}
-    items.sort(key=lambda item: item.path not in costly)
+    items.sort(key=lambda item: (places.get(item.path, len(places)), item.path not in costly))
 
 
 def write_video(

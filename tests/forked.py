@@ -10,8 +10,8 @@ fresh state. `run` and `start` take what follows `python` on a command line:
 
 from __future__ import annotations
 
-import atexit
 import contextlib
+import fcntl
 import functools
 import gc
 import importlib
@@ -151,21 +151,21 @@ def run_on_cpu(backend: str, words: Sequence[str]) -> str:
 
 @functools.cache
 def _server(backend: str) -> str:
-    """Starts the server of a backend; returns the path of its socket."""
-    folder = tempfile.TemporaryDirectory(prefix="forked-")
-    path = os.path.join(folder.name, "socket")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "tests.forked", path, backend],
-        cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": backend},
-        stdin=subprocess.PIPE,
-    )
-    atexit.register(folder.cleanup)
-    atexit.register(server.communicate)  # closes its standard input, which ends it
-    while not os.path.exists(path):
-        assert server.poll() is None, f"the server of {backend} ended while it was starting"
-        time.sleep(0.02)
-    return path
+    """Returns the path of the socket of a backend's server, which all processes of a run share."""
+    path = pathlib.Path(tempfile.gettempdir()) / f"forked-{backend}"
+    with open(f"{path}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the first one starts the server, others wait for it
+        if not path.exists():
+            server = subprocess.Popen(
+                [sys.executable, "-m", "tests.forked", str(path), backend],
+                cwd=ROOT,
+                env={**os.environ, "KERAS_BACKEND": backend},
+                stdin=subprocess.DEVNULL,
+            )
+            while not path.exists():
+                assert server.poll() is None, f"the server of {backend} ended while it was starting"
+                time.sleep(0.02)
+    return str(path)
 
 
 # The server.
@@ -183,13 +183,13 @@ def _serve(path: str, backend: str) -> dict[str, Any]:
     listener.listen()
     os.rename(f"{path}.part", path)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for monitors
-    parent = os.getppid()
+    run = int(os.environ["TEST_RUN_PID"])
     while True:
         listener.settimeout(1)
         try:
             job, _ = listener.accept()
         except TimeoutError:
-            if os.getppid() != parent or _is_closed(sys.stdin.fileno()):
+            if not os.path.exists(path) or not _is_alive(run):
                 sys.exit()
             continue
         if os.fork() == 0:
@@ -198,11 +198,12 @@ def _serve(path: str, backend: str) -> dict[str, Any]:
         job.close()
 
 
-def _is_closed(descriptor: int) -> bool:
-    import select
-
-    readable, _, _ = select.select([descriptor], [], [], 0)
-    return bool(readable) and not os.read(descriptor, 1)
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _monitor(job: socket.socket) -> dict[str, Any]:

@@ -142,7 +142,7 @@ _PROGRESS = ("converting: ", "evaluating: ", "generating: ", "INFO: ")
         ["export", "tflite", "{tmp}/none.keras", "{tmp}/out.tflite"],
         ["export", "saved-model", "{tmp}/full/file.txt", "{tmp}/serving"],
         ["demo", "--out", "{tmp}/full"],
-        ["import-weights", "{tmp}/none.pth", "r3d_18", "{tmp}/out.keras"],
+        ["import-weights", "{tmp}/none.pth", "{tmp}/out.keras", "--model", "r3d_18"],
     ],
 )
 def test_invalid_input_prints_one_line_and_leaves_no_files(
