@@ -30,8 +30,8 @@ PROCESSES ?= --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PROCESSES)
 
-# Excludes tests that start processes, train, or export (see pyproject.toml).
-FAST := not (process or fit or export or backend or slow or study)
+# Excludes tests that start processes, train, export, or build pipelines (see pyproject.toml).
+FAST := not (process or fit or pipeline or export or backend or slow or study)
 test-fast: $(INSTALLED)
 	$(BIN)/python -m pytest $(PROCESSES) -m '$(FAST)'
 

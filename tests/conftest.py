@@ -28,7 +28,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 ROOT = pathlib.Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
-COSTLY = ("process", "fit", "export", "backend")
+COSTLY = ("process", "fit", "pipeline", "export", "backend")
 LONGEST = (  # in descending order: a run in several processes ends late if one of these begins late
     "tests/training/test_pretrain.py",
     "tests/training/test_train.py",

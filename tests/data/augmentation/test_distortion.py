@@ -42,6 +42,7 @@ def distorted(clip, augmentation, numbers):
     return [run(seed(number)).numpy() for number in numbers]
 
 
+@pytest.mark.pipeline
 class TestDistort:
     def test_off_is_the_clip_itself(self, clip):
         assert distort(clip, Augmentation(), seed(0)) is clip

@@ -18,6 +18,8 @@ from tests.conftest import counting_frames, frame_numbers, write_video
 from tests.data.clips.readers import load_clips, reader
 from tests.data.written_shards import jpeg, shard_set
 
+pytestmark = pytest.mark.pipeline
+
 
 def records(shards, split):
     """(id, decoded frames, label) of each record, read without the pipeline."""

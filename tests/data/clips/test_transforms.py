@@ -8,6 +8,8 @@ from tests.conftest import frame_numbers
 from tests.data.clips.readers import load_arrays, load_clips
 from tests.data.written_shards import shard_set
 
+pytestmark = pytest.mark.pipeline
+
 TINY = ClipSpec(num_frames=4, frame_stride=1, resize=16, crop=16)
 FORMS = [load_clips, load_arrays]
 

@@ -24,6 +24,8 @@ from tests.data.clips.readers import (
 )
 from tests.data.written_shards import jpeg, shard_set
 
+pytestmark = pytest.mark.pipeline
+
 TINY = ClipSpec(num_frames=4, frame_stride=1, resize=16, crop=16)
 EXAMPLES = [3, 1, 4, 2, 5] + [1] * 4
 # Of 19 records: two parts and two spans of one video each, two that only look alike, no ids.

@@ -10,6 +10,8 @@ from keras_t3d.data.clips.views import view_frames
 from tests.conftest import frame_numbers
 from tests.data.written_shards import shard_set
 
+pytestmark = pytest.mark.pipeline
+
 
 def clips_of(views):
     batches = [tuple(part.numpy() for part in batch) for batch in views]
