@@ -58,7 +58,7 @@ class ClassifierOptions:
         class_names: one name per class; None names them `"class_0"`, `"class_1"`, ...
         name: name of the model.
         dtype: dtype policy, such as `"mixed_bfloat16"`; logits stay float32. None is Keras's
-            global policy.
+            global policy, but float32 if that is only the global float type.
     """
 
     input_shape: Sequence[int | None]
@@ -73,7 +73,7 @@ class ClassifierOptions:
     dtype: Any = None
 
     def __post_init__(self) -> None:
-        self.dtype = keras.dtype_policies.get(self.dtype or keras.config.dtype_policy())
+        self.dtype = keras.dtype_policies.get(self.dtype or _global_policy())
         self.input_shape = checked_input_shape(self.input_shape)
         self._check_head()
         self.start = None if self.weights is None else _load_start(self.weights)
@@ -152,6 +152,15 @@ class ClassifierOptions:
             "pooling": self.pooling,
             "dtype": keras.dtype_policies.serialize(self.dtype),
         }
+
+
+def _global_policy() -> Any:
+    """Returns the policy that `keras.config.set_dtype_policy` set, else float32.
+
+    Without one, Keras takes the float type of keras.json, which must not change a network.
+    """
+    policy = keras.config.dtype_policy()
+    return "float32" if policy.name == keras.config.floatx() else policy
 
 
 def _load_start(path: str | os.PathLike[str]) -> Any:

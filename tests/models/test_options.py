@@ -1,10 +1,12 @@
 """Options of every network are checked before anything is built."""
 
+import keras
 import numpy as np
 import pytest
 
 from keras_t3d import ClipSpec, models
 from keras_t3d.errors import InvalidArgumentError
+from tests.battery import array, fit_one_step, noise_clips
 
 SMALL = {
     "resnet3d_18": {"input_shape": (8, 32, 32, 3), "num_classes": 2},
@@ -90,3 +92,49 @@ def test_weights_start_from_a_weights_file(tmp_path):
         np.testing.assert_array_equal(mine, theirs)
     with pytest.raises(FileNotFoundError):
         models.DenseNet3D((8, 32, 32, 3), 2, **TINY, weights=tmp_path / "none.keras")
+
+
+# Dtype policies.
+
+NETWORK = {"block_layers": (1, 1), "growth_rate": 4, "stem_filters": 4, "transition_filters": 4}
+
+
+def small(**options):
+    return models.T3D((8, 32, 32, 3), 3, **NETWORK, **options)
+
+
+@pytest.fixture
+def global_settings():
+    """Puts the policy and the float type back that were set before."""
+    before = (keras.config.dtype_policy(), keras.config.floatx())
+    yield
+    keras.config.set_dtype_policy(before[0])
+    keras.config.set_floatx(before[1])
+
+
+def test_the_global_policy_is_that_of_a_network_without_one(global_settings):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = small()
+    keras.config.set_dtype_policy("float32")
+    for network in (model, type(model).from_config(model.get_config())):
+        assert network.dtype_policy.name == "mixed_bfloat16"
+        assert network.get_layer("stem").compute_dtype == "bfloat16"
+
+
+def test_the_global_float_type_changes_no_network(global_settings):
+    """As in keras.json, from which Keras then takes its policy too."""
+    keras.config.set_floatx("float16")
+    keras.config.set_dtype_policy("float16")
+    model = small()
+    assert model.dtype_policy.name == "float32"
+    assert {keras.backend.standardize_dtype(w.dtype) for w in model.weights} == {"float32"}
+
+
+@pytest.mark.fit
+@pytest.mark.parametrize("policy", ["bfloat16", "float16"])
+def test_pure_half_precision_trains(policy):
+    model = small(dtype=policy, stc="output")
+    loss = fit_one_step(model, noise_clips(2), np.array([0, 2]))
+    assert 0 < loss < 5
+    assert {keras.backend.standardize_dtype(w.dtype) for w in model.weights} == {policy, "float32"}
+    assert all(np.isfinite(array(weight)).all() for weight in model.weights)

@@ -17,6 +17,23 @@ def test_features_are_the_mean_over_frames():
     assert teacher.compute_output_shape(clips.shape) == (2, 6)
 
 
+def test_the_data_format_of_keras_json_changes_nothing():
+    frames = batch([0])["clips"][0]
+    teacher = tiny_teacher()
+    torch = FrameTeacher(teacher.network, "torch", image_size=12)
+    expected = [np.asarray(each.frame_features(frames)) for each in (teacher, torch)]
+    keras.config.set_image_data_format("channels_first")
+    try:
+        found = [np.asarray(each.frame_features(frames)) for each in (teacher, torch)]
+        network = load_teacher("MobileNetV3Small", weights=None, image_size=32).network
+        assert keras.config.image_data_format() == "channels_first"
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_array_equal(found[1], expected[1])
+    assert network.input_shape == (None, 32, 32, 3)
+
+
 def test_clips_are_independent():
     teacher = tiny_teacher()
     clips = batch([0, 1, 2])["clips"]
