@@ -79,6 +79,7 @@ def construct_clones(model_class: Any) -> None:
     parameters = list(inspect.signature(model_class.__init__).parameters.values())
     if "__signature__" not in vars(model_class):
         model_class.__signature__ = inspect.Signature(parameters[1:])
+    # As `inspect` sees that of Functional, which a decorator wraps.
     arguments = [
         inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
         inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
