@@ -252,6 +252,7 @@ def test_with_cached_features_the_student_learns_and_the_teacher_does_not_run(
     assert read(tmp_path / "run" / "config.yaml").cache_features
 
 
+@pytest.mark.slow  # tests/training/test_without_tensorflow.py trains there
 @pytest.mark.process
 @pytest.mark.backend
 def test_on_jax_where_tensorflow_is_not_installed(pretraining_file, tmp_path):

@@ -47,6 +47,7 @@ def test_two_devices_are_one_with_other_objectives(tmp_path, objective):
     assert_same(one, two, 1e-5)
 
 
+@pytest.mark.slow  # tests/optimization/test_learner.py spreads another learner's batch
 @pytest.mark.backend
 def test_jax_spreads_a_batch_over_devices(taught_by_one, tmp_path):
     pytest.importorskip("jax", reason=NEEDS_JAX)

@@ -79,7 +79,7 @@ def largest_difference(network, model, shape):
     [
         ("resnet", 18, "old", {"shortcut": "A"}),
         ("resnet", 18, "new", {"shortcut": "B"}),
-        ("resnet", 50, "new", {}),
+        pytest.param("resnet", 50, "new", {}, marks=pytest.mark.slow),
         ("resnext", 50, "old", {}),
         ("densenet", 121, "old", {}),
         ("r2plus1d", 18, "new", {}),
@@ -121,14 +121,14 @@ def test_torchvision_networks_give_the_same_logits(tmp_path, name):
     ("kind", "depth", "era", "options"),
     [
         ("resnet", 34, "old", {"shortcut": "A"}),
-        ("resnet", 101, "old", {}),
-        ("resnet", 152, "new", {}),
+        pytest.param("resnet", 101, "old", {}, marks=pytest.mark.slow),
+        pytest.param("resnet", 152, "new", {}, marks=pytest.mark.slow),
         ("resnext", 101, "old", {}),
         ("densenet", 121, "new", {}),
-        ("densenet", 169, "new", {}),
-        ("densenet", 201, "old", {}),
+        pytest.param("densenet", 169, "new", {}, marks=pytest.mark.slow),
+        pytest.param("densenet", 201, "old", {}, marks=pytest.mark.slow),
         ("r2plus1d", 34, "new", {}),
-        ("r2plus1d", 50, "new", {}),
+        pytest.param("r2plus1d", 50, "new", {}, marks=pytest.mark.slow),
     ],
 )
 def test_deeper_networks_have_a_weight_for_every_tensor(kind, depth, era, options):

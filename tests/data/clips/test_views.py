@@ -30,7 +30,7 @@ def clips_of(views):
     st.none() | st.integers(1, 3),
     st.integers(1, 5),
 )
-@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=6, suppress_health_check=list(HealthCheck))
 def test_the_frames_are_those_of_the_sampling(tmp_path_factory, length, spec, views, batch_size):
     shards = shard_set(tmp_path_factory.mktemp("s"), [1, 2], num_frames=length)
     loaded = ClipReader(shards, "train", spec, batch_size).as_views_of_records(num_views=views)
