@@ -117,8 +117,7 @@ def _run_command(name: str, words: Sequence[str]) -> int:
     except BrokenPipeError:
         return _FAILED
     except argparse.ArgumentError as error:
-        message = " ".join(str(error).split())
-        print(f"keras-t3d: error: {message} (see {parser.prog} --help)", file=sys.stderr)
+        print(f"keras-t3d: error: {_usage_line(error, parser)}", file=sys.stderr)
         return _WRONG_USAGE
     except Exception as error:
         if os.environ.get("KERAS_T3D_DEBUG", "0") not in ("", "0"):
@@ -166,6 +165,15 @@ def _with_flags(text: str, parser: jsonargparse.ArgumentParser) -> str:
 
     flags = flags_of(parser)
     return re.sub(r"`([\w.]+)`", lambda found: flags.get(found[1], found[0]), text)
+
+
+def _usage_line(error: Exception, parser: jsonargparse.ArgumentParser) -> str:
+    """Returns what is wrong with a command line."""
+    from keras_t3d.cli.options import flags_of
+    from keras_t3d.parser_messages import explained
+
+    message = explained(str(error), flags_of(parser).values())
+    return f"{_with_flags(message, parser)} (see {parser.prog} --help)"
 
 
 def _is_user_error(error: Exception) -> bool:

@@ -14,6 +14,7 @@ import yaml
 
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.parser_messages import explained
 from keras_t3d.training.config import YAML_KEYS, RunConfig, TrainConfig
 from keras_t3d.training.pretrain_config import PretrainConfig
 
@@ -93,12 +94,21 @@ def parse_config(
     try:
         values = parser.instantiate_classes(parser.parse_args(words)).as_dict()
     except jsonargparse.ArgumentError as error:
-        hint = _suggest_key(str(error), config_class)
-        raise InvalidArgumentError(f"{' '.join(str(error).split())}{hint}") from None
+        raise InvalidArgumentError(_explained(str(error), words, config_class)) from None
     values.pop("config")
     names = [field.name for field in dataclasses.fields(config_class)]
     config = config_class(**{name: values.pop(YAML_KEYS.get(name, name)) for name in names})
     return config, values
+
+
+def _explained(message: str, words: Sequence[str], config_class: type[RunConfig]) -> str:
+    """Returns a message of the parser, with the nearest key and the file, if one was given."""
+    text = explained(message)
+    hint = "" if "Did you mean" in text else _suggest_key(message, config_class)
+    files = [word.removeprefix("--config=") for word in words if word.endswith(".yaml")]
+    names = re.findall(r"[`']([\w.]+)[`']", text)
+    is_in_file = bool(files and names) and not any(names[0] in word for word in words)
+    return f"{text}{hint}" + (f" (in {files[-1]})" if is_in_file else "")
 
 
 def _suggest_key(message: str, config_class: type[RunConfig]) -> str:
