@@ -213,6 +213,7 @@ def check_model(
 
 
 def check_logits(model: Any, clips: np.ndarray, policy: str) -> None:
+    assert model.outputs_are == "logits"
     for training in (False, True):
         logits = model(clips, training=training)
         assert tuple(logits.shape) == (len(clips), 3)

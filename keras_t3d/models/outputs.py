@@ -147,7 +147,8 @@ class _End:
         inputs = [_Later(functools.partial(self._unknown, x)) for x in self._model.inputs]
         outputs = run_through_graph(self._model, inputs, self._postponed)
         (last,) = keras.tree.flatten(outputs)
-        return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(last.value(), "float64")))
+        values = keras.ops.cast(last.value(), "float32")
+        return np.asarray(keras.ops.convert_to_numpy(values), np.float64)
 
     def _postponed(self, operation: Any) -> Callable[..., Any]:
         """Returns an operation that computes nothing until the value of its result is read."""
