@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras_t3d.layers.operations.pooling import has_average_pool
+
 
 def exact_dtype(policy: Any) -> Any:
     """Policy of a network's end: sums over a clip overflow half precision, logits want digits."""
@@ -11,5 +13,5 @@ def exact_dtype(policy: Any) -> Any:
 
 
 def pooling_dtype(policy: Any) -> Any:
-    """Policy of 3D pooling: TensorFlow has no float16 kernel for it on CPU."""
-    return "float32" if policy.compute_dtype == "float16" else policy
+    """Policy of 3D average pooling, for which backends lack kernels in half precision."""
+    return policy if has_average_pool(policy.compute_dtype) else "float32"

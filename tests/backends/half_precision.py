@@ -1,10 +1,11 @@
-"""Gradients of convolutions in half precision, which must be exact on whole numbers.
+"""Convolutions in half precision, which must be exact on whole numbers, and networks, which train.
 
 ```
 KERAS_BACKEND=torch python -m tests.backends.half_precision [INSTRUCTION SET]
 ```
 
-prints every case whose value or gradients differ from those by definition. oneDNN, by which
+prints every case whose value or gradients differ from those by definition, and every dtype policy
+under which a network does not train. oneDNN, by which
 TensorFlow and PyTorch convolve, uses no further instructions than those of the set, for example
 AVX512_CORE, which has no AMX.
 """
@@ -21,12 +22,17 @@ import keras
 import numpy as np
 
 from keras_t3d.layers.operations.convolution import convolve
+from keras_t3d.models import T3D
 
 FRAMES, DEPTHS = (2, 3), (3, 6)
 SPACE = ((5, 4, (3, 3)), (3, 1, (1, 3)))  # height, width, kernel
 STRIDES = ((1, 1, 1), (2, 2, 2), (1, 2, 2))
 GROUPS = (1, 2)
 CHANNELS, FILTERS = 4, 8
+# JAX, which has every operation in every dtype, compiles a network for long.
+POLICIES = (
+    () if keras.backend.backend() == "jax" else ("mixed_bfloat16", "mixed_float16", "bfloat16")
+)
 
 
 def cases() -> list[tuple[Any, ...]]:
@@ -127,8 +133,19 @@ def wrong_cases(dtype: str) -> list[str]:
     return wrong
 
 
+def trains(policy: str) -> bool:
+    """Returns whether a step of a network under a dtype policy has a finite loss."""
+    options = {"block_layers": (1, 1), "growth_rate": 4, "stem_filters": 4, "dtype": policy}
+    network = T3D((4, 16, 16, 3), 2, transition_filters=4, transition_depths=[(1, 6)], **options)
+    network.compile(keras.optimizers.SGD(0.01), jit_compile=keras.backend.backend() == "jax")
+    clips = np.random.default_rng(0).integers(0, 256, (2, 4, 16, 16, 3), "uint8")
+    loss, _ = network.train_on_batch(clips, np.array([0, 1]))
+    return bool(np.isfinite(loss))
+
+
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         os.environ["ONEDNN_MAX_CPU_ISA"] = sys.argv[1]  # which oneDNN reads when it starts
     lines = [line for dtype in ("bfloat16", "float16") for line in wrong_cases(dtype)]
+    lines += [f"no training in {policy}" for policy in POLICIES if not trains(policy)]
     print("\n".join(lines) or "all exact")

@@ -99,7 +99,7 @@ def test_rematerialization_does_not_change_training(computed, network):
 
 
 @pytest.mark.parametrize("program", [["jax"], ["torch"], ["torch", "AVX512_CORE"]], ids=" ".join)
-def test_convolutions_in_half_precision_are_exact(program):
+def test_half_precision_is_exact_and_trains(program):
     backend, *instructions = program
     words = ["-m", "tests.backends.half_precision", *instructions]
     assert forked.run_on_cpu(backend, words).strip() == "all exact"

@@ -33,6 +33,12 @@ def pool_maximum(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any
     return _pad_and_pool(clips, size, strides)
 
 
+def has_average_pool(dtype: str) -> bool:
+    """Returns whether the backend has 3-D average pooling in this dtype on CPUs too."""
+    missing = {"float16", "bfloat16"} if keras.backend.backend() == "torch" else {"float16"}
+    return dtype not in missing
+
+
 def _pad_and_pool(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any:
     padded = ops.pad(clips, even_padding(size), constant_values=_LEAST)
     return ops.max_pool(padded, tuple(size), tuple(strides), "valid", "channels_last")
