@@ -124,6 +124,8 @@ def _trace(graph: keras.Model, clip_spec: ClipSpec, frozen: bool) -> Any:
     except ExportError:
         raise
     except Exception as error:
+        if not frozen:  # folding computes layer by layer, and names the one that fails
+            tf.function(fold(graph), autograph=False).get_concrete_function(views)
         raise ExportError(
             f"The model cannot be computed in a TensorFlow graph: {in_one_line(error)}. Compute "
             f"with keras.ops in its layers. Received: {graph.name!r}"

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from keras import layers
 
 from keras_t3d import models
+from keras_t3d.deploy import SavedModelOptions, export_saved_model
+from keras_t3d.deploy.errors import UntraceableLayerError
 from keras_t3d.deploy.folding import fold
 from keras_t3d.layers import (
     ClipBatchNormalization,
@@ -147,3 +149,26 @@ def test_composite_layer_with_its_own_call_is_called():
 def test_a_mixed_precision_network_is_folded_in_float32(policy, model, clips):
     mixed = small_network(dtype=policy)
     np.testing.assert_allclose(fold(mixed)(clips), fold(model)(clips), rtol=1e-6)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class OutsideOfGraphs(layers.Layer):
+    """A layer that computes with NumPy."""
+
+    def call(self, inputs):
+        return inputs * float(np.asarray(inputs).mean())
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_layer_that_no_graph_can_hold_is_named(frozen, tmp_path):
+    inputs = keras.Input((4, 6, 6, 3))
+    x = OutsideOfGraphs(name="odd")(inputs)
+    x = layers.GlobalAveragePooling3D(name="embedding")(x)
+    model = models.VideoClassifier(inputs, layers.Dense(2)(x))
+    options = SavedModelOptions(frozen=frozen)
+    with pytest.raises(UntraceableLayerError, match=r"'odd'.*OutsideOfGraphs") as raised:
+        export_saved_model(model, tmp_path / "odd", options=options)
+    assert len(str(raised.value).splitlines()) == 1
