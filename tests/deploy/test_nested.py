@@ -1,6 +1,7 @@
 """Models in models, under every dtype policy: artifacts compute what the float32 model does."""
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
