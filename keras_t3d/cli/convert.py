@@ -63,8 +63,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
         print(f"Note: {video['video']}: {video['note']}")
     for video in report.damaged:
         print(
-            "Damaged, converted without the parts that do not decode: "
-            f"{video['video']} ({video['reason']})"
+            f"Damaged, converted without what does not decode: {video['video']} ({video['reason']})"
         )
 
 

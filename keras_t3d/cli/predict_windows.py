@@ -102,9 +102,7 @@ def _score(
     if summary.stopped:
         print_note(f"scored up to second {summary.end:.2f}: {video}")
     if reader.damage:
-        print_note(
-            f"damaged, scored without the parts that do not decode ({reader.damage}): {video}"
-        )
+        print_note(f"damaged, scored without what does not decode ({reader.damage}): {video}")
 
 
 def _window_line(record: dict[str, Any], as_json: bool) -> str:

@@ -92,7 +92,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
                 write_line(f"Wrote {out}{length}{sound}")
             damage = getattr(source, "damage", None)
             if damage:
-                print_note(f"damaged, shown without the parts that do not decode ({damage})")
+                print_note(f"damaged, shown without what does not decode ({damage})")
     stopped.check()
 
 

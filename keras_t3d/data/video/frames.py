@@ -104,6 +104,13 @@ def presentation_times(
         yield before, frame
 
 
+def counted_times(
+    frames: Iterable[av.VideoFrame], gap: float
+) -> Iterator[tuple[float, av.VideoFrame]]:
+    """Yields decoded frames `gap` seconds apart, for files that state no times."""
+    return ((number * gap, frame) for number, frame in enumerate(frames))
+
+
 def shown_times(
     timed: Iterable[tuple[float, av.VideoFrame]],
     gap: float,

@@ -30,9 +30,16 @@ class VideoHeader:
     def __init__(self, container: Any, stream: Any) -> None:
         self._container = container
         self._stream = stream
-        rates = (float(rate or 0.0) for rate in (stream.average_rate, stream.guessed_rate))
+        rates = [float(rate or 0.0) for rate in (stream.average_rate, stream.guessed_rate)]
+        if not self.states_times:  # the average is 25, whatever the stream states
+            rates.reverse()
         self.fps = next((rate for rate in rates if 0 < rate <= _HIGHEST_FPS), 0.0)
         self.stated_frames = stream.frames if stream.frames <= _MOST_FRAMES else 0
+
+    @property
+    def states_times(self) -> bool:
+        """Whether the file states when frames are shown; a raw stream states a rate at most."""
+        return self._stream.start_time is not None
 
     @property
     def seconds(self) -> float | None:

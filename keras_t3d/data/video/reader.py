@@ -17,6 +17,7 @@ from keras_t3d.data.video.decoding import StreamDecoder, open_video, reason
 from keras_t3d.data.video.errors import DamagedVideoWarning, VideoError
 from keras_t3d.data.video.frames import (
     TimedFrame,
+    counted_times,
     frame_pixels,
     mean_fps,
     pixel_aspect,
@@ -216,14 +217,16 @@ class VideoReader:
 
     def _timed_frames(self) -> tuple[StreamDecoder, TimedFrames]:
         """Returns a decoder and its frames with their times, from before the span on."""
-        if self._span.first > 0 and can_seek(self._stream):
+        if self._span.first > 0 and can_seek(self._stream, self.header):
             found = self._seek() if has_index(self._container) else self._skip()
             if found is not None:
                 return found
             self._reopen()
         decoder = StreamDecoder(self._container, self._stream, self._is_requested)
-        origin, gap = self.header.first_frame_time, self.header.gap
-        return decoder, presentation_times(decoder.frames(), origin, gap)
+        frames, gap = decoder.frames(), self.header.gap
+        if not self.header.states_times:
+            return decoder, counted_times(frames, gap)
+        return decoder, presentation_times(frames, self.header.first_frame_time, gap)
 
     def _seek(self) -> tuple[StreamDecoder, TimedFrames] | None:
         return seek_before(
@@ -293,8 +296,5 @@ def read_video(path: str | os.PathLike[str], threads: int = 1) -> Video:
 def warn_of_damage(reader: VideoReader) -> None:
     """Issues a DamagedVideoWarning if the frames that were read are not the whole video."""
     if reader.damage:
-        text = (
-            "damaged video, scored without the parts that do not decode "
-            f"({reader.damage}): {reader.path}"
-        )
+        text = f"damaged, scored without what does not decode ({reader.damage}): {reader.path}"
         warnings.warn(text, DamagedVideoWarning, stacklevel=4)

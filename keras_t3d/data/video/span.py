@@ -57,13 +57,13 @@ class Span:
         return time >= self.last - tolerance
 
 
-def can_seek(stream: Any) -> bool:
+def can_seek(stream: Any, header: VideoHeader) -> bool:
     """Returns whether frames have times that a seek can be checked with.
 
     Where only decoding times are stored, frames that are reordered have none until all before
     them are read.
     """
-    if stream.start_time is None:
+    if not header.states_times:
         return False
     return has_presentation_times(stream) or not stream.codec_context.has_b_frames
 
