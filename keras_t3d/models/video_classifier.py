@@ -10,10 +10,11 @@ import keras
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.operations.known_sizes import with_known_sizes
+from keras_t3d.models.class_names import checked_class_names
 from keras_t3d.models.classification_loss import check_loss, default_loss
 from keras_t3d.models.clonable import ClonableModel
 from keras_t3d.models.copied_weights import copy_weights
-from keras_t3d.models.options import EMBEDDING, checked_class_names, checked_clip_spec
+from keras_t3d.models.options import EMBEDDING, checked_clip_spec
 from keras_t3d.models.outputs import (
     OutputsAre,
     check_one_class_of_many,
