@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, NoReturn
+from typing import Any
 
 import keras
 
@@ -41,41 +41,41 @@ def default_loss(name: str, outputs_are: OutputsAre | None) -> keras.losses.Loss
     return CrossEntropy(from_logits=outputs_are == "logits")
 
 
-def check_loss(loss: Any, outputs_are: OutputsAre | None, is_declared: bool = False) -> None:
+def check_loss(loss: Any, found: OutputsAre | None, declared: OutputsAre | None = None) -> None:
     """Raises InvalidArgumentError if a loss would misread the outputs of a classifier.
 
     Args:
         loss: as for `keras.Model.compile`: a name, function, Loss, or a nest of these.
-        outputs_are: what the outputs are, see `VideoClassifier`; None accepts every loss.
-        is_declared: whether the user declares it, so that a loss of several labels is no sign of
-            other outputs.
+        found: what the network computes, see `find_outputs`.
+        declared: what the user declares. If neither tells, every loss is accepted; logits of
+            several labels are declared as `"scores"`.
     """
+    returned = found or (None if declared == "scores" else declared)
+    is_one_of_many = "scores" not in (returned, declared)
     for part in keras.tree.flatten(loss):
-        if part is None or outputs_are not in ("logits", "probabilities"):
+        if part is None or returned is None:
             continue
         kind = _class_name(part)
-        reads_logits = _reads_logits(part)
-        if outputs_are == "probabilities" and reads_logits:
-            _refuse("probabilities", "logits", f"keras.losses.{kind}()", part)
-        if outputs_are == "logits" and kind.startswith("Binary") and not is_declared:
+        is_binary, reads_logits = kind.startswith("Binary"), _reads_logits(part)
+        if returned == "logits" and is_binary and declared is None:
             raise InvalidArgumentError(
                 "`loss` must read one class of many, unless the model declares its outputs: for "
                 "several labels or a single score, set model.outputs_are = 'scores' first, and "
                 f"pass loss=keras.losses.{kind}(from_logits=True). Received: {part!r}",
                 argument="loss",
             )
-        if outputs_are == "logits" and reads_logits is False:
-            known = hasattr(keras.losses, kind) and kind not in _PROBABILITIES_ONLY
-            right = kind if known else "SparseCategoricalCrossentropy"
-            _refuse("logits", "probabilities", f"keras.losses.{right}(from_logits=True)", part)
-
-
-def _refuse(returned: str, read: str, right: str, loss: Any) -> NoReturn:
-    raise InvalidArgumentError(
-        f"`loss` must read {returned}, which this model returns, not {read}: leave `loss` out, or "
-        f"pass loss={right}. Received: {loss!r}",
-        argument="loss",
-    )
+        if reads_logits is None or reads_logits == (returned == "logits"):
+            continue
+        known = hasattr(keras.losses, kind) and kind not in _PROBABILITIES_ONLY
+        general = "SparseCategoricalCrossentropy" if is_one_of_many else "BinaryCrossentropy"
+        right = kind if known and (is_one_of_many or is_binary) else general
+        read = "logits" if reads_logits else "probabilities"
+        raise InvalidArgumentError(
+            f"`loss` must read {returned}, which this model returns, not {read}: "
+            f"{'leave `loss` out, or ' if is_one_of_many else ''}pass loss=keras.losses.{right}"
+            f"({'from_logits=True' if returned == 'logits' else ''}). Received: {part!r}",
+            argument="loss",
+        )
 
 
 def _reads_logits(loss: Any) -> bool | None:

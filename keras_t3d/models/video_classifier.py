@@ -193,7 +193,7 @@ class VideoClassifier(ClonableModel):
         if is_auto:
             loss = default_loss(self.name, self.outputs_are) if self.class_names else None
         elif self.class_names:
-            check_loss(loss, self.outputs_are, is_declared=self.declared_outputs is not None)
+            check_loss(loss, find_outputs(self), self.declared_outputs)
         if isinstance(metrics, str) and metrics == "auto":
             metrics = ["accuracy"] if is_auto and self.class_names else None
         if kwargs.get("auto_scale_loss", True):

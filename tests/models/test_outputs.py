@@ -213,3 +213,35 @@ def test_a_loss_of_labels_on_logits_asks_for_a_declaration():
     for declared in ("scores", "logits"):  # "logits" for one class of many, one loss for each
         model.outputs_are = declared
         model.compile("sgd", loss)
+
+
+LOGITS_OF_LABELS = keras.losses.BinaryCrossentropy(from_logits=True)
+
+
+@pytest.mark.parametrize(
+    ("head", "declared", "loss", "right"),
+    [
+        (SCORES["dense"], None, LOGITS_OF_LABELS, r"BinaryCrossentropy\(\)"),
+        (SCORES["layer"], "scores", LOGITS_OF_LABELS, r"BinaryCrossentropy\(\)"),
+        (SCORES["dense"], None, CrossEntropy(), r"BinaryCrossentropy\(\)"),
+        (
+            LOGITS["dense"],
+            "scores",
+            "binary_crossentropy",
+            r"BinaryCrossentropy\(from_logits=True\)",
+        ),
+        (LOGITS["dense"], "scores", "kl_divergence", r"BinaryCrossentropy\(from_logits=True\)"),
+    ],
+)
+def test_losses_that_misread_labels_are_refused(head, declared, loss, right):
+    model = network(head, outputs_are=declared)
+    with pytest.raises(InvalidArgumentError, match=f"pass loss=keras.losses.{right}") as error:
+        model.compile("sgd", loss)
+    assert error.value.argument == "loss"
+
+
+def test_losses_that_read_labels_are_accepted():
+    network(SCORES["dense"]).compile("sgd", "binary_crossentropy")
+    network(LOGITS["dense"], outputs_are="scores").compile("sgd", LOGITS_OF_LABELS)
+    for loss in (LOGITS_OF_LABELS, "binary_crossentropy"):  # the network does not tell
+        network(UNKNOWN["own layer"], outputs_are="scores").compile("sgd", loss)
