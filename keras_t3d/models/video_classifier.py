@@ -87,7 +87,8 @@ class VideoClassifier(ClonableModel):
         inputs = only_one("inputs", inputs)
         outputs = only_one("outputs", outputs)
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
-        source = getattr(outputs, "cloned_from", None)
+        # Once: a later network on these tensors has arguments of its own.
+        source = vars(outputs).pop("cloned_from", None)
         if source is not None:
             clip_spec, class_names, stages = source.clip_spec, source.class_names, source.stages
             dtype, outputs_are = source.dtype_policy, source.declared_outputs

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -174,6 +177,16 @@ def test_a_clone_may_have_other_layers():
     )
     assert clone.class_names == ("run", "walk")
     assert np.abs(np.asarray(clone(CLIPS))).max() == 0
+
+
+def test_a_network_on_the_tensors_of_a_clone_has_its_own_names():
+    model = own_network(class_names=["run", "walk"])
+    clone, original = keras.models.clone_model(model), weakref.ref(model)
+    again = VideoClassifier(clone.inputs[0], clone.outputs[0], class_names=["sit", "stand"])
+    assert (again.class_names, clone.class_names) == (("sit", "stand"), ("run", "walk"))
+    del model
+    gc.collect()
+    assert original() is None
 
 
 # Padding.
