@@ -69,7 +69,8 @@ def _activation(name: str) -> Callable[[Any], layers.Layer]:
 def _global_pooling(cls: type[layers.Layer]) -> Callable[[Any], layers.Layer | None]:
     def make(operation: Any) -> layers.Layer | None:
         axes = operation.axis if isinstance(operation.axis, (tuple, list)) else ()
-        if sorted(axis % 5 for axis in axes) != [1, 2, 3] or getattr(operation, "initial", None):
+        has_initial = getattr(operation, "initial", None) is not None  # a maximum of it too
+        if sorted(axis % 5 for axis in axes) != [1, 2, 3] or has_initial:
             return None
         return cls(keepdims=operation.keepdims, data_format="channels_last", name=operation.name)
 

@@ -215,6 +215,7 @@ def test_functions_that_compute_what_layers_do():
         (lambda x: x**2, "Power"),
         (lambda x: x[:, 1:], "GetItem"),
         (lambda x: keras.ops.mean(x, axis=1), "Mean"),
+        (lambda x: keras.ops.max(x, axis=(1, 2, 3), initial=0.0), "Max"),
         (lambda x: keras.ops.pad(x, 1), "Pad"),
         (lambda x: keras.ops.cast(x, "int32"), "Cast"),
         (lambda x: x + np.ones((2, 4, 6, 6, 3)), "Add"),
