@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -121,13 +122,23 @@ def operation_name(operation: Any) -> str | None:
     return cls.__name__ if cls.__module__.startswith("keras.src.ops.") else None
 
 
+_FLOAT32 = threading.RLock()
+
+
 @contextlib.contextmanager
 def computing_in_float32(model: Any) -> Iterator[None]:
     """Makes all layers of a Keras model compute in float32, whatever their dtype policies.
 
     Variables that are stored in another float type are cast when they are read. Models in the
-    model otherwise round their inputs to the type that these had when they were built.
+    model otherwise round their inputs to the type that these had when they were built. One thread
+    does so at a time: another one would take the policies of a moment for those of the layers.
     """
+    with _FLOAT32, _float32_policies(model):
+        yield
+
+
+@contextlib.contextmanager
+def _float32_policies(model: Any) -> Iterator[None]:
     import keras
     from keras.src.backend.common.variables import AutocastScope
 

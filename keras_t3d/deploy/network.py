@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_t3d.deploy.errors import ExportError
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models import VideoClassifier
-from keras_t3d.private_interfaces import computing_in_float32, flatten_layers
+from keras_t3d.private_interfaces import computing_in_float32
 
 
 def check_exportable(model: Any) -> None:
@@ -55,10 +55,7 @@ def in_float32(model: keras.Model) -> Callable[..., Any]:
     """Returns a function with the same weights that computes in float32, as artifacts do.
 
     Under mixed precision a model rounds at every layer, and in float16 it has no CPU kernels.
-    A model all layers of which compute in float32, nested ones too, is returned as it is.
     """
-    if all(layer.compute_dtype == "float32" for layer in flatten_layers(model)):
-        return model
 
     def call(clips: Any, training: bool = False) -> Any:
         with computing_in_float32(model):

@@ -1,5 +1,7 @@
 """Models in models, under every dtype policy: artifacts compute what the float32 model does."""
 
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from keras_t3d.deploy.folding import fold
 from keras_t3d.deploy.lowering import lower
 from keras_t3d.deploy.network import in_float32
 from keras_t3d.layers import ClipBatchNormalization, ClipConv3D, ClipNormalization
+from keras_t3d.private_interfaces import computing_in_float32
 from tests.deploy.networks import NormalizedConv3D, answers, assert_close, clips_for, randomize
 
 SHAPE = (4, 12, 12, 3)
@@ -111,6 +114,27 @@ def test_graphs_compute_in_float32(kind, policy):
     for clip, logits in zip(clips, expected, strict=True):
         assert_close(lowered(clip.astype("float32")), logits[None])
     assert policies_of(model) == before
+
+
+def test_threads_do_not_end_each_others_float32():
+    model = two_levels("mixed_bfloat16")
+    clips = clips_for(model, 2)
+    expected = np.asarray(in_float32(model)(clips))
+    is_in, both_are_in = threading.Event(), threading.Event()
+
+    def leave_early():
+        with computing_in_float32(model):
+            is_in.set()
+            both_are_in.wait(0.3)  # the other one waits
+
+    first = threading.Thread(target=leave_early)
+    first.start()
+    is_in.wait()
+    with computing_in_float32(model):
+        both_are_in.set()
+        first.join()
+        found = np.asarray(model(clips))
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.export
