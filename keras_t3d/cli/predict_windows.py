@@ -69,6 +69,7 @@ def _score(
     arguments: jsonargparse.Namespace,
 ) -> None:
     from keras_t3d.data import VideoReader
+    from keras_t3d.data.video.reader import warn_of_damage
     from keras_t3d.inference import summarize_windows, window_record
 
     names, top = predictor.class_names, arguments.top
@@ -101,8 +102,7 @@ def _score(
         )
     if summary.stopped:
         print_note(f"scored up to second {summary.end:.2f}: {video}")
-    if reader.damage:
-        print_note(f"damaged, scored without what does not decode ({reader.damage}): {video}")
+    warn_of_damage(reader)
 
 
 def _window_line(record: dict[str, Any], as_json: bool) -> str:

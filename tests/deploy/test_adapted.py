@@ -111,7 +111,9 @@ def test_a_quantized_network_is_saved(mode, tmp_path):
 
 
 @pytest.mark.export
-@pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
+@pytest.mark.parametrize(
+    "mode", ["int8", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("int4", "float8"))]
+)
 def test_a_quantized_layer_in_exports(mode, tmp_path):
     model = small_network()
     model.get_layer("logits").quantize(mode)

@@ -184,7 +184,7 @@ def test_damaged_video_is_scored_up_to_the_damage(run, tmp_path):
         assert code == 0
         assert len(out.splitlines()) >= lines
         (said,) = err.splitlines()
-        assert said.startswith("keras-t3d: damaged")
+        assert said.startswith("keras-t3d: warning: damaged")
         assert said.endswith("cut.avi")
 
 

@@ -118,7 +118,8 @@ FURTHER = (
     "resnext",
     "stc_output",
     "r3d_18",
-    "resnet2plus1d_18",
+    "mc3_18",
+    "resnet2plus1d_50",
 )
 
 

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from tests.training.tiny import save_teacher, write_config, write_pretraining
@@ -15,4 +17,6 @@ def teacher_path(tmp_path_factory):
 
 @pytest.fixture
 def pretraining_file(shards, teacher_path, tmp_path):
-    return write_pretraining(tmp_path / "pretraining.yaml", shards, teacher_path)
+    # A copy, as cached features are written beside the shards.
+    copy = shutil.copytree(shards, tmp_path / "shards_with_features")
+    return write_pretraining(tmp_path / "pretraining.yaml", copy, teacher_path)

@@ -83,7 +83,7 @@ def largest_difference(network, model, shape):
         ("resnext", 50, "old", {}),
         ("densenet", 121, "old", {}),
         ("r2plus1d", 18, "new", {}),
-        ("r2plus1d", 50, "new", {"shortcut": "A"}),
+        pytest.param("r2plus1d", 50, "new", {"shortcut": "A"}, marks=pytest.mark.slow),
     ],
 )
 def test_hara_networks_give_the_same_logits(tmp_path, kind, depth, era, options):
