@@ -261,6 +261,20 @@ def test_a_graph_computes_any_activation_after_it(
     np.testing.assert_allclose(array(tf.function(computed)(x)), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("sizes", [2, 3, (1, 3, 3)])
+@pytest.mark.parametrize("strides", [(1, 2, 2), (2, 1, 1)])
+def test_a_graph_keeps_padding_before_its_own(sizes, strides):
+    """Of two Pads before a Conv3D, the graph optimizer would lose one."""
+    x = features(2, 6, 8, 8, 3)
+    conv = built(np.pad(x, [(0, 0), *[(1, 1)] * 3, (0, 0)]), 4, sizes, strides)
+
+    def computed(x):
+        return conv(keras.layers.ZeroPadding3D(1)(x))
+
+    expected = array(computed(x))
+    np.testing.assert_allclose(array(tf.function(computed)(x)), expected, rtol=1e-5, atol=1e-5)
+
+
 # XLA, which Keras's grouped convolutions need under TensorFlow and which is slow on CPU.
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 from keras import ops
 
 
 def pad_evenly(clips: Any, kernel: Any) -> Any:
     """Pads clips for a 3-D kernel, or frames for a 2-D one, with zeros."""
     sizes = kernel.shape[:-2]
-    return ops.pad(clips, even_padding(sizes)) if max(sizes) > 1 else clips
+    if max(sizes) == 1:
+        return clips
+    if keras.backend.backend() == "tensorflow":
+        clips = unmerged(clips)  # of two Pads before a Conv3D, one would be lost
+    return ops.pad(clips, even_padding(sizes))
 
 
 def unmerged(x: Any) -> Any:
