@@ -27,7 +27,7 @@ from keras_t3d.deploy.options import TFLiteOptions
 from keras_t3d.deploy.tflite_conversion import run_converter
 from keras_t3d.deploy.tflite_dense import SCALED_ROWS, with_scales_after
 from keras_t3d.deploy.tflite_metadata import pack
-from keras_t3d.deploy.tflite_operations import Operation, read_operations
+from keras_t3d.deploy.tflite_operations import Operation, builtin_of, read_operations
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models import VideoClassifier
 from keras_t3d.private_interfaces import only_calibrate, quantizer_functions
@@ -206,7 +206,7 @@ def _with_small_head(content: bytes) -> bytes:
     """
     file = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
     (graph,) = file.subgraphs
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in file.operatorCodes]
+    codes = [builtin_of(code) for code in file.operatorCodes]
     dense = [step for step in graph.operators if codes[step.opcodeIndex] == _DENSE]
     if not dense:
         return content

@@ -17,6 +17,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_t3d.deploy.tflite_metadata import pack
+from keras_t3d.deploy.tflite_operations import builtin_of
 
 _DENSE = schema.BuiltinOperator.FULLY_CONNECTED
 SCALED_ROWS = 12  # version that multiplies by one scale per row
@@ -52,13 +53,13 @@ def with_scales_after(content: bytes) -> bytes:
         rows = graph.tensors[place].quantization
         rows.scale, rows.zeroPoint = np.ones(1, np.float32), np.zeros(1, np.int64)
     for code in file.operatorCodes:
-        if _builtin(code) == _DENSE and code.version == SCALED_ROWS:
+        if builtin_of(code) == _DENSE and code.version == SCALED_ROWS:
             code.version = _ONE_SCALE
     return pack(file)
 
 
 def _has_scaled_rows(file: Any, graph: Any, step: Any) -> bool:
-    if _builtin(file.operatorCodes[step.opcodeIndex]) != _DENSE:
+    if builtin_of(file.operatorCodes[step.opcodeIndex]) != _DENSE:
         return False
     x, weights = (graph.tensors[place] for place in step.inputs[:2])
     return (
@@ -116,14 +117,10 @@ def _scaled_after(file: Any, graph: Any, step: Any, scales: np.ndarray) -> list[
 def _code_of(file: Any, kind: int) -> int:
     """Returns the index of a builtin among the file's operator codes, and adds it if missing."""
     for index, code in enumerate(file.operatorCodes):
-        if _builtin(code) == kind:
+        if builtin_of(code) == kind:
             return index
     code = schema.OperatorCodeT()
     code.builtinCode, code.version = kind, 1
     code.deprecatedBuiltinCode = min(kind, _LAST_OF_ONE_BYTE)
     file.operatorCodes.append(code)
     return len(file.operatorCodes) - 1
-
-
-def _builtin(code: Any) -> int:
-    return max(code.builtinCode, code.deprecatedBuiltinCode)

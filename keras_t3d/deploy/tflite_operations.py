@@ -93,9 +93,16 @@ def _operation_names(content: bytes) -> list[str]:
     return sorted(found)
 
 
+def builtin_of(code: schema.OperatorCodeT) -> int:
+    """Returns the builtin of an operator code.
+
+    Files for old readers keep codes below 127 in the older, one-byte field.
+    """
+    return max(code.builtinCode, code.deprecatedBuiltinCode)
+
+
 def _builtin_code(code: schema.OperatorCode) -> int:
-    """Files for old readers keep codes below 127 in the older, one-byte field."""
-    return max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    return builtin_of(schema.OperatorCodeT.InitFromObj(code))
 
 
 def _has_one_value(tensor: schema.Tensor) -> bool:

@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_t3d.deploy.tflite_operations import builtin_of
+
 KEY = "min_runtime_version"
 _BUFFER_BYTES = 16  # as TensorFlow's converter writes it, padded with zeros
 _RUNTIMES = {
@@ -79,7 +81,7 @@ def oldest_runtime(file: Any) -> str:
     runtimes = []
     for index in used:
         code = file.operatorCodes[index]
-        builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+        builtin = builtin_of(code)
         runtimes.append(runtime_of(_NAMES.get(builtin, str(builtin)), code.version))
     return max(runtimes, key=_numbers)
 

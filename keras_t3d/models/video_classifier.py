@@ -23,13 +23,13 @@ from keras_t3d.models.outputs import (
     only_one,
 )
 from keras_t3d.optimization.loss_scaling import with_loss_scaling
-from keras_t3d.optimization.padding import track_metrics, without_padding
+from keras_t3d.optimization.padding import PaddingAware
 
 __all__ = ["VideoClassifier"]
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
-class VideoClassifier(ClonableModel):
+class VideoClassifier(PaddingAware, ClonableModel):
     """A functional Keras model that carries its ClipSpec and class names.
 
     It reads RGB clips with values 0..255, uint8 or float, of shape
@@ -52,8 +52,8 @@ class VideoClassifier(ClonableModel):
             and so on; empty if the outputs are features.
         stages: names of layers by the name of the stage that each one ends, for `feature_model`.
         name: name of the model.
-        dtype: dtype policy of the model, by which `compile` scales the loss or not; its layers have
-            their own. None is Keras's global policy.
+        dtype: dtype policy of the model; its layers have their own. `compile` scales the loss if
+            one of them is `mixed_float16`. None is Keras's global policy.
         outputs_are: what the outputs are: `"logits"` or `"probabilities"` of one class of many, or
             `"scores"` of several labels or of one. None finds out, see `outputs_are` below.
 
@@ -200,19 +200,6 @@ class VideoClassifier(ClonableModel):
         if kwargs.get("auto_scale_loss", True):
             optimizer = with_loss_scaling(optimizer, self)
         super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
-
-    def compute_loss(
-        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True
-    ) -> Any:
-        """Returns Keras's loss of a batch, without the clips that only fill it up."""
-        y, sample_weight = without_padding(y, sample_weight)
-        return super().compute_loss(x, y, y_pred, sample_weight, training)
-
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Returns Keras's metrics, without the clips that only fill a batch up."""
-        if track_metrics(self, y, y_pred, sample_weight):
-            return self.get_metrics_result()
-        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles a loaded model as the saved one was; Keras skips models with a `compile`."""

@@ -10,7 +10,7 @@ import keras
 
 from keras_t3d.errors import InvalidArgumentError, check_integer
 from keras_t3d.optimization.loss_scaling import with_loss_scaling
-from keras_t3d.optimization.padding import track_metrics, without_padding
+from keras_t3d.optimization.padding import PaddingAware
 
 _Step: Any
 if keras.backend.backend() == "tensorflow":
@@ -27,7 +27,7 @@ else:
     _Step = TorchStep
 
 
-class Learner(_Step):
+class Learner(PaddingAware, _Step):
     """Trains a network with `compile` and `fit`, on one device, several, or several machines.
 
     A Keras model that wraps the network; save `learner.network`. It differs from Keras:
@@ -107,19 +107,6 @@ class Learner(_Step):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         return self.network(inputs, training=training)
-
-    def compute_loss(
-        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True
-    ) -> Any:
-        """Returns Keras's loss of a batch, without the clips that only fill it up."""
-        y, sample_weight = without_padding(y, sample_weight)
-        return super().compute_loss(x, y, y_pred, sample_weight, training)
-
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Returns Keras's metrics, without the clips that only fill a batch up."""
-        if track_metrics(self, y, y_pred, sample_weight):
-            return self.get_metrics_result()
-        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.network.compute_output_shape(input_shape)

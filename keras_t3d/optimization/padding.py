@@ -8,37 +8,36 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_t3d.clips.padded_labels import LABELS, WEIGHTS, is_padded
 from keras_t3d.private_interfaces import update_metrics
 
 
-def without_padding(labels: Any, sample_weight: Any) -> tuple[Any, Any]:
+class PaddingAware:
+    """Base class, before that of Keras, of models that leave padding out of loss and metrics."""
+
+    def compute_loss(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """Returns Keras's loss of a batch, without the clips that only fill it up."""
+        y, sample_weight = _without_padding(y, sample_weight)
+        return super().compute_loss(x, y, y_pred, sample_weight, training)  # type: ignore[misc]
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Returns Keras's metrics, without the clips that only fill a batch up."""
+        if not is_padded(y):
+            return super().compute_metrics(x, y, y_pred, sample_weight)  # type: ignore[misc]
+        is_real = ops.cast(y[WEIGHTS] > 0, "float32")
+        update_metrics(self, y[LABELS], y_pred, is_real, _product(is_real, sample_weight))
+        return self.get_metrics_result()  # type: ignore[attr-defined]
+
+
+def _without_padding(labels: Any, sample_weight: Any) -> tuple[Any, Any]:
     """Returns labels and sample weights with which Keras computes the loss of the real clips."""
     if not is_padded(labels):
         return labels, sample_weight
     return labels[LABELS], _product(labels[WEIGHTS], sample_weight)
-
-
-def track_metrics(model: keras.Model, labels: Any, outputs: Any, sample_weight: Any) -> bool:
-    """Updates the metrics of a model by the real clips of a batch, if it is padded.
-
-    Args:
-        model: compiled Keras model with one output.
-        labels: labels of the batch.
-        outputs: outputs of the model.
-        sample_weight: weights for `weighted_metrics`, as for `keras.Model.fit`.
-
-    Returns:
-        Whether the batch is padded; if not, nothing was updated.
-    """
-    if not is_padded(labels):
-        return False
-    is_real = ops.cast(labels[WEIGHTS] > 0, "float32")
-    update_metrics(model, labels[LABELS], outputs, is_real, _product(is_real, sample_weight))
-    return True
 
 
 def _product(weights: Any, sample_weight: Any) -> Any:
