@@ -5,9 +5,8 @@ KERAS_BACKEND=torch python -m tests.backends.half_precision [INSTRUCTION SET]
 ```
 
 prints every case whose value or gradients differ from those by definition, and every dtype policy
-under which a network does not train. oneDNN, by which
-TensorFlow and PyTorch convolve, uses no further instructions than those of the set, for example
-AVX512_CORE, which has no AMX.
+under which a network does not train. TensorFlow and PyTorch convolve with oneDNN, which uses only
+the instructions of the set, for example AVX512_CORE, which has no AMX.
 """
 
 from __future__ import annotations

@@ -70,9 +70,9 @@ class ReadOptions(ClipSelection):
         first_step: number of training batches to skip, counted from the first epoch. Skipped
             records are not decoded, skipped epochs not read.
         pad_last_batch: whether evaluation repeats clips to fill the last batch, for several
-            devices or workers. Labels are then a dict, by which `VideoClassifier` and `Learner`
-            leave them out, and which other Keras models refuse; without labels their video number
-            is -1.
+            devices or workers. Labels are then a dict. `VideoClassifier` and `Learner` use it to
+            leave these clips out; other Keras models refuse it. Without labels, their video
+            number is -1.
         worker: (index, count) of this worker, which reads `batch_size / count` clips of every
             batch. All parts together are the batch of a single process; mixing stays within one.
         cache: True keeps shards in memory once read, until the process ends; a folder keeps
