@@ -116,6 +116,28 @@ def update_metrics(model: Any, labels: Any, outputs: Any, counted: Any, sample_w
             metrics.update_state(labels, outputs, sample_weight=sample_weight)
 
 
+@contextlib.contextmanager
+def masked_outputs(outputs: Any, mask: Any) -> Iterator[None]:
+    """Makes Keras's losses leave out the clips that are False in a mask, for their mean as well.
+
+    Args:
+        outputs: outputs of a Keras model, a tensor or a nest of tensors.
+        mask: boolean tensor `(batch,)`.
+    """
+    import keras
+    from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
+
+    tensors = keras.tree.flatten(outputs)
+    before = [get_keras_mask(tensor) for tensor in tensors]
+    try:
+        for tensor, own in zip(tensors, before, strict=True):
+            set_keras_mask(tensor, mask if own is None else keras.ops.logical_and(mask, own))
+        yield
+    finally:
+        for tensor, own in zip(tensors, before, strict=True):
+            set_keras_mask(tensor, own)
+
+
 def operation_name(operation: Any) -> str | None:
     """Returns the class name of a function of `keras.ops`, such as `"Add"`; None for layers."""
     cls = type(operation)

@@ -8,7 +8,7 @@ LABELS = "labels"
 WEIGHTS = "weights"
 
 
-def padded_labels(labels: Any, is_real: Any, num_clips: int, num_places: int) -> dict[str, Any]:
+def padded_labels(labels: Any, is_real: Any) -> dict[str, Any]:
     """Returns the labels of a batch in which some clips only fill it up.
 
     Not as Keras's sample weights, which `metrics` leave out and which would lower the mean loss.
@@ -17,14 +17,8 @@ def padded_labels(labels: Any, is_real: Any, num_clips: int, num_places: int) ->
     Args:
         labels: labels of all clips.
         is_real: float32 `(batch,)`, 0 for clips that fill up, else 1.
-        num_clips: number of real clips in all batches together.
-        num_places: number of places in all batches together.
-
-    Returns:
-        The labels, and weights whose mean over all batches is 1: as Keras divides the loss of a
-        batch by its size, this gives the mean over the real clips.
     """
-    return {LABELS: labels, WEIGHTS: is_real * (num_places / num_clips)}
+    return {LABELS: labels, WEIGHTS: is_real}
 
 
 def is_padded(labels: Any) -> bool:

@@ -46,7 +46,7 @@ def compute_outputs(
             outputs["logits"] = network.predict_on_batch(clips)
             outputs["probabilities"] = probabilities_in_threads(network, clips)
             is_real = (np.arange(len(clips)) < len(clips) - 1).astype("float32")
-            padded = padded_labels(labels, is_real, len(clips) - 1, len(clips))
+            padded = padded_labels(labels, is_real)
             outputs["evaluated"] = np.array(
                 [
                     network.test_on_batch(clips[:-1], labels[:-1]),

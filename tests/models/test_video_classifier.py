@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from keras_t3d import ClipSpec
-from keras_t3d.clips.padded_labels import padded_labels
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers import ClipNormalization
 from keras_t3d.models import T3D, VideoClassifier
@@ -187,56 +186,6 @@ def test_a_network_on_the_tensors_of_a_clone_has_its_own_names():
     del model
     gc.collect()
     assert original() is None
-
-
-# Padding.
-
-
-def padded_batches():
-    """The four clips in two batches of three, of which two places are filled up."""
-    tf = pytest.importorskip("tensorflow")
-    order, is_real = np.array([0, 1, 2, 3, 0, 1]), np.float32([1, 1, 1, 1, 0, 0])
-    labels = padded_labels(IDS[order], is_real, num_clips=4, num_places=6)
-    return tf.data.Dataset.from_tensor_slices((CLIPS[order], labels)).batch(3)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"loss": "auto", "metrics": [keras.metrics.SparseTopKCategoricalAccuracy(1)]},
-        {"loss": keras.losses.SparseCategoricalCrossentropy(True), "metrics": ["accuracy"]},
-        {"loss": "auto", "metrics": ["accuracy"], "weighted_metrics": ["accuracy"]},
-        {"loss": "auto", "metrics": ["accuracy"], "run_eagerly": True},
-    ],
-)
-def test_padding_does_not_count(options):
-    model = own_network()
-    model.compile("sgd", **options)
-    expected = model.evaluate(CLIPS, IDS, verbose=0)
-    assert model.evaluate(padded_batches(), verbose=0) == pytest.approx(expected, rel=1e-6)
-
-
-@pytest.mark.fit
-def test_padding_does_not_count_in_validation():
-    model = own_network()
-    model.compile("sgd")
-    history = model.fit(
-        CLIPS, IDS, validation_data=padded_batches(), class_weight={0: 2.0, 1: 0.5}, verbose=0
-    ).history
-    loss, accuracy = model.evaluate(CLIPS, IDS, verbose=0)
-    assert history["val_loss"] == pytest.approx([loss], rel=1e-6)
-    assert history["val_accuracy"] == [accuracy]
-
-
-def test_other_keras_models_refuse_padding():
-    model = own_network()
-    plain = keras.Model(model.inputs, model.outputs)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    for metrics in ({"metrics": ["accuracy"]}, {"weighted_metrics": ["accuracy"]}, {}):
-        plain.compile("sgd", loss, **metrics)
-        with pytest.raises(ValueError, match="weights"):
-            plain.evaluate(padded_batches(), verbose=0)
 
 
 # Loss scaling.

@@ -84,7 +84,7 @@ def main(devices, out, case):
         batches(arrays),
         epochs=2,
         steps_per_epoch=STEPS // 2,
-        validation_data=batches((clips, padded_labels(labels, is_real, real, 2 * BATCH))),
+        validation_data=batches((clips, padded_labels(labels, is_real))),
         validation_steps=2,
         shuffle=False,
         verbose=0,

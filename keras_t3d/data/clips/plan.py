@@ -79,10 +79,7 @@ class ReadPlan:
 
     def labels_of(self, clips: Clip) -> Any:
         """Returns what a batch of these clips has as labels."""
-        if not self.pads:
-            return clips.label
-        num_places = self.steps_per_epoch * self.batch_size
-        return padded_labels(clips.label, clips.weight, self.records.num_videos, num_places)
+        return padded_labels(clips.label, clips.weight) if self.pads else clips.label
 
     def _training_steps(self) -> int:
         videos, repeats = self.records.num_videos, self.augmentation.repeats

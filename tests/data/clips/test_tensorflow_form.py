@@ -60,7 +60,7 @@ class TestEvaluation:
         batches = all_batches(load_clips(shards, "test", spec, 5, pad_last_batch=True))
         assert [batch[0].shape[0] for batch in batches] == [5, 5]
         weights = np.concatenate([batch[1]["weights"] for batch in batches])
-        assert weights.tolist() == [1.25] * 8 + [0, 0]  # 1 on average
+        assert weights.tolist() == [1] * 8 + [0, 0]
         assert np.array_equal(batches[-1][0][3], batches[0][0][0])
 
     def test_views_cover_starts_and_crops(self, shards, spec):
