@@ -14,7 +14,6 @@ from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models.options import checked_input_shape
 from keras_t3d.models.registry import configurations, create, find_configuration
 from keras_t3d.models.weight_names import CheckpointLayout, weights_by_layer
-from keras_t3d.transfer.checkpoint_file import read_checkpoint
 from keras_t3d.transfer.checkpoint_parts import network_part
 from keras_t3d.transfer.imported_weights import ImportedWeights
 from keras_t3d.transfer.kinetics400 import kinetics400_classes
@@ -25,6 +24,7 @@ from keras_t3d.transfer.tensors import (
     recognize_network,
     tensor_name,
 )
+from keras_t3d.weights.checkpoint_file import read_checkpoint
 
 HEAD = "logits"  # path of the classifying layer
 
@@ -87,7 +87,7 @@ def import_weights(
     Raises:
         InvalidArgumentError: if the file does not fit the network, or an argument is wrong.
         CheckpointError: if the file cannot be read.
-        MissingPackageError: if PyTorch or safetensors is missing.
+        MissingPackageError: if safetensors is needed and not installed.
 
     Example:
 

@@ -1,20 +1,29 @@
-"""Reads PyTorch checkpoint files as NumPy arrays, without running code in them."""
+"""Reads checkpoint files as NumPy arrays by name, without running code in them."""
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import pathlib
-import re
+import struct
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from keras_t3d.errors import KerasT3DError, MissingPackageError
+from keras_t3d.weights.stored_tensor import StoredTensor
+from keras_t3d.weights.torch_file import read_torch_file
+from keras_t3d.weights.torch_objects import ForeignObjectError, UnsupportedContentError
 
 _TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".bin")
+_DAMAGES = (
+    *(ValueError, TypeError, LookupError, EOFError, OverflowError, NotImplementedError),
+    *(struct.error, zipfile.BadZipFile, zipfile.LargeZipFile),
+)
+_DEEPEST = 100  # dicts in dicts
+_LONGEST = 2**23  # characters of all names
 
 
 class CheckpointError(KerasT3DError, ValueError):
@@ -25,18 +34,18 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Reads the tensors of a checkpoint file, without running code in it.
 
     Args:
-        path: a `.pth`, `.pt`, `.tar` or `.bin` file of `torch.save`, which needs PyTorch, or a
-            `.safetensors` file, which needs safetensors.
+        path: a `.pth`, `.pt`, `.tar` or `.bin` file of `torch.save`, or a `.safetensors` file,
+            which needs the package safetensors. PyTorch is not needed.
 
     Returns:
-        Arrays by the names in the file, floats as float32. The names of tensors in a dict begin
-        with its key and a slash: `"state_dict/conv1.weight"`.
+        Read-only arrays by the names in the file, floats as float32. The names of tensors in a
+        dict begin with its key and a slash: `"state_dict/conv1.weight"`.
 
     Raises:
         FileNotFoundError: if there is no such file.
         CheckpointError: if the file is damaged, has Python objects that could run code, or has
             no tensors.
-        MissingPackageError: if the package that reads such files is not installed.
+        MissingPackageError: if safetensors is needed and not installed.
 
     Example:
 
@@ -67,7 +76,9 @@ def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
     except ImportError:
-        raise MissingPackageError(_missing("safetensors", "a .safetensors file")) from None
+        raise MissingPackageError(
+            'To read a .safetensors file, install safetensors: pip install "keras-t3d[weights]".'
+        ) from None
     try:
         tensors = load_file(path)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -77,38 +88,48 @@ def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 def _read_torch(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
-        import torch
-    except ImportError:
-        raise MissingPackageError(_missing("torch", f"a {path.suffix} file")) from None
-    try:
-        # Scripts save their arguments beside the tensors: attributes without code.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except MemoryError:
+        content = read_torch_file(path)
+        entries = _flat(content) if isinstance(content, Mapping) else content
+        tensors = _checked(entries, path, StoredTensor)
+        return {name: tensor.to_numpy(in_float32=True) for name, tensor in tensors.items()}
+    except CheckpointError:
         raise
-    except Exception as error:  # of many classes, depending on the damage
-        foreign = re.search(r"GLOBAL (\S+)|(?<=Trying to call reduce for )(.+)", str(error))
-        if foreign is None:
-            raise CheckpointError(_damaged(path, error)) from error
+    except ForeignObjectError as error:
         raise CheckpointError(
             "The checkpoint contains more than tensors and numbers: loading it would run "
-            f"{foreign[0].removeprefix('GLOBAL ')}, so it was not loaded. If you trust the file, "
-            "save only its tensors where it was made: torch.save(network.state_dict(), "
-            f"'weights.pth'). Received: {str(path)!r}"
+            f"{error}, so it was not loaded. If you trust the file, save only its tensors where "
+            "it was made: torch.save(network.state_dict(), 'weights.pth'). "
+            f"Received: {str(path)!r}"
         ) from error
-    entries = _flat(loaded) if isinstance(loaded, Mapping) else loaded
-    tensors = _checked(entries, path, torch.Tensor)
-    return {name: _as_numpy(tensor) for name, tensor in tensors.items()}
+    except UnsupportedContentError as error:
+        raise CheckpointError(
+            f"The checkpoint contains {error}, which this package does not read: save plain "
+            "tensors where it was made, torch.save(network.state_dict(), 'weights.pth'). "
+            f"Received: {str(path)!r}"
+        ) from error
+    except _DAMAGES as error:
+        raise CheckpointError(_damaged(path, error)) from error
 
 
 def _flat(entries: Mapping[Any, Any]) -> dict[str, Any]:
     """Returns the values of nested dicts by their keys, joined by slashes."""
     flat: dict[str, Any] = {}
-    for key, value in entries.items():
+    length = 0
+    waiting = [("", 0, iter(entries.items()))]
+    while waiting:
+        prefix, depth, items = waiting[-1]
+        key, value = next(items, (None, waiting))
+        if value is waiting:
+            waiting.pop()
+            continue
+        name = f"{prefix}{key}"
+        length += len(name) + 1
+        if depth == _DEEPEST or length > _LONGEST:
+            raise UnsupportedContentError("dicts in dicts without end")
         if isinstance(value, Mapping):
-            flat |= {f"{key}/{name}": inner for name, inner in _flat(value).items()}
+            waiting.append((f"{name}/", depth + 1, iter(value.items())))
         else:
-            flat[str(key)] = value
+            flat[name] = value
     return flat
 
 
@@ -117,7 +138,7 @@ def _checked(tensors: Any, path: pathlib.Path, kind: type = np.ndarray) -> dict[
     entries = tensors if isinstance(tensors, Mapping) else {}
     found = {name: value for name, value in entries.items() if isinstance(value, kind)}
     if not found:
-        holds = list(entries)[:5] or type(tensors).__name__
+        holds = str(list(entries)[:5] or type(tensors).__name__)[:200]
         raise CheckpointError(
             "A checkpoint must be a dict of tensors by name, as network.state_dict() is, or have "
             f"one under a key. Received: {str(path)!r}, which contains {holds}"
@@ -125,20 +146,8 @@ def _checked(tensors: Any, path: pathlib.Path, kind: type = np.ndarray) -> dict[
     return found
 
 
-def _as_numpy(tensor: Any) -> np.ndarray:
-    tensor = tensor.detach()
-    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
-
-
 def _as_float32(array: np.ndarray) -> np.ndarray:
     return array if np.issubdtype(array.dtype, np.integer) else array.astype(np.float32)
-
-
-def _missing(package: str, what: str) -> str:
-    return (
-        f"To read {what}, install {package}: pip install {package}, or "
-        'pip install "keras-t3d[weights]" for all formats.'
-    )
 
 
 def _damaged(path: pathlib.Path, error: Exception) -> str:

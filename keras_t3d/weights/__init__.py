@@ -1,0 +1,1 @@
+"""Files of weights: PyTorch's checkpoints and safetensors, read as NumPy arrays."""
