@@ -14,10 +14,10 @@ from keras_t3d.clips import ClipSpec
 from keras_t3d.deploy.errors import ExportError
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference.predictor import validate_clips
+from keras_t3d.models.outputs import are_distributions
 
 NUM_CLIPS = 8  # enough to detect a wrong graph
 _WAVES = 3
-_LARGEST_ROUNDING = 1e-3  # of a sum of float32 probabilities
 
 LabelledClips = tuple[np.ndarray, np.ndarray | None]  # a batch, and its labels if there are any
 
@@ -148,7 +148,7 @@ def keras_probabilities(model: Callable[..., Any], clips: np.ndarray) -> np.ndar
         for n in range(len(clips))
     ]
     outputs = np.concatenate(rows)
-    if outputs.min() >= 0 and np.abs(outputs.sum(1) - 1).max() < _LARGEST_ROUNDING:
+    if are_distributions(outputs):
         return outputs
     exponentials = np.exp(outputs - outputs.max(1, keepdims=True))
     return exponentials / exponentials.sum(1, keepdims=True)

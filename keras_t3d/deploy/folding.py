@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from keras_t3d.deploy.convolution import Convolution, PendingConvolution, computed
 from keras_t3d.deploy.errors import ExportError, UntraceableLayerError
-from keras_t3d.deploy.layer_rules import find_rule
+from keras_t3d.deploy.layer_rules import find_rule, in_order
 from keras_t3d.deploy.network import constant
 from keras_t3d.layers import ClipBatchNormalization, ClipConv3D
 from keras_t3d.layers.operations.convolution import convolve
@@ -60,6 +60,7 @@ def fold(model: keras.Model) -> Callable[[tf.Tensor], Any]:
 
 def _apply(layer: Any, *inputs: Any, **options: Any) -> Any:
     """Runs one layer by its rule."""
+    inputs, options = in_order(layer, inputs, options)
     rule = find_rule(layer, _RULES, _apply)
     # A functional model passes `training` to each of its layers.
     in_training = options.get("training") and not is_functional(layer)

@@ -79,7 +79,7 @@ class IntegerConversion:
         with _without_warnings():
             self._calibrated = run_converter(model, join_frames, tf.float32, prepare)
         self._operations = list(read_operations(self._calibrated))
-        if not any(operation.kind == "SOFTMAX" for operation in self._operations):
+        if not self._operations:  # all were computed by the converter
             raise ExportError(
                 "`quantization` 'int8' needs a model whose output depends on the clip, and this "
                 "one's is constant. Look for a layer that reads padding only, such as a dilated "
@@ -149,9 +149,17 @@ class IntegerConversion:
         return quantize(self._calibrated, denylisted_nodes=in_floats, **options)
 
     def _head(self) -> list[Operation]:
-        """Returns the softmax and the dense layer before it, for which int8 is too coarse."""
+        """Returns the softmax and the dense layer before it, for which int8 is too coarse.
+
+        Without a softmax, as of `[1 - p, p]`, all that follows the last dense layer, and the layer.
+        """
         by_tensor = {operation.tensor: operation for operation in self._operations}
-        softmax = [each for each in self._operations if each.kind == "SOFTMAX"][-1]
+        softmaxes = [each for each in self._operations if each.kind == "SOFTMAX"]
+        if not softmaxes:
+            kinds = [operation.kind for operation in reversed(self._operations)]
+            length = kinds.index("FULLY_CONNECTED") + 1 if "FULLY_CONNECTED" in kinds else 1
+            return self._operations[: -length - 1 : -1]
+        softmax = softmaxes[-1]
         head, before = [softmax], by_tensor.get(softmax.inputs[0])
         while before is not None and before.kind in _SMALL_STEPS:
             head.append(before)

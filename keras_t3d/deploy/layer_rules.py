@@ -6,15 +6,41 @@ Models and composite layers need no rule: they are computed from their layers.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
-from keras_t3d.deploy.convolution import computed
+from keras_t3d.deploy.convolution import PendingConvolution, computed
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.rematerialization import InTurn
 from keras_t3d.private_interfaces import is_functional, run_through_graph
+
+
+def in_order(
+    layer: Any, inputs: Sequence[Any], options: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Returns the tensors that a layer is called with, also by keyword, and its other arguments.
+
+    Args:
+        layer: Keras layer or operation.
+        inputs: its positional arguments.
+        options: its keyword arguments, such as `{"inputs": tensor, "training": False}`.
+    """
+    inputs, options = tuple(inputs), dict(options)
+    for name in list(inspect.signature(layer.call).parameters)[len(inputs) :]:
+        if not _is_of_tensors(options.get(name)):
+            break
+        inputs += (options.pop(name),)
+    return inputs, options
+
+
+def _is_of_tensors(argument: Any) -> bool:
+    return any(
+        isinstance(part, (PendingConvolution, tf.Tensor)) for part in keras.tree.flatten(argument)
+    )
 
 
 def find_rule(

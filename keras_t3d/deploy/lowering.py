@@ -31,7 +31,7 @@ from keras_t3d.deploy.errors import (
     check_channels_last,
     check_not_quantized,
 )
-from keras_t3d.deploy.layer_rules import find_rule
+from keras_t3d.deploy.layer_rules import find_rule, in_order
 from keras_t3d.layers import (
     ClipBatchNormalization,
     ClipConv3D,
@@ -80,6 +80,7 @@ def lower(model: keras.Model, convolve: Convolve = add_taps) -> Callable[[tf.Ten
 
     def apply(layer: Any, *tensors: Any, **options: Any) -> Any:
         """Runs one layer by its rule, in a name scope of its name."""
+        tensors, options = in_order(layer, tensors, options)
         given = {name: value for name, value in options.items() if value not in (None, False)}
         if given:
             raise UnsupportedLayerError(

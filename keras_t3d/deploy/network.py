@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_t3d.deploy.errors import ExportError
+from keras_t3d.deploy.errors import ExportError, UnsupportedLayerError
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models import VideoClassifier
 from keras_t3d.private_interfaces import computing_in_float32
@@ -43,6 +43,24 @@ def constant(variable: Any) -> np.ndarray:
     """Returns a variable's value, even while a graph is being traced."""
     with tf.init_scope():
         return np.asarray(keras.ops.convert_to_numpy(variable), np.float32)
+
+
+def constant_of_one_clip(layer: Any, value: Any) -> np.ndarray:
+    """Returns a constant that a layer combines with clips, without the batch axis.
+
+    Raises:
+        UnsupportedLayerError: if it has other values for each clip of a batch.
+    """
+    values = constant(value)
+    if values.ndim != 5:
+        return values
+    if len(values) > 1:
+        raise UnsupportedLayerError(
+            layer,
+            f"reads a constant of shape {values.shape}, with one value per clip of a batch",
+            "use the same value for all clips: a size of 1 on the first axis",
+        )
+    return values[0]
 
 
 def kernel_of(layer: Any) -> np.ndarray:

@@ -6,6 +6,7 @@ numbers and arrays.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +15,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_t3d.deploy.convolution import computed
-from keras_t3d.deploy.errors import UnsupportedLayerError
-from keras_t3d.deploy.network import constant
+from keras_t3d.deploy.network import constant_of_one_clip
 from keras_t3d.private_interfaces import operation_name
 
 _ARITHMETIC: dict[str, Callable[..., tf.Tensor]] = {
@@ -31,8 +31,11 @@ _ARITHMETIC: dict[str, Callable[..., tf.Tensor]] = {
 
 
 def arithmetic(operation: Any) -> Callable[..., tf.Tensor] | None:
-    """Returns the rule of an arithmetic operation such as `x + y`, or None for another one."""
-    function = _ARITHMETIC.get(operation_name(operation) or "")
+    """Returns the rule of an operation such as `x + y`, or of GELU; None for another one."""
+    name = operation_name(operation) or ""
+    function = _ARITHMETIC.get(name)
+    if name == "Gelu":
+        function = functools.partial(tf.nn.gelu, approximate=operation.approximate)
     if function is None:
         return None
     return lambda *operands: function(
@@ -44,16 +47,7 @@ def _operand(operation: Any, operand: Any) -> tf.Tensor | np.ndarray:
     """Returns a tensor as it is, or a constant to be added to clips without a batch axis."""
     if isinstance(operand, tf.Tensor) and operand.shape.rank != 5:
         return tf.cast(operand, tf.float32)
-    values = constant(operand)
-    if values.ndim == 5:
-        if len(values) > 1:
-            raise UnsupportedLayerError(
-                operation,
-                f"reads a constant of shape {values.shape}, with one value per clip of a batch",
-                "use the same value for all clips: a size of 1 on the first axis",
-            )
-        values = values[0]
-    return values
+    return constant_of_one_clip(operation, operand)
 
 
 def equivalent_layer(operation: Any) -> layers.Layer | None:
@@ -111,6 +105,7 @@ _LAYERS: dict[str, Callable[[Any], layers.Layer | None]] = {
     "Relu": _activation("relu"),
     "Relu6": _activation("relu6"),
     "Sigmoid": _activation("sigmoid"),
+    "Silu": _activation("silu"),
     "Softmax": lambda operation: layers.Softmax(operation.axis, name=operation.name),
     "Tanh": _activation("tanh"),
 }

@@ -14,7 +14,7 @@ from keras import layers
 from keras_t3d.deploy.convolution import PendingConvolution, scale_and_offset
 from keras_t3d.deploy.convolution_2d import concatenate
 from keras_t3d.deploy.errors import UnsupportedLayerError, check_channels_last
-from keras_t3d.deploy.network import constant, kernel_of
+from keras_t3d.deploy.network import constant, constant_of_one_clip, kernel_of
 from keras_t3d.layers import (
     ClipBatchNormalization,
     ClipNormalization,
@@ -74,11 +74,17 @@ def relu(layer: layers.ReLU, x: tf.Tensor) -> tf.Tensor:
     return variants[limit](x)
 
 
+def _silu(x: tf.Tensor) -> tf.Tensor:
+    return x * tf.sigmoid(x)  # LiteRT has no operation for it
+
+
 _ACTIVATIONS: dict[Any, Callable[[tf.Tensor], tf.Tensor]] = {
+    keras.activations.gelu: tf.nn.gelu,
     keras.activations.linear: tf.identity,
     keras.activations.relu: tf.nn.relu,
     keras.activations.relu6: tf.nn.relu6,
     keras.activations.sigmoid: tf.sigmoid,
+    keras.activations.silu: _silu,
     keras.activations.softmax: tf.nn.softmax,
     keras.activations.tanh: tf.tanh,
 }
@@ -145,7 +151,8 @@ def subtract(layer: layers.Subtract, tensors: list[tf.Tensor]) -> tf.Tensor:
 
 
 def rescaling(layer: layers.Rescaling, x: tf.Tensor) -> tf.Tensor:
-    return x * np.float32(layer.scale) + np.float32(layer.offset)
+    scale, offset = (constant_of_one_clip(layer, each) for each in (layer.scale, layer.offset))
+    return x * scale + offset
 
 
 def flatten(layer: layers.Flatten, x: tf.Tensor) -> tf.Tensor:

@@ -32,7 +32,7 @@ _LINEAR = (
 _WRAPPERS = (keras.layers.SpectralNormalization, keras.layers.TimeDistributed)
 _SAMPLES = 16
 _SPREAD = 3.0  # standard deviation of the random values
-_TOLERANCE = 0.03  # of bfloat16 values and their sums
+_TOLERANCE = 0.03  # of sums of bfloat16 values, and of probabilities clipped above 0
 
 
 def find_outputs(model: keras.Model) -> OutputsAre | None:
@@ -51,9 +51,9 @@ def find_outputs(model: keras.Model) -> OutputsAre | None:
         return None
     if plain.ndim != 2:
         return None
-    if _are_distributions(plain) and _are_distributions(double):
+    if are_distributions(plain) and are_distributions(double):
         return "probabilities"
-    if plain.min() >= 0 and plain.max() <= 1 + _TOLERANCE:
+    if np.ptp(plain) > 0 and plain.min() >= 0 and plain.max() <= 1 + _TOLERANCE:
         return "scores"
     margin = _TOLERANCE * max(np.abs(double).max(), 1.0)
     is_affine = (
@@ -61,10 +61,15 @@ def find_outputs(model: keras.Model) -> OutputsAre | None:
         and np.abs(double - 2 * plain + zero).max() <= margin
         and np.ptp(plain) > 0
     )
-    is_logarithm = _are_distributions(np.exp(np.minimum(plain, 1.0)))
+    is_logarithm = are_distributions(np.exp(np.minimum(plain, 1.0)))
     if is_logarithm or (is_affine and not end.has_unknown_values):
         return "logits"
     return None
+
+
+def are_distributions(rows: np.ndarray) -> bool:
+    """Returns whether each row is positive and sums to 1, but for rounding and clipping."""
+    return bool(rows.min() >= 0 and np.abs(rows.sum(axis=1) - 1).max() <= _TOLERANCE)
 
 
 def check_outputs_are(model: keras.Model, declared: Any) -> None:
@@ -125,10 +130,6 @@ _ENDINGS = {
 }
 
 
-def _are_distributions(rows: np.ndarray) -> bool:
-    return bool(rows.min() >= 0 and np.abs(rows.sum(axis=1) - 1).max() <= _TOLERANCE)
-
-
 class _End:
     """The end of a network as a function of the values of its last linear layers.
 
@@ -153,10 +154,14 @@ class _End:
     def _postponed(self, operation: Any) -> Callable[..., Any]:
         """Returns an operation that computes nothing until the value of its result is read."""
         if is_functional(operation):
-            return lambda *inputs, **options: run_through_graph(operation, inputs, self._postponed)
+            return lambda *inputs, **options: run_through_graph(
+                operation, inputs or options["inputs"], self._postponed
+            )
         if type(operation) is keras.Sequential:
-            return lambda x, **options: functools.reduce(
-                lambda x, layer: self._postponed(layer)(x), operation.layers, x
+            return lambda *inputs, **options: functools.reduce(
+                lambda x, layer: self._postponed(layer)(x),
+                operation.layers,
+                *(inputs or [options["inputs"]]),
             )
         return functools.partial(self._later, operation)
 
@@ -181,7 +186,8 @@ class _End:
         if isinstance(operation, keras.Layer):
             options = {"training": False, **options}
         values = keras.tree.map_structure(_value, (tuple(arguments), options))
-        return operation(*values[0], **values[1])
+        with keras.StatelessScope(state_mapping=_without_zeros(operation)):
+            return operation(*values[0], **values[1])
 
     def _unknown(self, like: Any) -> Any:
         self.has_unknown_values = True
@@ -191,6 +197,19 @@ class _End:
         shape = [_SAMPLES, *(size or 1 for size in like.shape[1:])]
         values = self._scale * _SPREAD * self._random.normal(size=shape)
         return keras.ops.cast(keras.ops.convert_to_tensor(values, "float32"), like.dtype)
+
+
+def _without_zeros(operation: Any) -> list[tuple[Any, Any]]:
+    """Returns random values for the weights that are zero, which would hide what a layer computes.
+
+    Such as the kernel of a fresh head, or the scale of a fresh batch normalization.
+    """
+    random, drawn = np.random.default_rng(1), []
+    for weight in getattr(operation, "weights", None) or ():
+        if "float" in str(weight.dtype) and not np.any(keras.ops.convert_to_numpy(weight)):
+            values = random.normal(size=weight.shape)
+            drawn.append((weight, keras.ops.convert_to_tensor(values, weight.dtype)))
+    return drawn
 
 
 class _Later:

@@ -311,7 +311,7 @@ class Doubled(layers.Conv3D):
         (DoubledComposite(2, name="both"), "'both'.*DoubledComposite"),
         (layers.BatchNormalization(axis=1, name="bn"), "'bn'.*axis=-1"),
         (layers.ReLU(max_value=2, name="two"), "'two'.*max_value=2"),
-        (layers.Activation("gelu", name="gelu"), "'gelu'.*relu"),
+        (layers.Activation("selu", name="selu"), "'selu'.*relu"),
         (layers.Dense(2, name="dense"), "'dense'.*kernel_size=1"),
     ],
 )

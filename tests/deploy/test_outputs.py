@@ -38,7 +38,16 @@ def average(x):
     return layers.Identity()(layers.Average()(heads))
 
 
-@pytest.mark.parametrize("head", [by_activation, by_layer, average])
+def of_one_score(x):
+    score = layers.Dense(1, activation="sigmoid", name="head")(x)
+    return layers.Concatenate()([1 - score, score])
+
+
+def clipped(x):
+    return keras.ops.clip(by_activation(x), 0.01, 1.0)
+
+
+@pytest.mark.parametrize("head", [by_activation, by_layer, average, of_one_score])
 def test_both_exports_return_what_predict_returns(head, tmp_path):
     model = network(head)
     clips = clips_for(model, 4)
@@ -51,8 +60,18 @@ def test_both_exports_return_what_predict_returns(head, tmp_path):
         np.testing.assert_allclose(load_predictor(path).probabilities(clips), expected, atol=1e-5)
 
 
-def test_eight_bits(tmp_path):
-    model = network(by_activation)
+def test_clipped_probabilities(tmp_path):
+    model = network(clipped)
+    clips = clips_for(model, 2)
+    expected = model.predict(clips, verbose=0)
+    report = export_saved_model(model, tmp_path / "served", clips)
+    found = load_predictor(report.path).probabilities(clips)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", [by_activation, of_one_score])
+def test_eight_bits(head, tmp_path):
+    model = network(head)
     clips = clips_for(model, 8)
     report = export_tflite(model, tmp_path / "m.tflite", "int8", calibration=clips)
     expected = model.predict(clips, verbose=0)

@@ -46,9 +46,9 @@ def average_of(activation):
 class OwnHead(layers.Layer):
     """A head with weights of its own, whose code does not tell what it computes."""
 
-    def __init__(self, activation=None, **kwargs):
-        super().__init__(**kwargs)
-        self.dense = layers.Dense(3, activation=activation)
+    def __init__(self, activation=None, kernel_initializer="glorot_uniform"):
+        super().__init__()
+        self.dense = layers.Dense(3, activation, kernel_initializer=kernel_initializer)
 
     def build(self, input_shape):
         self.dense.build(input_shape)
@@ -70,9 +70,11 @@ PROBABILITIES = {
     "dropout after": pooled(dense("softmax"), layers.Dropout(0.5)),
     "cast": pooled(dense(), lambda x: ops.cast(ops.softmax(x), "float32")),
     "clipped": pooled(dense("softmax"), lambda x: ops.clip(x, 1e-7, 1.0)),
+    "clipped to 0.01": pooled(dense("softmax"), lambda x: ops.clip(x, 0.01, 1.0)),
     "by hand": pooled(dense(), ops.exp, lambda x: x / ops.sum(x, axis=-1, keepdims=True)),
     "average": pooled(average_of("softmax")),
     "nested": pooled(nested("softmax")),
+    "by keyword": pooled(lambda x: layers.Softmax()(inputs=nested(None)(inputs=x))),
     "sequential": pooled(keras.Sequential([keras.Input((8,)), dense(), layers.Softmax()])),
     "convolution": lambda x: layers.Flatten()(
         layers.Conv3D(3, 1, activation="softmax")(layers.GlobalAveragePooling3D(keepdims=True)(x))
@@ -82,6 +84,7 @@ PROBABILITIES = {
     ),
     "bfloat16": pooled(dense("softmax", "mixed_bfloat16")),
     "own layer": pooled(OwnHead("softmax")),
+    "own layer of zeros": pooled(OwnHead("softmax", kernel_initializer="zeros")),
 }
 LOGITS = {
     "dense": pooled(dense()),
@@ -89,7 +92,9 @@ LOGITS = {
     "temperature": pooled(dense(), lambda x: x / 3.0),
     "rescaled": pooled(dense(), layers.Rescaling(4.0)),
     "log_softmax": pooled(dense("log_softmax")),
+    "zeros": pooled(layers.Dense(3, kernel_initializer="zeros")),
     "normalized": pooled(dense(), layers.BatchNormalization()),
+    "normalized to zero": pooled(dense(), layers.BatchNormalization(gamma_initializer="zeros")),
     "average": pooled(average_of(None)),
     "convolution": lambda x: layers.GlobalAveragePooling3D()(ClipConv3D(3, 1)(x)),
     "bfloat16": pooled(dense(None, "mixed_bfloat16")),
@@ -104,6 +109,8 @@ SCORES = {
 }
 UNKNOWN = {
     "own layer": pooled(OwnHead()),
+    "own layer of zeros": pooled(OwnHead(kernel_initializer="zeros")),
+    "constant": pooled(dense(), ops.zeros_like),
     "features": pooled(layers.Activation("linear")),
     "relu": pooled(dense("relu")),
     "scaled probabilities": pooled(dense("softmax"), layers.Rescaling(100.0)),
