@@ -1,7 +1,7 @@
 """How published weights name the layers of a network family.
 
 A family lists what it can start from: `CheckpointLayout` for PyTorch checkpoints of video
-networks, `ImageSource` for 2D networks. `keras_t3d.transfer` does the rest.
+networks, `ImageSource` for 2D networks. `inflation.py` and `keras_t3d.transfer` do the rest.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from keras_t3d.clips import IMAGENET_MEAN, IMAGENET_STD
+from keras_t3d.errors import InvalidArgumentError
 
 # Pairs of a pattern that matches a whole layer name of the source, and our path of that layer,
 # such as "block1/layer1_conv1": a template with groups, or a function of the groups.
@@ -20,6 +21,14 @@ LayerNames = tuple[tuple[str, str | Callable[..., str]], ...]
 
 # Arrays or variables by the path of their layer, then by name ("kernel", "gamma").
 Layers = Mapping[str, Mapping[str, Any]]
+
+# Mean and standard deviation of R, G and B, in 0..1 units.
+NORMALIZATIONS = {
+    "kinetics": ((0.4345, 0.4051, 0.3775), (0.2768, 0.2713, 0.2737)),
+    # Pixels 0..255 minus (114.7748, 107.7354, 99.4750), not divided.
+    "activitynet": ((114.7748 / 255, 107.7354 / 255, 99.4750 / 255), (1 / 255,) * 3),
+    "torchvision": ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +38,7 @@ class CheckpointLayout:
     Args:
         layer_names: our layers by their layers' names, the classifying layer included.
         frame_stride: frame stride of the clips that the networks were trained on.
-        normalization: key of `NORMALIZATIONS` in `keras_t3d.transfer.torch_weights`; None if it
+        normalization: key of `NORMALIZATIONS`; None if it
             differs from file to file.
         options: returns the options that a checkpoint implies, given its layers by our paths.
         not_in_file: options that do not show in the tensors, such as strides.
@@ -76,6 +85,25 @@ def rename_layers(
         else:
             paths[name] = path(*match.groups()) if callable(path) else match.expand(path)
     return paths, unknown
+
+
+def place_layers(layers: Layers, layer_names: LayerNames) -> tuple[dict[str, str], list[str]]:
+    """Returns the layers by their path in our networks, and the layers that have none.
+
+    Raises:
+        InvalidArgumentError: if two layers have the same path.
+    """
+    paths, unknown = rename_layers(layers, layer_names)
+    names: dict[str, str] = {}
+    for name, path in paths.items():
+        if path in names:
+            raise InvalidArgumentError(
+                "`checkpoint` must have one spelling of each layer. Received: "
+                f"{names[path]!r} and {name!r}",
+                argument="checkpoint",
+            )
+        names[path] = name
+    return names, unknown
 
 
 def weights_by_layer(model: Any) -> dict[str, dict[str, Any]]:

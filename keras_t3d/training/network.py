@@ -13,6 +13,7 @@ import keras
 from keras_t3d.clips import IMAGENET_MEAN, ClipSpec
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models import create
+from keras_t3d.models.inflation import inflate, source_normalization
 from keras_t3d.models.load import load_keras_model
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.optimization.batch_statistics import synchronize_batch_norms
@@ -20,7 +21,6 @@ from keras_t3d.optimization.stages import checked_stages, layers_by_stage
 from keras_t3d.training.config import ModelConfig, TrainConfig
 from keras_t3d.training.pretrain_config import PretrainConfig
 from keras_t3d.transfer.frame_teacher import FrameTeacher
-from keras_t3d.transfer.inflation import inflate, source_normalization
 
 
 def new_network(

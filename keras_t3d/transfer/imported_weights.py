@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from keras_t3d.models.checkpoint_parts import NetworkPart
 from keras_t3d.models.video_classifier import VideoClassifier
-from keras_t3d.transfer.checkpoint_parts import NetworkPart
 
 
 @dataclasses.dataclass(frozen=True)

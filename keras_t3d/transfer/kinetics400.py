@@ -1,25 +1,5 @@
-"""Class names of Kinetics-400, in the order of the published networks' logits."""
+"""The public name of `keras_t3d.weights.kinetics400`."""
 
-from __future__ import annotations
+from keras_t3d.weights.kinetics400 import kinetics400_classes
 
-import pathlib
-
-
-def kinetics400_classes() -> tuple[str, ...]:
-    """Returns the class names of Kinetics-400, sorted, as its checkpoints number them.
-
-    Returns:
-        400 strings.
-
-    Example:
-
-    ```python
-    keras_t3d.transfer.kinetics400_classes()[:2]  # ("abseiling", "air drumming")
-    ```
-
-    Reference:
-        Kay et al., "The Kinetics Human Action Video Dataset", 2017,
-        https://arxiv.org/abs/1705.06950
-    """
-    text = pathlib.Path(__file__).with_name("kinetics400.txt").read_text(encoding="utf-8")
-    return tuple(text.splitlines())
+__all__ = ["kinetics400_classes"]

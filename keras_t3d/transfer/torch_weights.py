@@ -4,37 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.models.checkpoint_parts import network_part
+from keras_t3d.models.checkpoint_weights import match_weights
 from keras_t3d.models.options import checked_input_shape
 from keras_t3d.models.registry import configurations, create, find_configuration
-from keras_t3d.models.weight_names import CheckpointLayout, weights_by_layer
-from keras_t3d.transfer.checkpoint_parts import network_part
+from keras_t3d.models.weight_names import NORMALIZATIONS, CheckpointLayout, place_layers
 from keras_t3d.transfer.imported_weights import ImportedWeights
-from keras_t3d.transfer.kinetics400 import kinetics400_classes
-from keras_t3d.transfer.tensors import (
-    group_tensors,
-    list_some,
-    place_layers,
-    recognize_network,
-    tensor_name,
-)
+from keras_t3d.transfer.recognition import recognize_network
 from keras_t3d.weights.checkpoint_file import read_checkpoint
+from keras_t3d.weights.kinetics400 import kinetics400_classes
+from keras_t3d.weights.tensors import group_tensors, tensor_name
 
 HEAD = "logits"  # path of the classifying layer
-
-# Mean and standard deviation of R, G and B, in 0..1 units.
-NORMALIZATIONS = {
-    "kinetics": ((0.4345, 0.4051, 0.3775), (0.2768, 0.2713, 0.2737)),
-    # Pixels 0..255 minus (114.7748, 107.7354, 99.4750), not divided.
-    "activitynet": ((114.7748 / 255, 107.7354 / 255, 99.4750 / 255), (1 / 255,) * 3),
-    "torchvision": ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)),
-}
 
 
 def import_weights(
@@ -144,11 +130,8 @@ def import_weights(
         **{**options, **model_options},
     )
     dropped = () if keeps_head else (HEAD,)
-    weights = _flat(weights_by_layer(model), dropped)
-    tensors = _flat({path: layers[layer] for path, layer in names.items()}, dropped)
-    spellings = {**names, **{layer: layer for layer in unplaced}}
-    tensors |= _flat({layer: layers[layer] for layer in unplaced}, ())
-    problems = _differences(tensors, weights, spellings)
+    matched = match_weights(model, layers, names, unplaced, dropped)
+    problems = matched.problems()
     if problems:
         likely = recognize_network(layers)
         hint = f" Its tensors look like those of {likely!r}." if likely not in (None, name) else ""
@@ -157,14 +140,12 @@ def import_weights(
             f"Received: {os.fspath(checkpoint)!r}",
             argument="checkpoint",
         )
-    for key, weight in weights.items():
-        weight.assign(tensors[key])
+    matched.assign()
     left_out = (
         tuple(tensor_name(names[HEAD], weight, False) for weight in head)
         if dropped and head
         else ()
     )
-    used = tuple(_spelling(key, tensors, spellings) for key in tensors)
     return ImportedWeights(
         model,
         os.fspath(checkpoint),
@@ -172,7 +153,7 @@ def import_weights(
         options,
         assumed,
         network,
-        used,
+        matched.names,
         left_out,
         checkpoint_classes,
     )
@@ -210,50 +191,3 @@ def _clip_spec(
     mean, std = NORMALIZATIONS[normalization]
     default = ClipSpec.for_input_shape(checked_input_shape(input_shape or (16, 112, 112, 3)))
     return dataclasses.replace(default, frame_stride=layout.frame_stride, mean=mean, std=std)
-
-
-# Every tensor needs its weight, and every weight its tensor.
-
-_Key = tuple[str, str]  # path of a layer, name of a weight
-
-
-def _flat(layers: Mapping[str, Mapping[str, Any]], dropped: Sequence[str]) -> dict[_Key, Any]:
-    return {
-        (path, name): value
-        for path, weights in layers.items()
-        if path not in dropped
-        for name, value in weights.items()
-    }
-
-
-def _spelling(key: _Key, tensors: Mapping[_Key, Any], spellings: Mapping[str, str]) -> str:
-    """Returns the name of a tensor in the checkpoint, or our path where its layer is missing."""
-    path, name = key
-    if path not in spellings:
-        return f"{path}/{name}"
-    is_normalization = (path, "moving_mean") in tensors or name in ("gamma", "beta")
-    return tensor_name(spellings[path], name, is_normalization)
-
-
-def _differences(
-    tensors: Mapping[_Key, np.ndarray], weights: Mapping[_Key, Any], spellings: Mapping[str, str]
-) -> list[str]:
-    both = [key for key in weights if key in tensors]
-    misshapen = [key for key in both if tensors[key].shape != tuple(weights[key].shape)]
-    found = {
-        "weights have no tensor": [key for key in weights if key not in tensors],
-        "tensors have no weight": [key for key in tensors if key not in weights],
-        "tensors have another shape": misshapen,
-        "tensors contain infinite values or NaN": [
-            key for key in both if not np.isfinite(tensors[key]).all()
-        ],
-    }
-    problems = []
-    for problem, keys in found.items():
-        named = [_spelling(key, tensors, spellings) for key in keys]
-        if keys is misshapen:
-            shapes = [f"{tensors[key].shape} for {tuple(weights[key].shape)}" for key in keys]
-            named = [" ".join(pair) for pair in zip(named, shapes, strict=True)]
-        if keys:
-            problems.append(f"{len(keys)} {problem} ({list_some(named, 3)})")
-    return problems

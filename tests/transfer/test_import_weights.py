@@ -18,11 +18,15 @@ from keras_t3d import ClipSpec  # noqa: E402
 from keras_t3d.cli import main  # noqa: E402
 from keras_t3d.errors import InvalidArgumentError, MissingPackageError  # noqa: E402
 from keras_t3d.models.registry import configurations  # noqa: E402
-from keras_t3d.models.weight_names import rename_layers, weights_by_layer  # noqa: E402
+from keras_t3d.models.weight_names import (  # noqa: E402
+    NORMALIZATIONS,
+    rename_layers,
+    weights_by_layer,
+)
 from keras_t3d.transfer import import_weights, kinetics400_classes  # noqa: E402
-from keras_t3d.transfer.tensors import group_tensors, recognize_network  # noqa: E402
-from keras_t3d.transfer.torch_weights import NORMALIZATIONS  # noqa: E402
+from keras_t3d.transfer.recognition import recognize_network  # noqa: E402
 from keras_t3d.weights.checkpoint_file import CheckpointError, read_checkpoint  # noqa: E402
+from keras_t3d.weights.tensors import group_tensors  # noqa: E402
 
 pytestmark = pytest.mark.backend
 

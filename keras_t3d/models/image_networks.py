@@ -12,11 +12,11 @@ import numpy as np
 
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.batch_normalization import ClipBatchNormalization
+from keras_t3d.models.checkpoint_parts import network_part
 from keras_t3d.models.registry import configurations
 from keras_t3d.models.weight_names import ImageSource, rename_layers
-from keras_t3d.transfer.checkpoint_parts import network_part
-from keras_t3d.transfer.tensors import group_tensors, list_some
 from keras_t3d.weights.checkpoint_file import read_checkpoint
+from keras_t3d.weights.tensors import group_tensors, list_some
 
 Layers = dict[str, dict[str, np.ndarray]]  # values by the path of a layer, then by name
 

@@ -22,7 +22,7 @@ from keras_t3d.models import (
     ResNet3D50,
     VideoClassifier,
 )
-from keras_t3d.transfer.inflation import inflate, source_normalization
+from keras_t3d.models.inflation import inflate, source_normalization
 
 MEAN, STD = np.array(ClipSpec().mean), np.array(ClipSpec().std)
 TOLERANCE = 1e-5  # of the largest feature

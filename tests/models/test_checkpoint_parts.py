@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.transfer.checkpoint_parts import network_part
+from keras_t3d.models.checkpoint_parts import network_part
 
 LAYERS = [
     f"layer{stage}.0.{part}{n}" for stage in (1, 2) for part in ("conv", "bn") for n in (1, 2)
