@@ -11,10 +11,16 @@ INSTALLED := $(VENV)/installed-$(subst $(comma),-,$(EXTRAS))
 OLDEST := .venv-oldest
 OLDEST_VERSIONS := keras==3.11.0
 
-# Python compiles the modules that it imports; pip would compile all that it installs.
+# Python compiles the modules that it imports, once, as it may write the result; pip would compile
+# all that it installs.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL := python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo test test-fast test-slow test-oldest test-oldest-quick test-processors check coverage results clean
+.PHONY: environment demo test test-fast test-slow test-oldest test-oldest-quick test-processors check \
+    coverage results clean
+
+# Installs what tests and checks need.
+environment: $(INSTALLED)
 
 # Runs the whole path on generated videos; writes demo/.
 demo: $(VENV)/installed
@@ -24,8 +30,10 @@ demo: $(VENV)/installed
 # Files run in parallel, the tests of a file in one process, in the order of tests/conftest.py: xdist
 # would run files with few tests last, and those take longest. Each process needs 1 to 2 GB.
 # One more than there are cores, as many tests wait for processes of their own.
-WORKERS := $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1, 4))')
-PROCESSES ?= --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+CORES := $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 4))')
+WORKERS := $(shell $(PYTHON) -c 'print(min($(CORES) + 1, 4))')
+DISTRIBUTION := --dist loadfile --no-loadscope-reorder
+PROCESSES ?= --numprocesses $(WORKERS) $(DISTRIBUTION)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PROCESSES)
@@ -33,7 +41,7 @@ test: $(INSTALLED)
 # Excludes tests that start processes, train, export, or build pipelines (see pyproject.toml).
 FAST := not (process or fit or pipeline or export or backend or slow or study)
 test-fast: $(INSTALLED)
-	$(BIN)/python -m pytest $(PROCESSES) -m '$(FAST)'
+	$(BIN)/python -m pytest --numprocesses $(CORES) $(DISTRIBUTION) -m '$(FAST)'
 
 # Takes hours: controls on the motion set, benchmarks and studies in quick mode, all networks at full
 # depth, and further cases of tests that `make test` runs once.
