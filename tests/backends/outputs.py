@@ -27,9 +27,9 @@ def compute_outputs(
 ) -> dict[str, np.ndarray]:
     """Returns outputs of inference, and losses and weights after two training steps.
 
-    Further outputs are `"probabilities"` in threads; `"evaluated"`, the loss and the accuracy on all
-    clips but the last, and on a padded batch of them; and, but for TensorFlow, losses and weights
-    of training with gradient rematerialization.
+    Further outputs are `"probabilities"` in threads; `"evaluated"`, the loss and the accuracy on
+    all clips but the last, and on a padded batch of them; and, but for TensorFlow, losses and
+    weights of training with gradient rematerialization.
     """
     model = keras.saving.load_model(path)
     weights = model.get_weights()

@@ -19,6 +19,8 @@ from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.rematerialization import InTurn
 from tests.deploy.networks import answers, assert_close, clips_for, randomize, small_network
 
+pytestmark = pytest.mark.export
+
 
 @keras.saving.register_keras_serializable(package="tests")
 class PlainConvolutions(CompositeLayer):

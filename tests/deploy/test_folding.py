@@ -30,6 +30,8 @@ from tests.deploy.networks import (
     small_network,
 )
 
+pytestmark = pytest.mark.export
+
 
 def assert_same(model):
     clips = clips_for(model, 2)

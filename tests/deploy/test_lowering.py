@@ -33,6 +33,8 @@ from tests.deploy.networks import (
     small_network,
 )
 
+pytestmark = pytest.mark.export
+
 
 def clip_for(model):
     return clips_for(model, 1)[0].astype(np.float32)

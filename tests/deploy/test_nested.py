@@ -17,6 +17,8 @@ from keras_t3d.layers import ClipBatchNormalization, ClipConv3D, ClipNormalizati
 from keras_t3d.private_interfaces import computing_in_float32
 from tests.deploy.networks import NormalizedConv3D, answers, assert_close, clips_for, randomize
 
+pytestmark = pytest.mark.export
+
 SHAPE = (4, 12, 12, 3)
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "some_layers")
 

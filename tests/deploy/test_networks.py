@@ -8,6 +8,8 @@ from keras_t3d.deploy.folding import fold
 from keras_t3d.deploy.lowering import lower
 from tests.deploy.networks import answers, assert_close, clips_for, randomize
 
+pytestmark = pytest.mark.export
+
 RESNET = {
     "stage_blocks": (1, 2),
     "stage_filters": (4, 6),

@@ -7,6 +7,8 @@ from keras_t3d.cli import main
 from keras_t3d.evaluation import EvaluationOptions, evaluate
 from keras_t3d.evaluation.report import FILES
 
+pytestmark = pytest.mark.pipeline
+
 
 def test_two_evaluations_give_the_same_bytes(model_path, shards, tmp_path):
     for name in ("a", "b"):

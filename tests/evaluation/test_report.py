@@ -21,6 +21,8 @@ from keras_t3d.evaluation import report as report_module
 from keras_t3d.evaluation.report import FILES
 from tests.evaluation.written import FirstFrame, by_hand, write_shards
 
+pytestmark = pytest.mark.pipeline
+
 _VOID = {"meta", "img", "source", "br"}
 
 

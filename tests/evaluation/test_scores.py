@@ -9,6 +9,8 @@ from keras_t3d.inference import load_predictor
 from tests.data.clips.test_tensorflow_form import records
 from tests.evaluation.written import NAMES, FirstFrame, write_shards
 
+pytestmark = pytest.mark.pipeline
+
 
 def test_a_video_scores_the_mean_of_its_views(model, shards):
     predictor = load_predictor(model)

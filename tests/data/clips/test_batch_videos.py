@@ -13,6 +13,8 @@ from tests.conftest import counting_frames
 from tests.data.clips.readers import load_clips, reader
 from tests.data.written_shards import jpeg, shard_set
 
+pytestmark = pytest.mark.pipeline
+
 TINY = ClipSpec(num_frames=2, frame_stride=1, resize=16, crop=16)
 
 

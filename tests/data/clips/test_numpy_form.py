@@ -14,6 +14,8 @@ from tests.conftest import counting_frames, frame_numbers
 from tests.data.clips.readers import load_arrays, load_clips
 from tests.data.written_shards import shard_set
 
+pytestmark = pytest.mark.pipeline
+
 TINY = ClipSpec(num_frames=4, frame_stride=1, resize=16, crop=16)
 EXAMPLES = [3, 1, 4, 2, 5] + [1] * 14  # more shards than are open at a time
 
