@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_t3d.deploy.convolution import Convolution
+from keras_t3d.layers.operations.convolution import is_temporal
 from keras_t3d.layers.temporal_windows import TemporalWindows
 
 _MAX_CONCATENATED = 5
@@ -32,6 +33,8 @@ def add_taps(x: tf.Tensor, convolution: Convolution) -> tf.Tensor:
     few frames or deep kernels: it does not multiply by padding, and the weights of one tap fit
     the cache.
     """
+    if is_temporal(x, convolution.kernel, convolution.strides):
+        return convolve_over_time(x, convolution)
     windows = _temporal_windows(x, convolution)
     taps = windows.by_reach()
     if not taps:
@@ -57,6 +60,8 @@ def join_frames(x: tf.Tensor, convolution: Convolution) -> tf.Tensor:
     For integers: sums stay in the convolution's 32 bits, whereas `add_taps` would round every
     tap's output to 8.
     """
+    if is_temporal(x, convolution.kernel, convolution.strides):
+        return convolve_over_time(x, convolution)
     windows = _temporal_windows(x, convolution)
     taps = sorted(windows.by_reach()) or [0]  # zeros, for a window wider than the clip
     x, padding = _padded_in_space(x, convolution)
@@ -72,6 +77,18 @@ def join_frames(x: tf.Tensor, convolution: Convolution) -> tf.Tensor:
     kernel = np.concatenate([convolution.kernel[tap] for tap in taps], axis=2)
     y = _convolve_frames(joined, kernel, convolution, padding)
     return y if convolution.bias is None else y + convolution.bias
+
+
+def convolve_over_time(x: tf.Tensor, convolution: Convolution) -> tf.Tensor:
+    """Convolves each channel over time alone, as an image of T rows and H * W columns."""
+    frames, height, width, channels = x.shape
+    kernel = np.reshape(convolution.kernel, (-1, 1, channels, 1))
+    padding = "VALID" if convolution.padding == "valid" else "SAME"  # "SAME" is even here
+    dilations = (convolution.dilations[0], 1)
+    image = tf.reshape(x, (1, frames, height * width, channels))
+    y = tf.nn.depthwise_conv2d(image, kernel, (1, 1, 1, 1), padding, "NHWC", dilations)
+    y = y if convolution.bias is None else y + convolution.bias
+    return tf.reshape(y, (-1, height, width, channels))
 
 
 def take_frames(x: tf.Tensor, frames: Sequence[int]) -> tf.Tensor:
@@ -124,6 +141,10 @@ def _convolve_frames(
     x: tf.Tensor, kernel: np.ndarray, convolution: Convolution, padding: str
 ) -> tf.Tensor:
     strides, dilations = convolution.strides[1:], convolution.dilations[1:]
+    channels, filters = x.shape[-1], kernel.shape[-1]
+    if kernel.shape[-2] == 1 and channels == filters > 1 and strides[0] == strides[1]:
+        kernel = np.reshape(kernel, (*kernel.shape[:2], channels, 1))
+        return tf.nn.depthwise_conv2d(x, kernel, (1, *strides, 1), padding, "NHWC", dilations)
     return tf.nn.conv2d(x, kernel, strides, padding, "NHWC", dilations)
 
 

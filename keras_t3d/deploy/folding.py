@@ -23,8 +23,8 @@ from keras_t3d.deploy.layer_rules import find_rule, in_order
 from keras_t3d.deploy.network import constant
 from keras_t3d.layers import ClipBatchNormalization, ClipConv3D
 from keras_t3d.layers.operations.convolution import convolve
-from keras_t3d.layers.operations.normalization import normalize_by
-from keras_t3d.layers.operations.padding import pad_evenly, unmerged
+from keras_t3d.layers.operations.normalization import ACTIVATIONS, normalize_by
+from keras_t3d.layers.operations.padding import pad, unmerged
 from keras_t3d.private_interfaces import computing_in_float32, is_functional
 
 
@@ -92,10 +92,12 @@ def _call(layer: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
 
 
 def _clip_conv3d(layer: ClipConv3D, clips: tf.Tensor) -> PendingConvolution:
-    return PendingConvolution(clips, Convolution.of(layer), _convolve)
+    return PendingConvolution(clips, Convolution.of(layer, padding=layer.padding), _convolve)
 
 
-def _convolve(clips: tf.Tensor, convolution: Convolution, relu: bool = False) -> tf.Tensor:
+def _convolve(
+    clips: tf.Tensor, convolution: Convolution, activation: str | None = None
+) -> tf.Tensor:
     """Uses TensorFlow's 3D convolution if a bias follows, as the two are fused.
 
     Without a bias it is slower than 2D convolutions. It has no groups, and with a kernel deeper
@@ -106,30 +108,28 @@ def _convolve(clips: tf.Tensor, convolution: Convolution, relu: bool = False) ->
     grouped = kernel.shape[-2] != clips.shape[-1]
     idle_taps = strides[0] == 1 and kernel.shape[0] // 2 >= clips.shape[1]
     if bias is None or grouped or idle_taps:
-        y = convolve(clips, tf.constant(kernel), strides)
-        y = y if bias is None else tf.nn.bias_add(y, bias)
-        return tf.nn.relu(y) if relu else y
+        y = convolve(clips, tf.constant(kernel), strides, convolution.padding)
+        return ACTIVATIONS[activation](y if bias is None else tf.nn.bias_add(y, bias))
     is_padded, padding = max(strides) > 1 and max(kernel.shape[:3]) > 1, "SAME"
     if is_padded:  # "SAME" is even without strides only
-        clips, padding = pad_evenly(clips, kernel), "VALID"
+        clips, padding = pad(clips, kernel, strides, convolution.padding), "VALID"
     elif tf.is_symbolic_tensor(clips) and clips.op.type == "Pad":  # of a ZeroPadding3D
         clips = unmerged(clips)
     y = tf.nn.bias_add(tf.nn.conv3d(clips, kernel, (1, *strides, 1), padding), bias)
-    if relu:
-        return tf.nn.relu(y)
+    if activation is not None:
+        return ACTIVATIONS[activation](y)
     return unmerged(y) if is_padded else y
 
 
 def _clip_batch_normalization(
     layer: ClipBatchNormalization, clips: tf.Tensor | PendingConvolution
 ) -> tf.Tensor:
-    relu = layer.activation == "relu"
     if isinstance(clips, PendingConvolution):
-        return _convolve(clips.clips, clips.convolution.normalized_by(layer), relu)
+        return _convolve(clips.clips, clips.convolution.normalized_by(layer), layer.activation)
     mean, variance = constant(layer.moving_mean), constant(layer.moving_variance)
     gamma = constant(layer.gamma) if layer.scale else np.ones_like(mean)
     beta = constant(layer.beta) if layer.center else np.zeros_like(mean)
-    return normalize_by(clips, mean, variance, gamma, beta, layer.epsilon, relu)
+    return normalize_by(clips, mean, variance, gamma, beta, layer.epsilon, layer.activation)
 
 
 _RULES: dict[type[Any], Callable[..., Any]] = {

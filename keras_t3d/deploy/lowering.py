@@ -164,7 +164,8 @@ def _incremental_concatenation() -> Callable[[Sequence[Any]], Sequence[Any]]:
 
 
 def _clip_conv3d(layer: ClipConv3D, x: tf.Tensor, convolve: Convolve) -> PendingConvolution:
-    return PendingConvolution(x, Convolution.of(layer), _in_this_scope(convolve))
+    convolution = Convolution.of(layer, padding=layer.padding)
+    return PendingConvolution(x, convolution, _in_this_scope(convolve))
 
 
 def _in_this_scope(convolve: Convolve) -> Convolve:

@@ -58,7 +58,7 @@ def clip_batch_normalization(
     layer: ClipBatchNormalization, x: tf.Tensor | PendingConvolution
 ) -> tf.Tensor:
     y = batch_normalization(layer, x)
-    return tf.nn.relu(y) if layer.activation == "relu" else y
+    return {None: tf.identity, "relu": tf.nn.relu, "relu6": tf.nn.relu6}[layer.activation](y)
 
 
 def relu(layer: layers.ReLU, x: tf.Tensor) -> tf.Tensor:

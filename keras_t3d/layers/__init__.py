@@ -5,8 +5,11 @@ from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelatio
 from keras_t3d.layers.clip_normalization import ClipNormalization
 from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.dense_block import DenseBlock3D
+from keras_t3d.layers.depthwise_transition import DepthwiseTemporalTransition
 from keras_t3d.layers.factorized_convolution import FactorizedConv3D
+from keras_t3d.layers.inverted_residual import InvertedResidualBlock3D
 from keras_t3d.layers.max_pooling import ClipMaxPooling3D
+from keras_t3d.layers.normalized_convolution import NormalizedConv3D
 from keras_t3d.layers.residual_block import BasicBlock3D, BottleneckBlock3D
 from keras_t3d.layers.stem import Stem3D
 from keras_t3d.layers.temporal_transition import TemporalTransition
@@ -19,7 +22,10 @@ __all__ = [
     "ClipMaxPooling3D",
     "ClipNormalization",
     "DenseBlock3D",
+    "DepthwiseTemporalTransition",
     "FactorizedConv3D",
+    "InvertedResidualBlock3D",
+    "NormalizedConv3D",
     "SpatioTemporalChannelCorrelation",
     "Stem3D",
     "TemporalTransition",

@@ -1,4 +1,4 @@
-"""Batch normalization of clips, with the ReLU that follows it."""
+"""Batch normalization of clips, with the activation that follows it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from keras import ops
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import one_of
 from keras_t3d.layers.operations.known_sizes import with_built_sizes
-from keras_t3d.layers.operations.normalization import normalize_batch, normalize_by
+from keras_t3d.layers.operations.normalization import (
+    ACTIVATIONS,
+    normalize_batch,
+    normalize_by,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
 class ClipBatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalization of the channels of clips, with an optional ReLU.
+    """Batch normalization of the channels of clips, with an optional activation.
 
     It computes what `keras.layers.BatchNormalization` does. Under TensorFlow, Keras has no
     fused kernel for 5-D tensors; this layer folds time into the batch and uses the 4-D
@@ -26,7 +30,7 @@ class ClipBatchNormalization(keras.layers.BatchNormalization):
     averages, in training too.
 
     Args:
-        activation: None or `"relu"`, applied to the result.
+        activation: None, `"relu"` or `"relu6"`, applied to the result.
         momentum: share of the old value when a moving average is updated.
             PyTorch's `momentum` is 1 minus this.
         epsilon: added to the variance.
@@ -69,7 +73,9 @@ class ClipBatchNormalization(keras.layers.BatchNormalization):
                     argument=name,
                 )
         super().__init__(momentum=momentum, epsilon=epsilon, synchronized=synchronized, **kwargs)
-        self.activation = one_of("ClipBatchNormalization", "activation", activation, (None, "relu"))
+        self.activation = one_of(
+            "ClipBatchNormalization", "activation", activation, tuple(ACTIVATIONS)
+        )
 
     def call(self, clips: Any, training: bool | None = None) -> Any:
         clips = with_built_sizes(self, clips)
@@ -107,17 +113,15 @@ class ClipBatchNormalization(keras.layers.BatchNormalization):
         if not self.trainable:
             return (self._normalized_by_averages(clips, gamma, beta),)
         if not self.synchronized:
-            return normalize_batch(clips, gamma, beta, self.epsilon, self.activation == "relu")
+            return normalize_batch(clips, gamma, beta, self.epsilon, self.activation)
         exact = ops.cast(clips, "float32")
         mean, variance = self._moments(exact, None)
         y = ops.batch_normalization(exact, mean, variance, -1, beta, gamma, self.epsilon)
-        y = ops.relu(y) if self.activation == "relu" else y
-        return ops.cast(y, clips.dtype), mean, variance
+        return ops.cast(ACTIVATIONS[self.activation](y), clips.dtype), mean, variance
 
     def _normalized_by_averages(self, clips: Any, gamma: Any, beta: Any) -> Any:
         mean, variance = self._exact(self.moving_mean), self._exact(self.moving_variance)
-        relu = self.activation == "relu"
-        return normalize_by(clips, mean, variance, gamma, beta, self.epsilon, relu)
+        return normalize_by(clips, mean, variance, gamma, beta, self.epsilon, self.activation)
 
     @property
     def averages(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.layers.arguments import strided_sides, three_sizes, whole_number
+from keras_t3d.layers.arguments import one_of, strided_sides, three_sizes, whole_number
 from keras_t3d.layers.operations.convolution import convolve
 from keras_t3d.layers.rematerialization import RecomputedLayer
 
@@ -32,6 +32,7 @@ class ClipConv3D(RecomputedLayer):
         groups: groups of channels that are convolved separately.
         use_bias: whether to add a bias, which is redundant before batch normalization.
         kernel_initializer: Keras initializer.
+        padding: `"even"`, or `"same"` for the padding of Keras, which differs with strides.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
@@ -61,6 +62,7 @@ class ClipConv3D(RecomputedLayer):
         groups: int = 1,
         use_bias: bool = False,
         kernel_initializer: Any = "he_normal",
+        padding: str = "even",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -70,6 +72,7 @@ class ClipConv3D(RecomputedLayer):
         self.groups = whole_number("ClipConv3D", "groups", groups)
         self.use_bias = use_bias
         self.kernel_initializer = _fresh(kernel_initializer)
+        self.padding = one_of("ClipConv3D", "padding", padding, ("even", "same"))
         if filters % groups:
             raise InvalidArgumentError(
                 f"ClipConv3D: `groups` must divide `filters`. Received: groups={groups}, "
@@ -90,7 +93,7 @@ class ClipConv3D(RecomputedLayer):
         self.built = True
 
     def compute(self, clips: Any, kernel: Any, bias: Any = None) -> tuple[Any]:
-        y = convolve(clips, kernel, self.strides)
+        y = convolve(clips, kernel, self.strides, self.padding)
         return (y if bias is None else y + bias,)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:

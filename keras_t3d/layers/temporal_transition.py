@@ -80,7 +80,7 @@ class TemporalTransition(CompositeLayer):
     ) -> None:
         super().__init__(**kwargs)
         self.filters = whole_number("TemporalTransition", "filters", filters)
-        self.depths = _checked_depths(depths)
+        self.depths = checked_depths("TemporalTransition", depths)
         self.variant = one_of("TemporalTransition", "variant", variant, VARIANTS)
         self.pool_size = (
             None if pool_size is None else three_sizes("TemporalTransition", "pool_size", pool_size)
@@ -153,11 +153,12 @@ class TemporalTransition(CompositeLayer):
         return (batch, *pooled, self.filters * len(self.depths))
 
 
-def _checked_depths(depths: Any) -> tuple[int, ...]:
+def checked_depths(layer: str, depths: Any) -> tuple[int, ...]:
+    """Returns the temporal kernel depth of each branch of a layer."""
     if not isinstance(depths, (tuple, list)) or not depths or len(set(depths)) != len(depths):
         raise InvalidArgumentError(
-            "TemporalTransition: `depths` must be different integers, one per branch, "
+            f"{layer}: `depths` must be different integers, one per branch, "
             f"for example depths=(1, 3, 6). Received: {depths!r}",
             argument="depths",
         )
-    return tuple(whole_number("TemporalTransition", "depths", depth) for depth in depths)
+    return tuple(whole_number(layer, "depths", depth) for depth in depths)

@@ -8,10 +8,12 @@ Each line below registers a family; the family's `__all__` lists its public name
 import types
 
 from keras_t3d.models.densenet3d import *
+from keras_t3d.models.efficientnet_lite import *
 from keras_t3d.models.registry import *
 from keras_t3d.models.resnet2plus1d import *
 from keras_t3d.models.resnet3d import *
 from keras_t3d.models.t3d import *
+from keras_t3d.models.t3d_lite import *
 from keras_t3d.models.torchvision_resnet3d import *
 from keras_t3d.models.video_classifier import *
 

@@ -11,7 +11,6 @@ import keras
 import numpy as np
 
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.layers.batch_normalization import ClipBatchNormalization
 from keras_t3d.models.checkpoint_parts import network_part
 from keras_t3d.models.registry import configurations
 from keras_t3d.models.weight_names import ImageSource, rename_layers
@@ -51,7 +50,9 @@ def read_image_network(source: Any) -> ImageNetwork:
         layers = {layer.name: layer for layer in source.layers if layer.weights}
         body = [name for name in layers if not isinstance(layers[name], keras.layers.Dense)]
         head = [name for name in layers if name not in body]
-        return _named(source.name, body, head, lambda name: _keras_values(layers, name))
+        return _named(
+            source.name, body, head, lambda name, epsilon: _keras_values(layers, name, epsilon)
+        )
     if isinstance(source, (str, os.PathLike)):
         return _read_torch(read_checkpoint(source), os.path.basename(source))
     if isinstance(source, Mapping):
@@ -67,14 +68,19 @@ def _read_torch(weights: Mapping[str, Any], name: str) -> ImageNetwork:
     layers = group_tensors(network_part(weights).tensors)
     head = [layer for layer in layers if layer in ("fc", "classifier")]
     body = [layer for layer in layers if layer not in head]
-    return _named(name, body, head, lambda layer: _torch_values(layer, layers[layer]))
+    return _named(
+        name, body, head, lambda layer, epsilon: _torch_values(layer, layers[layer], epsilon)
+    )
 
 
 def _named(
-    network: str, body: list[str], head: list[str], values: Callable[[str], dict[str, np.ndarray]]
+    network: str,
+    body: list[str],
+    head: list[str],
+    values: Callable[[str, float], dict[str, np.ndarray]],
 ) -> ImageNetwork:
     source, paths = _find_source(network, body)
-    layers = {paths[name]: values(name) for name in body}
+    layers = {paths[name]: values(name, source.epsilon) for name in body}
     if source.reads_bgr:
         kernel = layers["stem/conv"]["kernel"]
         layers["stem/conv"] = {"kernel": kernel[:, :, ::-1]}
@@ -100,20 +106,24 @@ def _find_source(network: str, layers: list[str]) -> tuple[ImageSource, dict[str
     )
 
 
-def _keras_values(layers: Mapping[str, Any], name: str) -> dict[str, np.ndarray]:
+def _keras_values(layers: Mapping[str, Any], name: str, epsilon: float) -> dict[str, np.ndarray]:
     layer = layers[name]
     if not isinstance(layer, keras.layers.BatchNormalization):
-        return {"kernel": keras.ops.convert_to_numpy(layer.kernel)}
+        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        return {"kernel": kernel.swapaxes(2, 3) if is_depthwise else kernel}
     statistics = {key: keras.ops.convert_to_numpy(getattr(layer, key)) for key in _STATISTICS}
     bias = getattr(layers.get(name.removesuffix("bn") + "conv"), "bias", None)
     if bias is not None:  # our convolutions have none: subtract it from the mean
         statistics["moving_mean"] = statistics["moving_mean"] - keras.ops.convert_to_numpy(bias)
-    return _with_our_epsilon(statistics, layer.epsilon)
+    return _with_epsilon(statistics, layer.epsilon, epsilon)
 
 
-def _torch_values(name: str, weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _torch_values(
+    name: str, weights: dict[str, np.ndarray], epsilon: float
+) -> dict[str, np.ndarray]:
     if set(weights) == set(_STATISTICS):
-        return _with_our_epsilon(weights, _TORCH_EPSILON)
+        return _with_epsilon(weights, _TORCH_EPSILON, epsilon)
     if set(weights) == {"kernel"} and weights["kernel"].ndim == 4:
         return weights
     shapes = {key: value.shape for key, value in weights.items()}
@@ -124,8 +134,8 @@ def _torch_values(name: str, weights: dict[str, np.ndarray]) -> dict[str, np.nda
     )
 
 
-def _with_our_epsilon(
-    statistics: Mapping[str, np.ndarray], epsilon: float
+def _with_epsilon(
+    statistics: Mapping[str, np.ndarray], theirs: float, ours: float
 ) -> dict[str, np.ndarray]:
-    variance = statistics["moving_variance"] + (epsilon - ClipBatchNormalization().epsilon)
+    variance = statistics["moving_variance"] + (theirs - ours)
     return {**statistics, "moving_variance": variance}

@@ -62,6 +62,7 @@ class ImageSource:
         reads_bgr: whether the channels of the input are B, G, R.
         strides_first: whether the first 1x1 convolution of a bottleneck has the stride, where
             ours has it in the 3x3x3 convolution.
+        epsilon: epsilon of our batch normalizations.
     """
 
     layer_names: LayerNames
@@ -69,6 +70,7 @@ class ImageSource:
     std: tuple[float, float, float] = IMAGENET_STD
     reads_bgr: bool = False
     strides_first: bool = False
+    epsilon: float = 1e-5
 
 
 def rename_layers(

@@ -14,21 +14,24 @@ from keras_t3d.layers.operations.frame_convolution import (
     runs_on_gpu,
     without_idle_stride,
 )
-from keras_t3d.layers.operations.padding import even_padding, pad_evenly, unmerged
+from keras_t3d.layers.operations.padding import pad, paddings, unmerged
 from keras_t3d.layers.temporal_windows import TemporalWindows
 
 
-def convolve(clips: Any, kernel: Any, strides: Sequence[int] = (1, 1, 1)) -> Any:
-    """Convolves clips that are padded evenly with zeros, as PyTorch pads them.
+def convolve(
+    clips: Any, kernel: Any, strides: Sequence[int] = (1, 1, 1), padding: str = "even"
+) -> Any:
+    """Convolves clips that are padded with zeros.
 
-    A kernel of size k gets (k - 1) // 2 zeros before and k // 2 after the clip. The number of
-    groups is the ratio of the channels of clips and kernel.
+    The number of groups is the ratio of the channels of clips and kernel.
 
     Args:
         clips: tensor of shape (batch, time, height, width, channels), all sizes but the batch
             static.
         kernel: tensor of shape (time, height, width, channels // groups, filters).
         strides: strides (time, height, width).
+        padding: `"even"`, as PyTorch pads: (k - 1) // 2 zeros before and k // 2 after a clip for
+            a kernel of size k; or `"same"`, as Keras pads, which differs with strides.
 
     Returns:
         Tensor of shape (batch, time, height, width, filters).
@@ -36,12 +39,14 @@ def convolve(clips: Any, kernel: Any, strides: Sequence[int] = (1, 1, 1)) -> Any
     kernel = _reachable_taps(clips, kernel, strides[0])
     groups = clips.shape[-1] // kernel.shape[-2]
     if keras.backend.backend() != "tensorflow":
-        return _pad_and_convolve(clips, kernel, strides)
+        return _pad_and_convolve(clips, kernel, strides, padding)
     if groups > 1:
-        return _convolve_frames(clips, kernel, strides)
+        if is_temporal(clips, kernel, strides):
+            return _convolve_over_time(clips, kernel)
+        return _convolve_frames(clips, kernel, strides, padding)
     if runs_on_gpu():
-        return _pad_and_convolve(clips, kernel, strides)
-    return _convolve_on_cpu(clips, kernel, strides)
+        return _pad_and_convolve(clips, kernel, strides, padding)
+    return _convolve_on_cpu(clips, kernel, strides, padding)
 
 
 def _reachable_taps(clips: Any, kernel: Any, stride: int) -> Any:
@@ -60,14 +65,14 @@ def _reachable_taps(clips: Any, kernel: Any, stride: int) -> Any:
     return ops.slice(kernel, (first, 0, 0, 0, 0), (last - first + 1, *kernel.shape[1:]))
 
 
-def _pad_and_convolve(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
+def _pad_and_convolve(clips: Any, kernel: Any, strides: Sequence[int], padding: str) -> Any:
     sizes = tuple(kernel.shape[:3])
     pads_evenly = all(size % 2 for size in sizes) or _same_puts_more_zeros_last()
-    padding = "same"
+    left = "same"
     if max(strides) > 1 or not pads_evenly or _has_no_whole_window(clips, kernel):
-        clips, padding = pad_evenly(clips, kernel), "valid"
+        clips, left = pad(clips, kernel, strides, padding), "valid"
         clips, strides = without_idle_stride(clips, kernel, strides)
-    y = ops.conv(clips, kernel, tuple(strides), padding, data_format="channels_last")
+    y = ops.conv(clips, kernel, tuple(strides), left, data_format="channels_last")
     return unmerged(y) if keras.backend.backend() == "tensorflow" else y
 
 
@@ -75,16 +80,16 @@ def _same_puts_more_zeros_last() -> bool:
     return keras.backend.backend() in ("tensorflow", "jax")
 
 
-def _convolve_on_cpu(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
+def _convolve_on_cpu(clips: Any, kernel: Any, strides: Sequence[int], padding: str) -> Any:
     """Selects the fastest of several equivalent forms, see `benchmarks/convolution.py`."""
     if max(strides) > 1:
-        if _is_thin(clips, kernel):
+        if _is_thin(clips, kernel) and padding == "even":
             return _convolve_stacked_frames(clips, kernel, strides)
-        return _convolve_padded(clips, kernel, strides)
+        return _convolve_padded(clips, kernel, strides, padding)
     if tuple(kernel.shape[:3]) == (1, 1, 1):
         return _matrix_product(clips, kernel)
     if kernel.shape[0] == 1:
-        return _convolve_frames(clips, kernel, strides)
+        return _convolve_frames(clips, kernel, strides, padding)
     return _convolve_by_taps(clips, kernel)
 
 
@@ -124,18 +129,34 @@ def _convolve_stacked_frames(clips: Any, kernel: Any, strides: Sequence[int]) ->
     taps = [clips[:, tap : tap + reach : strides[0]] for tap in range(depth)]
     flat = tf.transpose(kernel, (1, 2, 0, 3, 4))
     flat = tf.reshape(flat, (height, width, depth * channels, filters))
-    return convolve_each_frame(tf.concat(taps, axis=-1), flat, strides)
+    return convolve_each_frame(tf.concat(taps, axis=-1), flat, strides, "even")
 
 
-def _convolve_frames(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
+def is_temporal(clips: Any, kernel: Any, strides: Sequence[int]) -> bool:
+    """Returns whether a kernel convolves each channel over time alone, without strides."""
+    depthwise = kernel.shape[-2] == 1 and kernel.shape[-1] == clips.shape[-1]
+    return depthwise and tuple(kernel.shape[1:3]) == (1, 1) and max(strides) == 1
+
+
+def _convolve_over_time(clips: Any, kernel: Any) -> Any:
+    """Convolves images of T rows and H * W columns: one operation for all taps."""
+    import tensorflow as tf
+
+    _, time, height, width, channels = clips.shape
+    columns = tf.reshape(clips, (-1, 1, time, height * width, channels))
+    y = convolve_each_frame(columns, ops.squeeze(kernel, 1), (1, 1, 1), "even")
+    return tf.reshape(y, (-1, time, height, width, channels))
+
+
+def _convolve_frames(clips: Any, kernel: Any, strides: Sequence[int], padding: str) -> Any:
     """Sums a 2-D convolution per tap. `tf.nn.conv2d` has groups; in 3D, Keras needs XLA."""
     if kernel.shape[0] == 1 and strides[0] == 1:
-        return convolve_each_frame(clips, ops.squeeze(kernel, 0), strides)
-    windows = TemporalWindows(clips.shape[1], kernel.shape[0], strides[0])
+        return convolve_each_frame(clips, ops.squeeze(kernel, 0), strides, padding)
+    windows = TemporalWindows(clips.shape[1], kernel.shape[0], strides[0], padding)
     total = None
     for tap in windows.by_reach():
         partial = convolve_each_frame(
-            _take_frames(clips, windows.inputs(tap)), kernel[tap], strides
+            _take_frames(clips, windows.inputs(tap)), kernel[tap], strides, padding
         )
         missing = windows.missing(tap)
         if any(missing):
@@ -167,7 +188,7 @@ def _convolve_by_taps(clips: Any, kernel: Any) -> Any:
     def convolved(clips: Any, kernel: Any) -> Any:
         def gradient(upstream: Any) -> tuple[Any, Any]:
             if _has_no_whole_window(clips, kernel):
-                return _gradient_by_padding(clips, kernel, upstream, (1, 1, 1))
+                return _gradient_by_padding(clips, kernel, upstream, (1, 1, 1), "even")
             options = {"strides": [1] * 5, "padding": "SAME"}
             to_kernel = tf.raw_ops.Conv3DBackpropFilterV2(
                 input=clips, filter_sizes=tf.shape(kernel), out_backprop=upstream, **options
@@ -179,7 +200,7 @@ def _convolve_by_taps(clips: Any, kernel: Any) -> Any:
                 )
             return to_clips, to_kernel
 
-        return _convolve_frames(clips, kernel, (1, 1, 1)), gradient
+        return _convolve_frames(clips, kernel, (1, 1, 1), "even"), gradient
 
     return convolved(clips, kernel)
 
@@ -194,30 +215,31 @@ def _has_no_whole_window(clips: Any, kernel: Any) -> bool:
     return is_bfloat16 and 1 < clips.shape[1] < kernel.shape[0]
 
 
-def _convolve_padded(clips: Any, kernel: Any, strides: Sequence[int]) -> Any:
+def _convolve_padded(clips: Any, kernel: Any, strides: Sequence[int], padding: str) -> Any:
     """Pads and convolves; the gradient keeps the clips, not their padded copy."""
     import tensorflow as tf
 
     @custom_gradient
     def convolved(clips: Any, kernel: Any) -> Any:
         def gradient(upstream: Any) -> tuple[Any, Any]:
-            return _gradient_by_padding(clips, kernel, upstream, strides)
+            return _gradient_by_padding(clips, kernel, upstream, strides, padding)
 
-        padded, steps = without_idle_stride(pad_evenly(clips, kernel), kernel, strides)
+        padded = pad(clips, kernel, strides, padding)
+        padded, steps = without_idle_stride(padded, kernel, strides)
         return unmerged(tf.nn.conv3d(padded, kernel, (1, *steps, 1), "VALID")), gradient
 
     return convolved(clips, kernel)
 
 
 def _gradient_by_padding(
-    clips: Any, kernel: Any, upstream: Any, strides: Sequence[int]
+    clips: Any, kernel: Any, upstream: Any, strides: Sequence[int], padding: str
 ) -> tuple[Any, Any]:
     """Returns the gradients of clips and kernel for a convolution of padded clips."""
     import tensorflow as tf
 
     options = {"strides": (1, *strides, 1), "padding": "VALID"}
     with tf.control_dependencies([upstream]):
-        again = pad_evenly(tf.identity(clips), kernel)
+        again = pad(tf.identity(clips), kernel, strides, padding)
     to_kernel = tf.raw_ops.Conv3DBackpropFilterV2(
         input=again, filter_sizes=tf.shape(kernel), out_backprop=upstream, **options
     )
@@ -227,5 +249,6 @@ def _gradient_by_padding(
         )
     if max(kernel.shape[:3]) == 1:
         return to_padded, to_kernel
-    before = [pad[0] for pad in even_padding(kernel.shape[:3])]
+    pairs = paddings(padding, clips.shape[1:4], kernel.shape[:3], strides)
+    before = [pair[0] for pair in pairs]
     return tf.slice(to_padded, before, tf.shape(clips)), to_kernel

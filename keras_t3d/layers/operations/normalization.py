@@ -1,15 +1,22 @@
-"""Batch normalization of clips, with the ReLU that follows it."""
+"""Batch normalization of clips, with the activation that follows it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
 
+ACTIVATIONS: dict[str | None, Callable[[Any], Any]] = {
+    None: lambda x: x,
+    "relu": ops.relu,
+    "relu6": ops.relu6,
+}
+
 
 def normalize_batch(
-    clips: Any, gamma: Any, beta: Any, epsilon: float, relu: bool
+    clips: Any, gamma: Any, beta: Any, epsilon: float, activation: str | None
 ) -> tuple[Any, Any, Any]:
     """Normalizes by the statistics of the batch.
 
@@ -18,25 +25,33 @@ def normalize_batch(
         float32.
     """
     if _has_fused_kernel(clips):
-        y, mean, variance = _normalize_in_tensorflow(clips, None, None, gamma, beta, epsilon, relu)
+        y, mean, variance = _normalize_in_tensorflow(
+            clips, None, None, gamma, beta, epsilon, activation
+        )
         # The fused operation returns the unbiased variance; Keras averages the biased one.
         count = ops.cast(ops.size(clips) // clips.shape[-1], "float32")
         return y, mean, variance * (count - 1.0) / count
     exact = clips if _is_double(clips) else ops.cast(clips, "float32")
     mean, variance = ops.moments(exact, axes=tuple(range(len(clips.shape) - 1)))
     y = ops.batch_normalization(exact, mean, variance, -1, beta, gamma, epsilon)
-    return ops.cast(ops.relu(y) if relu else y, clips.dtype), mean, variance
+    return ops.cast(ACTIVATIONS[activation](y), clips.dtype), mean, variance
 
 
 def normalize_by(
-    clips: Any, mean: Any, variance: Any, gamma: Any, beta: Any, epsilon: float, relu: bool
+    clips: Any,
+    mean: Any,
+    variance: Any,
+    gamma: Any,
+    beta: Any,
+    epsilon: float,
+    activation: str | None,
 ) -> Any:
     """Normalizes by given statistics, as in inference."""
     if _has_fused_kernel(clips):
-        return _normalize_in_tensorflow(clips, mean, variance, gamma, beta, epsilon, relu)[0]
+        return _normalize_in_tensorflow(clips, mean, variance, gamma, beta, epsilon, activation)[0]
     exact = clips if _is_double(clips) else ops.cast(clips, "float32")
     y = ops.batch_normalization(exact, mean, variance, -1, beta, gamma, epsilon)
-    return ops.cast(ops.relu(y) if relu else y, clips.dtype)
+    return ops.cast(ACTIVATIONS[activation](y), clips.dtype)
 
 
 def _is_double(clips: Any) -> bool:
@@ -48,7 +63,13 @@ def _has_fused_kernel(clips: Any) -> bool:
 
 
 def _normalize_in_tensorflow(
-    clips: Any, mean: Any, variance: Any, gamma: Any, beta: Any, epsilon: float, relu: bool
+    clips: Any,
+    mean: Any,
+    variance: Any,
+    gamma: Any,
+    beta: Any,
+    epsilon: float,
+    activation: str | None,
 ) -> tuple[Any, Any, Any]:
     """Normalizes by the given statistics, or by those of the batch for None.
 
@@ -73,6 +94,5 @@ def _normalize_in_tensorflow(
         epsilon=epsilon,
         is_training=is_training,
     )
-    if relu:
-        y = tf.nn.relu(y)  # fused only if it precedes the reshape
+    y = ACTIVATIONS[activation](y)  # fused only if it precedes the reshape
     return tf.reshape(y, tf.shape(clips)) if clips.shape.rank == 5 else y, mean, variance

@@ -1,4 +1,4 @@
-"""Even padding, as PyTorch pads: (size - 1) // 2 before and size // 2 after each axis."""
+"""Padding of convolutions: even, as PyTorch pads, or as TensorFlow's `"SAME"`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import keras
 from keras import ops
 
 
-def pad_evenly(clips: Any, kernel: Any) -> Any:
+def pad(clips: Any, kernel: Any, strides: Sequence[int], padding: str) -> Any:
     """Pads clips for a 3-D kernel, or frames for a 2-D one, with zeros."""
     sizes = kernel.shape[:-2]
     if max(sizes) == 1:
         return clips
     if keras.backend.backend() == "tensorflow":
         clips = unmerged(clips)  # of two Pads before a Conv3D, one would be lost
-    return ops.pad(clips, even_padding(sizes))
+    return ops.pad(clips, paddings(padding, clips.shape[1:-1], sizes, strides))
 
 
 def unmerged(x: Any) -> Any:
@@ -28,6 +28,27 @@ def unmerged(x: Any) -> Any:
     import tensorflow as tf
 
     return tf.ensure_shape(x, x.shape)
+
+
+def paddings(
+    padding: str, sides: Sequence[int], sizes: Sequence[int], strides: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Returns the zeros before and after each axis, batch and channels included.
+
+    Args:
+        padding: `"even"`, (size - 1) // 2 before and size // 2 after; or `"same"`, which depends on
+            sides and strides.
+        sides: sides of the input.
+        sizes: sides of the kernel.
+        strides: strides along the same axes.
+    """
+    if padding == "even":
+        return even_padding(sizes)
+    pairs = []
+    for side, size, stride in zip(sides, sizes, strides, strict=True):
+        total = max((-(-side // stride) - 1) * stride + size - side, 0)
+        pairs.append((total // 2, total - total // 2))
+    return [(0, 0), *pairs, (0, 0)]
 
 
 def even_padding(sizes: Sequence[int]) -> list[tuple[int, int]]:

@@ -1,0 +1,166 @@
+"""T3D for phones: EfficientNet-Lite frame by frame, and depthwise Temporal Transition Layers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Unpack
+
+import keras
+
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.layers.depthwise_transition import DepthwiseTemporalTransition
+from keras_t3d.layers.inverted_residual import InvertedResidualBlock3D
+from keras_t3d.layers.normalized_convolution import NormalizedConv3D
+from keras_t3d.models.efficientnet_lite import (
+    EPSILON,
+    MEAN,
+    STAGES,
+    STD,
+    scaled_depth,
+    scaled_width,
+)
+from keras_t3d.models.family import NetworkFamily
+from keras_t3d.models.options import ClassifierArguments, ClassifierOptions, check_stc, checked_odd
+from keras_t3d.models.registry import register
+from keras_t3d.models.weight_names import ImageSource, Layers
+
+__all__ = ["T3DLite", "T3DLite0", "T3DLite1", "T3DLite2"]
+
+
+@keras.saving.register_keras_serializable(package="keras_t3d")
+class T3DLite(NetworkFamily):
+    """EfficientNet-Lite applied to each frame, with Temporal Transition Layers between stages.
+
+    ```
+    clip - stem - stages 1, 2 - TTL - stage 3 - TTL - stages 4, 5 - TTL - stages 6, 7
+                                        - Conv 1x1x1 - average over time and space - logits
+    ```
+
+    A TTL mixes several temporal depths before each stage from the third on that halves height and
+    width. The stem halves time, as T3D's does. All temporal layers start without effect: with the
+    weights of an EfficientNet-Lite, the network's features of a clip are the mean of that
+    network's features of every second frame, or of all with `stem_stride=(1, 2, 2)`.
+
+    Args:
+        input_shape: (frames, height, width, 3), or the same after a batch dimension of None.
+        num_classes: number of classes; None with `include_top=False`.
+        width: multiplier of the channels.
+        depth: multiplier of the blocks per stage.
+        transition_depths: temporal kernel depths of the branches of the three TTLs, 1 among them;
+            None leaves out the TTLs.
+        stem_kernel: kernel of the stem (time, height, width), odd.
+        stem_stride: stride of the stem (time, height, width).
+        temporal_depth: frames that a depthwise convolution in every block of stages 4 to 7 reads;
+            1 leaves them out.
+        stc: `"residual"` for an STC block in every block of stages 4 to 7, before the addition,
+            or None.
+        stc_options: arguments of `SpatioTemporalChannelCorrelation`.
+        **options: options that all families have.
+
+    Raises:
+        InvalidArgumentError: if an option is out of its range.
+
+    Reference:
+        Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+        2019, https://arxiv.org/abs/1905.11946; Diba et al., "Temporal 3D ConvNets: New
+        Architecture and Transfer Learning for Video Classification", 2017,
+        https://arxiv.org/abs/1711.08200
+    """
+
+    image_sources = (
+        ImageSource(
+            layer_names=(
+                (r"(stem|head)_(conv|bn)", r"\1/\2"),
+                (r"(stage\d_block\d+)_(\w+)_(conv|bn)", r"\1/\2/\3"),
+            ),
+            mean=MEAN,
+            std=STD,
+            epsilon=EPSILON,
+        ),
+    )
+
+    def __init__(
+        self,
+        input_shape: Sequence[int | None],
+        num_classes: int | None = None,
+        *,
+        width: float = 1.0,
+        depth: float = 1.0,
+        transition_depths: Sequence[Sequence[int]] | None = ((1, 3, 6), (1, 3, 4), (1, 3, 4)),
+        stem_kernel: int | Sequence[int] = 3,
+        stem_stride: int | Sequence[int] = 2,
+        temporal_depth: int = 1,
+        stc: str | None = None,
+        stc_options: Mapping[str, Any] | None = None,
+        **options: Unpack[ClassifierArguments],
+    ) -> None:
+        check_stc(stc, stc_options, (None, "residual"))
+        transitions = [stage.number for stage in STAGES[2:] if stage.strides > 1]
+        if transition_depths is not None and len(transition_depths) != len(transitions):
+            raise InvalidArgumentError(
+                f"`transition_depths` must have one tuple of depths for each of the "
+                f"{len(transitions)} transitions, for example ((1, 3, 6), (1, 3, 4), "
+                f"(1, 3, 4)). Received: {transition_depths!r}",
+                argument="transition_depths",
+            )
+        config = locals()
+        shared = ClassifierOptions(input_shape, num_classes, **options)
+        dtype = shared.dtype
+        inputs, x = shared.open_graph()
+        x = NormalizedConv3D(
+            32, checked_odd("stem_kernel", stem_kernel), stem_stride, dtype=dtype, name="stem"
+        )(x)
+        stages = {"stem": "stem"}
+        depths = iter(transition_depths or ())
+        for stage in STAGES:
+            if stage.number in transitions and transition_depths is not None:
+                x = DepthwiseTemporalTransition(
+                    next(depths), dtype=dtype, name=f"transition{stage.number}"
+                )(x)
+            is_late = stage.number >= 4
+            for block in range(scaled_depth(stage, depth)):
+                name = f"stage{stage.number}_block{block + 1}"
+                x = InvertedResidualBlock3D(
+                    scaled_width(stage.filters, width),
+                    stage.kernel,
+                    stage.strides if block == 0 else 1,
+                    stage.expansion,
+                    temporal_depth if is_late else 1,
+                    stc if is_late else None,
+                    stc_options,
+                    dtype=dtype,
+                    name=name,
+                )(x)
+            stages[f"stage{stage.number}"] = name
+        x = NormalizedConv3D(1280, 1, dtype=dtype, name="head")(x)
+        super().__init__(shared, inputs, x, {**stages, "head": "head"}, config)
+
+    @classmethod
+    def infer_options(cls, layers: Layers) -> dict[str, Any]:
+        blocks = {path.split("/")[0] for path in layers if path.startswith("stage")}
+        return {"blocks": sorted(blocks)}
+
+    def inflatable_layers(self, source: Layers) -> list[str]:
+        return [
+            path for path in super().inflatable_layers(source) if "/" in path and path in source
+        ]
+
+    def inflation_notes(self, inflated: Collection[str]) -> Iterator[str]:
+        if self.config.get("stc"):
+            yield "the STC blocks are fresh, and scale the features."
+
+
+T3DLite0 = register(
+    T3DLite, "T3DLite0", "t3d_lite0", "T3DLite with the blocks of EfficientNet-Lite0."
+)
+T3DLite1 = register(
+    T3DLite, "T3DLite1", "t3d_lite1", "T3DLite with the blocks of EfficientNet-Lite1.", depth=1.1
+)
+T3DLite2 = register(
+    T3DLite,
+    "T3DLite2",
+    "t3d_lite2",
+    "T3DLite with the blocks of EfficientNet-Lite2.",
+    width=1.1,
+    depth=1.2,
+)
