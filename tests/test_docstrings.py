@@ -51,6 +51,8 @@ NOT_RUN = {
     "load_teacher(": "downloads weights",
     "FrameFeatures.open(": "needs the features of a teacher",
     "-kinetics.pth": "needs a published checkpoint",
+    "fetch(weights.file)": "downloads weights",
+    'weights="kinetics400"': "downloads weights",
     "pretrain_t3d121": "trains for days",
     'train(config, "runs/motion")': "trains for minutes",
     "run_demo(": "runs in tests/test_demo.py",

@@ -16,6 +16,7 @@ from keras_t3d.layers.dense_block import DenseBlock3D
 from keras_t3d.layers.stem import Stem3D
 from keras_t3d.layers.temporal_transition import TemporalTransition
 from keras_t3d.models.family import NetworkFamily
+from keras_t3d.models.keras_applications import imagenet_of
 from keras_t3d.models.options import (
     ClassifierArguments,
     ClassifierOptions,
@@ -57,6 +58,7 @@ KERAS_LAYERS: LayerNames = (
     (r"pool(\d+)_(conv|bn)", lambda k, part: f"transition{int(k) - 1}/depth1_{part}"),
     ("bn", "final_bn"),
 )
+KERAS_IMAGES = ImageSource(KERAS_LAYERS)
 
 
 def _hara_options(layers: Layers) -> dict[str, Any]:
@@ -116,7 +118,7 @@ class DenseNet3D(NetworkFamily):
         https://arxiv.org/abs/1711.08200
     """
 
-    image_sources = (ImageSource(KERAS_LAYERS), ImageSource(TORCH_LAYERS))
+    image_sources = (KERAS_IMAGES, ImageSource(TORCH_LAYERS))
 
     def __init__(
         self,
@@ -207,17 +209,20 @@ DenseNet3D121 = _register(
     "DenseNet3D121",
     "densenet3d_121",
     "DenseNet3D with blocks of 6, 12, 24 and 16 layers.",
+    published=(imagenet_of("DenseNet121", KERAS_IMAGES),),
     block_layers=(6, 12, 24, 16),
 )
 DenseNet3D169 = _register(
     "DenseNet3D169",
     "densenet3d_169",
     "DenseNet3D with blocks of 6, 12, 32 and 32 layers.",
+    published=(imagenet_of("DenseNet169", KERAS_IMAGES),),
     block_layers=(6, 12, 32, 32),
 )
 DenseNet3D201 = _register(
     "DenseNet3D201",
     "densenet3d_201",
     "DenseNet3D with blocks of 6, 12, 48 and 32 layers.",
+    published=(imagenet_of("DenseNet201", KERAS_IMAGES),),
     block_layers=(6, 12, 48, 32),
 )

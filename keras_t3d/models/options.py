@@ -49,10 +49,11 @@ class ClassifierOptions:
         include_top: whether the network ends in logits, or in features.
         pooling: `"avg"` or `"max"` over time and space; with `include_top=False` also None, which
             returns the feature map.
-        weights: path of a `.keras` model or of a `.weights.h5` file to start from. The classifying
-            layer of a `.keras` model with other classes is not loaded; without `class_names` and
-            `clip_spec`, its class names, mean, std and frame stride are taken over. PyTorch
-            checkpoints need `keras_t3d.transfer.import_weights`.
+        weights: path of a `.keras` model or of a `.weights.h5` file to start from; for named
+            networks, also the name of published weights, see `keras_t3d.models.list_weights`. The
+            classifying layer of a `.keras` model with other classes is not loaded; without
+            `class_names` and `clip_spec`, its class names, mean, std and frame stride are taken
+            over. PyTorch checkpoints need `keras_t3d.transfer.import_weights`.
         clip_spec: ClipSpec of that input shape; None derives it from `input_shape`.
         class_names: one name per class; None names them `"class_0"`, `"class_1"`, ...
         name: name of the model.
@@ -170,7 +171,9 @@ def _load_start(path: str | os.PathLike[str]) -> Any:
     if not path.endswith(".keras"):
         raise InvalidArgumentError(
             "`weights` must be the path of a .keras model or of a .weights.h5 file, for example "
-            "weights='start.keras'; keras_t3d.transfer.import_weights reads PyTorch checkpoints. "
+            "weights='start.keras', or, for named networks, a name of "
+            "keras_t3d.models.list_weights; keras_t3d.transfer.import_weights reads PyTorch "
+            "checkpoints. "
             f"Received: {path!r}",
             argument="weights",
         )

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from keras_t3d.errors import InvalidArgumentError, did_you_mean
+from keras_t3d.models.published_weights import PublishedWeights, is_weights_name
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.models.weight_names import CheckpointLayout
 
-__all__ = ["create", "list_models"]
+__all__ = ["create", "list_models", "list_weights"]
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=VideoClassifier)
@@ -25,6 +26,7 @@ class Configuration:
     family: type[VideoClassifier]
     build: Callable[..., VideoClassifier]
     checkpoint: CheckpointLayout | None
+    published: tuple[PublishedWeights, ...] = ()
 
     @property
     def options(self) -> dict[str, Any]:
@@ -43,6 +45,7 @@ def register(
     summary: str,
     *,
     checkpoint: CheckpointLayout | None = None,
+    published: tuple[PublishedWeights, ...] = (),
     **options: Any,
 ) -> Callable[P, M]:
     """Registers a configuration of a family, and returns the function that builds it.
@@ -56,6 +59,7 @@ def register(
         name: name for `create`, and default name of the model.
         summary: first line of the function's documentation.
         checkpoint: layout of the PyTorch checkpoints that fit the configuration.
+        published: weights that the option `weights` can name.
         **options: defaults that differ from the class's.
 
     Example:
@@ -66,10 +70,15 @@ def register(
     """
     defaults = {"name": name, **options}
 
-    def build(*args: P.args, **kwargs: P.kwargs) -> M:
-        return family(*args, **{**defaults, **kwargs})
-
     signature = inspect.signature(family)
+
+    def build(*args: P.args, **kwargs: P.kwargs) -> M:
+        given: dict[str, Any] = {**defaults, **kwargs}
+        if not is_weights_name(given.get("weights")):
+            return family(*args, **given)
+        arguments = signature.bind_partial(*args, **given).arguments
+        return published_weights(name, arguments.pop("weights")).build(configuration, arguments)
+
     parameters = [
         parameter.replace(default=defaults.get(key, parameter.default))
         for key, parameter in signature.parameters.items()
@@ -83,7 +92,8 @@ def register(
     build.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=parameters, return_annotation=family
     )
-    _CONFIGURATIONS[name] = Configuration(name, family, build, checkpoint)  # type: ignore[arg-type]
+    configuration = Configuration(name, family, build, checkpoint, published)  # type: ignore[arg-type]
+    _CONFIGURATIONS[name] = configuration
     return build
 
 
@@ -102,6 +112,44 @@ def list_models() -> list[str]:
     ```
     """
     return list(_CONFIGURATIONS)
+
+
+def list_weights(name: str) -> dict[str, PublishedWeights]:
+    """Returns the published weights of a network, by the names that its option `weights` takes.
+
+    Args:
+        name: one of `list_models()`.
+
+    Returns:
+        Records with the file's URL and SHA-256, license, dataset, preprocessing, mean and std.
+
+    Raises:
+        InvalidArgumentError: if there is no such network.
+
+    Example:
+
+    ```python
+    keras_t3d.models.list_weights("r3d_18")["kinetics400"].license  # "BSD-3-Clause"
+    [name for name in keras_t3d.models.list_models() if keras_t3d.models.list_weights(name)]
+    ```
+    """
+    configuration = find_configuration(name, _CONFIGURATIONS)
+    return {weights.name: weights for weights in configuration.published}
+
+
+def published_weights(name: str, weights: str) -> PublishedWeights:
+    """Returns published weights of a network; raises InvalidArgumentError if there are none."""
+    configuration = find_configuration(name, _CONFIGURATIONS)
+    if weights not in list_weights(name):
+        having = [other for other in _CONFIGURATIONS if weights in list_weights(other)]
+        known = f"one of {list(list_weights(name))}, or " if configuration.published else ""
+        raise InvalidArgumentError(
+            f"`weights` of {name} must be {known}the path of a .keras model or of a .weights.h5 "
+            f"file, for example start.keras. {weights!r} are published for "
+            f"{', '.join(having) or 'no network'}. Received: {weights!r}",
+            argument="weights",
+        )
+    return list_weights(name)[weights]
 
 
 def create(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_t3d.models.weight_names import CheckpointLayout, LayerNames, Layers
+from keras_t3d.models.weight_names import CheckpointLayout, ImageSource, LayerNames, Layers
 
 
 def block_path(stage: str, index: str) -> str:
@@ -79,3 +79,4 @@ HARA_2PLUS1D = CheckpointLayout(
 # keras.applications.ResNet reads B, G, R in 0..255, subtracts means and does not divide.
 CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)  # as (R, G, B)
 CAFFE_STD = (1 / 255, 1 / 255, 1 / 255)
+KERAS_IMAGES = ImageSource(KERAS_LAYERS, CAFFE_MEAN, CAFFE_STD, reads_bgr=True, strides_first=True)

@@ -14,6 +14,7 @@ from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelatio
 from keras_t3d.layers.residual_block import KAIMING, BasicBlock3D, BottleneckBlock3D
 from keras_t3d.layers.stem import Stem3D
 from keras_t3d.models.family import NetworkFamily
+from keras_t3d.models.keras_applications import imagenet_of
 from keras_t3d.models.options import (
     ClassifierArguments,
     ClassifierOptions,
@@ -23,10 +24,8 @@ from keras_t3d.models.options import (
 )
 from keras_t3d.models.registry import register
 from keras_t3d.models.residual_names import (
-    CAFFE_MEAN,
-    CAFFE_STD,
     HARA,
-    KERAS_LAYERS,
+    KERAS_IMAGES,
     TORCH_LAYERS,
 )
 from keras_t3d.models.weight_names import ImageSource, Layers, count_parts
@@ -99,7 +98,7 @@ class ResNet3D(NetworkFamily):
 
     image_sources = (
         ImageSource(TORCH_LAYERS),
-        ImageSource(KERAS_LAYERS, CAFFE_MEAN, CAFFE_STD, reads_bgr=True, strides_first=True),
+        KERAS_IMAGES,
     )
 
     def __init__(
@@ -226,6 +225,9 @@ def _check_stages(
 
 _register = functools.partial(register, ResNet3D, checkpoint=HARA)
 _register_stc = functools.partial(_register, stc="residual")
+_IMAGENET50 = (imagenet_of("ResNet50", KERAS_IMAGES),)
+_IMAGENET101 = (imagenet_of("ResNet101", KERAS_IMAGES),)
+_IMAGENET152 = (imagenet_of("ResNet152", KERAS_IMAGES),)
 _DEPTH18: dict[str, Any] = {"stage_blocks": (2, 2, 2, 2), "block": "basic"}
 _DEPTH34: dict[str, Any] = {"stage_blocks": (3, 4, 6, 3), "block": "basic"}
 _DEPTH50: dict[str, Any] = {"stage_blocks": (3, 4, 6, 3), "block": "bottleneck"}
@@ -240,13 +242,25 @@ ResNet3D34 = _register(
     "ResNet3D34", "resnet3d_34", "3D ResNet-34: 3, 4, 6 and 3 basic blocks.", **_DEPTH34
 )
 ResNet3D50 = _register(
-    "ResNet3D50", "resnet3d_50", "3D ResNet-50: 3, 4, 6 and 3 bottleneck blocks.", **_DEPTH50
+    "ResNet3D50",
+    "resnet3d_50",
+    "3D ResNet-50: 3, 4, 6 and 3 bottleneck blocks.",
+    published=_IMAGENET50,
+    **_DEPTH50,
 )
 ResNet3D101 = _register(
-    "ResNet3D101", "resnet3d_101", "3D ResNet-101: 3, 4, 23, 3 bottleneck blocks.", **_DEPTH101
+    "ResNet3D101",
+    "resnet3d_101",
+    "3D ResNet-101: 3, 4, 23, 3 bottleneck blocks.",
+    published=_IMAGENET101,
+    **_DEPTH101,
 )
 ResNet3D152 = _register(
-    "ResNet3D152", "resnet3d_152", "3D ResNet-152: 3, 8, 36, 3 bottleneck blocks.", **_DEPTH152
+    "ResNet3D152",
+    "resnet3d_152",
+    "3D ResNet-152: 3, 8, 36, 3 bottleneck blocks.",
+    published=_IMAGENET152,
+    **_DEPTH152,
 )
 ResNeXt3D50 = _register(
     "ResNeXt3D50", "resnext3d_50", "3D ResNeXt-50, cardinality 32.", **_DEPTH50, **_RESNEXT
@@ -258,10 +272,18 @@ STCResNet3D18 = _register_stc(
     "STCResNet3D18", "stc_resnet3d_18", "3D ResNet-18, an STC block in each block.", **_DEPTH18
 )
 STCResNet3D50 = _register_stc(
-    "STCResNet3D50", "stc_resnet3d_50", "3D ResNet-50, an STC block in each block.", **_DEPTH50
+    "STCResNet3D50",
+    "stc_resnet3d_50",
+    "3D ResNet-50, an STC block in each block.",
+    published=_IMAGENET50,
+    **_DEPTH50,
 )
 STCResNet3D101 = _register_stc(
-    "STCResNet3D101", "stc_resnet3d_101", "3D ResNet-101, an STC block in each block.", **_DEPTH101
+    "STCResNet3D101",
+    "stc_resnet3d_101",
+    "3D ResNet-101, an STC block in each block.",
+    published=_IMAGENET101,
+    **_DEPTH101,
 )
 STCResNeXt3D50 = _register_stc(
     "STCResNeXt3D50", "stc_resnext3d_50", "ResNeXt3D50 with STC blocks.", **_DEPTH50, **_RESNEXT

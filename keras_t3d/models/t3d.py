@@ -11,7 +11,8 @@ import numpy as np
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import one_of
 from keras_t3d.layers.temporal_transition import VARIANTS, TemporalTransition
-from keras_t3d.models.densenet3d import DenseNet3D
+from keras_t3d.models.densenet3d import KERAS_IMAGES, DenseNet3D
+from keras_t3d.models.keras_applications import imagenet_of
 from keras_t3d.models.options import ClassifierArguments, checked_depths
 from keras_t3d.models.registry import register
 from keras_t3d.models.weight_names import Layers, weights_by_layer
@@ -173,6 +174,7 @@ T3D121 = register(
     "T3D121",
     "t3d_121",
     "T3D with blocks of 6, 12, 24 and 16 layers.",
+    published=(imagenet_of("DenseNet121", KERAS_IMAGES),),
     block_layers=(6, 12, 24, 16),
 )
 T3D169 = register(
@@ -180,6 +182,7 @@ T3D169 = register(
     "T3D169",
     "t3d_169",
     "T3D with blocks of 6, 12, 32 and 32 layers.",
+    published=(imagenet_of("DenseNet169", KERAS_IMAGES),),
     block_layers=(6, 12, 32, 32),
 )
 T3DTiny = register(

@@ -30,6 +30,9 @@ class ModelConfig:
         synchronized_bn: whether batch norm computes its statistics over all devices.
         rematerialize: recompute cheap activations for the gradient, which saves memory.
         freeze: stages that are not trained, for example [stem, block1].
+        weights: published weights to start from, such as kinetics400 or imagenet, see
+            `keras_t3d.models.list_weights`; null, random ones or those of init. The clip then has
+            their mean and std, unless it sets its own.
         options: further arguments of the network, for example {variant: paper}.
     """
 
@@ -39,6 +42,7 @@ class ModelConfig:
     synchronized_bn: bool = False
     rematerialize: bool = False
     freeze: tuple[str, ...] = ()
+    weights: str | None = None
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 

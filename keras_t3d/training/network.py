@@ -15,6 +15,7 @@ from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models import create
 from keras_t3d.models.inflation import inflate, source_normalization
 from keras_t3d.models.load import load_keras_model
+from keras_t3d.models.registry import published_weights
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.optimization.batch_statistics import synchronize_batch_norms
 from keras_t3d.optimization.stages import checked_stages, layers_by_stage
@@ -40,6 +41,16 @@ def new_network(
     Raises:
         KerasT3DError: if network and options, or weights and network, do not fit.
     """
+    if config.model.weights is not None:
+        if init is not None:
+            raise InvalidArgumentError(
+                "`model.weights` and `init` are weights to start from: give one of them. "
+                f"Received: {config.model.weights!r} and {init!r}",
+                argument="model.weights",
+            )
+        with _named_weights():
+            clip_spec = _normalized_as_published(config.model, config.clip_spec)
+            return network_for(config.model, clip_spec, class_names, config.model.weights)
     if init is None:
         return network_for(config.model, config.clip_spec, class_names)
     source = load_keras_model(init)
@@ -51,14 +62,18 @@ def new_network(
 
 
 def network_for(
-    config: ModelConfig, clip_spec: ClipSpec, class_names: tuple[str, ...]
+    config: ModelConfig,
+    clip_spec: ClipSpec,
+    class_names: tuple[str, ...],
+    weights: str | None = None,
 ) -> VideoClassifier:
-    """Makes the configured network with random weights, and freezes the configured stages.
+    """Makes the configured network, and freezes the configured stages.
 
     Args:
         config: configuration of the network.
         clip_spec: input of the network.
         class_names: names of the classes.
+        weights: name of published weights; None for random ones.
 
     Returns:
         A VideoClassifier.
@@ -72,6 +87,7 @@ def network_for(
         num_classes=len(class_names),
         class_names=class_names,
         dropout=config.dropout,
+        weights=weights,
     )
     for stage in checked_stages(network, config.freeze, "model.freeze"):
         for layer in layers_by_stage(network)[stage]:
@@ -99,8 +115,19 @@ def new_student(config: PretrainConfig, teacher: FrameTeacher) -> VideoClassifie
     Raises:
         KerasT3DError: if network and options, or the 2D network and this one, do not fit.
     """
-    if config.inflate is None:
+    weights = config.model.weights
+    if config.inflate is None and weights is None:
         return student_for(config.model, config.clip_spec)
+    if config.inflate is None:
+        with _named_weights():
+            clip_spec = _normalized_as_published(config.model, config.clip_spec)
+            return student_for(config.model, clip_spec, weights)
+    if weights is not None:
+        raise InvalidArgumentError(
+            "`model.weights` and `inflate` are weights to start from: give one of them. "
+            f"Received: {weights!r} and {config.inflate!r}",
+            argument="model.weights",
+        )
     from_teacher = config.inflate == "teacher"
     source: Any = teacher.network if from_teacher else _load_images_network(config.inflate)
     with _named_inflate():
@@ -111,6 +138,26 @@ def new_student(config: PretrainConfig, teacher: FrameTeacher) -> VideoClassifie
     with _named_inflate():
         print(inflate(student, source, config.inflate_mode))
     return student
+
+
+def _normalized_as_published(config: ModelConfig, clip_spec: ClipSpec) -> ClipSpec:
+    """Returns the clip spec with the mean and std of the configured published weights."""
+    assert config.weights is not None
+    published = published_weights(config.name, config.weights)
+    print(f"Starting from {published}.")
+    return normalized_as(clip_spec, published.mean, published.std)
+
+
+@contextlib.contextmanager
+def _named_weights() -> Iterator[None]:
+    """Names the configuration's key in errors about published weights."""
+    try:
+        yield
+    except InvalidArgumentError as error:
+        if error.argument != "weights":
+            raise
+        message = str(error).replace("`weights`", "`model.weights`")
+        raise InvalidArgumentError(message, argument="model.weights") from error
 
 
 @contextlib.contextmanager
@@ -136,9 +183,11 @@ def _check_same_pixels(mean: tuple[float, ...], preprocessing: str) -> None:
         )
 
 
-def student_for(config: ModelConfig, clip_spec: ClipSpec) -> VideoClassifier:
+def student_for(
+    config: ModelConfig, clip_spec: ClipSpec, weights: str | None = None
+) -> VideoClassifier:
     """Makes the configured network without a classifying layer, see `network_for`."""
-    student = _create(config, clip_spec, include_top=False)
+    student = _create(config, clip_spec, include_top=False, weights=weights)
     if config.synchronized_bn:
         synchronize_batch_norms(student)
     return student
