@@ -28,7 +28,7 @@ class Convolution:
             `tf.nn.conv2d`.
         bias: (filters,), or None.
         strides, dilations: (time, height, width).
-        padding: `"valid"`, Keras's `"same"`, or `"even"`, as PyTorch pads.
+        padding: `"valid"`, Keras's `"same"`, `"even"`, as PyTorch pads, or `"same_frames"`.
     """
 
     kernel: np.ndarray

