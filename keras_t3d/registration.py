@@ -32,6 +32,7 @@ CLASSES = {
     "DenseNet3D": "models.densenet3d",
     "DepthwiseTemporalTransition": "layers.depthwise_transition",
     "FactorizedConv3D": "layers.factorized_convolution",
+    "GlobalDeviationPooling3D": "layers.deviation_pooling",
     "InvertedResidualBlock3D": "layers.inverted_residual",
     "MeanClassAccuracy": "optimization.mean_class_accuracy",
     "NormalizedConv3D": "layers.normalized_convolution",

@@ -37,6 +37,7 @@ from keras_t3d.layers import (
     ClipConv3D,
     ClipMaxPooling3D,
     ClipNormalization,
+    GlobalDeviationPooling3D,
     SpatioTemporalChannelCorrelation,
     Stem3D,
 )
@@ -203,6 +204,7 @@ _RULES: dict[type[Any], Callable[..., tf.Tensor]] = {
     ClipBatchNormalization: pointwise_2d.clip_batch_normalization,
     ClipMaxPooling3D: pooling_2d.clip_max_pooling,
     ClipNormalization: pointwise_2d.clip_normalization,
+    GlobalDeviationPooling3D: pooling_2d.deviation_pooling,
     SpatioTemporalChannelCorrelation: pointwise_2d.channel_correlation,
     layers.Activation: pointwise_2d.activation,
     layers.Add: pointwise_2d.add,

@@ -15,7 +15,7 @@ from keras import layers
 
 from keras_t3d.deploy.convolution_2d import concatenate, frames_or_zeros, take_frames
 from keras_t3d.deploy.errors import check_channels_last
-from keras_t3d.layers import ClipMaxPooling3D
+from keras_t3d.layers import ClipMaxPooling3D, GlobalDeviationPooling3D
 from keras_t3d.layers.temporal_windows import TemporalWindows
 
 
@@ -85,6 +85,13 @@ def _pool_space(
     if tuple(layer.pool_size[1:]) == tuple(layer.strides[1:]) == (1, 1):
         return x
     return pool2d(x, layer.pool_size[1:], layer.strides[1:], padding)
+
+
+def deviation_pooling(layer: GlobalDeviationPooling3D, x: tf.Tensor) -> tf.Tensor:
+    frames = tf.reduce_mean(x, axis=(1, 2))
+    mean = tf.reduce_mean(frames, axis=0, keepdims=True)
+    deviation = tf.reduce_mean(tf.abs(frames - mean), axis=0, keepdims=True)
+    return tf.concat([mean, deviation], -1)
 
 
 def global_pooling(layer: Any, x: tf.Tensor, reduce: Callable[..., tf.Tensor]) -> tf.Tensor:

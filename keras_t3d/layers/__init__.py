@@ -6,6 +6,7 @@ from keras_t3d.layers.clip_normalization import ClipNormalization
 from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.dense_block import DenseBlock3D
 from keras_t3d.layers.depthwise_transition import DepthwiseTemporalTransition
+from keras_t3d.layers.deviation_pooling import GlobalDeviationPooling3D
 from keras_t3d.layers.factorized_convolution import FactorizedConv3D
 from keras_t3d.layers.inverted_residual import InvertedResidualBlock3D
 from keras_t3d.layers.max_pooling import ClipMaxPooling3D
@@ -24,6 +25,7 @@ __all__ = [
     "DenseBlock3D",
     "DepthwiseTemporalTransition",
     "FactorizedConv3D",
+    "GlobalDeviationPooling3D",
     "InvertedResidualBlock3D",
     "NormalizedConv3D",
     "SpatioTemporalChannelCorrelation",

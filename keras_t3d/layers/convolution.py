@@ -32,8 +32,8 @@ class ClipConv3D(RecomputedLayer):
         groups: groups of channels that are convolved separately.
         use_bias: whether to add a bias, which is redundant before batch normalization.
         kernel_initializer: Keras initializer.
-        padding: `"even"`, or `"same_frames"` to pad height and width as Keras's `"same"` does, which
-            differs with strides.
+        padding: `"even"`, or `"same_frames"` to pad height and width as Keras's `"same"` does,
+            which differs with strides.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:

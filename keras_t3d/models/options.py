@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import functools
 import inspect
 import operator
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 import keras
@@ -19,10 +20,16 @@ from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import three_sizes, whole_number
 from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
 from keras_t3d.layers.clip_normalization import ClipNormalization
+from keras_t3d.layers.deviation_pooling import GlobalDeviationPooling3D
 from keras_t3d.layers.precision import exact_dtype
 
 EMBEDDING = "embedding"  # name of the layer whose output the classifying layer reads
-POOLINGS = {"avg": layers.GlobalAveragePooling3D, "max": layers.GlobalMaxPooling3D}
+_CHANNELS_LAST = {"data_format": "channels_last"}
+POOLINGS: dict[str, Callable[..., Any]] = {
+    "avg": functools.partial(layers.GlobalAveragePooling3D, **_CHANNELS_LAST),
+    "max": functools.partial(layers.GlobalMaxPooling3D, **_CHANNELS_LAST),
+    "avg_deviation": GlobalDeviationPooling3D,
+}
 
 
 class ClassifierArguments(TypedDict, total=False):
@@ -47,8 +54,9 @@ class ClassifierOptions:
         num_classes: number of classes; None with `include_top=False`.
         dropout: rate before the classifying layer, from 0 and below 1.
         include_top: whether the network ends in logits, or in features.
-        pooling: `"avg"` or `"max"` over time and space; with `include_top=False` also None, which
-            returns the feature map.
+        pooling: `"avg"` or `"max"` over time and space, or `"avg_deviation"`, which adds the
+            deviations over time, see `GlobalDeviationPooling3D`; with `include_top=False` also
+            None, which returns the feature map.
         weights: path of a `.keras` model or of a `.weights.h5` file to start from; for named
             networks, also the name of published weights, see `keras_t3d.models.list_weights`. The
             classifying layer of a `.keras` model with other classes is not loaded; without
@@ -135,7 +143,7 @@ class ClassifierOptions:
         dtype = exact_dtype(self.dtype)
         if self.pooling is not None:
             pool = POOLINGS[self.pooling]
-            x = pool(data_format="channels_last", dtype=dtype, name=EMBEDDING)(x)
+            x = pool(dtype=dtype, name=EMBEDDING)(x)
         if not self.include_top:
             return x
         if self.dropout:

@@ -176,10 +176,12 @@ class PublishedImageNetwork(PublishedWeights):
         source: names and pixels of the 2D network.
         load: returns the 2D network, as `keras_t3d.transfer.inflate` accepts it, given the
             published file: `fetch` for the path of a PyTorch checkpoint, for example.
+        mode: mode of the inflation.
     """
 
     source: ImageSource = dataclasses.field(repr=False)
     load: Callable[[PublishedFile], Any] = dataclasses.field(repr=False)
+    mode: str = "mean"
 
     @property
     def mean(self) -> tuple[float, float, float]:
@@ -208,7 +210,7 @@ class PublishedImageNetwork(PublishedWeights):
                 argument="clip_spec",
             )
         model = configuration.family(**options)
-        inflate(model, self.load(self.file))
+        inflate(model, self.load(self.file), self.mode)
         return model
 
 

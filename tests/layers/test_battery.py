@@ -85,6 +85,7 @@ CASES = {
         CLIPS,
         (2, 4, 3, 3, 6),
     ),
+    "deviation_pool": (layers.GlobalDeviationPooling3D, {}, CLIPS, (2, 8)),
     "depthwise_transition": (
         layers.DepthwiseTemporalTransition,
         {"depths": (1, 3, 4), "gamma_initializer": "ones"},

