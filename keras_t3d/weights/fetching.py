@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import socket
 
 from keras_t3d.atomic import remove, written_beside
 from keras_t3d.errors import KerasT3DError
@@ -13,6 +14,7 @@ from keras_t3d.folder_lock import written_by_many
 
 FOLDER_VARIABLE = "KERAS_T3D_WEIGHTS"  # a folder with the files, for machines without internet
 SERVER_VARIABLE = "KERAS_T3D_WEIGHTS_URL"  # a server that has them, in place of the publishers'
+STALLED_SECONDS = 60.0  # without an answer, after which a download fails
 _SUBFOLDER = "keras_t3d"
 
 
@@ -110,7 +112,12 @@ def _download(url: str, path: pathlib.Path) -> None:
     remove(path)  # Keras would take it for the file
     # Keras adds the subfolder to `cache_dir`.
     folder, subfolder = path.parent.parent, path.parent.name
-    keras.utils.get_file(path.name, url, cache_dir=folder, cache_subdir=subfolder)
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(before or STALLED_SECONDS)  # Keras would wait forever
+    try:
+        keras.utils.get_file(path.name, url, cache_dir=folder, cache_subdir=subfolder)
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _check(path: pathlib.Path, file: PublishedFile, remedy: str, url: str | None = None) -> None:

@@ -97,6 +97,14 @@ def test_an_absent_file_is_named(server):
     assert "404" in failure()
 
 
+def test_a_server_that_does_not_answer_is_given_up(server, monkeypatch):
+    server.together = threading.Barrier(2)
+    monkeypatch.setattr("keras_t3d.weights.fetching.STALLED_SECONDS", 0.2)
+    assert "timed out" in failure()
+    assert socket.getdefaulttimeout() is None
+    server.together.abort()
+
+
 def test_a_download_that_breaks_off_leaves_nothing(server):
     server.cut = 1000
     assert f"{server.url}/{FILE.name}" in failure()

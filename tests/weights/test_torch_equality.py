@@ -39,7 +39,7 @@ def assert_equal(ours, theirs):
         assert array.tobytes() == bits(theirs)
         if theirs.is_floating_point():
             np.testing.assert_array_equal(
-                ours.to_numpy(in_float32=True), theirs.detach().float().numpy()
+                ours.to_numpy(in_float32=True), theirs.detach().resolve_neg().float().numpy()
             )
     elif isinstance(theirs, dict):
         assert type(ours) is type(theirs)
