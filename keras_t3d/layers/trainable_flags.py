@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from keras_t3d.private_interfaces import inner_layers
+from keras_t3d.private_interfaces import flatten_layers, inner_layers
 
 
 def trainable_flags(layer: Any) -> dict[str, bool]:
@@ -36,6 +36,19 @@ def set_trainable_flags(layer: Any, flags: Mapping[str, bool]) -> dict[str, bool
         else:
             inner.trainable = flags[path]
     return unset
+
+
+def copy_trainable_flags(source: Any, target: Any) -> None:
+    """Sets the flags of a model like those of another one, of which it is a copy.
+
+    Layers inside keep their own flags where the copy has others than its source.
+    """
+    layers = flatten_layers(source), flatten_layers(target)
+    kinds = [[type(layer) for layer in each[1:]] for each in layers]
+    pairs = zip(*layers, strict=True) if kinds[0] == kinds[1] else [(source, target)]
+    for one, other in pairs:  # a flag sets all those inside, which follow
+        if other.trainable != one.trainable:
+            other.trainable = one.trainable
 
 
 def _layer_at(layer: Any, path: str) -> Any:

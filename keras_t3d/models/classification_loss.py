@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.models.outputs import OutputsAre
+from keras_t3d.models.outputs import OutputsAre, find_outputs
 from keras_t3d.optimization.cross_entropy import CrossEntropy
 
 # Losses that read probabilities and have no option `from_logits`.
@@ -41,7 +41,12 @@ def default_loss(name: str, outputs_are: OutputsAre | None) -> keras.losses.Loss
     return CrossEntropy(from_logits=outputs_are == "logits")
 
 
-def check_loss(loss: Any, found: OutputsAre | None, declared: OutputsAre | None = None) -> None:
+def check_loss(
+    loss: Any,
+    found: OutputsAre | None,
+    declared: OutputsAre | None = None,
+    has_default: bool = True,
+) -> None:
     """Raises InvalidArgumentError if a loss would misread the outputs of a classifier.
 
     Args:
@@ -49,6 +54,7 @@ def check_loss(loss: Any, found: OutputsAre | None, declared: OutputsAre | None 
         found: what the network computes, see `find_outputs`.
         declared: what the user declares. If neither tells, every loss is accepted; logits of
             several labels are declared as `"scores"`.
+        has_default: whether the loss may be left out.
     """
     returned = found or (None if declared == "scores" else declared)
     is_one_of_many = "scores" not in (returned, declared)
@@ -69,13 +75,20 @@ def check_loss(loss: Any, found: OutputsAre | None, declared: OutputsAre | None 
         known = hasattr(keras.losses, kind) and kind not in _PROBABILITIES_ONLY
         general = "SparseCategoricalCrossentropy" if is_one_of_many else "BinaryCrossentropy"
         right = kind if known and (is_one_of_many or is_binary) else general
+        may_leave_out = is_one_of_many and has_default
         read = "logits" if reads_logits else "probabilities"
         raise InvalidArgumentError(
             f"`loss` must read {returned}, which this model returns, not {read}: "
-            f"{'leave `loss` out, or ' if is_one_of_many else ''}pass loss=keras.losses.{right}"
+            f"{'leave `loss` out, or ' if may_leave_out else ''}pass loss=keras.losses.{right}"
             f"({'from_logits=True' if returned == 'logits' else ''}). Received: {part!r}",
             argument="loss",
         )
+
+
+def check_loss_of_classifier(loss: Any, network: keras.Model) -> None:
+    """Raises InvalidArgumentError if a loss would misread a network, if this is a classifier."""
+    if getattr(network, "class_names", ()):
+        check_loss(loss, find_outputs(network), network.declared_outputs, has_default=False)
 
 
 def _reads_logits(loss: Any) -> bool | None:

@@ -188,20 +188,20 @@ def _check_strides(
     num_transitions: int,
 ) -> None:
     """Raises InvalidArgumentError if the strides leave nothing of a clip."""
-    axes = ("frames", "height", "width")
-    for axis, size, stride, pool in zip(
-        axes, input_shape[:3], stem_stride, stem_pool_stride, strict=True
-    ):
-        after_stem = -(-(-(-size // stride)) // pool)
-        if after_stem >> num_transitions:
-            continue
-        smallest = ((2**num_transitions - 1) * pool) * stride + 1
-        raise InvalidArgumentError(
-            f"`input_shape` must have {axis} of at least {smallest}: the stem divides {axis} by "
-            f"{stride * pool}, and each of {num_transitions} transitions by 2. "
-            f"Received: {tuple(input_shape)}",
-            argument="input_shape",
-        )
+    strides = [a * b for a, b in zip(stem_stride, stem_pool_stride, strict=True)]
+    after_stem = [
+        -(-(-(-size // stride)) // pool)
+        for size, stride, pool in zip(input_shape, stem_stride, stem_pool_stride, strict=False)
+    ]
+    if min(after_stem) >> num_transitions:
+        return
+    frames, height, width = ((2**num_transitions - 1) * stride + 1 for stride in strides)
+    raise InvalidArgumentError(
+        f"`input_shape` must be at least {frames} frames of {height}x{width} pixels, ({frames}, "
+        f"{height}, {width}, 3): the stem divides frames, height and width by {tuple(strides)}, "
+        f"and each of {num_transitions} transitions by 2. Received: {tuple(input_shape)}",
+        argument="input_shape",
+    )
 
 
 _register = functools.partial(register, DenseNet3D, checkpoint=HARA)

@@ -11,6 +11,7 @@ from keras_t3d.clips import ClipSpec
 from keras_t3d.layers.configuration import as_plain
 from keras_t3d.layers.trainable_flags import set_trainable_flags, trainable_flags
 from keras_t3d.models.adapted_layers import adapt_layers, describe_adapted_layers
+from keras_t3d.models.family_arguments import check_call
 from keras_t3d.models.options import ClassifierOptions, document_options
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.models.weight_names import ImageSource, Layers, weights_by_layer
@@ -55,6 +56,13 @@ class NetworkFamily(VideoClassifier):
             parent = cls.mro()[1]
             document_options(cls, ClassifierOptions if parent is NetworkFamily else parent)
         super().__init_subclass__(**kwargs)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        network = super().__new__(cls, *args, **kwargs)
+        # Keras also makes instances without arguments, and clones are of another class.
+        if (args or kwargs) and isinstance(network, cls):
+            check_call(cls.__name__, inspect.signature(cls), args, kwargs)
+        return network
 
     def __init__(
         self,

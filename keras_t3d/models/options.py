@@ -9,7 +9,7 @@ import inspect
 import operator
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 import keras
@@ -22,6 +22,7 @@ from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelatio
 from keras_t3d.layers.clip_normalization import ClipNormalization
 from keras_t3d.layers.deviation_pooling import GlobalDeviationPooling3D
 from keras_t3d.layers.precision import exact_dtype
+from keras_t3d.models.class_names import listed_class_names
 
 EMBEDDING = "embedding"  # name of the layer whose output the classifying layer reads
 _CHANNELS_LAST = {"data_format": "channels_last"}
@@ -40,7 +41,7 @@ class ClassifierArguments(TypedDict, total=False):
     pooling: str | None
     weights: str | os.PathLike[str] | None
     clip_spec: ClipSpec | None
-    class_names: Sequence[str] | None
+    class_names: Iterable[str] | None
     name: str | None
     dtype: Any
 
@@ -76,13 +77,17 @@ class ClassifierOptions:
     pooling: str | None = "avg"
     weights: str | os.PathLike[str] | None = None
     clip_spec: ClipSpec | None = None
-    class_names: Sequence[str] | None = None
+    class_names: Iterable[str] | None = None
     name: str | None = None
     dtype: Any = None
 
     def __post_init__(self) -> None:
-        self.dtype = keras.dtype_policies.get(self.dtype or _global_policy())
+        # A DTypePolicyMap without entries is false.
+        self.dtype = keras.dtype_policies.get(
+            _global_policy() if self.dtype is None else self.dtype
+        )
         self.input_shape = checked_input_shape(self.input_shape)
+        self.class_names = listed_class_names(self.class_names)
         self._check_head()
         self.start = None if self.weights is None else _load_start(self.weights)
         if self.start is not None:
@@ -233,8 +238,9 @@ def checked_input_shape(input_shape: Sequence[int | None]) -> tuple[int, int, in
         shape = ()
     if len(shape) != 4 or shape[-1] != 3 or min(shape) < 1:
         raise InvalidArgumentError(
-            "`input_shape` must be (frames, height, width, 3), for example (16, 112, 112, 3), or "
-            f"the same after a batch dimension of None. Received: {input_shape!r}",
+            "`input_shape` must be (frames, height, width, 3), with height and width in pixels, "
+            "for example (16, 112, 112, 3), or the same after a batch dimension of None. "
+            f"Received: {input_shape!r}",
             argument="input_shape",
         )
     return shape

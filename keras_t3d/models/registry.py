@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from keras_t3d.errors import InvalidArgumentError, did_you_mean
+from keras_t3d.models.family_arguments import check_call
 from keras_t3d.models.published_weights import PublishedWeights, is_weights_name
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.models.weight_names import CheckpointLayout
@@ -73,6 +74,7 @@ def register(
     signature = inspect.signature(family)
 
     def build(*args: P.args, **kwargs: P.kwargs) -> M:
+        check_call(function, signature, args, kwargs)
         given: dict[str, Any] = {**defaults, **kwargs}
         if not is_weights_name(given.get("weights")):
             return family(*args, **given)

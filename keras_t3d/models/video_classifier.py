@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -10,7 +10,8 @@ import keras
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.operations.known_sizes import with_known_sizes
-from keras_t3d.models.class_names import checked_class_names
+from keras_t3d.layers.trainable_flags import copy_trainable_flags
+from keras_t3d.models.class_names import checked_class_names, listed_class_names
 from keras_t3d.models.classification_loss import check_loss, default_loss
 from keras_t3d.models.clonable import ClonableModel
 from keras_t3d.models.copied_weights import copy_weights
@@ -77,7 +78,7 @@ class VideoClassifier(PaddingAware, ClonableModel):
         inputs: Any,
         outputs: Any,
         clip_spec: ClipSpec | None = None,
-        class_names: Sequence[str] | None = None,
+        class_names: Iterable[str] | None = None,
         stages: Mapping[str, str] | None = None,
         name: str | None = None,
         dtype: Any = None,
@@ -93,6 +94,7 @@ class VideoClassifier(PaddingAware, ClonableModel):
             clip_spec, class_names, stages = source.clip_spec, source.class_names, source.stages
             dtype, outputs_are = source.dtype_policy, source.declared_outputs
         self.dtype_policy = keras.dtype_policies.get(dtype)
+        class_names = listed_class_names(class_names)
         features_only = class_names is not None and len(class_names) == 0
         self._num_classes = 0 if features_only else outputs.shape[-1]
         self._clip_shape = tuple(inputs.shape[1:])
@@ -100,6 +102,8 @@ class VideoClassifier(PaddingAware, ClonableModel):
         self.class_names = class_names
         self.stages = dict(stages or {})
         self.outputs_are = outputs_are
+        if source is not None:
+            copy_trainable_flags(source, self)
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Computes the outputs; clips of unknown static sizes take those of the model's input."""
@@ -127,7 +131,7 @@ class VideoClassifier(PaddingAware, ClonableModel):
         return self._class_names
 
     @class_names.setter
-    def class_names(self, class_names: Sequence[str] | None) -> None:
+    def class_names(self, class_names: Iterable[str] | None) -> None:
         self._class_names = checked_class_names(class_names, self.num_classes)
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from keras_t3d.errors import InvalidArgumentError, check_integer
+from keras_t3d.models.classification_loss import check_loss_of_classifier
 from keras_t3d.optimization.loss_scaling import with_loss_scaling
 from keras_t3d.optimization.padding import PaddingAware
 
@@ -91,7 +92,16 @@ class Learner(PaddingAware, _Step):
         """Compiles as Keras does, and builds the optimizer, so that checkpoints can restore it.
 
         The loss is scaled if the network computes in float16.
+
+        Args:
+            optimizer: Keras optimizer.
+            *args: further arguments of `keras.Model.compile`; the first one is the loss.
+            **kwargs: the same by name.
+
+        Raises:
+            InvalidArgumentError: if the loss would read logits as probabilities or the reverse.
         """
+        check_loss_of_classifier(args[0] if args else kwargs.get("loss"), self.network)
         if kwargs.get("auto_scale_loss", True):
             optimizer = with_loss_scaling(optimizer, self.network)
         optimizer = keras.optimizers.get(optimizer)  # it may be a name

@@ -14,10 +14,10 @@ def features(*shape):
     return np.random.default_rng(0).normal(size=shape).astype("float32") - 3
 
 
-def by_definition(x, size, strides):
+def by_definition(x, size, strides, dtype="float32"):
     """The largest value of each window, of those that lie inside the clip."""
     counts = [(side - 1) // stride + 1 for side, stride in zip(x.shape[1:4], strides, strict=True)]
-    out = np.zeros((len(x), *counts, x.shape[-1]), "float32")
+    out = np.zeros((len(x), *counts, x.shape[-1]), dtype)
     for place in np.ndindex(*counts):
         starts = [
             index * step - wide // 2 for index, step, wide in zip(place, strides, size, strict=True)
@@ -46,12 +46,20 @@ def test_the_definition(sides, size, strides):
     assert np.array_equal(array(layer(x)), expected)
 
 
-def test_the_gradient_goes_to_the_largest_values():
-    x = np.random.default_rng(0).permutation(4 * 5 * 6).reshape(1, 4, 5, 6, 1).astype("float32")
+def test_double_precision_is_exact():
+    x = np.random.default_rng(0).normal(size=(2, 4, 5, 6, 3)) - 3
+    pooled = tf.function(ClipMaxPooling3D((3, 3, 5), (2, 1, 2), dtype="float64"))(tf.constant(x))
+    assert pooled.dtype == "float64"
+    assert np.array_equal(pooled, by_definition(x, (3, 3, 5), (2, 1, 2), "float64"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_gradient_goes_to_the_largest_values(dtype):
+    x = np.random.default_rng(0).permutation(4 * 5 * 6).reshape(1, 4, 5, 6, 1).astype(dtype)
     clips = tf.constant(x)
     with tf.GradientTape() as tape:
         tape.watch(clips)
-        loss = tf.reduce_sum(ClipMaxPooling3D(3, (1, 2, 2))(clips))
+        loss = tf.reduce_sum(ClipMaxPooling3D(3, (1, 2, 2), dtype=dtype)(clips))
     expected = np.zeros_like(x)
     for largest in by_definition(x, (3, 3, 3), (1, 2, 2)).ravel():
         expected[x == largest] += 1

@@ -203,24 +203,18 @@ def test_another_number_of_classes_replaces_the_head():
         tiny(growth_rate=6).copy_weights_from(pretrained)
 
 
-@pytest.mark.parametrize(
-    ("shape", "needed"),
-    [
-        ((14, 112, 112, 3), "frames.* 15[^0-9].*14"),
-        ((16, 28, 112, 3), "height.* 29[^0-9].*28"),
-        ((16, 112, 24, 3), "width.* 29[^0-9].*24"),
-    ],
-)
-def test_clips_too_small_for_the_strides_are_rejected(shape, needed):
-    with pytest.raises(InvalidArgumentError, match=needed):
+@pytest.mark.parametrize("shape", [(14, 112, 112, 3), (16, 28, 112, 3), (16, 112, 24, 3)])
+def test_clips_too_small_for_the_strides_are_rejected(shape):
+    with pytest.raises(InvalidArgumentError, match="15 frames of 29x29 pixels") as error:
         models.T3D121(input_shape=shape, num_classes=2)
+    assert str(error.value).endswith(f"Received: {shape}")
 
 
 @pytest.mark.usefixtures("zeros_for_initial_values")
 def test_the_smallest_accepted_clip_builds():
     model = models.T3D121(input_shape=(15, 29, 29, 3), num_classes=2)
     assert model.get_layer("transition3").output.shape[1:4] == (1, 1, 1)
-    with pytest.raises(InvalidArgumentError, match=r"frames.* 29[^0-9].*16"):
+    with pytest.raises(InvalidArgumentError, match="29 frames of 29x29 pixels"):
         models.T3D121(input_shape=(16, 112, 112, 3), num_classes=2, variant="authors_code")
 
 

@@ -51,6 +51,26 @@ def test_depths_are_integers(name, wrong):
         models.create(name, **{**SMALL[name], **wrong})
 
 
+@pytest.mark.parametrize("build", [models.T3D121, models.ResNet3D50, models.DenseNet3D])
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((), {"drop_out": 0.1}, "no argument `drop_out`.*'dropout'"),
+        (((16, 32, 32, 3), 2), {"drop_out": 0.1}, "no argument `drop_out`.*'dropout'"),
+        (((16, 32, 32, 3), 2, (1, 1)), {}, "options by name.*too many positional"),
+        (((16, 32, 32, 3), 2), {"num_classes": 2}, "multiple values.*'num_classes'"),
+    ],
+)
+def test_wrong_calls_name_the_function(build, arguments, options, message):
+    with pytest.raises(InvalidArgumentError, match=f"^{build.__name__} .*{message}"):
+        build(*arguments, **options)
+
+
+def test_the_shape_must_be_given():
+    with pytest.raises(InvalidArgumentError, match=r"^T3D121 .*`input_shape`.*T3D121\(\("):
+        models.T3D121()
+
+
 def test_one_number_stands_for_three():
     one = models.create("resnet3d_18", **SMALL["resnet3d_18"], stem_kernel=3, stem_stride=2)
     three = models.create(
@@ -138,3 +158,21 @@ def test_pure_half_precision_trains(policy):
     assert 0 < loss < 5
     assert {keras.backend.standardize_dtype(w.dtype) for w in model.weights} == {policy, "float32"}
     assert all(np.isfinite(array(weight)).all() for weight in model.weights)
+
+
+def test_a_policy_map_without_entries_is_its_default_and_scales_the_loss():
+    model = small(dtype=keras.dtype_policies.DTypePolicyMap(default_policy="mixed_float16"))
+    assert model.get_layer("stem").compute_dtype == "float16"
+    model.compile("sgd")
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+@pytest.mark.fit
+@pytest.mark.parametrize("name", ["t3d_tiny", "resnet3d_18"])
+def test_double_precision_trains(name):
+    keras.utils.set_random_seed(0)
+    model = models.create(name, (8, 32, 32, 3), 3, dtype="float64")
+    loss = fit_one_step(model, noise_clips(2, (8, 32, 32, 3)), np.array([0, 2]))
+    assert 0 < loss < 5
+    assert {keras.backend.standardize_dtype(w.dtype) for w in model.weights} >= {"float64"}
+    assert keras.backend.standardize_dtype(model.output.dtype) == "float64"

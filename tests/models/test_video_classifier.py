@@ -10,6 +10,8 @@ from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers import ClipNormalization
 from keras_t3d.models import T3D, VideoClassifier
 
+SIZES = {"block_layers": (1,), "growth_rate": 2, "stem_filters": 2}
+
 
 def own_network(**options):
     inputs = keras.Input((4, 16, 16, 3))
@@ -130,6 +132,23 @@ def test_class_names_may_be_replaced_by_as_many(tmp_path):
     assert model.class_names == ("run", "walk")
 
 
+@pytest.mark.parametrize(
+    "names", [(name for name in "ab"), {"a": 1, "b": 2}.keys(), np.array(["a", "b"])], ids=type
+)
+def test_class_names_are_any_iterable_in_order(names):
+    model = own_network(class_names=names)
+    assert model.class_names == ("a", "b")
+    assert {type(name) for name in model.class_names} == {str}
+    assert T3D((4, 16, 16, 3), 2, **SIZES, class_names=iter("ab")).class_names == ("a", "b")
+
+
+@pytest.mark.parametrize("names", [{"a", "b"}, 2, "ab"], ids=str)
+def test_other_class_names_are_refused(names):
+    for build in (own_network, lambda **options: T3D((4, 16, 16, 3), 2, **SIZES, **options)):
+        with pytest.raises(InvalidArgumentError, match=r"`class_names` must be a list.*Received"):
+            build(class_names=names)
+
+
 def test_features_have_no_class_names():
     model = own_network(class_names=[])
     assert (model.class_names, model.num_classes) == ((), 0)
@@ -164,6 +183,22 @@ def test_a_clone_has_the_clip_spec_and_class_names(tmp_path, family):
     assert not {id(weight) for weight in clone.weights} & {id(w) for w in model.weights}
 
 
+def test_a_clone_is_frozen_where_the_model_is():
+    for model in (own_network(), T3D((4, 16, 16, 3), 2, **SIZES)):
+        model.trainable = False
+        assert not keras.models.clone_model(model).trainable
+        model.layers[-1].trainable = True
+        clone = keras.models.clone_model(model)
+        assert (clone.trainable, clone.layers[-1].trainable) == (False, True)
+        model.trainable = True
+        model.layers[2].trainable = False
+        clone = keras.models.clone_model(model)
+        assert [layer.trainable for layer in clone.layers] == [
+            layer.trainable for layer in model.layers
+        ]
+        assert clone.trainable
+
+
 def test_a_clone_may_have_other_layers():
     def change(layer):
         config = layer.get_config()
@@ -192,8 +227,7 @@ def test_a_network_on_the_tensors_of_a_clone_has_its_own_names():
 
 
 def mixed(dtype="mixed_float16", **options):
-    sizes = {"block_layers": (1,), "growth_rate": 2, "stem_filters": 2}
-    return T3D((4, 16, 16, 3), 2, **sizes, dtype=dtype, **options)
+    return T3D((4, 16, 16, 3), 2, **SIZES, dtype=dtype, **options)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", keras.optimizers.SGD(0.1)])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_t3d
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.optimization import Learner, make_optimizer
 from tests import forked
 from tests.conftest import NEEDS_JAX
@@ -143,6 +144,22 @@ class TestAccumulation:
             logits = learner.network(clips[part], training=True)
             predicted[part] = np.argmax(logits, -1)
         assert learner.train_on_batch(clips, predicted)[1] == 1.0
+
+
+@pytest.mark.parametrize("activation", [None, "softmax"])
+def test_a_loss_that_misreads_the_network_is_refused(activation):
+    inputs = keras.Input((4, 8, 8, 3))
+    x = keras.layers.GlobalAveragePooling3D(name="embedding")(inputs)
+    outputs = keras.layers.Dense(2, activation=activation)(x)
+    learner = Learner(keras_t3d.models.VideoClassifier(inputs, outputs))
+    wrong, right = (
+        keras.losses.SparseCategoricalCrossentropy(from_logits=reads_logits)
+        for reads_logits in (activation is not None, activation is None)
+    )
+    with pytest.raises(InvalidArgumentError, match=r"`loss` must read .*: pass loss=") as error:
+        learner.compile("sgd", loss=wrong)
+    assert error.value.argument == "loss"
+    learner.compile("sgd", right)
 
 
 def test_the_network_is_saved_without_the_learner(tmp_path):

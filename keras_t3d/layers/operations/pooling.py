@@ -29,19 +29,35 @@ def pool_maximum(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any
         # TensorFlow has no float16 kernel on CPU; a maximum is exact in any dtype.
         return ops.cast(pool_maximum(ops.cast(clips, "float32"), size, strides), "float16")
     if keras.backend.backend() == "tensorflow":
+        if clips.dtype == "float64":
+            return _pool_frames_then_time(clips, size, strides)
         return _pool_maximum_in_tensorflow(clips, size, strides)
     return _pad_and_pool(clips, size, strides)
 
 
 def has_average_pool(dtype: str) -> bool:
     """Returns whether the backend has 3-D average pooling in this dtype on CPUs too."""
-    missing = {"float16", "bfloat16"} if keras.backend.backend() == "torch" else {"float16"}
-    return dtype not in missing
+    missing = {"tensorflow": {"float16", "float64"}, "torch": {"float16", "bfloat16"}}
+    return dtype not in missing.get(keras.backend.backend(), {"float16"})
 
 
 def _pad_and_pool(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any:
     padded = ops.pad(clips, even_padding(size), constant_values=_LEAST)
     return ops.max_pool(padded, tuple(size), tuple(strides), "valid", "channels_last")
+
+
+def _pool_frames_then_time(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any:
+    """Pools by 2-D operations, for dtypes in which TensorFlow has no 3-D pool."""
+    import tensorflow as tf
+
+    padded = tf.pad(clips, even_padding(size), constant_values=_LEAST)
+    batch, time, height, width, channels = tf.unstack(tf.shape(padded))
+    frames = tf.reshape(padded, (batch * time, height, width, clips.shape[-1]))
+    frames = tf.nn.max_pool2d(frames, size[1:], strides[1:], "VALID")
+    _, height, width, _ = tf.unstack(tf.shape(frames))
+    pixels = tf.reshape(frames, (batch, time, height * width, clips.shape[-1]))
+    pooled = tf.nn.max_pool2d(pixels, (size[0], 1), (strides[0], 1), "VALID")
+    return tf.reshape(pooled, (batch, tf.shape(pooled)[1], height, width, channels))
 
 
 def _pool_maximum_in_tensorflow(clips: Any, size: Sequence[int], strides: Sequence[int]) -> Any:
