@@ -45,7 +45,6 @@ def check_layer(
     check_configuration(cls, options)
     for policy in POLICIES:
         check_policy(cls(**options, dtype=policy), x)
-    check_gradients(cls(**options), x)
     check_inference_assigns_nothing(cls(**options), x)
     check_saving(cls(**options), x, folder / "layer.keras")
     check_frozen_parts(cls, options, x)
@@ -86,6 +85,8 @@ def check_policy(layer: keras.layers.Layer, x: np.ndarray) -> None:
         assert gradient is not None, variable.path
         assert dtype_of(gradient) == "float32"
         assert np.isfinite(array(gradient)).all(), variable.path
+        if layer.compute_dtype == "float32":
+            assert np.any(array(gradient)), f"{variable.path} gets no gradient"
 
 
 def check_frozen_parts(
@@ -101,11 +102,12 @@ def check_frozen_parts(
         freeze(layer, flatten_layers(layer, include_self=False))
         from_config = cls.from_config(layer.get_config())
         again = cls.from_config(from_config.get_config())
-        for built in (from_config, again):
-            built.build(x.shape)
-        by_keras = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-        for other in (from_config, again, by_keras):
+        for other in (from_config, again):
+            other.build(x.shape)
             check_same_flags(other, layer)
+    # A copy that Keras builds, with every other layer frozen.
+    by_keras = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    check_same_flags(by_keras, layer)
 
 
 def check_pure_bfloat16(layer: keras.layers.Layer, x: np.ndarray) -> None:
@@ -137,13 +139,6 @@ def check_unknown_sizes(layer: keras.layers.Layer, x: np.ndarray) -> None:
     expected = array(layer(x))
     found = in_graph(layer, tf.TensorSpec([None] * x.ndim, tf.float32))(x)
     np.testing.assert_allclose(array(found), expected, rtol=1e-5, atol=1e-5)
-
-
-def check_gradients(layer: keras.layers.Layer, x: np.ndarray) -> None:
-    for variable, gradient in gradients_of(layer, x):
-        assert gradient is not None, variable.path
-        assert np.isfinite(array(gradient)).all(), variable.path
-        assert np.any(array(gradient)), f"{variable.path} gets no gradient"
 
 
 def check_inference_assigns_nothing(layer: keras.layers.Layer, x: np.ndarray) -> None:
@@ -422,7 +417,7 @@ def _freeze_batch_norms(layer: Any, inside: Sequence[Any]) -> None:
             inner.trainable = False
 
 
-FREEZINGS = (_freeze_all, _freeze_all_but_the_last, _freeze_every_other, _freeze_batch_norms)
+FREEZINGS = (_freeze_all, _freeze_batch_norms, _freeze_all_but_the_last, _freeze_every_other)
 
 
 def trainable_paths(layer: Any) -> list[str]:

@@ -376,6 +376,7 @@ def small_networks(monkeypatch):
     def fit_shortly(self, *args, **kwargs):
         if kwargs.get("steps_per_epoch"):
             kwargs["steps_per_epoch"] = min(kwargs["steps_per_epoch"], 2)
+        self.run_eagerly = True  # tracing takes longer than two steps
         return fit(self, *args, **{**kwargs, "epochs": 1})
 
     monkeypatch.setattr(keras.Model, "fit", fit_shortly)

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import pathlib
+import shutil
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -75,9 +76,14 @@ class EpochWriter(keras.callbacks.Callback):
             writer.writerows(self.history)
         with written_durably(self.folder / "curves.png") as part:
             _draw_curves(self.history, self.panels, part)
+        saved: pathlib.Path | None = None
         for name in names:
             with written_durably(self.folder / name) as part:
-                self.model.network.save(part)
+                if saved is None:
+                    self.model.network.save(part)
+                else:  # the same network
+                    shutil.copyfile(saved, part)
+            saved = self.folder / name
             if self.models[name] is not None:
                 with written_durably((self.folder / name).with_suffix(".json")) as part:
                     part.write_text(json.dumps(self.history[-1], indent=1) + "\n", "utf-8")

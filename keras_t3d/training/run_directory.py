@@ -122,8 +122,10 @@ def _record_start(folder: pathlib.Path, config: RunConfig, devices: list[str]) -
         part.write_text(config.to_yaml(), encoding="utf-8")
     path = folder / "environment.json"
     starts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    packages = ("keras-t3d", "keras", "tensorflow", "jax", "torch", "numpy", "av")
-    installed = {dist.name.lower(): dist.version for dist in metadata.distributions() if dist.name}
+    packages = {}
+    for name in ("keras-t3d", "keras", "tensorflow", "jax", "torch", "numpy", "av"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            packages[name] = metadata.version(name)
     starts.append(
         {
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -134,7 +136,7 @@ def _record_start(folder: pathlib.Path, config: RunConfig, devices: list[str]) -
             "cores": os.cpu_count(),
             "devices": devices,
             "backend": keras.backend.backend(),
-            "packages": {name: installed[name] for name in packages if name in installed},
+            "packages": packages,
         }
     )
     with written_durably(path) as part:

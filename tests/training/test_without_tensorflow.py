@@ -26,8 +26,12 @@ PROGRAM = """
 import sys
 sys.modules["tensorflow"] = None  # importing it fails
 from importlib import metadata
-found = metadata.distributions
-metadata.distributions = lambda: (d for d in found() if "tensorflow" not in (d.name or ""))
+version_of = metadata.version
+def version(name):
+    if "tensorflow" in name:
+        raise metadata.PackageNotFoundError(name)
+    return version_of(name)
+metadata.version = version
 from keras_t3d.cli import main
 sys.exit(main(sys.argv[1:]))
 """
