@@ -34,6 +34,7 @@ COMMANDS = {
     "convert": "convert videos to clip shards",
     "inspect": "summarize and verify shards",
     "pretrain": "train on unlabelled clips, taught by a frozen 2D network; resumes a killed run",
+    "probe": "fit a linear classifier to features of a pretrained network, in a minute",
     "train": "train on shards; resumes a killed run",
     "import-weights": "start from a PyTorch checkpoint",
     "evaluate": "score the videos of a split",

@@ -27,12 +27,12 @@ class DepthwiseTemporalTransition(CompositeLayer):
     ```
 
     It is a Temporal Transition Layer whose branches convolve each channel by itself and whose
-    branch of depth 1 is the clip. The last batch normalization starts with a scale of zero, so that
-    a fresh layer changes nothing: it can be put into a trained network.
+    branch of depth 1 is the clip. The 1x1x1 convolution starts from zeros, so that a fresh layer
+    changes nothing: it can be put into a trained network, with its batch norms frozen or not.
 
     Args:
         depths: temporal kernel depth of each branch, 1 among them.
-        gamma_initializer: initial scale of the last batch normalization, a Keras initializer.
+        mixing_initializer: initializer of the 1x1x1 convolution.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
@@ -58,10 +58,10 @@ class DepthwiseTemporalTransition(CompositeLayer):
     """
 
     def __init__(
-        self, depths: Sequence[int] = (1, 3, 4), gamma_initializer: Any = "zeros", **kwargs: Any
+        self, depths: Sequence[int] = (1, 3, 4), mixing_initializer: Any = "zeros", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.gamma_initializer = keras.initializers.get(gamma_initializer)
+        self.mixing_initializer = keras.initializers.get(mixing_initializer)
         self.depths = checked_depths("DepthwiseTemporalTransition", depths)
         if 1 not in self.depths or len(self.depths) == 1:
             raise InvalidArgumentError(
@@ -83,7 +83,7 @@ class DepthwiseTemporalTransition(CompositeLayer):
             channels,
             1,
             activation=None,
-            gamma_initializer=self.gamma_initializer,
+            kernel_initializer=self.mixing_initializer,
             name="mixing",
             **self.inherited,
         )

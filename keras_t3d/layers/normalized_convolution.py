@@ -29,7 +29,7 @@ class NormalizedConv3D(CompositeLayer):
         strides: one integer or (time, height, width).
         groups: groups of channels that are convolved separately.
         activation: `"relu6"`, `"relu"` or None.
-        gamma_initializer: initial scale of the batch normalization, a Keras initializer.
+        kernel_initializer: Keras initializer.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
@@ -62,7 +62,7 @@ class NormalizedConv3D(CompositeLayer):
         strides: int | Sequence[int] = 1,
         groups: int = 1,
         activation: str | None = "relu6",
-        gamma_initializer: Any = "ones",
+        kernel_initializer: Any = "he_normal",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -71,21 +71,16 @@ class NormalizedConv3D(CompositeLayer):
             kernel_size,
             strides,
             groups,
+            kernel_initializer=kernel_initializer,
             padding="same_frames",
             name="conv",
             **self.inherited,
         )
-        self.bn = ClipBatchNormalization(
-            activation,
-            epsilon=1e-3,
-            gamma_initializer=gamma_initializer,
-            name="bn",
-            **self.inherited,
-        )
+        self.bn = ClipBatchNormalization(activation, epsilon=1e-3, name="bn", **self.inherited)
         self.filters, self.kernel_size = self.conv.filters, self.conv.kernel_size
         self.strides, self.groups = self.conv.strides, self.conv.groups
         self.activation = activation
-        self.gamma_initializer = keras.initializers.get(gamma_initializer)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         self.conv.build(input_shape)

@@ -7,6 +7,8 @@ from .objective import new_loss, new_metrics, new_optimizer
 from .optimizer_config import OptimizerConfig
 from .pretrain_config import ObjectiveConfig, PretrainConfig, TeacherConfig
 from .pretraining import new_teacher, new_transfer, pretrain
+from .probe import ProbeReport, probe
+from .probe_options import ProbeOptions
 from .progress import TrainingProgress
 from .run_directory import read_history
 from .supervised import train
@@ -20,6 +22,8 @@ __all__ = [
     "ObjectiveConfig",
     "OptimizerConfig",
     "PretrainConfig",
+    "ProbeOptions",
+    "ProbeReport",
     "Profile",
     "TeacherConfig",
     "TensorBoardLog",
@@ -37,6 +41,7 @@ __all__ = [
     "new_transfer",
     "parse_config",
     "pretrain",
+    "probe",
     "read_history",
     "recipe_names",
     "student_for",

@@ -33,6 +33,8 @@ class ModelConfig:
         weights: published weights to start from, such as kinetics400 or imagenet, see
             `keras_t3d.models.list_weights`; null, random ones or those of init. The clip then has
             their mean and std, unless it sets its own.
+        freeze_batch_norms: whether all batch norms keep the averages, scales and offsets that they
+            start with, for a network that starts from published weights and few videos.
         options: further arguments of the network, for example {variant: paper}.
     """
 
@@ -42,6 +44,7 @@ class ModelConfig:
     synchronized_bn: bool = False
     rematerialize: bool = False
     freeze: tuple[str, ...] = ()
+    freeze_batch_norms: bool = False
     weights: str | None = None
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -190,6 +193,9 @@ class TrainConfig(RunConfig):
     Args:
         loss: the cross-entropy loss.
         best: which epoch's model is best.keras, and when training stops.
+        probe: whether the classifying layer starts as a logistic regression of the features that
+            the network starts with. This network is probe.keras, and its accuracy is printed
+            beside the trained one's.
 
     Raises:
         InvalidArgumentError: if a value is out of its range.
@@ -203,6 +209,7 @@ class TrainConfig(RunConfig):
 
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
     best: SelectionConfig = dataclasses.field(default_factory=SelectionConfig)
+    probe: bool = False
 
     command: ClassVar[str] = "train"
 

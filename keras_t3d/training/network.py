@@ -17,7 +17,7 @@ from keras_t3d.models.inflation import inflate, source_normalization
 from keras_t3d.models.load import load_keras_model
 from keras_t3d.models.registry import published_weights
 from keras_t3d.models.video_classifier import VideoClassifier
-from keras_t3d.optimization.batch_statistics import synchronize_batch_norms
+from keras_t3d.optimization.batch_statistics import freeze_batch_norms, synchronize_batch_norms
 from keras_t3d.optimization.stages import checked_stages, layers_by_stage
 from keras_t3d.training.config import ModelConfig, TrainConfig
 from keras_t3d.training.pretrain_config import PretrainConfig
@@ -97,6 +97,8 @@ def network_for(
             f"`model.freeze` must leave a stage to train. Received: {list(config.freeze)}",
             argument="model.freeze",
         )
+    if config.freeze_batch_norms:
+        freeze_batch_norms(network)
     if config.synchronized_bn:
         synchronize_batch_norms(network)
     return network

@@ -7,6 +7,8 @@ checkpoints/      checkpoints to resume from
 last.keras        the model after the last finished epoch
 best.keras        the model of the epoch that `best` selects
 best.json         that epoch's metrics
+probe.keras       with `probe`: the network before training, with a fitted classifying layer
+probe.json        its accuracy on the validation split
 student.keras     of a pretraining, instead of both: the model after the last finished epoch
 history.csv       metrics, one line per epoch
 curves.png        plots of the metrics
@@ -45,6 +47,7 @@ CONFIG, BEST, STUDENT, LAST = (
     artifact_files.LAST,
 )
 HISTORY = "history.csv"
+PROBE = "probe.keras"
 LOCK = ".lock"
 _PATHS = ("shards", "network", "inflate")  # options that are, or may be, paths
 
@@ -94,7 +97,8 @@ def _meant(text: str) -> Any:
 
 def _has_files(folder: pathlib.Path) -> bool:
     """Returns whether there are files other than those of a start that was killed."""
-    return any(not path.name.startswith((".part-", LOCK)) for path in folder.iterdir())
+    ours = (".part-", LOCK, "probe.")
+    return any(not path.name.startswith(ours) for path in folder.iterdir())
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from keras_t3d.training.config import TrainConfig
 from keras_t3d.training.network import network_for, new_network
 from keras_t3d.training.objective import new_loss, new_metrics, new_optimizer
 from keras_t3d.training.run import SHARDS_CHANGED, TrainingRun, prepare_run
+from keras_t3d.training.start_as_probe import compare_with_probe, start_as_probe
 from keras_t3d.training.tensorboard_log import Profile, TensorBoardLog
 
 _ENOUGH_VIDEOS = 100  # for validation: one is a point of accuracy
@@ -91,6 +92,8 @@ def train(
     with devices.scope():
         if checkpoint is None:
             network = new_network(config, class_names, init)
+            if config.probe:
+                start_as_probe(network, config, setup)
         else:
             network = network_for(config.model, checkpoint.state.clip_spec, class_names)
         learner = Learner(network, config.optimizer.accumulation)
@@ -150,3 +153,4 @@ def train_and_report(
     """Trains, then prints the metrics and the paths of the files."""
     train(config, run_dir, init, profile)
     run_directory.print_results(run_dir, run_directory.BEST, *_REPORTED)
+    compare_with_probe(run_dir)

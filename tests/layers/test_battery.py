@@ -88,7 +88,7 @@ CASES = {
     "deviation_pool": (layers.GlobalDeviationPooling3D, {}, CLIPS, (2, 8)),
     "depthwise_transition": (
         layers.DepthwiseTemporalTransition,
-        {"depths": (1, 3, 4), "gamma_initializer": "ones"},
+        {"depths": (1, 3, 4), "mixing_initializer": "he_normal"},
         CLIPS,
         None,
     ),

@@ -32,7 +32,7 @@ class ConversionOptions(SourceOptions):
     ```
     """
 
-    short_side: int = 128
+    short_side: int = 256
     jpeg_quality: int = 90
     max_seconds: float = 30.0
     seed: int = 0
@@ -42,7 +42,7 @@ class ConversionOptions(SourceOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check("short_side", self.short_side, self.short_side >= 16, "at least 16 pixels", "128")
+        _check("short_side", self.short_side, self.short_side >= 16, "at least 16 pixels", "256")
         _check("jpeg_quality", self.jpeg_quality, 1 <= self.jpeg_quality <= 100, "1 to 100", "90")
         _check("max_seconds", self.max_seconds, self.max_seconds >= 1, "at least 1", "30")
         _check("time_limit", self.time_limit, self.time_limit >= 1, "at least 1 second", "120")
