@@ -140,6 +140,7 @@ class RunConfig:
         optimizer: the optimizer and its learning rate.
         checkpoints: the checkpoints that training resumes from.
         epochs: passes over the training split.
+        min_steps: training steps at least: small splits are passed over more often.
         precise_bn_batches: training batches on which batch norm statistics are recomputed
             before each evaluation; 0 keeps the moving averages.
         deterministic: whether TensorFlow's operations are deterministic; slower on GPUs.
@@ -152,6 +153,7 @@ class RunConfig:
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     checkpoints: CheckpointConfig = dataclasses.field(default_factory=CheckpointConfig)
     epochs: int = 100
+    min_steps: int = 0
     precise_bn_batches: int = 0
     deterministic: bool = False
     seed: int = 0
@@ -166,6 +168,7 @@ class RunConfig:
             self,
             "",
             ("epochs", epochs >= 1, "at least 1, for example 100"),
+            ("min_steps", self.min_steps >= 0, "at least 0, for example 200"),
             ("seed", 0 <= self.seed < 2**32, "in 0..4294967295, for example 0"),
             ("precise_bn_batches", self.precise_bn_batches >= 0, "at least 0, for example 200"),
             (

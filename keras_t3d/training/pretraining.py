@@ -21,7 +21,7 @@ from keras_t3d.training.devices import chief_first, explain_lost_machine
 from keras_t3d.training.network import new_student, student_for
 from keras_t3d.training.objective import new_optimizer
 from keras_t3d.training.pretrain_config import PretrainConfig, TeacherConfig
-from keras_t3d.training.run import RunSetup, TrainingRun, prepare_run
+from keras_t3d.training.run import RunSetup, TrainingRun, prepare_run, with_enough_epochs
 from keras_t3d.training.tensorboard_log import TensorBoardLog
 from keras_t3d.transfer.feature_cache import write_frame_features
 from keras_t3d.transfer.feature_regression import FeatureRegression
@@ -82,6 +82,7 @@ def pretrain(
     student = pretrain(config, "runs/pre")
     ```
     """
+    config = with_enough_epochs(config)
     setup = prepare_run(config, run_dir)
     shards, devices = setup.shards, setup.devices
     if setup.is_finished(config.epochs):

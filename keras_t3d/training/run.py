@@ -8,7 +8,7 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
@@ -84,6 +84,17 @@ class RunSetup:
         else:
             return False
         return True
+
+
+C = TypeVar("C", bound=RunConfig)
+
+
+def with_enough_epochs(config: C) -> C:
+    """Returns a configuration whose epochs have at least `min_steps` steps together."""
+    if not config.min_steps:
+        return config
+    steps = training_reader(config, ShardSet.open(config.data.shards)).steps_per_epoch
+    return dataclasses.replace(config, epochs=max(config.epochs, -(-config.min_steps // steps)))
 
 
 def prepare_run(config: RunConfig, run_dir: str | os.PathLike[str]) -> RunSetup:

@@ -21,7 +21,7 @@ from keras_t3d.training.clips import sample_clips, validation_split
 from keras_t3d.training.config import TrainConfig
 from keras_t3d.training.network import network_for, new_network
 from keras_t3d.training.objective import new_loss, new_metrics, new_optimizer
-from keras_t3d.training.run import SHARDS_CHANGED, TrainingRun, prepare_run
+from keras_t3d.training.run import SHARDS_CHANGED, TrainingRun, prepare_run, with_enough_epochs
 from keras_t3d.training.start_as_probe import compare_with_probe, start_as_probe
 from keras_t3d.training.tensorboard_log import Profile, TensorBoardLog
 
@@ -79,6 +79,7 @@ def train(
     model = train(config, "runs/motion")
     ```
     """
+    config = with_enough_epochs(config)
     setup = prepare_run(config, run_dir)
     shards, devices = setup.shards, setup.devices
     check_labelled(shards)
