@@ -36,7 +36,15 @@ PAGE = ROOT / "docs" / "results.md"
 NAMES = (
     *("parameters", "imported-weights", "training-step", "training-loop", "inference"),
     *("motion-set", "jhmdb-6-classes", "exports", "litert-speed", "int8-accuracy", "serving"),
-    *("conversion", "input-pipeline", "jhmdb", "transfer", "transfer-motion", "transfer-jhmdb"),
+    *(
+        "conversion",
+        "input-pipeline",
+        "imagenet-jhmdb",
+        "jhmdb",
+        "transfer",
+        "transfer-motion",
+        "transfer-jhmdb",
+    ),
     *("transfer-motion-full", "transfer-jhmdb-full"),
 )
 _HEAD = (

@@ -30,7 +30,7 @@ class TestProbe:
         assert network.clip_spec.resize == 32
 
     def test_shards_smaller_than_the_clips_are_refused(self, shards, tmp_path):
-        with pytest.raises(InvalidArgumentError, match="at most 40.*Received: 224"):
+        with pytest.raises(InvalidArgumentError, match=r"at most 40.*Received: 224"):
             probe(shards, tmp_path / "probe.keras")
         assert not list(tmp_path.iterdir())
 
