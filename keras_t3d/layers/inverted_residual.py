@@ -12,6 +12,7 @@ from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelatio
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.convolution import ClipConv3D
 from keras_t3d.layers.normalized_convolution import NormalizedConv3D
+from keras_t3d.layers.rematerialization import InTurn
 
 
 @keras.saving.register_keras_serializable(package="keras_t3d")
@@ -37,6 +38,8 @@ class InvertedResidualBlock3D(CompositeLayer):
         temporal_depth: frames that the convolution over time reads; 1 leaves it out.
         stc: `"residual"` for an STC block before the addition, or None.
         stc_options: arguments of `SpatioTemporalChannelCorrelation`.
+        rematerialize: whether to keep only the block's input for the gradient, and recompute the
+            rest.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
@@ -71,6 +74,7 @@ class InvertedResidualBlock3D(CompositeLayer):
         temporal_depth: int = 1,
         stc: str | None = None,
         stc_options: Mapping[str, Any] | None = None,
+        rematerialize: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -82,6 +86,7 @@ class InvertedResidualBlock3D(CompositeLayer):
         self.temporal_depth = whole_number(layer, "temporal_depth", temporal_depth)
         self.stc = one_of(layer, "stc", stc, (None, "residual"))
         self.stc_options = dict(stc_options or {})
+        self.rematerialize = rematerialize
         if self.stc:
             self.correlation = SpatioTemporalChannelCorrelation(
                 **self.stc_options, name="stc", **self.inherited
@@ -120,15 +125,24 @@ class InvertedResidualBlock3D(CompositeLayer):
         self.restore_trainable_flags()  # of the layers that were made here
         self.built = True
 
+    @property
+    def rematerialized(self) -> bool:
+        return self.rematerialize
+
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
+        expand = InTurn(self.expand.in_turn() if self.expansion > 1 else [])
+        filter_and_project = InTurn([*self.depthwise.in_turn(), *self.project.in_turn()])
+        others: list[Any] = [self.over_time] if self.temporal_depth > 1 else []
+        others += [self.correlation] if self.stc else []
+
         def compute(apply: Callable[[Any, Any], Any], clips: Any) -> Any:
-            x = apply(self.expand, clips) if self.expansion > 1 else clips
+            x = expand(apply, clips)
             x = x + apply(self.over_time, x) if self.temporal_depth > 1 else x
-            x = apply(self.project, apply(self.depthwise, x))
+            x = filter_and_project(apply, x)
             x = apply(self.correlation, x) if self.stc else x
             return x + clips if self.is_residual else x
 
-        return run(compute, (), [clips])
+        return run(compute, [*expand.layers, *filter_and_project.layers, *others], [clips])
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         batch, *sides, _ = input_shape

@@ -87,8 +87,12 @@ class NormalizedConv3D(CompositeLayer):
         self.bn.build(self.conv.compute_output_shape(input_shape))
         self.built = True
 
+    def in_turn(self) -> list[Any]:
+        """Returns the layers inside, for a part of another layer."""
+        return [self.conv, self.bn]
+
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
-        return run(InTurn([self.conv, self.bn]), (), [clips])
+        return run(InTurn(self.in_turn()), (), [clips])
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return self.conv.compute_output_shape(input_shape)

@@ -11,6 +11,7 @@ from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.depthwise_transition import DepthwiseTemporalTransition
 from keras_t3d.layers.inverted_residual import InvertedResidualBlock3D
 from keras_t3d.layers.normalized_convolution import NormalizedConv3D
+from keras_t3d.layers.temporal_transition import checked_depths
 from keras_t3d.models.efficientnet_lite import (
     EPSILON,
     MEAN,
@@ -71,6 +72,8 @@ class T3DLite(NetworkFamily):
         stc: `"residual"` for an STC block in every block of stages 4 to 7, before the addition,
             or None.
         stc_options: arguments of `SpatioTemporalChannelCorrelation`.
+        rematerialize: whether blocks keep only their input for the gradient, and recompute the
+            rest.
         **options: options that all families have.
 
     Raises:
@@ -98,6 +101,7 @@ class T3DLite(NetworkFamily):
         temporal_depth: int = 1,
         stc: str | None = None,
         stc_options: Mapping[str, Any] | None = None,
+        rematerialize: bool = False,
         **options: Unpack[ClassifierArguments],
     ) -> None:
         check_stc(stc, stc_options, (None, "residual"))
@@ -113,6 +117,10 @@ class T3DLite(NetworkFamily):
                 f"(1, 3, 4)). Received: {transition_depths!r}",
                 argument="transition_depths",
             )
+        if transition_depths is not None:
+            transition_depths = [
+                list(checked_depths("T3DLite", depths)) for depths in transition_depths
+            ]
         config = locals()
         shared = ClassifierOptions(input_shape, num_classes, **options)
         dtype = shared.dtype
@@ -138,6 +146,7 @@ class T3DLite(NetworkFamily):
                     temporal_depth if is_late else 1,
                     stc if is_late else None,
                     stc_options,
+                    rematerialize,
                     dtype=dtype,
                     name=name,
                 )(x)

@@ -92,9 +92,12 @@ def test_any_convolution(
     strides=st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 2)),
     groups=st.sampled_from([1, 2, 4]),
     use_bias=st.booleans(),
+    padding=st.sampled_from(["even", "same_frames"]),
 )
-def test_any_evenly_padded_convolution(frames, size, kernel, strides, groups, use_bias):
-    conv = ClipConv3D(8, kernel, strides, groups, use_bias)
+@example(5, 5, (4, 1, 1), (1, 1, 1), 4, True, "even")  # over time alone
+@example(5, 6, (1, 3, 3), (1, 2, 2), 4, False, "same_frames")  # depthwise
+def test_any_clip_convolution(frames, size, kernel, strides, groups, use_bias, padding):
+    conv = ClipConv3D(4, kernel, strides, groups, use_bias, padding=padding)
     assert_same(functional((frames, size, size + 1, 4), conv))
 
 

@@ -20,6 +20,7 @@ BASIC = {**RESNET, "block": "basic"}
 BOTTLENECK = {**RESNET, "block": "bottleneck", "stage_filters": (4, 8), "expansion": 2}
 DENSENET = {"block_layers": (1, 2), "growth_rate": 4, "stem_filters": 4}
 T3D = {**DENSENET, "transition_filters": 4}
+LITE = {"width": 0.1, "depth": 0.2}
 TORCHVISION = {**BASIC, "stem_pool_stride": None}
 
 NETWORKS = {
@@ -53,6 +54,11 @@ NETWORKS = {
     "stc_densenet": (models.DenseNet3D, {**DENSENET, "stc": "output"}),
     "t3d": (models.T3D, T3D),
     "t3d_of_the_authors": (models.T3D, {**T3D, "variant": "authors_code"}),
+    "t3d_lite": (models.T3DLite, {**LITE, "pooling": "avg_deviation"}),
+    "stc_t3d_lite": (
+        models.T3DLite,
+        {**LITE, "transition_depths": None, "temporal_depth": 4, "stc": "residual"},
+    ),
 }
 
 

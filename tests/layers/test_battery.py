@@ -79,6 +79,7 @@ CASES = {
             "strides": 2,
             "expansion": 1,
             "temporal_depth": 3,
+            "rematerialize": True,
             "stc": "residual",
             "stc_options": STC,
         },
