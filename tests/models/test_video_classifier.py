@@ -142,7 +142,7 @@ def test_class_names_are_any_iterable_in_order(names):
     assert T3D((4, 16, 16, 3), 2, **SIZES, class_names=iter("ab")).class_names == ("a", "b")
 
 
-@pytest.mark.parametrize("names", [{"a", "b"}, 2, "ab"], ids=str)
+@pytest.mark.parametrize("names", [{"a", "b"}, 2, "ab"], ids=lambda names: type(names).__name__)
 def test_other_class_names_are_refused(names):
     for build in (own_network, lambda **options: T3D((4, 16, 16, 3), 2, **SIZES, **options)):
         with pytest.raises(InvalidArgumentError, match=r"`class_names` must be a list.*Received"):
