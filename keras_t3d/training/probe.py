@@ -88,7 +88,8 @@ def probe(
     Example:
 
     ```python
-    report = keras_t3d.training.probe("shards", "probe.keras")
+    options = ProbeOptions(num_frames=8, size=32)  # clips of a size that small shards have
+    report = keras_t3d.training.probe("shards", "probe.keras", options)
     ```
     """
     options = options or ProbeOptions()
