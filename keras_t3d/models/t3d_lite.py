@@ -65,7 +65,8 @@ class T3DLite(NetworkFamily):
         depth: multiplier of the blocks per stage.
         transition_depths: temporal kernel depths of the branches of the three TTLs, 1 among them;
             None leaves out the TTLs.
-        stem_kernel: kernel of the stem (time, height, width), odd.
+        stem_kernel: kernel of the stem (time, height, width), odd. With a depth of 1 and a stride
+            of 2 it reads every second frame; 3 reads the others too, and takes a tenth more time.
         stem_stride: stride of the stem (time, height, width).
         temporal_depth: frames that a depthwise convolution in every block of stages 4 to 7 reads;
             1 leaves them out.
@@ -96,7 +97,7 @@ class T3DLite(NetworkFamily):
         width: float = 1.0,
         depth: float = 1.0,
         transition_depths: Sequence[Sequence[int]] | None = ((1, 3, 6), (1, 3, 4), (1, 3, 4)),
-        stem_kernel: int | Sequence[int] = 3,
+        stem_kernel: int | Sequence[int] = (1, 3, 3),
         stem_stride: int | Sequence[int] = 2,
         temporal_depth: int = 1,
         stc: str | None = None,
