@@ -132,7 +132,7 @@ def _section(runs: list[dict[str, Any]]) -> dict[str, Any]:
     for arm in dict.fromkeys(run["arm"] for run in runs):
         for split in sorted({run["split"] for run in runs if run["arm"] == arm}):
             of = [run for run in runs if (run["arm"], run["split"]) == (arm, split)]
-            rows.append([arm, split, [r["probe"] for r in of], [r["trained"] for r in of]])
+            rows.append([arm, str(split), [r["probe"] for r in of], [r["trained"] for r in of]])
     return {
         "title": "From ImageNet on JHMDB, 21 classes",
         "command": "python studies/imagenet_jhmdb.py --videos ../shared/data/jhmdb "
