@@ -71,17 +71,19 @@ class Size:
         width: multiplier of the channels.
         depth: multiplier of the blocks per stage.
         dropout: dropout rate before the classifying layer.
+        pixels: height and width of the images that the published weights were trained on.
     """
 
     width: float
     depth: float
     dropout: float
+    pixels: int
 
 
 SIZES = (
-    Size(1.0, 1.0, 0.2),
-    Size(1.0, 1.1, 0.2),
-    Size(1.1, 1.2, 0.3),
+    Size(1.0, 1.0, 0.2, 224),
+    Size(1.0, 1.1, 0.2, 240),
+    Size(1.1, 1.2, 0.3, 260),
 )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import pathlib
+from collections.abc import Sequence
 
 import keras
 
 from keras_t3d.errors import MissingPackageError
+from keras_t3d.models.checkpoint_weights import match_weights
 from keras_t3d.weights.checkpoint_file import CheckpointError, read_checkpoint
 from keras_t3d.weights.tensors import group_tensors
 
@@ -18,6 +20,7 @@ SHA256 = (
     "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
     "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
 )
+_HEAD = "_fc"  # the classifying layer in checkpoints
 
 
 def packaged_checkpoint(number: int) -> pathlib.Path:
@@ -39,35 +42,44 @@ def packaged_checkpoint(number: int) -> pathlib.Path:
 
 
 def load_checkpoint(model: keras.Model, path: str | os.PathLike[str]) -> None:
-    """Assigns the weights of a PyTorch checkpoint."""
+    """Assigns the weights of a PyTorch checkpoint.
+
+    Raises:
+        CheckpointError: if the checkpoint is damaged or of another network.
+    """
     tensors = group_tensors(read_checkpoint(path))
-    targets = {layer.name: layer for layer in model.layers if layer.weights}
-    names = {name: _name_in_torch(name, list(targets)) for name in targets}
-    values = {name: tensors.get(names[name], {}) for name in targets}
-    for name, layer in targets.items():
-        if isinstance(layer, keras.layers.DepthwiseConv2D) and "kernel" in values[name]:
-            values[name]["kernel"] = values[name]["kernel"].swapaxes(2, 3)
-        expected = {weight.name: tuple(weight.shape) for weight in layer.weights}
-        found = {key: value.shape for key, value in values[name].items()}
-        if found != expected:
-            raise CheckpointError(
-                f"The checkpoint must have the weights of {model.name}: its layer {names[name]} "
-                f"must have {expected}. Received: {os.fspath(path)!r} with {found or 'none'}"
-            )
-    for name, layer in targets.items():
-        for weight in layer.weights:
-            weight.assign(values[name][weight.name])
+    layers = {layer.name: layer for layer in model.layers if layer.weights}
+    names = _names_in_torch(list(layers))
+    for name, layer in layers.items():
+        kernel = tensors.get(names[name], {}).get("kernel")
+        if kernel is not None and isinstance(layer, keras.layers.DepthwiseConv2D):
+            tensors[names[name]] = {"kernel": kernel.swapaxes(2, 3)}
+    placed = {name: theirs for name, theirs in names.items() if theirs in tensors}
+    left_out = {_HEAD} - set(placed.values())
+    unplaced = sorted(tensors.keys() - placed.values() - left_out)
+    matched = match_weights(model, tensors, placed, unplaced)
+    if problems := matched.problems():
+        raise CheckpointError(
+            f"The checkpoint must have the weights of {model.name}: {'; '.join(problems)}. "
+            f"Received: {os.fspath(path)!r}"
+        )
+    matched.assign()
 
 
-def _name_in_torch(name: str, names: list[str]) -> str:
-    """Returns the name of a layer in checkpoints, for example `_blocks.0._depthwise_conv`."""
-    prefix, _, part = name.rpartition("_")
-    if prefix in ("stem", "head"):
-        return {"stem_bn": "_bn0", "head_bn": "_bn1"}.get(name, f"_conv_{prefix}")
-    if not prefix:
-        return "_fc"
-    block, _, convolution = prefix.rpartition("_")
-    blocks = list(dict.fromkeys(n.rsplit("_", 2)[0] for n in names if n.startswith("stage")))
+def _names_in_torch(names: Sequence[str]) -> dict[str, str]:
+    """Returns the checkpoint's names of layers, for example `_blocks.0._depthwise_conv`."""
+    outside = {
+        "stem_conv": "_conv_stem",
+        "stem_bn": "_bn0",
+        "head_conv": "_conv_head",
+        "head_bn": "_bn1",
+        "logits": _HEAD,
+    }
     norms = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
-    inner = norms[convolution] if part == "bn" else f"_{convolution}_conv"
-    return f"_blocks.{blocks.index(block)}.{inner}"
+    inside = [name.rsplit("_", 2) for name in names if name not in outside]
+    blocks = list(dict.fromkeys(block for block, _, _ in inside))
+    found = {name: outside[name] for name in names if name in outside}
+    for block, convolution, part in inside:
+        theirs = norms[convolution] if part == "bn" else f"_{convolution}_conv"
+        found[f"{block}_{convolution}_{part}"] = f"_blocks.{blocks.index(block)}.{theirs}"
+    return found

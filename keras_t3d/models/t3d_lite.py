@@ -15,6 +15,7 @@ from keras_t3d.layers.temporal_transition import checked_depths
 from keras_t3d.models.efficientnet_lite import (
     EPSILON,
     MEAN,
+    SIZES,
     STAGES,
     STD,
     EfficientNetLite0,
@@ -181,7 +182,7 @@ def _imagenet(number: int, build: Callable[..., keras.Model]) -> PublishedImageN
         license="Apache-2.0",
         authors="Google (EfficientNet-Lite), converted by ml-illustrated",
         dataset="ImageNet (ILSVRC 2012)",
-        preprocessing=f"{(224, 240, 260)[number]} pixels, RGB, 0..255, minus 127, divided by 128",
+        preprocessing=f"{SIZES[number].pixels} pixels, RGB, 0..255, minus 127, divided by 128",
         source=IMAGES,
         load=lambda file: build(include_top=False),
         mode="centre",
@@ -201,7 +202,7 @@ T3DLite1 = register(
     "t3d_lite1",
     "T3DLite with the blocks of EfficientNet-Lite1.",
     published=(_imagenet(1, EfficientNetLite1),),
-    depth=1.1,
+    depth=SIZES[1].depth,
 )
 T3DLite2 = register(
     T3DLite,
@@ -209,6 +210,6 @@ T3DLite2 = register(
     "t3d_lite2",
     "T3DLite with the blocks of EfficientNet-Lite2.",
     published=(_imagenet(2, EfficientNetLite2),),
-    width=1.1,
-    depth=1.2,
+    width=SIZES[2].width,
+    depth=SIZES[2].depth,
 )

@@ -16,7 +16,7 @@ SPEC = ClipSpec(num_frames=6, resize=33, crop=(30, 33), mean=MEAN, std=STD)
 
 def started(**options):
     """A narrow T3DLite without its head, and the 2D network whose weights it has."""
-    images = randomize(build_image_network(Size(0.1, 0.2, 0.0), SHAPE[1:], False, "images"))
+    images = randomize(build_image_network(Size(0.1, 0.2, 0.0, 30), SHAPE[1:], False, "images"))
     model = models.T3DLite(SHAPE, include_top=False, clip_spec=SPEC, **SMALL, **options)
     inflate(model, images, mode="centre")
     return model, images
