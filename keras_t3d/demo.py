@@ -60,7 +60,7 @@ def run_demo(
     Example:
 
     ```python
-    run_demo("demo", progress_bar=keras_t3d.cli.progress.progress_bar, quick=True)["top1"]
+    run_demo("demo", progress_bar=keras_t3d.progress.progress_bar, quick=True)["top1"]
     ```
     """
     folder = pathlib.Path(out)

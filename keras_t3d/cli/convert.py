@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import jsonargparse
 
 from keras_t3d.cli.options import add_options, selected
-from keras_t3d.cli.progress import progress_bar
 from keras_t3d.data.conversion.convert import convert
 from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.conversion.report import ConversionReport
 from keras_t3d.data.sources.listing import Listing
 from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.progress import progress_bar
 
 
 def add_arguments(parser: jsonargparse.ArgumentParser) -> None:

@@ -8,8 +8,8 @@ import jsonargparse
 
 from keras_t3d.cli.loading import import_tensorflow
 from keras_t3d.cli.options import add_options, selected
-from keras_t3d.cli.progress import progress_bar
 from keras_t3d.demo import run_demo
+from keras_t3d.progress import progress_bar
 
 
 def add_arguments(parser: jsonargparse.ArgumentParser) -> None:

@@ -9,8 +9,8 @@ import jsonargparse
 
 from keras_t3d.cli.loading import import_tensorflow
 from keras_t3d.cli.options import MODEL, SHARDS, add_options, selected
-from keras_t3d.cli.progress import progress_bar
 from keras_t3d.evaluation.options import EvaluationOptions
+from keras_t3d.progress import progress_bar
 
 
 def add_arguments(parser: jsonargparse.ArgumentParser) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import jsonargparse
 
 from keras_t3d.cli.options import SHARDS
-from keras_t3d.cli.progress import progress_bar
 from keras_t3d.errors import KerasT3DError
+from keras_t3d.progress import progress_bar
 
 
 def add_arguments(parser: jsonargparse.ArgumentParser) -> None:

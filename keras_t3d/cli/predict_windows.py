@@ -15,8 +15,8 @@ from keras_t3d.atomic import check_file_path
 from keras_t3d.cli import loading
 from keras_t3d.cli.options import window_options
 from keras_t3d.cli.output import for_each_video, print_classes, print_note, print_unless_closed
-from keras_t3d.cli.progress import progress_bar
 from keras_t3d.errors import check_argument
+from keras_t3d.progress import progress_bar
 
 if TYPE_CHECKING:
     from keras_t3d.inference.options import WindowOptions

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import jsonargparse
 
 from keras_t3d.cli.loading import import_tensorflow
-from keras_t3d.cli.progress import progress_bar
 from keras_t3d.errors import check_argument
+from keras_t3d.progress import progress_bar
 from keras_t3d.training.command_line import add_config, parse_config
 from keras_t3d.training.pretrain_config import PretrainConfig
 

@@ -8,7 +8,7 @@ import jsonargparse
 
 from keras_t3d.cli.loading import import_tensorflow
 from keras_t3d.cli.options import SHARDS, add_options, selected
-from keras_t3d.cli.progress import progress_bar
+from keras_t3d.progress import progress_bar
 from keras_t3d.training.probe_options import ProbeOptions
 
 

@@ -98,19 +98,19 @@ def training_clips(
     return batches if isinstance(config, TrainConfig) else ((batch,) for batch in batches)
 
 
-def validation_clips(
-    config: RunConfig, shards: ShardSet, devices: Devices, transforms: Sequence[Transform] = ()
-) -> Any | None:
-    """Returns the centre views of the validation split in full batches, or None without one.
+def validation_reader(
+    config: RunConfig,
+    shards: ShardSet,
+    devices: Devices,
+    split: str,
+    transforms: Sequence[Transform] = (),
+) -> ClipReader:
+    """Returns the reader of centre views in full batches.
 
     The last batch is padded with clips that do not count, so that every device has its share and
     metrics are exact.
     """
-    split = validation_split(config, shards)
-    if split is None:
-        return None
-    is_labelled = isinstance(config, TrainConfig)
-    reader = ClipReader(
+    return ClipReader(
         shards,
         split,
         config.clip_spec,
@@ -118,13 +118,23 @@ def validation_clips(
         options=ReadOptions(
             pad_last_batch=True, worker=devices.worker, on_damage=config.data.on_damage
         ),
-        labelled=is_labelled,
+        labelled=isinstance(config, TrainConfig),
         transforms=transforms,
     )
+
+
+def validation_clips(
+    config: RunConfig, shards: ShardSet, devices: Devices, transforms: Sequence[Transform] = ()
+) -> Any | None:
+    """Returns the batches of `validation_reader` for `fit`, or None without a validation split."""
+    split = validation_split(config, shards)
+    if split is None:
+        return None
+    reader = validation_reader(config, shards, devices, split, transforms)
     if not _has_tensorflow():
         return reader.as_py_dataset(workers=READERS)
     clips = reader.as_tf_dataset()
-    if is_labelled and config.data.augmentation.mixes:
+    if reader.labelled and config.data.augmentation.mixes:
         import tensorflow as tf
 
         classes = len(shards.class_names)
@@ -140,22 +150,50 @@ def validation_split(config: RunConfig, shards: ShardSet) -> str | None:
     return split if split in shards.splits else None
 
 
+@dataclasses.dataclass(frozen=True)
+class ClipBatches:
+    """The batches of a run that reads clips at every step.
+
+    Attributes:
+        config: configuration of the run.
+        shards: shards to read.
+        devices: devices that train.
+        transforms: functions applied to each clip, see ClipReader.
+    """
+
+    config: RunConfig
+    shards: ShardSet
+    devices: Devices
+    transforms: Sequence[Transform] = ()
+
+    def check(self) -> None:
+        """Checks that the shards have the clips."""
+        self.training(0)
+        self.validation()
+
+    def training(self, step: int) -> Any:
+        """Returns endless training batches from a step on."""
+        return training_clips(self.config, self.shards, self.devices, step, self.transforms)
+
+    def validation(self) -> Any | None:
+        """Returns the batches of the validation split, or None without one."""
+        return validation_clips(self.config, self.shards, self.devices, self.transforms)
+
+    def statistics(self, count: int) -> Iterator[Any]:
+        """Returns the clips of the first `count` training batches, distributed over devices."""
+        batches = training_clips(self.config, self.shards, self.devices)
+        strategy = self.devices.strategy
+        if strategy is None:  # JAX
+            return (np.asarray(clips_of(batch)) for batch in itertools.islice(batches, count))
+        if self.devices.worker[1] == 1:
+            batches = strategy.experimental_distribute_dataset(batches)
+        return (clips_of(batch) for batch in itertools.islice(iter(batches), count))
+
+
 def clips_of(batch: Any) -> Any:
     """Returns the clips of a batch, with labels or without."""
     first = batch[0] if isinstance(batch, tuple) else batch
     return first["clips"] if isinstance(first, dict) else first
-
-
-def statistics_clips(
-    config: RunConfig, shards: ShardSet, devices: Devices, count: int
-) -> Iterator[Any]:
-    """Returns the clips of the first `count` training batches, distributed over devices."""
-    batches = training_clips(config, shards, devices)
-    if devices.strategy is None:  # JAX
-        return (np.asarray(clips_of(batch)) for batch in itertools.islice(iter(batches), count))
-    if devices.worker[1] == 1:
-        batches = devices.strategy.experimental_distribute_dataset(batches)
-    return (clips_of(batch) for batch in itertools.islice(iter(batches), count))
 
 
 def sample_clips(config: RunConfig, shards: ShardSet) -> tuple[np.ndarray, list[str]]:
@@ -167,6 +205,13 @@ def sample_clips(config: RunConfig, shards: ShardSet) -> tuple[np.ndarray, list[
     labels = np.asarray(first[1])
     ids = labels.argmax(-1) if labels.ndim > 1 else labels
     return clips, [shards.class_names[index] for index in ids]
+
+
+def read_batches(reader: ClipReader) -> Iterator[Any]:
+    """Returns the batches of a reader as NumPy arrays."""
+    if _has_tensorflow():
+        return reader.as_tf_dataset().as_numpy_iterator()
+    return reader.as_py_dataset().read_ahead(READERS)
 
 
 def _has_tensorflow() -> bool:

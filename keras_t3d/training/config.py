@@ -199,6 +199,9 @@ class TrainConfig(RunConfig):
         probe: whether the classifying layer starts as a logistic regression of the features that
             the network starts with. This network is probe.keras, and its accuracy is printed
             beside the trained one's.
+        stored_views: random views of each training video whose outputs of the frozen stages are
+            computed once and stored in the run directory, until the run ends; epochs take turns
+            with them. 0 computes them anew at every step.
 
     Raises:
         InvalidArgumentError: if a value is out of its range.
@@ -213,8 +216,15 @@ class TrainConfig(RunConfig):
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
     best: SelectionConfig = dataclasses.field(default_factory=SelectionConfig)
     probe: bool = False
+    stored_views: int = 0
 
     command: ClassVar[str] = "train"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_values(
+            self, "", ("stored_views", self.stored_views >= 0, "at least 0, for example 4")
+        )
 
 
 def _lists_for_tuples(value: Any) -> Any:

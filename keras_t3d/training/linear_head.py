@@ -14,6 +14,7 @@ from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models.options import EMBEDDING
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.progress import Progress
+from keras_t3d.training.clips import read_batches
 
 # Inverse strength of the L2 penalty on standardized features. On JHMDB's splits, 0.0003 to 0.01
 # differ by 2 points of accuracy, and this is the best of them.
@@ -45,7 +46,7 @@ def clip_features(
     features, labels = [], []
     done, total = 0, shards.num_videos(split)
     with damage_named(shards):
-        for clips, ids in reader.as_views().as_numpy_iterator():
+        for clips, ids in read_batches(reader):
             values = extractor.predict_on_batch(_filled(clips, batch_size))[: len(clips)]
             features.append(keras.ops.convert_to_numpy(values).astype(np.float32))
             labels.append(ids)

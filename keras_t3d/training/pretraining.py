@@ -16,7 +16,7 @@ from keras_t3d.models.load import load_keras_model
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.progress import Progress
 from keras_t3d.training import run_directory
-from keras_t3d.training.clips import sample_clips, training_clips, validation_split
+from keras_t3d.training.clips import ClipBatches, sample_clips, training_clips, validation_split
 from keras_t3d.training.devices import chief_first, explain_lost_machine
 from keras_t3d.training.network import new_student, student_for
 from keras_t3d.training.objective import new_optimizer
@@ -111,10 +111,10 @@ def pretrain(
         config,
         setup,
         learner,
+        ClipBatches(config, shards, devices, () if features is None else (features,)),
         {"transfer loss": "transfer_loss", accuracy.replace("_", " "): accuracy},
         MODELS,
         make_callbacks,
-        transforms=() if features is None else (features,),
         teacher=fingerprint,
     ).fit()
     return load_keras_model(setup.folder / run_directory.STUDENT)

@@ -7,12 +7,11 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import keras
 
-from keras_t3d.data.clips.clip import Transform
 from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.errors import InvalidArgumentError
@@ -20,12 +19,7 @@ from keras_t3d.optimization.learner import Learner
 from keras_t3d.optimization.schedules import plateau_rate
 from keras_t3d.training import checkpoints, run_directory
 from keras_t3d.training.checkpoints import Checkpoint, Checkpoints, TrainingState
-from keras_t3d.training.clips import (
-    statistics_clips,
-    training_clips,
-    training_reader,
-    validation_clips,
-)
+from keras_t3d.training.clips import training_reader, validation_split
 from keras_t3d.training.config import RunConfig
 from keras_t3d.training.devices import (
     Devices,
@@ -125,6 +119,22 @@ def prepare_run(config: RunConfig, run_dir: str | os.PathLike[str]) -> RunSetup:
     return RunSetup(folder, shards, devices, steps, checkpoint)
 
 
+class Batches(Protocol):
+    """The batches that a run reads."""
+
+    def check(self) -> None:
+        """Checks that the shards have the clips, before anything is written."""
+
+    def training(self, step: int) -> Any:
+        """Returns endless training batches from a step on."""
+
+    def validation(self) -> Any | None:
+        """Returns the batches of the validation split, or None without one."""
+
+    def statistics(self, count: int) -> Iterator[Any]:
+        """Returns the clips of the first `count` training batches, distributed over devices."""
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingRun:
     """A learner with its data, metrics and files.
@@ -133,21 +143,21 @@ class TrainingRun:
         config: configuration of the run.
         setup: its folder, shards, devices and checkpoint.
         learner: the learner, compiled.
+        batches: what it reads.
         metrics: by title in curves.png, the two metrics to monitor: the loss, which the plateau
             schedule uses, and the accuracy, which the progress display shows.
         models: model files, see `EpochWriter`.
         make_callbacks: returns further callbacks for each call of `fit`.
-        transforms: functions applied to each clip, see ClipReader.
         teacher: fingerprint of the teacher, or None.
     """
 
     config: RunConfig
     setup: RunSetup
     learner: Learner
+    batches: Batches
     metrics: Mapping[str, str]
     models: Mapping[str, SelectionConfig | None]
     make_callbacks: Callable[[], Sequence[keras.callbacks.Callback]]
-    transforms: Sequence[Transform] = ()
     teacher: str | None = None
 
     def fit(self) -> None:
@@ -158,9 +168,8 @@ class TrainingRun:
                 process trains in the folder, or the loss becomes NaN or infinite.
         """
         config, setup = self.config, self.setup
-        self._clips(0)  # checks the clips
-        validation = validation_clips(config, setup.shards, setup.devices, self.transforms)
-        checkpoint = self._checkpoint(validation is not None)
+        self.batches.check()
+        checkpoint = self._checkpoint(validation_split(config, setup.shards) is not None)
         history = list(checkpoint.state.history)
         with (
             run_directory.started(setup.folder, config, list(setup.devices.names))
@@ -169,6 +178,7 @@ class TrainingRun:
             damage_named(setup.shards),
             explain_lost_machine(setup.devices),
         ):
+            validation = self.batches.validation()
             # `fit` starts with a whole epoch, so the rest of an epoch needs a call of its own.
             if checkpoint.state.step_in_epoch:
                 state = self._fit(checkpoint, checkpoint.state.epoch + 1, history, validation)
@@ -227,7 +237,7 @@ class TrainingRun:
         )
         try:
             self.learner.fit(
-                self._clips(state.step),
+                self.batches.training(state.step),
                 epochs=epochs,
                 initial_epoch=state.epoch,
                 steps_per_epoch=state.steps_per_epoch - state.step_in_epoch,
@@ -239,12 +249,6 @@ class TrainingRun:
         finally:
             progress.close()
         return dataclasses.replace(state, step=epochs * state.steps_per_epoch)
-
-    def _clips(self, step: int) -> Any:
-        """Returns endless training batches from a step on."""
-        return training_clips(
-            self.config, self.setup.shards, self.setup.devices, step, self.transforms
-        )
 
     def _callbacks(
         self, checkpoint: Checkpoint, progress: TrainingProgress, history: list[dict[str, float]]
@@ -259,9 +263,7 @@ class TrainingRun:
             state.step_in_epoch,
             writes=is_chief,
         )
-        statistics = functools.partial(
-            statistics_clips, config, setup.shards, setup.devices, batches
-        )
+        statistics = functools.partial(self.batches.statistics, batches)
         weights = EvaluationWeights(statistics if batches else None)
         panels = {**self.metrics, "learning rate": "learning_rate"}
         writer = EpochWriter(setup.folder, history, weights, self.models, panels, is_chief)

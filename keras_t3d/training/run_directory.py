@@ -10,6 +10,7 @@ best.json         that epoch's metrics
 probe.keras       with `probe`: the network before training, with a fitted classifying layer
 probe.json        its accuracy on the validation split
 student.keras     of a pretraining, instead of both: the model after the last finished epoch
+stored_features/  with `stored_views`: outputs of the frozen stages, until the run ends
 history.csv       metrics, one line per epoch
 curves.png        plots of the metrics
 tensorboard/      for `tensorboard --logdir`
@@ -48,6 +49,7 @@ CONFIG, BEST, STUDENT, LAST = (
 )
 HISTORY = "history.csv"
 PROBE = "probe.keras"
+STORED_FEATURES = "stored_features"
 LOCK = ".lock"
 _PATHS = ("shards", "network", "inflate")  # options that are, or may be, paths
 

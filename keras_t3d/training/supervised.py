@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import Any
 
 import keras
@@ -17,12 +18,20 @@ from keras_t3d.optimization.learner import Learner
 from keras_t3d.optimization.mean_class_accuracy import MeanClassAccuracy
 from keras_t3d.training import run_directory
 from keras_t3d.training.checkpoints import TrainingState
-from keras_t3d.training.clips import sample_clips, validation_split
+from keras_t3d.training.clips import ClipBatches, sample_clips, validation_split
 from keras_t3d.training.config import TrainConfig
 from keras_t3d.training.network import network_for, new_network
 from keras_t3d.training.objective import new_loss, new_metrics, new_optimizer
-from keras_t3d.training.run import SHARDS_CHANGED, TrainingRun, prepare_run, with_enough_epochs
+from keras_t3d.training.run import (
+    SHARDS_CHANGED,
+    Batches,
+    RunSetup,
+    TrainingRun,
+    prepare_run,
+    with_enough_epochs,
+)
 from keras_t3d.training.start_as_probe import compare_with_probe, start_as_probe
+from keras_t3d.training.stored_batches import RestLearner, StoredBatches
 from keras_t3d.training.tensorboard_log import Profile, TensorBoardLog
 
 _ENOUGH_VIDEOS = 100  # for validation: one is a point of accuracy
@@ -97,7 +106,7 @@ def train(
                 start_as_probe(network, config, setup)
         else:
             network = network_for(config.model, checkpoint.state.clip_spec, class_names)
-        learner = Learner(network, config.optimizer.accumulation)
+        learner, batches = _learner(network, config, setup)
         metrics = new_metrics(config, network.num_classes)
         learner.compile(
             optimizer=new_optimizer(config, network, setup.steps_per_epoch),
@@ -125,8 +134,21 @@ def train(
         return [confusion, log, *([Profile(folder)] if profile else [])]
 
     models = {run_directory.BEST: config.best, run_directory.LAST: None}
-    TrainingRun(config, setup, learner, METRICS, models, make_callbacks).fit()
+    TrainingRun(config, setup, learner, batches, METRICS, models, make_callbacks).fit()
+    if devices.is_chief:
+        shutil.rmtree(setup.folder / run_directory.STORED_FEATURES, ignore_errors=True)
     return load_keras_model(setup.folder / run_directory.LAST)
+
+
+def _learner(
+    network: VideoClassifier, config: TrainConfig, setup: RunSetup
+) -> tuple[Learner, Batches]:
+    """Returns the learner and what it reads: clips, or outputs of the frozen stages."""
+    accumulation = config.optimizer.accumulation
+    if not config.stored_views:
+        return Learner(network, accumulation), ClipBatches(config, setup.shards, setup.devices)
+    stored = StoredBatches(network, config, setup)
+    return RestLearner(network, stored.rest, accumulation), stored
 
 
 def _warn_of_few_videos(config: TrainConfig, shards: ShardSet) -> None:

@@ -32,7 +32,6 @@ from keras_t3d.data.shards.damage import (
     damaged_shard,
     split_records,
 )
-from keras_t3d.data.shards.shard import Shard
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.folder_lock import written_by_many
 from keras_t3d.progress import Progress
@@ -94,7 +93,7 @@ def write_frame_features(
     description = {
         "teacher": teacher.fingerprint(),
         "view": [clip_spec.resize, list(clip_spec.crop_size)],
-        "shards": [_identity(shard) for shard in shards.shards],
+        "shards": [shard.identity() for shard in shards.shards],
     }
     name = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
     folder = pathlib.Path(str(shards.folder)) / "frame_features" / name
@@ -112,14 +111,6 @@ def write_frame_features(
         if not (folder / DESCRIPTION).is_file():
             write_text(folder / DESCRIPTION, json.dumps(description, indent=1) + "\n")
     return folder
-
-
-def _identity(shard: Shard) -> list[Any]:
-    """Returns values that change with the content of a shard."""
-    if shard.sha256 is not None:
-        return [os.path.basename(str(shard.path)), shard.examples, shard.sha256]
-    stat = os.stat(str(shard.path))
-    return [str(shard.path), shard.examples, stat.st_size, stat.st_mtime_ns]
 
 
 def _compile(teacher: FrameTeacher, clip_spec: ClipSpec) -> Any:

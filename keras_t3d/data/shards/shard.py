@@ -8,6 +8,7 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from keras_t3d.data.shards.errors import RecordError, ShardError
 from keras_t3d.data.shards.object_store import Address
@@ -32,6 +33,13 @@ class Shard:
     split: str
     examples: int
     sha256: str | None = None
+
+    def identity(self) -> list[Any]:
+        """Returns values that change with the content of the file, as JSON holds them."""
+        if self.sha256 is not None:
+            return [os.path.basename(str(self.path)), self.examples, self.sha256]
+        stat = os.stat(str(self.path))
+        return [str(self.path), self.examples, stat.st_size, stat.st_mtime_ns]
 
     @property
     def is_damaged(self) -> bool:

@@ -1,0 +1,234 @@
+"""Training from stored outputs of the frozen stages: they are computed once, not at every step."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_t3d.clips.padded_labels import LABELS, is_padded, padded_labels
+from keras_t3d.data.clips.order import epoch_order
+from keras_t3d.data.clips.reader import ClipReader
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.models.frozen_stages import split_after_frozen
+from keras_t3d.models.video_classifier import VideoClassifier
+from keras_t3d.optimization.learner import Learner
+from keras_t3d.progress import progress_bar
+from keras_t3d.training import run_directory
+from keras_t3d.training.clips import (
+    ClipBatches,
+    read_batches,
+    training_reader,
+    validation_reader,
+    validation_split,
+)
+from keras_t3d.training.config import TrainConfig
+from keras_t3d.training.run import RunSetup
+from keras_t3d.training.stored_features import StoredFeatures, new_features, open_features
+
+
+class RestLearner(Learner):
+    """A Learner that reads the outputs of a network's frozen stages, and trains the rest.
+
+    Args:
+        network: the network to train.
+        rest: what follows its frozen stages, see `split_after_frozen`.
+        accumulation: see Learner.
+    """
+
+    def __init__(self, network: VideoClassifier, rest: keras.Model, accumulation: int) -> None:
+        super().__init__(network, accumulation)
+        self.rest = rest
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.rest(inputs, training=training)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return self.rest.compute_output_shape(input_shape)
+
+
+class StoredBatches:
+    """Batches of stored features, in the order in which ClipReader reads the videos.
+
+    The first `stored_views` epochs are those of training without stored features. Later epochs
+    take turns with their views, each in a new order.
+
+    Args:
+        network: the network to train.
+        config: configuration of the run.
+        setup: its folder, shards and devices.
+
+    Raises:
+        InvalidArgumentError: if no stage is frozen, clips are mixed, or several machines train.
+
+    Attributes:
+        rest: the part of the network that follows the frozen stages.
+    """
+
+    def __init__(self, network: VideoClassifier, config: TrainConfig, setup: RunSetup) -> None:
+        parts = split_after_frozen(network)
+        if parts is None or not parts[0].variables:
+            raise _refusal(
+                "unless the first stages are frozen, as by `model.freeze` [stem]", config
+            )
+        if config.data.augmentation.mixes or config.data.augmentation.repeats > 1:
+            raise _refusal("with mixup, cutmix or repeats", config)
+        if setup.devices.worker[1] > 1:
+            raise _refusal("if several machines train", config)
+        self._beginning, self.rest = parts
+        self._config = config
+        self._setup = setup
+        self._clips = ClipBatches(config, setup.shards, setup.devices)
+
+    def check(self) -> None:
+        """Checks that the shards have the clips, before anything is written."""
+        self._clips.check()
+
+    def training(self, step: int) -> Any:
+        """Returns endless training batches from a step on."""
+        config, steps = self._config, self._setup.steps_per_epoch
+        size, views = config.data.batch_size, config.stored_views
+        single = dataclasses.replace(config.data, batch_size=1)
+        reader = training_reader(dataclasses.replace(config, data=single), self._setup.shards)
+        order = functools.lru_cache(maxsize=2)(functools.partial(_record_numbers, reader))
+        orders = [order(view) for view in range(views)]
+        features = self._features(config.data.train_split, reader, orders)
+
+        def batch(number: int) -> Any:
+            epoch, position = divmod(number, steps)
+            videos = order(epoch)[position * size : (position + 1) * size]
+            return features.values[epoch % views][videos], features.labels[videos]
+
+        if keras.backend.backend() != "tensorflow":
+            return map(batch, itertools.count(step))
+        return _as_tf_dataset(batch, lambda: itertools.count(step), None)
+
+    def validation(self) -> Any | None:
+        """Returns the validation split in padded batches, or None without one."""
+        split = validation_split(self._config, self._setup.shards)
+        if split is None:
+            return None
+        reader = validation_reader(self._config, self._setup.shards, self._setup.devices, split)
+        steps, count = reader.steps_per_epoch, reader.records.num_videos
+        size = self._config.data.batch_size
+        features = self._features(f"validation-{split}", reader, [np.arange(count)])
+
+        def batch(number: int) -> Any:
+            numbers = np.arange(number * size, (number + 1) * size)
+            videos, is_real = numbers % count, (numbers < count).astype(np.float32)
+            return features.values[0][videos], padded_labels(features.labels[videos], is_real)
+
+        if keras.backend.backend() != "tensorflow":
+            return _Batches(batch, steps)
+        return _as_tf_dataset(batch, lambda: range(steps), steps)
+
+    def statistics(self, count: int) -> Iterator[Any]:
+        """Returns the clips of the first `count` training batches, for the whole network."""
+        return self._clips.statistics(count)
+
+    def _features(
+        self, name: str, reader: ClipReader, orders: Sequence[np.ndarray]
+    ) -> StoredFeatures:
+        """Returns the features of some views, each read in an order; computes missing ones."""
+        folder = self._setup.folder / run_directory.STORED_FEATURES
+        source = self._source(reader)
+        stored = open_features(folder, name, source)
+        if stored is not None:
+            return stored
+        size = self._config.data.batch_size
+        places = [(view, video) for view, order in enumerate(orders) for video in order.tolist()]
+        shape = (len(orders), len(orders[0]), *self._beginning.output_shape[1:])
+        clips = itertools.islice(_single_clips(read_batches(reader)), len(places))
+        with (
+            new_features(folder, name, source, shape) as new,
+            progress_bar("frozen stages", f"clips of {name}") as progress,
+        ):
+            for first in range(0, len(places), size):
+                batch = list(itertools.islice(clips, size))
+                filled = np.stack(
+                    [clip for clip, _ in batch] + [batch[-1][0]] * (size - len(batch))
+                )
+                outputs = keras.ops.convert_to_numpy(self._beginning.predict_on_batch(filled))
+                for place, output, (_, label) in zip(places[first:], outputs, batch, strict=False):
+                    new.values[place] = output
+                    new.labels[place[1]] = label
+                progress(first + len(batch), len(places))
+        stored = open_features(folder, name, source)
+        assert stored is not None
+        return stored
+
+    def _source(self, reader: ClipReader) -> dict[str, Any]:
+        """Returns what the features depend on."""
+        config, weights = self._config, hashlib.sha256()
+        for value in self._beginning.get_weights():
+            weights.update(np.ascontiguousarray(value).tobytes())
+        described = {
+            "weights": weights.hexdigest(),
+            "network": self._beginning.to_json(),
+            "clip": reader.clip_spec.get_config(),
+            "augmentation": dataclasses.asdict(reader.augmentation),
+            "seed": config.seed,
+            "views": config.stored_views,
+            "shards": [shard.identity() for shard in reader.records.shards],
+        }
+        return json.loads(json.dumps(described))
+
+
+def _refusal(when: str, config: TrainConfig) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"`stored_views` must be 0 {when}. Received: {config.stored_views}",
+        argument="stored_views",
+    )
+
+
+def _record_numbers(reader: ClipReader, epoch: int) -> np.ndarray:
+    """Returns the number in its split of each record that an epoch reads."""
+    examples = reader.records.examples
+    order = epoch_order(examples, reader.seed, epoch, reader.options.shuffle_buffer)
+    return (np.cumsum(examples) - np.asarray(examples))[order[:, 0]] + order[:, 1]
+
+
+def _single_clips(batches: Iterable[Any]) -> Iterator[tuple[np.ndarray, int]]:
+    """Yields clips and class ids one by one."""
+    for clips, labels in batches:
+        yield from zip(clips, labels[LABELS] if is_padded(labels) else labels, strict=True)
+
+
+def _as_tf_dataset(
+    batch: Callable[[int], Any], numbers: Callable[[], Iterable[int]], count: int | None
+) -> Any:
+    """Returns batches by their numbers; `count` is how many there are, None without end."""
+    import tensorflow as tf
+
+    from keras_t3d.data.clips.tensorflow_records import finish_dataset
+
+    signature = tf.nest.map_structure(
+        lambda value: tf.TensorSpec(value.shape, value.dtype), batch(next(iter(numbers())))
+    )
+    batches = tf.data.Dataset.from_generator(
+        lambda: map(batch, numbers()), output_signature=signature
+    )
+    return finish_dataset(batches, tf.data.INFINITE_CARDINALITY if count is None else count)
+
+
+class _Batches(keras.utils.PyDataset):
+    """A number of batches, by their index."""
+
+    def __init__(self, batch: Callable[[int], Any], count: int) -> None:
+        super().__init__()
+        self._batch = batch
+        self._count = count
+
+    @property
+    def num_batches(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Any:
+        return self._batch(index)
