@@ -2,7 +2,6 @@
 
 ```
 python studies/imagenet_jhmdb.py --videos ../shared/data/jhmdb --out runs/imagenet --splits 1 2 3
-python studies/imagenet_jhmdb.py --videos ../shared/data/jhmdb --out runs/imagenet --arms no_time
 ```
 
 A run trains the recipe `own_videos` on the training side of a split, without validation, and
@@ -25,37 +24,30 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # `turns`
 
 from keras_machine import hardware, keras_machine
-from result_files import write_result
+from result_files import newest_result, write_result
 
 from keras_t3d.data import ConversionOptions, convert
 from keras_t3d.evaluation import EvaluationOptions, evaluate
-from keras_t3d.training import TrainConfig, train
+from keras_t3d.training import train
 from keras_t3d.training.command_line import config_parser, parse_config
 
 NAME = "imagenet-jhmdb"
 RESULTS = Path(__file__).parent / "results"
 VIEWS = 3
-# Options of the network that differ from the recipe's.
-ARMS: dict[str, dict[str, Any]] = {
-    "own_videos": {},
-    "no_time": {"transition_depths": None},
-    "convolutions": {"transition_depths": None, "temporal_depth": 3},
-    "stc": {"stc": "residual", "stc_options": {"temporal_bins": 4}},
-}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs what is not finished; prints one line a run."""
     options = _options(argv)
-    runs = _finished(options.results)
-    for arm in options.arms:
-        for seed in options.seeds:
-            for split in options.splits:
-                if any((r["arm"], r["split"], r["seed"]) == (arm, split, seed) for r in runs):
-                    continue
-                runs.append(_run(options, arm, split, seed))
-                print(json.dumps(runs[-1]), flush=True)
-                write_result(options.results, NAME, _section(runs))
+    before = newest_result(options.results, NAME)
+    runs = before["runs"] if before else []
+    for seed in options.seeds:
+        for split in options.splits:
+            if any((run["split"], run["seed"]) == (split, seed) for run in runs):
+                continue
+            runs.append(_run(options, split, seed))
+            print(json.dumps(runs[-1]), flush=True)
+            write_result(options.results, NAME, _section(runs))
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -63,27 +55,20 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--videos", type=Path, required=True, help="JHMDB with its manifest.csv")
     parser.add_argument("--out", type=Path, required=True, help="folder of all runs")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON file")
-    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=["own_videos"])
     parser.add_argument("--splits", type=int, nargs="+", choices=(1, 2, 3), default=[1, 2, 3])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     return parser.parse_args(argv)
 
 
-def _finished(folder: Path) -> list[dict[str, Any]]:
-    """Returns the runs of the newest results file."""
-    files = sorted(folder.glob(f"*-{NAME}.json"))
-    return json.loads(files[-1].read_text(encoding="utf-8"))["runs"] if files else []
-
-
-def _run(options: argparse.Namespace, arm: str, split: int, seed: int) -> dict[str, Any]:
-    shards = _shards(options, split)
+def _run(options: argparse.Namespace, split: int, seed: int) -> dict[str, Any]:
+    shards = split_shards(options.videos, options.out, split)
     config, _ = parse_config(config_parser(), ["--config", "own_videos"])
-    config = _arm(config, arm, str(shards), seed)
-    folder = options.out / f"{arm}-split{split}-seed{seed}"
+    data = dataclasses.replace(config.data, shards=str(shards), validation_split=None)
+    config = dataclasses.replace(config, data=data, seed=seed)
+    folder = options.out / f"own_videos-split{split}-seed{seed}"
     train(config, folder)
     scores = {name: _accuracy(folder, name, shards) for name in ("probe.keras", "last.keras")}
     return {
-        "arm": arm,
         "split": split,
         "seed": seed,
         "probe": scores["probe.keras"],
@@ -92,13 +77,13 @@ def _run(options: argparse.Namespace, arm: str, split: int, seed: int) -> dict[s
     }
 
 
-def _shards(options: argparse.Namespace, split: int) -> Path:
-    """Converts a split, once."""
-    shards: Path = options.out / f"shards{split}"
+def split_shards(videos: Path, out: Path, split: int) -> Path:
+    """Converts the videos of an official split to `shardsSPLIT`, once; returns the folder."""
+    shards = out / f"shards{split}"
     if not (shards / "manifest.json").is_file():
-        listing = options.out / f"split{split}.csv"
-        options.out.mkdir(parents=True, exist_ok=True)
-        with (options.videos / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        listing = out / f"split{split}.csv"
+        out.mkdir(parents=True, exist_ok=True)
+        with (videos / "manifest.csv").open(newline="", encoding="utf-8") as file:
             rows = [
                 row for row in csv.DictReader(file) if row[f"split{split}"] in ("train", "test")
             ]
@@ -106,16 +91,10 @@ def _shards(options: argparse.Namespace, split: int) -> Path:
             writer = csv.writer(file)
             writer.writerow(["path", "label", "split"])
             for row in rows:
-                path = (options.videos / row["file"]).resolve()
+                path = (videos / row["file"]).resolve()
                 writer.writerow([path, row["label"], row[f"split{split}"]])
         convert(listing, shards, ConversionOptions(layout="csv"))
     return shards
-
-
-def _arm(config: TrainConfig, arm: str, shards: str, seed: int) -> TrainConfig:
-    model = dataclasses.replace(config.model, options={**config.model.options, **ARMS[arm]})
-    data = dataclasses.replace(config.data, shards=shards, validation_split=None)
-    return dataclasses.replace(config, model=model, data=data, seed=seed)
 
 
 def _accuracy(folder: Path, name: str, shards: Path) -> float:
@@ -129,21 +108,18 @@ def _accuracy(folder: Path, name: str, shards: Path) -> float:
 
 def _section(runs: list[dict[str, Any]]) -> dict[str, Any]:
     rows = []
-    for arm in dict.fromkeys(run["arm"] for run in runs):
-        for split in sorted({run["split"] for run in runs if run["arm"] == arm}):
-            of = [run for run in runs if (run["arm"], run["split"]) == (arm, split)]
-            rows.append([arm, str(split), [r["probe"] for r in of], [r["trained"] for r in of]])
+    for split in sorted({run["split"] for run in runs}):
+        of = [run for run in runs if run["split"] == split]
+        rows.append([str(split), [r["probe"] for r in of], [r["trained"] for r in of]])
     return {
         "title": "From ImageNet on JHMDB, 21 classes",
         "command": "python studies/imagenet_jhmdb.py --videos ../shared/data/jhmdb "
         "--out runs/imagenet",
         "machine": hardware(keras_machine(), "16 x 224 x 224"),
         "blocks": [
-            f"Official splits, top-1 of test videos, {VIEWS} views each. The probe is where "
-            "training starts: a logistic regression of ImageNet features. `own_videos` is the "
-            "recipe; the other rows change its temporal layers: none, plain depthwise "
-            "convolutions, or STC blocks besides.",
-            {"columns": ["network", "split", "probe", "trained"], "rows": rows, "decimals": 1},
+            f"The recipe `own_videos` on official splits, top-1 of test videos, {VIEWS} views "
+            "each. The probe is where training starts: a logistic regression of ImageNet features.",
+            {"columns": ["split", "probe", "trained"], "rows": rows, "decimals": 1},
         ],
         "runs": runs,
     }

@@ -26,6 +26,12 @@ def write_result(folder: Path, name: str, result: dict[str, Any]) -> Path:
     return path
 
 
+def newest_result(folder: Path, name: str) -> dict[str, Any] | None:
+    """Returns the newest result of a section, or None."""
+    files = sorted(folder.glob(f"*-{name}.json"))
+    return json.loads(files[-1].read_text(encoding="utf-8")) if files else None
+
+
 def mean_and_deviation(values: Sequence[float]) -> str:
     """Returns mean ± standard deviation, or the value if there is only one."""
     if len(values) == 1:

@@ -69,10 +69,11 @@ class T3DLite(NetworkFamily):
         stem_kernel: kernel of the stem (time, height, width), odd. With a depth of 1 and a stride
             of 2 it reads every second frame; 3 reads the others too, and takes a tenth more time.
         stem_stride: stride of the stem (time, height, width).
-        temporal_depth: frames that a depthwise convolution in every block of stages 4 to 7 reads;
-            1 leaves them out.
-        stc: `"residual"` for an STC block in every block of stages 4 to 7, before the addition,
-            or None.
+        temporal_depth: frames that a depthwise convolution in every block of `temporal_stages`
+            reads; 1 leaves them out.
+        stc: `"residual"` for an STC block in every block of `temporal_stages`, before the
+            addition, or None.
+        temporal_stages: numbers of the stages that `temporal_depth` and `stc` are for.
         stc_options: arguments of `SpatioTemporalChannelCorrelation`.
         rematerialize: whether blocks keep only their input for the gradient, and recompute the
             rest.
@@ -102,6 +103,7 @@ class T3DLite(NetworkFamily):
         stem_stride: int | Sequence[int] = 2,
         temporal_depth: int = 1,
         stc: str | None = None,
+        temporal_stages: Sequence[int] = (4, 5, 6, 7),
         stc_options: Mapping[str, Any] | None = None,
         rematerialize: bool = False,
         **options: Unpack[ClassifierArguments],
@@ -123,6 +125,7 @@ class T3DLite(NetworkFamily):
             transition_depths = [
                 list(checked_depths("T3DLite", depths)) for depths in transition_depths
             ]
+        temporal_stages = _checked_stages(temporal_stages)
         config = locals()
         shared = ClassifierOptions(input_shape, num_classes, **options)
         dtype = shared.dtype
@@ -137,7 +140,7 @@ class T3DLite(NetworkFamily):
                 x = DepthwiseTemporalTransition(
                     next(depths), dtype=dtype, name=f"transition{stage.number}"
                 )(x)
-            is_late = stage.number >= 4
+            is_temporal = stage.number in temporal_stages
             for block in range(scaled_depth(stage, depth)):
                 name = f"stage{stage.number}_block{block + 1}"
                 x = InvertedResidualBlock3D(
@@ -145,8 +148,8 @@ class T3DLite(NetworkFamily):
                     stage.kernel,
                     stage.strides if block == 0 else 1,
                     stage.expansion,
-                    temporal_depth if is_late else 1,
-                    stc if is_late else None,
+                    temporal_depth if is_temporal else 1,
+                    stc if is_temporal else None,
                     stc_options,
                     rematerialize,
                     dtype=dtype,
@@ -169,6 +172,17 @@ class T3DLite(NetworkFamily):
     def inflation_notes(self, inflated: Collection[str]) -> Iterator[str]:
         if self.config.get("stc"):
             yield "the STC blocks are fresh, and scale the features."
+
+
+def _checked_stages(numbers: Sequence[int]) -> list[int]:
+    known = [stage.number for stage in STAGES]
+    if not isinstance(numbers, (tuple, list)) or not set(numbers) <= set(known):
+        raise InvalidArgumentError(
+            f"`temporal_stages` must be stages from {known[0]} to {known[-1]}, for example (6, 7). "
+            f"Received: {numbers!r}",
+            argument="temporal_stages",
+        )
+    return list(numbers)
 
 
 def _imagenet(number: int, build: Callable[..., keras.Model]) -> PublishedImageNetwork:

