@@ -44,7 +44,7 @@ EPOCHS, LEAST_STEPS = 6, 120
 RATE, NEW_RATE = 1e-4, 10.0  # and its factor for temporal layers, which have no ImageNet weights
 _LATE = {"temporal_stages": (6, 7)}
 # Before stage 6 alone, as the other transitions are among the frozen layers.
-_TTL = {"transition_depths": ((1,), (1,), (1, 3, 4))}
+_TTL = {"transition_depths": (None, None, (1, 3, 4))}
 _STC = {"stc": "residual", "stc_options": {"temporal_bins": 4}}
 ARMS: dict[str, dict[str, Any]] = {
     "no temporal layer": {"transition_depths": None},

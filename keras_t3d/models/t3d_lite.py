@@ -65,7 +65,7 @@ class T3DLite(NetworkFamily):
         width: multiplier of the channels.
         depth: multiplier of the blocks per stage.
         transition_depths: temporal kernel depths of the branches of the three TTLs, 1 among them;
-            None leaves out the TTLs.
+            None in place of one leaves that TTL out, and None all of them.
         stem_kernel: kernel of the stem (time, height, width), odd. With a depth of 1 and a stride
             of 2 it reads every second frame; 3 reads the others too, and takes a tenth more time.
         stem_stride: stride of the stem (time, height, width).
@@ -98,7 +98,11 @@ class T3DLite(NetworkFamily):
         *,
         width: float = 1.0,
         depth: float = 1.0,
-        transition_depths: Sequence[Sequence[int]] | None = ((1, 3, 6), (1, 3, 4), (1, 3, 4)),
+        transition_depths: Sequence[Sequence[int] | None] | None = (
+            (1, 3, 6),
+            (1, 3, 4),
+            (1, 3, 4),
+        ),
         stem_kernel: int | Sequence[int] = (1, 3, 3),
         stem_stride: int | Sequence[int] = 2,
         temporal_depth: int = 1,
@@ -123,7 +127,7 @@ class T3DLite(NetworkFamily):
             )
         if transition_depths is not None:
             transition_depths = [
-                list(checked_depths("T3DLite", depths)) for depths in transition_depths
+                depths and list(checked_depths("T3DLite", depths)) for depths in transition_depths
             ]
         temporal_stages = _checked_stages(temporal_stages)
         config = locals()
@@ -136,9 +140,10 @@ class T3DLite(NetworkFamily):
         stages = {"stem": "stem"}
         depths = iter(transition_depths or ())
         for stage in STAGES:
-            if stage.number in transitions and transition_depths is not None:
+            transition = next(depths, None) if stage.number in transitions else None
+            if transition is not None:
                 x = DepthwiseTemporalTransition(
-                    next(depths), dtype=dtype, name=f"transition{stage.number}"
+                    transition, dtype=dtype, name=f"transition{stage.number}"
                 )(x)
             is_temporal = stage.number in temporal_stages
             for block in range(scaled_depth(stage, depth)):

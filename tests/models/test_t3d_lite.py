@@ -75,6 +75,11 @@ def test_wrong_depths_are_refused(depths):
         models.T3DLite(SHAPE, 2, transition_depths=depths, **SMALL)
 
 
+def test_a_transition_can_be_left_out():
+    model = models.T3DLite(SHAPE, 2, transition_depths=(None, None, (1, 3)), **SMALL)
+    assert [layer.name for layer in model.layers if "transition" in layer.name] == ["transition6"]
+
+
 @pytest.mark.parametrize("stages", [(3, 8), 6, ("stage6",)])
 def test_wrong_temporal_stages_are_refused(stages):
     with pytest.raises(InvalidArgumentError, match=r"`temporal_stages`.*\(6, 7\)"):
