@@ -2,7 +2,7 @@
 
 TensorFlow's converter runs the float model on calibration clips and records the range of every
 tensor. From that, files are made quickly: with some layers in floats, or with each layer computed
-both ways, which measures its error.
+both ways, which measures its error. The mean error of each is added to its bias.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import contextlib
 import dataclasses
 import difflib
 import operator
-import tempfile
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_t3d.deploy.bias_correction import with_corrected_biases
 from keras_t3d.deploy.convolution_2d import join_frames
 from keras_t3d.deploy.errors import ExportError
 from keras_t3d.deploy.options import TFLiteOptions
+from keras_t3d.deploy.rounding import Rounding, measure_rounding
 from keras_t3d.deploy.tflite_conversion import run_converter
 from keras_t3d.deploy.tflite_dense import SCALED_ROWS, with_scales_after
 from keras_t3d.deploy.tflite_metadata import pack
@@ -33,6 +33,7 @@ from keras_t3d.models import VideoClassifier
 from keras_t3d.private_interfaces import only_calibrate, quantizer_functions
 
 _SMALLEST_RANGE = 1e-20
+_ROUNDED_CLIPS = 8  # on which operations are computed both ways
 _DENSE = schema.BuiltinOperator.FULLY_CONNECTED
 _SMALL_STEPS = {"ADD", "RESHAPE"}  # between a dense layer and its softmax
 _SMALL_KERNEL = 1024  # weights; the converter does not quantize fewer either
@@ -78,6 +79,8 @@ class IntegerConversion:
 
         with _without_warnings():
             self._calibrated = run_converter(model, join_frames, tf.float32, prepare)
+        self._clips = clips[:_ROUNDED_CLIPS]
+        self._measured: dict[frozenset[str], dict[str, Rounding]] = {}
         self._operations = list(read_operations(self._calibrated))
         if not self._operations:  # all were computed by the converter
             raise ExportError(
@@ -107,42 +110,47 @@ class IntegerConversion:
         else:
             content, output = self._quantize(in_floats | head_tensors), tf.float32
         content = bytes(quantizer_functions()[1](content, tf.uint8, output))
+        content = self._corrected(content, options)
         is_kept_in_floats = not head_tensors.isdisjoint(in_floats)
         has_dense = head[-1].kind == "FULLY_CONNECTED"
         if options.integer_output or is_kept_in_floats or not has_dense:
             return content
         return with_scales_after(_with_small_head(content))
 
-    def layer_errors(self, clips: np.ndarray, options: TFLiteOptions) -> list[LayerError]:
-        """Returns the errors of all layers but `float_layers`, the largest first.
-
-        Every operation is computed both ways on the same inputs, uint8 clips of shape
-        (clips, T, H, W, 3).
-        """
-        head = {operation.tensor for operation in self._head()}
-        in_floats = self._in_floats(options) | head
-        content = self._quantize(in_floats, enable_numeric_verify=True)
-        debug_options = tf.lite.experimental.QuantizationDebugOptions(
-            layer_direct_compare_metrics={"error": _relative_error}
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "both.tflite"
-            path.write_bytes(content)
-            with _without_warnings():
-                debugger = tf.lite.experimental.QuantizationDebugger(
-                    quant_debug_model_path=str(path),
-                    debug_dataset=lambda: ([clip] for clip in _full_range(clips)),
-                    debug_options=debug_options,
-                )
-                debugger.run()
-        size = operator.attrgetter("error")
+    def layer_errors(self, options: TFLiteOptions) -> list[LayerError]:
+        """Returns the errors of all layers but `float_layers`, the largest first."""
         worst: dict[str, LayerError] = {}
-        for name, statistics in debugger.layer_statistics.items():
-            found = self._operation_of(name.removeprefix("NumericVerify/").rpartition(":")[0])
-            if found is not None and statistics["error"] > 0:
-                error = LayerError(found.layer, found.kind, float(statistics["error"]))
-                worst[found.layer] = max(worst.get(found.layer, error), error, key=size)
-        return sorted(worst.values(), key=size, reverse=True)
+        for name, rounding in self._rounding(options).items():
+            found = self._operation_of(name)
+            if found is not None and rounding.error > 0:
+                error = LayerError(found.layer, found.kind, rounding.error)
+                worst[found.layer] = max(
+                    worst.get(found.layer, error), error, key=operator.attrgetter("error")
+                )
+        return sorted(worst.values(), key=operator.attrgetter("error"), reverse=True)
+
+    def _rounding(self, options: TFLiteOptions) -> dict[str, Rounding]:
+        """Returns what rounding changes in each operation, by the name of its output."""
+        in_floats = frozenset(self._in_floats(options) | {each.tensor for each in self._head()})
+        if in_floats not in self._measured:
+            content = self._quantize(set(in_floats), enable_numeric_verify=True)
+            with _without_warnings():
+                self._measured[in_floats] = measure_rounding(content, _full_range(self._clips))
+        return self._measured[in_floats]
+
+    def _corrected(self, content: bytes, options: TFLiteOptions) -> bytes:
+        """Takes the mean errors of operations out of their biases."""
+        offsets = {}
+        for name, rounding in self._rounding(options).items():
+            found = self._operation_of(name)
+            if found is not None:
+                offsets[found.tensor] = rounding.offset
+
+        def offset_of(name: str) -> np.ndarray | None:
+            found = self._operation_of(name)
+            return None if found is None else offsets.get(found.tensor)
+
+        return with_corrected_biases(content, offset_of)
 
     def _quantize(self, in_floats: set[str], **options: Any) -> bytes:
         quantize = quantizer_functions()[0]
@@ -251,14 +259,3 @@ def _full_range(clips: np.ndarray) -> Iterator[np.ndarray]:
         if number == 0:
             values[0, 0, 0, 0], values[0, 0, 0, 1] = 0, 255
         yield values
-
-
-def _relative_error(
-    expected: np.ndarray, integers: np.ndarray, scale: float, zero_point: int
-) -> float:
-    """Clips `expected` to the integer range, as a later ReLU does with the same values."""
-    ends = np.iinfo(integers.dtype)
-    low, high = ((end - zero_point) * scale for end in (ends.min, ends.max))
-    expected = np.clip(expected, low, high)
-    found = (integers.astype(np.float32) - zero_point) * scale
-    return float(np.sqrt(np.mean((found - expected) ** 2) / max(np.mean(expected**2), 1e-12)))

@@ -44,7 +44,6 @@ TOLERANCES = {"none": 1e-4, "float16": 2e-2}
 # Smallest allowed correlation of 8-bit logits with the float model's.
 LEAST_CORRELATION = 0.9
 CALIBRATION_CLIPS = 64
-_LAYER_ERROR_CLIPS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +145,7 @@ def export_tflite(
         if options.quantization == "int8":
             conversion = IntegerConversion(model, clips)
             content = conversion.convert(options)
-            errors = conversion.layer_errors(clips[:_LAYER_ERROR_CLIPS], options)
+            errors = conversion.layer_errors(options)
         else:
             content = convert(model, options.quantization)
         check_builtins_only(content)
