@@ -31,7 +31,7 @@ from keras_t3d.deploy.errors import (
     check_channels_last,
     check_not_quantized,
 )
-from keras_t3d.deploy.layer_rules import find_rule, in_order
+from keras_t3d.deploy.layer_rules import find_rule
 from keras_t3d.layers import (
     ClipBatchNormalization,
     ClipConv3D,
@@ -42,6 +42,7 @@ from keras_t3d.layers import (
     Stem3D,
 )
 from keras_t3d.models import VideoClassifier
+from keras_t3d.models.composition import in_order
 from keras_t3d.private_interfaces import computing_in_float32
 
 
@@ -128,8 +129,9 @@ def _only_shape(clips: tf.Tensor, convolution: Convolution) -> tf.Tensor:
     """Returns zeros of the shape of a convolution's result."""
     sides = []
     axes = zip(convolution.kernel.shape, convolution.strides, convolution.dilations, strict=False)
-    for length, (size, stride, dilation) in zip(clips.shape, axes, strict=False):
-        reach = (size - 1) * dilation if convolution.padding == "valid" else 0
+    for axis, (length, (size, stride, dilation)) in enumerate(zip(clips.shape, axes, strict=False)):
+        padding = (axis == 0 and convolution.time_padding) or convolution.padding
+        reach = (size - 1) * dilation if padding == "valid" else 0
         sides.append((length - reach - 1) // stride + 1)
     return tf.zeros((*sides, convolution.kernel.shape[-1]))
 
@@ -165,7 +167,8 @@ def _incremental_concatenation() -> Callable[[Sequence[Any]], Sequence[Any]]:
 
 
 def _clip_conv3d(layer: ClipConv3D, x: tf.Tensor, convolve: Convolve) -> PendingConvolution:
-    convolution = Convolution.of(layer, padding=layer.padding)
+    time_padding = "causal" if layer.causal else None
+    convolution = Convolution.of(layer, padding=layer.padding, time_padding=time_padding)
     return PendingConvolution(x, convolution, _in_this_scope(convolve))
 
 

@@ -24,7 +24,7 @@ def clip_max_pooling(layer: ClipMaxPooling3D, x: tf.Tensor) -> tf.Tensor:
         if size > 1:
             x = _padded_for_maximum(x, axis, size // 2)
     x = _pool_space(tf.nn.max_pool2d, layer, x, "VALID")
-    return _max_pool_time(layer, x, "even")
+    return _max_pool_time(layer, x, "causal" if layer.causal else "even")
 
 
 def _padded_for_maximum(x: tf.Tensor, axis: int, count: int) -> tf.Tensor:
@@ -90,7 +90,11 @@ def _pool_space(
 def deviation_pooling(layer: GlobalDeviationPooling3D, x: tf.Tensor) -> tf.Tensor:
     frames = tf.reduce_mean(x, axis=(1, 2))
     mean = tf.reduce_mean(frames, axis=0, keepdims=True)
-    deviation = tf.reduce_mean(tf.abs(frames - mean), axis=0, keepdims=True)
+    centre = mean
+    if layer.causal:  # the mean so far, by one matrix product
+        counts = np.arange(1, frames.shape[0] + 1, dtype=np.float32)
+        centre = tf.matmul(np.tri(len(counts), dtype=np.float32) / counts[:, None], frames)
+    deviation = tf.reduce_mean(tf.abs(frames - centre), axis=0, keepdims=True)
     return tf.concat([mean, deviation], -1)
 
 

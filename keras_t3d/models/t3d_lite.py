@@ -106,7 +106,6 @@ class T3DLite(NetworkFamily):
         rematerialize: bool = False,
         **options: Unpack[ClassifierArguments],
     ) -> None:
-        check_stc(stc, stc_options, (None, "residual"))
         transitions = [stage.number for stage in STAGES[2:] if stage.strides > 1]
         wrong = transition_depths is not None and (
             not isinstance(transition_depths, (tuple, list))
@@ -125,17 +124,18 @@ class T3DLite(NetworkFamily):
             ]
         config = locals()
         shared = ClassifierOptions(input_shape, num_classes, **options)
-        dtype = shared.dtype
+        check_stc(stc, stc_options, (None, "residual"), shared.causal)
+        every: dict[str, Any] = {"causal": shared.causal, "dtype": shared.dtype}
         inputs, x = shared.open_graph()
         x = NormalizedConv3D(
-            32, checked_odd("stem_kernel", stem_kernel), stem_stride, dtype=dtype, name="stem"
+            32, checked_odd("stem_kernel", stem_kernel), stem_stride, **every, name="stem"
         )(x)
         stages = {"stem": "stem"}
         depths = iter(transition_depths or ())
         for stage in STAGES:
             if stage.number in transitions and transition_depths is not None:
                 x = DepthwiseTemporalTransition(
-                    next(depths), dtype=dtype, name=f"transition{stage.number}"
+                    next(depths), **every, name=f"transition{stage.number}"
                 )(x)
             is_late = stage.number >= 4
             for block in range(scaled_depth(stage, depth)):
@@ -149,11 +149,11 @@ class T3DLite(NetworkFamily):
                     stc if is_late else None,
                     stc_options,
                     rematerialize,
-                    dtype=dtype,
+                    **every,
                     name=name,
                 )(x)
             stages[f"stage{stage.number}"] = name
-        x = NormalizedConv3D(1280, 1, dtype=dtype, name="head")(x)
+        x = NormalizedConv3D(1280, 1, **every, name="head")(x)
         super().__init__(shared, inputs, x, {**stages, "head": "head"}, config)
 
     @classmethod
