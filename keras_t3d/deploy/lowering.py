@@ -44,9 +44,14 @@ from keras_t3d.layers import (
 from keras_t3d.models import VideoClassifier
 from keras_t3d.models.composition import in_order
 from keras_t3d.private_interfaces import computing_in_float32
+from keras_t3d.streaming.answer import GLOBAL_POOLS
+from keras_t3d.streaming.answer import pool as pool_step
+from keras_t3d.streaming.memory import Memory
 
 
-def lower(model: keras.Model, convolve: Convolve = add_taps) -> Callable[[tf.Tensor], tf.Tensor]:
+def lower(
+    model: keras.Model, convolve: Convolve = add_taps, memory: Memory | None = None
+) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns a function that computes the model for one clip with 2D operations.
 
     Weights become constants, and everything is computed in float32, whatever the model's dtype
@@ -57,6 +62,8 @@ def lower(model: keras.Model, convolve: Convolve = add_taps) -> Callable[[tf.Ten
             `(batch, frames, height, width, channels)`.
         convolve: method of 3D convolution: `convolution_2d.add_taps`, best for floats, or
             `join_frames`, best for integers.
+        memory: for one step of a stream (see `keras_t3d.streaming`), the state before it, without
+            a batch axis of clips; the function adds the state after the step.
 
     Returns:
         A function from a float32 tensor or array of shape (frames, height, width, channels) to
@@ -76,9 +83,13 @@ def lower(model: keras.Model, convolve: Convolve = add_taps) -> Callable[[tf.Ten
     """
     rules: dict[type[Any], Callable[..., Any]] = {
         **_RULES,
-        ClipConv3D: functools.partial(_clip_conv3d, convolve=convolve),
+        ClipConv3D: functools.partial(_clip_conv3d, convolve=convolve, memory=memory),
         layers.Conv3D: functools.partial(_conv3d, convolve=convolve),
     }
+    if memory is not None:
+        max_pool = functools.partial(pooling_2d.clip_max_pooling, memory=memory)
+        rules[ClipMaxPooling3D] = max_pool
+        rules |= {each: functools.partial(pool_step, memory=memory) for each in GLOBAL_POOLS}
 
     def apply(layer: Any, *tensors: Any, **options: Any) -> Any:
         """Runs one layer by its rule, in a name scope of its name."""
@@ -166,8 +177,12 @@ def _incremental_concatenation() -> Callable[[Sequence[Any]], Sequence[Any]]:
 # Convolution.
 
 
-def _clip_conv3d(layer: ClipConv3D, x: tf.Tensor, convolve: Convolve) -> PendingConvolution:
+def _clip_conv3d(
+    layer: ClipConv3D, x: tf.Tensor, convolve: Convolve, memory: Memory | None
+) -> PendingConvolution:
     time_padding = "causal" if layer.causal else None
+    if memory is not None:
+        x, time_padding = memory.extend(layer, x)
     convolution = Convolution.of(layer, padding=layer.padding, time_padding=time_padding)
     return PendingConvolution(x, convolution, _in_this_scope(convolve))
 

@@ -63,11 +63,16 @@ class ClipMaxPooling3D(RecomputedLayer):
         self.built = True  # as Keras's own pooling layers: without weights, nothing is to build
 
     def compute(self, clips: Any) -> tuple[Any]:
-        return (self.pool(clips, "causal" if self.causal else "even"),)
+        time_padding = "causal" if self.causal else "even"
+        return (pool_maximum(clips, self.pool_size, self.strides, time_padding),)
 
-    def pool(self, clips: Any, time_padding: str) -> Any:
-        """Computes the output for clips that are padded in another way, as those of a stream."""
-        return pool_maximum(clips, self.pool_size, self.strides, time_padding)
+    def pool_frames(self, clips: Any) -> Any:
+        """Pools each frame: the first of two parts, of which `pool_time` is the second."""
+        return pool_maximum(clips, (1, *self.pool_size[1:]), (1, *self.strides[1:]))
+
+    def pool_time(self, clips: Any, time_padding: str) -> Any:
+        """Pools over time, for clips that are padded as `Padding.time` describes."""
+        return pool_maximum(clips, (self.pool_size[0], 1, 1), (self.strides[0], 1, 1), time_padding)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         batch, *sides, channels = input_shape
