@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers import ClipConv3D, ClipMaxPooling3D
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.operations.padding import Padding
@@ -72,6 +74,15 @@ class StreamingForm:
         """
         return {name: ops.zeros((batch, *shape)) for name, shape in self.state_shapes.items()}
 
+    def describe(self) -> dict[str, Any]:
+        """Returns what a caller of a step needs to know, as plain values."""
+        return {
+            "frames_per_step": self.frames_per_step,
+            "state": {name: list(shape) for name, shape in self.state_shapes.items()},
+            "reset": "fill the state with zeros: with the zero point where it is quantized",
+            **dataclasses.asdict(self.options),
+        }
+
     def step(self, frames: Any, state: Mapping[str, Any]) -> tuple[Any, State]:
         """Computes the next frames of each video.
 
@@ -82,9 +93,30 @@ class StreamingForm:
 
         Returns:
             The model's outputs for what was seen so far, and the state after the frames.
+
+        Raises:
+            InvalidArgumentError: if the frames are more or fewer, or the state is not of this form.
         """
+        self._check(frames, state)
         memory = Memory(self.model, self.options, state)
         return self._compute(frames, memory), memory.after
+
+    def _check(self, frames: Any, state: Mapping[str, Any]) -> None:
+        shape = (self.frames_per_step, *self._frame_shape)
+        if tuple(frames.shape[1:]) != shape:
+            raise InvalidArgumentError(
+                f"`frames` must be of shape (batch, {', '.join(map(str, shape))}). Received: "
+                f"{tuple(frames.shape)}",
+                argument="frames",
+            )
+        found = {name: tuple(tensor.shape[1:]) for name, tensor in state.items()}
+        if found != self.state_shapes:
+            differing = sorted(dict(found.items() ^ self.state_shapes.items()))
+            raise InvalidArgumentError(
+                "`state` must be of this model: the one that its last step returned, or "
+                f"`initial_state()`. Received: one that differs in {', '.join(differing[:3])}",
+                argument="state",
+            )
 
     def _compute(self, frames: Any, memory: Memory) -> Any:
         with computing_in_float32(self.model):

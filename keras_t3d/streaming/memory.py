@@ -45,7 +45,7 @@ class Memory:
         self._has_batch = has_batch
         self.after: dict[str, Any] = {}
         self._steps_before = self.recall(STEPS, (1,))
-        self.steps = self.after[STEPS] = self._steps_before + 1
+        self.steps = self.after[STEPS] = self._steps_before + 1.0
 
     def name(self, layer: Any, suffix: str = "") -> str:
         """Returns a name for a tensor of a layer, which another one of it may not have yet."""
@@ -75,12 +75,14 @@ class Memory:
             return clips, "causal"
         name = self.name(layer)
         past = self.recall(name, (count, *clips.shape[-3:]))
-        clips = clips if self._has_batch else clips[None]
+        if not self._has_batch:  # reshapes are free in LiteRT
+            past = ops.reshape(past, past.shape[1:])
         if hasattr(layer, "pool_size") and not is_positive:
-            past = self.or_first(past, clips[:, :1])
-        clips = ops.concatenate([past, clips], axis=1)
-        self.after[name] = clips[:, -count:]
-        return clips if self._has_batch else clips[0], "valid"
+            past = self.or_first(past, clips[..., :1, :, :, :])
+        clips = ops.concatenate([past, clips], axis=1 if self._has_batch else 0)
+        last = clips[..., -count:, :, :, :]
+        self.after[name] = last if self._has_batch else ops.reshape(last, (1, *last.shape))
+        return clips, "valid"
 
     def only_frame(self, layer: Any, clips: Any) -> Any:
         """Returns the frame of a step at the end of the network, (batch, height, width, channels).
