@@ -6,13 +6,15 @@ import json
 import os
 import pathlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError, KerasT3DWarning
 
 LABELS = "labels.txt"
 CLIP_SPEC = "clip_spec.json"
+STREAM = "stream.json"
 # Of a run directory.
 CONFIG = "config.yaml"
 BEST = "best.keras"
@@ -34,16 +36,34 @@ def labels_text(class_names: Sequence[str]) -> str:
     return "".join(f"{name}\n" for name in class_names)
 
 
-def artifact_texts(class_names: Sequence[str], clip_spec: ClipSpec) -> dict[str, str]:
-    """Returns the contents of both files by name."""
-    clip_spec_text = json.dumps(clip_spec.get_config(), indent=2) + "\n"
-    return {LABELS: labels_text(class_names), CLIP_SPEC: clip_spec_text}
+def artifact_texts(
+    class_names: Sequence[str], clip_spec: ClipSpec, stream: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """Returns the contents of the files by name.
+
+    Args:
+        class_names: one name per class.
+        clip_spec: ClipSpec of the model.
+        stream: description of a stream; None for a model of clips, which has no such file.
+    """
+    files = {CLIP_SPEC: clip_spec.get_config(), **({} if stream is None else {STREAM: stream})}
+    texts = {name: json.dumps(value, indent=2) + "\n" for name, value in files.items()}
+    return {LABELS: labels_text(class_names), **texts}
 
 
 def read_artifact(read: Callable[[str], bytes]) -> tuple[tuple[str, ...], ClipSpec]:
     """Returns class names and ClipSpec; `read` returns the content of a file of that name."""
     class_names = tuple(read(LABELS).decode("utf-8").splitlines())
     return class_names, ClipSpec.from_config(json.loads(read(CLIP_SPEC)))
+
+
+def read_stream(read: Callable[[str], bytes]) -> dict[str, Any] | None:
+    """Returns the description of a stream, or None for a model of clips."""
+    try:
+        description: dict[str, Any] = json.loads(read(STREAM))
+    except (KeyError, FileNotFoundError):
+        return None
+    return description
 
 
 def model_file(path: str | os.PathLike[str]) -> str:

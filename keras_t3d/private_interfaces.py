@@ -138,6 +138,17 @@ def masked_outputs(outputs: Any, mask: Any) -> Iterator[None]:
             set_keras_mask(tensor, own)
 
 
+def output_specs(function: Callable[..., Any], *shapes: Any) -> Any:
+    """Returns the nest of `keras.KerasTensor` that a function of float32 tensors returns.
+
+    Nothing is computed. `keras.Operation.compute_output_spec` hides errors of the function.
+    """
+    import keras
+    from keras.src.backend import compute_output_spec
+
+    return compute_output_spec(function, *map(keras.KerasTensor, shapes))
+
+
 def operation_name(operation: Any) -> str | None:
     """Returns the class name of a function of `keras.ops`, such as `"Add"`; None for layers."""
     cls = type(operation)

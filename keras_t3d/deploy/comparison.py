@@ -14,6 +14,7 @@ from keras_t3d.clips import ClipSpec
 from keras_t3d.deploy.errors import ExportError
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference.predictor import validate_clips
+from keras_t3d.models import VideoClassifier
 from keras_t3d.models.outputs import are_distributions
 
 NUM_CLIPS = 8  # enough to detect a wrong graph
@@ -152,6 +153,12 @@ def keras_probabilities(model: Callable[..., Any], clips: np.ndarray) -> np.ndar
         return outputs
     exponentials = np.exp(outputs - outputs.max(1, keepdims=True))
     return exponentials / exponentials.sum(1, keepdims=True)
+
+
+def probabilities_of(model: VideoClassifier) -> Callable[[Any], Any]:
+    """Returns the function from a model's outputs to probabilities."""
+    returns_logits = model.check_classifies() == "logits"
+    return lambda outputs: keras.ops.softmax(outputs) if returns_logits else outputs
 
 
 def largest_difference(

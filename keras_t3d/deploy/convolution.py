@@ -29,6 +29,7 @@ class Convolution:
         bias: (filters,), or None.
         strides, dilations: (time, height, width).
         padding: `"valid"`, Keras's `"same"`, `"even"`, as PyTorch pads, or `"same_frames"`.
+        time_padding: padding of time where it differs: `"causal"` or `"valid"`.
     """
 
     kernel: np.ndarray
@@ -36,6 +37,7 @@ class Convolution:
     strides: Sequence[int] = (1, 1, 1)
     padding: str = "even"
     dilations: Sequence[int] = (1, 1, 1)
+    time_padding: str | None = None
 
     @classmethod
     def of(cls, layer: ClipConv3D | layers.Conv3D, **options: Any) -> Convolution:

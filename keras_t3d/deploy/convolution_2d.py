@@ -81,11 +81,14 @@ def join_frames(x: tf.Tensor, convolution: Convolution) -> tf.Tensor:
 
 def convolve_over_time(x: tf.Tensor, convolution: Convolution) -> tf.Tensor:
     """Convolves each channel over time alone, as an image of T rows and H * W columns."""
-    frames, height, width, channels = x.shape
+    _, height, width, channels = x.shape
     kernel = np.reshape(convolution.kernel, (-1, 1, channels, 1))
-    padding = "VALID" if convolution.padding == "valid" else "SAME"  # "SAME" is even here
+    if convolution.time_padding == "causal":
+        x = _pad_frames(x, (_temporal_windows(x, convolution).before, 0))
+    rule = convolution.time_padding or convolution.padding
+    padding = "VALID" if rule in ("causal", "valid") else "SAME"  # "SAME" is even here
     dilations = (convolution.dilations[0], 1)
-    image = tf.reshape(x, (1, frames, height * width, channels))
+    image = tf.reshape(x, (1, -1, height * width, channels))
     y = tf.nn.depthwise_conv2d(image, kernel, (1, 1, 1, 1), padding, "NHWC", dilations)
     y = y if convolution.bias is None else y + convolution.bias
     return tf.reshape(y, (-1, height, width, channels))
@@ -133,7 +136,7 @@ def _pad_frames(x: tf.Tensor, missing: tuple[int, int]) -> tf.Tensor:
 
 def _temporal_windows(x: tf.Tensor, convolution: Convolution) -> TemporalWindows:
     stride, dilation = convolution.strides[0], convolution.dilations[0]
-    size, padding = len(convolution.kernel), convolution.padding
+    size, padding = len(convolution.kernel), convolution.time_padding or convolution.padding
     return TemporalWindows(x.shape[0], size, stride, padding, dilation)
 
 

@@ -19,12 +19,13 @@ import tensorflow as tf
 
 from keras_t3d.deploy.convolution import Convolution, PendingConvolution, computed
 from keras_t3d.deploy.errors import ExportError, UntraceableLayerError
-from keras_t3d.deploy.layer_rules import find_rule, in_order
+from keras_t3d.deploy.layer_rules import find_rule
 from keras_t3d.deploy.network import constant
 from keras_t3d.layers import ClipBatchNormalization, ClipConv3D
 from keras_t3d.layers.operations.convolution import convolve
 from keras_t3d.layers.operations.normalization import ACTIVATIONS, normalize_by
-from keras_t3d.layers.operations.padding import pad, unmerged
+from keras_t3d.layers.operations.padding import Padding, pad, unmerged, without_unread_frames
+from keras_t3d.models.composition import in_order
 from keras_t3d.private_interfaces import computing_in_float32, is_functional
 
 
@@ -92,7 +93,13 @@ def _call(layer: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
 
 
 def _clip_conv3d(layer: ClipConv3D, clips: tf.Tensor) -> PendingConvolution:
-    return PendingConvolution(clips, Convolution.of(layer, padding=layer.padding), _convolve)
+    return PendingConvolution(
+        clips,
+        Convolution.of(
+            layer, padding=layer.padding, time_padding="causal" if layer.causal else None
+        ),
+        _convolve,
+    )
 
 
 def _convolve(
@@ -105,17 +112,20 @@ def _convolve(
     activations after padding see `unmerged`.
     """
     kernel, bias, strides = convolution.kernel, convolution.bias, convolution.strides
+    padding = Padding(convolution.padding, convolution.time_padding or "even")
+    clips, padding = without_unread_frames(clips, kernel.shape[0], strides[0], padding)
     grouped = kernel.shape[-2] != clips.shape[-1]
     idle_taps = strides[0] == 1 and kernel.shape[0] // 2 >= clips.shape[1]
     if bias is None or grouped or idle_taps:
-        y = convolve(clips, tf.constant(kernel), strides, convolution.padding)
+        y = convolve(clips, tf.constant(kernel), strides, padding)
         return ACTIVATIONS[activation](y if bias is None else tf.nn.bias_add(y, bias))
-    is_padded, padding = max(strides) > 1 and max(kernel.shape[:3]) > 1, "SAME"
+    is_even = max(strides) == 1 and (padding.time == "even" or kernel.shape[0] == 1)
+    is_padded, left = not is_even and max(kernel.shape[:3]) > 1, "SAME"
     if is_padded:  # "SAME" is even without strides only
-        clips, padding = pad(clips, kernel, strides, convolution.padding), "VALID"
+        clips, left = pad(clips, kernel, strides, padding), "VALID"
     elif tf.is_symbolic_tensor(clips) and clips.op.type == "Pad":  # of a ZeroPadding3D
         clips = unmerged(clips)
-    y = tf.nn.bias_add(tf.nn.conv3d(clips, kernel, (1, *strides, 1), padding), bias)
+    y = tf.nn.bias_add(tf.nn.conv3d(clips, kernel, (1, *strides, 1), left), bias)
     if activation is not None:
         return ACTIVATIONS[activation](y)
     return unmerged(y) if is_padded else y

@@ -26,6 +26,7 @@ from keras_t3d.deploy.options import TFLiteOptions
 from keras_t3d.deploy.rounding import Rounding, measure_rounding
 from keras_t3d.deploy.tflite_conversion import run_converter
 from keras_t3d.deploy.tflite_dense import SCALED_ROWS, with_scales_after
+from keras_t3d.deploy.tflite_forms import LiteRTForm, form_of, number_of_clips
 from keras_t3d.deploy.tflite_metadata import pack
 from keras_t3d.deploy.tflite_operations import Operation, builtin_of, read_operations
 from keras_t3d.errors import InvalidArgumentError
@@ -60,7 +61,7 @@ class IntegerConversion:
     """A model with calibrated ranges, to be converted to integers.
 
     Args:
-        model: the model.
+        model: the model, or a form of it.
         clips: typical inputs, uint8 array of shape (clips, T, H, W, 3). Values outside of the
             ranges seen here will be clipped.
 
@@ -68,25 +69,24 @@ class IntegerConversion:
         ExportError: if the model's output does not depend on the clip.
     """
 
-    def __init__(self, model: VideoClassifier, clips: np.ndarray) -> None:
+    def __init__(self, model: VideoClassifier | LiteRTForm, clips: np.ndarray) -> None:
+        self._form = form_of(model)
 
         def prepare(converter: Any) -> None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: (
-                {"clip": clip} for clip in _full_range(clips)
-            )
+            converter.representative_dataset = lambda: self._form.calibration_inputs(clips)
             only_calibrate(converter)
 
         with _without_warnings():
-            self._calibrated = run_converter(model, join_frames, tf.float32, prepare)
-        self._clips = clips[:_ROUNDED_CLIPS]
+            self._calibrated = run_converter(self._form, join_frames, tf.float32, prepare)
+        self._clips = clips[: number_of_clips(self._form, _ROUNDED_CLIPS)]
         self._measured: dict[frozenset[str], dict[str, Rounding]] = {}
         self._operations = list(read_operations(self._calibrated))
         if not self._operations:  # all were computed by the converter
             raise ExportError(
                 "`quantization` 'int8' needs a model whose output depends on the clip, and this "
                 "one's is constant. Look for a layer that reads padding only, such as a dilated "
-                f"convolution over one frame. Received: {model.name}"
+                f"convolution over one frame. Received: {self._form.model.name}"
             )
 
     @property
@@ -109,8 +109,7 @@ class IntegerConversion:
             content, output = self._quantize(in_floats), tf.int8
         else:
             content, output = self._quantize(in_floats | head_tensors), tf.float32
-        content = bytes(quantizer_functions()[1](content, tf.uint8, output))
-        content = self._corrected(content, options)
+        content = self._corrected(self._form.with_integer_inputs(content, output), options)
         is_kept_in_floats = not head_tensors.isdisjoint(in_floats)
         has_dense = head[-1].kind == "FULLY_CONNECTED"
         if options.integer_output or is_kept_in_floats or not has_dense:
@@ -135,7 +134,7 @@ class IntegerConversion:
         if in_floats not in self._measured:
             content = self._quantize(set(in_floats), enable_numeric_verify=True)
             with _without_warnings():
-                self._measured[in_floats] = measure_rounding(content, _full_range(self._clips))
+                self._measured[in_floats] = measure_rounding(content, self._in_order(content))
         return self._measured[in_floats]
 
     def _corrected(self, content: bytes, options: TFLiteOptions) -> bytes:
@@ -151,6 +150,14 @@ class IntegerConversion:
             return None if found is None else offsets.get(found.tensor)
 
         return with_corrected_biases(content, offset_of)
+
+    def _in_order(self, content: bytes) -> Iterator[list[np.ndarray]]:
+        """Yields calibration inputs in the order of a file's."""
+        file = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+        (graph,), (signature,) = file.subgraphs, file.signatureDefs
+        names = {entry.tensorIndex: entry.name.decode() for entry in signature.inputs}
+        for inputs in self._form.calibration_inputs(self._clips):
+            yield [inputs[names[place]] for place in graph.inputs]
 
     def _quantize(self, in_floats: set[str], **options: Any) -> bytes:
         quantize = quantizer_functions()[0]
@@ -179,6 +186,7 @@ class IntegerConversion:
     def _in_floats(self, options: TFLiteOptions) -> set[str]:
         """Returns the outputs of operations in floats, which identify them to the converter."""
         found = {each.tensor for each in self._operations if each.is_constant}
+        found |= self._of_vectors()
         for name in options.float_layers:
             tensors = {
                 operation.tensor
@@ -196,6 +204,15 @@ class IntegerConversion:
             found |= tensors
         for operation in self._operations:  # in the order of computation
             if operation.kind in _ONE_SCALE and found.intersection(operation.inputs):
+                found.add(operation.tensor)
+        return found
+
+    def _of_vectors(self) -> set[str]:
+        """Returns the outputs of operations that follow from the form's vectors."""
+        vectors = {f"serving_default_{name}:0" for name in self._form.vector_inputs}
+        found: set[str] = set()
+        for operation in self._operations:  # in the order of computation
+            if not (vectors | found).isdisjoint(operation.inputs):
                 found.add(operation.tensor)
         return found
 
@@ -247,15 +264,3 @@ def _with_small_head(content: bytes) -> bytes:
     code.version = max(code.version, SCALED_ROWS)
     buffer.data = None
     return pack(file)
-
-
-def _full_range(clips: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields float clips of batch 1; the first has a black and a white pixel.
-
-    So the input's range is 0..255, and pixel values are not rounded.
-    """
-    for number, clip in enumerate(clips):
-        values = clip[None].astype(np.float32)
-        if number == 0:
-            values[0, 0, 0, 0], values[0, 0, 0, 1] = 0, 255
-        yield values

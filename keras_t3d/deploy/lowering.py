@@ -31,7 +31,7 @@ from keras_t3d.deploy.errors import (
     check_channels_last,
     check_not_quantized,
 )
-from keras_t3d.deploy.layer_rules import find_rule, in_order
+from keras_t3d.deploy.layer_rules import find_rule
 from keras_t3d.layers import (
     ClipBatchNormalization,
     ClipConv3D,
@@ -42,10 +42,16 @@ from keras_t3d.layers import (
     Stem3D,
 )
 from keras_t3d.models import VideoClassifier
+from keras_t3d.models.composition import in_order
 from keras_t3d.private_interfaces import computing_in_float32
+from keras_t3d.streaming.answer import GLOBAL_POOLS
+from keras_t3d.streaming.answer import pool as pool_step
+from keras_t3d.streaming.memory import Memory
 
 
-def lower(model: keras.Model, convolve: Convolve = add_taps) -> Callable[[tf.Tensor], tf.Tensor]:
+def lower(
+    model: keras.Model, convolve: Convolve = add_taps, memory: Memory | None = None
+) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns a function that computes the model for one clip with 2D operations.
 
     Weights become constants, and everything is computed in float32, whatever the model's dtype
@@ -56,6 +62,8 @@ def lower(model: keras.Model, convolve: Convolve = add_taps) -> Callable[[tf.Ten
             `(batch, frames, height, width, channels)`.
         convolve: method of 3D convolution: `convolution_2d.add_taps`, best for floats, or
             `join_frames`, best for integers.
+        memory: for one step of a stream (see `keras_t3d.streaming`), the state before it, without
+            a batch axis of clips; the function adds the state after the step.
 
     Returns:
         A function from a float32 tensor or array of shape (frames, height, width, channels) to
@@ -75,9 +83,13 @@ def lower(model: keras.Model, convolve: Convolve = add_taps) -> Callable[[tf.Ten
     """
     rules: dict[type[Any], Callable[..., Any]] = {
         **_RULES,
-        ClipConv3D: functools.partial(_clip_conv3d, convolve=convolve),
+        ClipConv3D: functools.partial(_clip_conv3d, convolve=convolve, memory=memory),
         layers.Conv3D: functools.partial(_conv3d, convolve=convolve),
     }
+    if memory is not None:
+        max_pool = functools.partial(pooling_2d.clip_max_pooling, memory=memory)
+        rules[ClipMaxPooling3D] = max_pool
+        rules |= {each: functools.partial(pool_step, memory=memory) for each in GLOBAL_POOLS}
 
     def apply(layer: Any, *tensors: Any, **options: Any) -> Any:
         """Runs one layer by its rule, in a name scope of its name."""
@@ -128,8 +140,9 @@ def _only_shape(clips: tf.Tensor, convolution: Convolution) -> tf.Tensor:
     """Returns zeros of the shape of a convolution's result."""
     sides = []
     axes = zip(convolution.kernel.shape, convolution.strides, convolution.dilations, strict=False)
-    for length, (size, stride, dilation) in zip(clips.shape, axes, strict=False):
-        reach = (size - 1) * dilation if convolution.padding == "valid" else 0
+    for axis, (length, (size, stride, dilation)) in enumerate(zip(clips.shape, axes, strict=False)):
+        padding = (axis == 0 and convolution.time_padding) or convolution.padding
+        reach = (size - 1) * dilation if padding == "valid" else 0
         sides.append((length - reach - 1) // stride + 1)
     return tf.zeros((*sides, convolution.kernel.shape[-1]))
 
@@ -164,8 +177,13 @@ def _incremental_concatenation() -> Callable[[Sequence[Any]], Sequence[Any]]:
 # Convolution.
 
 
-def _clip_conv3d(layer: ClipConv3D, x: tf.Tensor, convolve: Convolve) -> PendingConvolution:
-    convolution = Convolution.of(layer, padding=layer.padding)
+def _clip_conv3d(
+    layer: ClipConv3D, x: tf.Tensor, convolve: Convolve, memory: Memory | None
+) -> PendingConvolution:
+    time_padding = "causal" if layer.causal else None
+    if memory is not None:
+        x, time_padding = memory.extend(layer, x)
+    convolution = Convolution.of(layer, padding=layer.padding, time_padding=time_padding)
     return PendingConvolution(x, convolution, _in_this_scope(convolve))
 
 

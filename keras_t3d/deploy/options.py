@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from keras_t3d.errors import check_argument, check_integer
+from keras_t3d.streaming.options import StreamOptions
 
 if TYPE_CHECKING:
     from keras_t3d.deploy.comparison import ExportReport
@@ -19,8 +20,33 @@ if TYPE_CHECKING:
 Quantization = Literal["none", "float16", "dynamic", "int8"]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StreamExportOptions(StreamOptions):
+    """Options that the exports of streams have.
+
+    Args:
+        streaming: export a causal network as a stream: a step takes a few frames and what it kept
+            of those before, so that each frame is computed once
+    """
+
+    streaming: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field in dataclasses.fields(StreamOptions):
+            value = getattr(self, field.name)
+            is_valid = self.streaming or value == field.default
+            check_argument(field.name, value, is_valid, "left out unless `streaming` is set")
+
+    @property
+    def stream_options(self) -> StreamOptions:
+        """What the answer of the stream is about."""
+        names = (field.name for field in dataclasses.fields(StreamOptions))
+        return StreamOptions(**{name: getattr(self, name) for name in names})
+
+
 @dataclasses.dataclass(frozen=True)
-class SavedModelOptions:
+class SavedModelOptions(StreamExportOptions):
     """Options of a SavedModel export.
 
     Args:
@@ -36,9 +62,14 @@ class SavedModelOptions:
 
     frozen: bool | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        is_valid = self.frozen is None or not self.streaming
+        check_argument("frozen", self.frozen, is_valid, "left out with `streaming`")
+
 
 @dataclasses.dataclass(frozen=True)
-class TFLiteOptions:
+class TFLiteOptions(StreamExportOptions):
     """Options of a TFLite export.
 
     Args:
@@ -69,6 +100,7 @@ class TFLiteOptions:
     licence: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         kinds, layers = get_args(Quantization), self.float_layers
         one_of = f"one of {', '.join(kinds)}"
         check_argument("quantization", self.quantization, self.quantization in kinds, one_of)
@@ -79,6 +111,8 @@ class TFLiteOptions:
             value = getattr(self, name)
             is_valid = not value or self.quantization == "int8"
             check_argument(name, value, is_valid, "left out unless `quantization` is 'int8'")
+        rule = "left out with `streaming`, whose answer is computed in floats"
+        check_argument("integer_output", True, not (self.integer_output and self.streaming), rule)
 
 
 @dataclasses.dataclass(frozen=True)

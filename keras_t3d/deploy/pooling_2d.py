@@ -17,19 +17,30 @@ from keras_t3d.deploy.convolution_2d import concatenate, frames_or_zeros, take_f
 from keras_t3d.deploy.errors import check_channels_last
 from keras_t3d.layers import ClipMaxPooling3D, GlobalDeviationPooling3D
 from keras_t3d.layers.temporal_windows import TemporalWindows
+from keras_t3d.streaming.memory import Memory
 
 
-def clip_max_pooling(layer: ClipMaxPooling3D, x: tf.Tensor) -> tf.Tensor:
+def clip_max_pooling(
+    layer: ClipMaxPooling3D, x: tf.Tensor, memory: Memory | None = None
+) -> tf.Tensor:
+    is_positive = _is_positive(x)
     for axis, size in enumerate(layer.pool_size[1:], start=1):
         if size > 1:
             x = _padded_for_maximum(x, axis, size // 2)
     x = _pool_space(tf.nn.max_pool2d, layer, x, "VALID")
-    return _max_pool_time(layer, x, "even")
+    time_padding = "causal" if layer.causal else "even"
+    if memory is not None:
+        x, time_padding = memory.extend(layer, x, is_positive)
+    return _max_pool_time(layer, x, time_padding)
+
+
+def _is_positive(x: tf.Tensor) -> bool:
+    return tf.is_symbolic_tensor(x) and x.op.type in ("Relu", "Relu6")
 
 
 def _padded_for_maximum(x: tf.Tensor, axis: int, count: int) -> tf.Tensor:
     """Pads with values that change no maximum: zeros after a ReLU, else the border."""
-    if tf.is_symbolic_tensor(x) and x.op.type in ("Relu", "Relu6"):
+    if _is_positive(x):
         paddings = np.zeros((4, 2), int)
         paddings[axis] = count
         return tf.pad(x, paddings)
@@ -90,7 +101,11 @@ def _pool_space(
 def deviation_pooling(layer: GlobalDeviationPooling3D, x: tf.Tensor) -> tf.Tensor:
     frames = tf.reduce_mean(x, axis=(1, 2))
     mean = tf.reduce_mean(frames, axis=0, keepdims=True)
-    deviation = tf.reduce_mean(tf.abs(frames - mean), axis=0, keepdims=True)
+    centre = mean
+    if layer.causal:  # the mean so far, by one matrix product
+        counts = np.arange(1, frames.shape[0] + 1, dtype=np.float32)
+        centre = tf.matmul(np.tri(len(counts), dtype=np.float32) / counts[:, None], frames)
+    deviation = tf.reduce_mean(tf.abs(frames - centre), axis=0, keepdims=True)
     return tf.concat([mean, deviation], -1)
 
 

@@ -11,13 +11,11 @@ from typing import Any
 
 import loky
 import numpy as np
-import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_t3d.deploy.comparison import LabelledClips, keras_probabilities
+from keras_t3d.deploy.comparison import LabelledClips
 from keras_t3d.deploy.integer_conversion import LayerError
-from keras_t3d.inference.litert_predictor import LiteRTRunner
-from keras_t3d.private_interfaces import forget_gradients
+from keras_t3d.deploy.tflite_forms import LiteRTForm
 
 _MARGIN = 0.1  # of the largest probability over the next, from which a prediction is confident
 _TIMED_RUNS = 11
@@ -29,7 +27,7 @@ class QuantizationReport:
     """A quantized file compared with the float model on the same clips.
 
     Attributes:
-        num_clips: number of clips.
+        num_clips: number of clips; of a stream, of answers: one for each step.
         agreement: share of clips with the same top class.
         confident_agreement: the same over confident clips, whose largest float probability is
             0.1 above the next; None without any.
@@ -42,6 +40,7 @@ class QuantizationReport:
         float_milliseconds, milliseconds: median time per clip of each, measured in turns.
         threads: number of threads of the time measurement.
         layer_errors: errors of the layers, the largest first; empty for "dynamic".
+        unit: what is computed at once: `"clip"`, or `"step"` of a stream.
     """
 
     num_clips: int
@@ -59,6 +58,7 @@ class QuantizationReport:
     milliseconds: float
     threads: int
     layer_errors: tuple[LayerError, ...] = ()
+    unit: str = "clip"
 
     def lines(self, worst: int = 5) -> list[str]:
         """Returns the lines to print.
@@ -68,9 +68,10 @@ class QuantizationReport:
         """
         lines = [
             f"size {self.num_bytes / 1e6:.2f} MB, {self.num_bytes / self.float_bytes:.2f} of "
-            f"float32's; {self.milliseconds:.1f} ms per clip, float32 "
+            f"float32's; {self.milliseconds:.1f} ms per {self.unit}, float32 "
             f"{self.float_milliseconds:.1f} ({self.threads} threads)",
-            f"same top class as the float model: {self.agreement:.1%} of {self.num_clips} clips"
+            f"same top class as the float model: {self.agreement:.1%} of {self.num_clips} "
+            f"{self.unit}s"
             + (
                 ""
                 if self.confident_agreement is None
@@ -96,7 +97,7 @@ class QuantizationReport:
 
 
 def measure(
-    float_model: Any,
+    form: LiteRTForm,
     batches: Iterable[LabelledClips],
     contents: tuple[bytes, bytes],
     layer_errors: tuple[LayerError, ...] = (),
@@ -104,25 +105,24 @@ def measure(
     """Runs the float model and the quantized file on the same clips.
 
     Args:
-        float_model: Keras model from clips to logits, in float32.
+        form: the form of the model that the files compute.
         batches: uint8 clips of the model's input shape, with labels or None.
         contents: the float32 file and the quantized one.
         layer_errors: errors of the layers, the largest first.
     """
-    run = LiteRTRunner(contents[1])
-    compiled = tf.function(lambda clip: float_model(clip, training=False), autograph=False)
     expected, found = [], []
     labels: list[np.ndarray] = []
     for clips, batch_labels in batches:
-        view = tf.TensorSpec((1, *clips.shape[1:]), tf.uint8)
-        forget_gradients(compiled.get_concrete_function(view).graph)
-        expected.append(keras_probabilities(lambda clip, **_: compiled(tf.constant(clip)), clips))
-        found.append(np.concatenate([run(clip[None]) for clip in clips]))
-        labels += [] if batch_labels is None else [batch_labels]
+        expected.append(form.expected(clips))
+        found.append(form.found(contents[1], clips))
+        if batch_labels is not None:
+            labels.append(np.repeat(batch_labels, form.answers_per_clip(clips)))
     known = np.concatenate(labels) if len(labels) == len(expected) else None
-    return compare(
-        np.concatenate(expected), np.concatenate(found), known, contents, layer_errors, run.step
+    step = form.probability_step(contents[1])
+    report = compare(
+        np.concatenate(expected), np.concatenate(found), known, contents, layer_errors, step
     )
+    return report if form.stream is None else dataclasses.replace(report, unit="step")
 
 
 def compare(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,22 +26,22 @@ class Rounding:
     offset: np.ndarray
 
 
-def measure_rounding(content: bytes, clips: Iterable[np.ndarray]) -> dict[str, Rounding]:
+def measure_rounding(content: bytes, inputs: Iterable[Sequence[np.ndarray]]) -> dict[str, Rounding]:
     """Runs a file that computes every operation both ways.
 
     Args:
         content: a `.tflite` file with the converter's comparisons.
-        clips: its inputs.
+        inputs: its inputs, in their order.
 
     Returns:
-        The differences by the name of the operation's output, the mean over clips.
+        The differences by the name of the operation's output, the mean over `inputs`.
     """
     # LiteRT's own interpreter lacks the comparison.
     interpreter: Any = tf.lite.Interpreter(
         model_content=content, experimental_preserve_all_tensors=True
     )
     interpreter.allocate_tensors()
-    place = interpreter.get_input_details()[0]["index"]
+    places = [tensor["index"] for tensor in interpreter.get_input_details()]
     tensors = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
     compared = [
         step["inputs"][:2]
@@ -49,8 +49,9 @@ def measure_rounding(content: bytes, clips: Iterable[np.ndarray]) -> dict[str, R
         if step["op_name"] == _COMPARISON
     ]
     seen: dict[str, list[Rounding]] = {tensors[integers]["name"]: [] for integers, _ in compared}
-    for clip in clips:
-        interpreter.set_tensor(place, clip)
+    for values in inputs:
+        for place, value in zip(places, values, strict=True):
+            interpreter.set_tensor(place, value)
         interpreter.invoke()
         for integers, floats in compared:
             tensor = tensors[integers]

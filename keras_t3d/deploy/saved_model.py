@@ -27,11 +27,15 @@ from keras_t3d.deploy.comparison import (
 from keras_t3d.deploy.network import check_exportable, in_float32
 from keras_t3d.deploy.options import SavedModelOptions
 from keras_t3d.deploy.signatures import write_graph
+from keras_t3d.deploy.stream_signatures import write_stream_graph
+from keras_t3d.deploy.tflite_forms import StepForm
 from keras_t3d.deploy.warmup import WARMUP_REQUESTS, write_warmup_requests
 from keras_t3d.errors import check_argument
 from keras_t3d.folder_lock import written_by_many
+from keras_t3d.inference.saved_model_steps import SavedModelSteps
 from keras_t3d.models import VideoClassifier
 from keras_t3d.models.load import load_keras_model
+from keras_t3d.streaming import StreamingForm
 
 TOLERANCE = 1e-5  # largest allowed difference of a probability from the Keras model's
 # Bytes of weights up to which folding is the default: TensorFlow copies a graph with its
@@ -85,6 +89,11 @@ def export_saved_model(
     requests of TF Serving. The signature `files` returns the first two, for clients without
     access to the directory. `assets/labels.txt` is the same list as an asset of the graph.
 
+    With `options.streaming` there are two other signatures instead: `step` maps `frames`, uint8
+    (B, frames per step, H, W, 3) in the model's size, and the state before them to `probabilities`
+    of what was seen so far and the state after them, of the same names; `initial_state` maps a
+    `batch` to the state before the first frame. `assets.extra/stream.json` describes the state.
+
     Args:
         model: the model, with an `"embedding"` layer, under Keras's TensorFlow backend.
         directory: directory of the versions.
@@ -110,12 +119,14 @@ def export_saved_model(
     ```
     """
     check_exportable(model)
+    options = options or SavedModelOptions()
+    stream = StreamingForm(model, options.stream_options) if options.streaming else None
     directory = Path(directory)
     is_version = (directory / "saved_model.pb").exists()
     rule = "the directory of versions, not one of them, for example serving/t3d"
     check_argument("directory", str(directory), not is_version, rule)
     clips = comparison_clips(model.clip_spec, calibration)
-    frozen = _is_frozen(model, (options or SavedModelOptions()).frozen)
+    frozen = stream is None and _is_frozen(model, options.frozen)
     # Renamed when complete: TF Serving reads only directories whose names are numbers.
     with (
         new_folder(directory, "directory"),
@@ -124,9 +135,15 @@ def export_saved_model(
     ):
         folder = Path(part, "version")  # the temporary directory is readable by its owner only
         folder.mkdir()
-        _write_extra_assets(folder / "assets.extra", model)
-        write_graph(model, folder, frozen)
-        difference = _largest_difference(model, folder, clips)
+        if stream is None:
+            _write_extra_assets(folder / "assets.extra", model)
+            write_warmup_requests(folder / "assets.extra" / WARMUP_REQUESTS, model.clip_spec)
+            write_graph(model, folder, frozen)
+            difference = _largest_difference(model, folder, clips)
+        else:
+            _write_extra_assets(folder / "assets.extra", model, stream.describe())
+            write_stream_graph(stream, folder)
+            difference = _largest_difference_of_steps(stream, folder, clips)
         gc.collect()  # graphs with copies of all weights, which refer to each other
         check_difference(difference, TOLERANCE)
         version = _publish(folder, directory)
@@ -160,6 +177,12 @@ def _largest_difference(model: VideoClassifier, folder: Path, clips: np.ndarray)
     )
 
 
+def _largest_difference_of_steps(stream: StreamingForm, folder: Path, clips: np.ndarray) -> float:
+    form = StepForm(stream)
+    found = form.answers(SavedModelSteps(folder), clips)
+    return float(np.abs(found - form.expected(clips)).max())
+
+
 def _is_frozen(model: VideoClassifier, frozen: bool | None) -> bool:
     num_bytes = 4 * model.count_params()
     if frozen is None:
@@ -187,8 +210,9 @@ def _last_version(directory: Path) -> int:
     return max(versions, default=0)
 
 
-def _write_extra_assets(directory: Path, model: VideoClassifier) -> None:
+def _write_extra_assets(
+    directory: Path, model: VideoClassifier, stream: dict[str, Any] | None = None
+) -> None:
     directory.mkdir()
-    for name, text in artifact_texts(model.class_names, model.clip_spec).items():
+    for name, text in artifact_texts(model.class_names, model.clip_spec, stream).items():
         (directory / name).write_text(text, encoding="utf-8")
-    write_warmup_requests(directory / WARMUP_REQUESTS, model.clip_spec)

@@ -12,31 +12,33 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_t3d.artifact_files import artifact_texts
 from keras_t3d.atomic import write_text, written_beside
 from keras_t3d.deploy.calibration import first_clips, held_out_clips
 from keras_t3d.deploy.comparison import (
+    NUM_CLIPS,
     ExportReport,
     check_difference,
     clip_batches,
     comparison_clips,
-    largest_difference,
 )
 from keras_t3d.deploy.errors import QuantizationError
 from keras_t3d.deploy.integer_conversion import IntegerConversion, LayerError
 from keras_t3d.deploy.lowering import check_lowerable
-from keras_t3d.deploy.network import check_exportable, in_float32
+from keras_t3d.deploy.network import check_exportable
 from keras_t3d.deploy.options import Quantization, TFLiteOptions
 from keras_t3d.deploy.quantization_report import QuantizationReport, measure
 from keras_t3d.deploy.tflite_conversion import convert
+from keras_t3d.deploy.tflite_forms import form_for, number_of_clips
 from keras_t3d.deploy.tflite_metadata import with_metadata
 from keras_t3d.deploy.tflite_operations import check_builtins_only
 from keras_t3d.errors import InvalidArgumentError, check_argument
-from keras_t3d.inference.litert_predictor import LiteRTRunner
 from keras_t3d.models import VideoClassifier
 from keras_t3d.models.load import load_keras_model
+from keras_t3d.streaming import StreamingForm
 from keras_t3d.version import __version__
 
 # Largest allowed difference of a probability from the Keras model's, by quantization.
@@ -79,6 +81,13 @@ def export_tflite(
     `probabilities`, float32 of shape (1, classes). A zip at its end holds `labels.txt` (one
     class per line) and `clip_spec.json`; its metadata name them.
 
+    With `options.streaming`, the signature is a step of a stream: `frames`, uint8 pixels of shape
+    (1, frames per step, H, W, 3), and the state before them, one input for each tensor that is
+    kept, to `probabilities` of what was seen so far and the state after them, of the same names.
+    Zeros are the state before the first frame: in 8 bits, the zero point. `stream.json` describes
+    it. Calibration and evaluation then take clips of 4 T frames, and the file is compared with
+    Keras after every step of each.
+
     Args:
         model: the model, under Keras's TensorFlow backend.
         path: the file to write; an existing one is replaced.
@@ -98,6 +107,7 @@ def export_tflite(
     Raises:
         InvalidArgumentError: if an argument is out of its range.
         UnsupportedLayerError: if LiteRT cannot run a layer.
+        StreamingError: if the model is to be exported as a stream and is not causal.
         QuantizationError: if the logits correlate with the Keras model's by less than
             `LEAST_CORRELATION`; it has the report.
         ExportError: if a probability differs from the Keras model's by more than `TOLERANCES`
@@ -129,36 +139,38 @@ def export_tflite(
         "those of keras_t3d.data.load_clips('shards', 'train', model.clip_spec, 16)",
     )
     check_lowerable(model)
+    form = form_for(model, options)
     licence = None if options.licence is None else Path(options.licence).read_text("utf-8")
-    float_model = in_float32(model)
     report: QuantizationReport | None = None
     if options.quantization in TOLERANCES:
-        clips = comparison_clips(model.clip_spec, calibration)
-        content = convert(model, options.quantization)
+        clips = comparison_clips(form.clip_spec, calibration, number_of_clips(form, NUM_CLIPS))
+        content = convert(form, options.quantization)
         check_builtins_only(content)
-        difference = largest_difference(float_model, clips, LiteRTRunner(content))
+        difference = float(np.abs(form.found(content, clips) - form.expected(clips)).max())
         check_difference(difference, TOLERANCES[options.quantization])
         num_clips = len(clips)
     else:
-        clips = comparison_clips(model.clip_spec, calibration, CALIBRATION_CLIPS)
+        clips = comparison_clips(
+            form.clip_spec, calibration, number_of_clips(form, CALIBRATION_CLIPS)
+        )
         errors: list[LayerError] = []
         if options.quantization == "int8":
-            conversion = IntegerConversion(model, clips)
+            conversion = IntegerConversion(form, clips)
             content = conversion.convert(options)
             errors = conversion.layer_errors(options)
         else:
-            content = convert(model, options.quantization)
+            content = convert(form, options.quantization)
         check_builtins_only(content)
         measured = clips if evaluation is None else evaluation
-        contents = (convert(model, "none"), content)
-        batches = clip_batches(model.clip_spec, measured, "evaluation")
-        report = measure(float_model, batches, contents, tuple(errors))
+        contents = (convert(form, "none"), content)
+        batches = clip_batches(form.clip_spec, measured, "evaluation")
+        report = measure(form, batches, contents, tuple(errors))
         _check_correlation(report, options.quantization)
         difference, num_clips = report.largest_difference, report.num_clips
 
     with written_beside(path) as part:
-        part.write_bytes(with_metadata(content, model, licence))
-        _append_associated_files(part, model)
+        part.write_bytes(with_metadata(content, model, licence, form.stream))
+        _append_associated_files(part, model, form.stream)
     num_bytes = path.stat().st_size
     return TFLiteReport(path, num_bytes, difference, num_clips, options.quantization, report)
 
@@ -188,10 +200,14 @@ def export_tflite_file(
     if calibration is not None:
         check_exportable(network)
         check_lowerable(network)  # before clips are read
-        clips = first_clips(calibration, network.clip_spec, CALIBRATION_CLIPS)
+        form = form_for(network, options)
+        clips = first_clips(calibration, form.clip_spec, number_of_clips(form, CALIBRATION_CLIPS))
         if options.quantization not in TOLERANCES:
             split, is_labelled, evaluation = held_out_clips(
-                calibration, network.clip_spec, network.class_names, options.report_clips
+                calibration,
+                form.clip_spec,
+                network.class_names,
+                number_of_clips(form, options.report_clips),
             )
             num_ranges = len(clips) if options.quantization == "int8" else 0
             facts |= {
@@ -242,11 +258,15 @@ def _check_correlation(report: QuantizationReport, quantization: str) -> None:
         )
 
 
-def _append_associated_files(path: Path, model: VideoClassifier) -> None:
+def _append_associated_files(
+    path: Path, model: VideoClassifier, stream: StreamingForm | None
+) -> None:
     """Adds the zip that TFLite readers know as associated files; the flatbuffer ignores it."""
     fixed = (1980, 1, 1, 0, 0, 0)  # the bytes of a file do not depend on the time
     with zipfile.ZipFile(path, "a") as associated:
-        for name, text in artifact_texts(model.class_names, model.clip_spec).items():
+        description = None if stream is None else stream.describe()
+        texts = artifact_texts(model.class_names, model.clip_spec, description)
+        for name, text in texts.items():
             associated.writestr(zipfile.ZipInfo(name, fixed), text)
 
 

@@ -12,16 +12,16 @@ import tensorflow as tf
 from keras_t3d.deploy.convolution import Convolve
 from keras_t3d.deploy.convolution_2d import add_taps, join_frames
 from keras_t3d.deploy.errors import ExportError, in_one_line
-from keras_t3d.deploy.lowering import lower
 from keras_t3d.deploy.tflite_dense import with_scales_after
+from keras_t3d.deploy.tflite_forms import LiteRTForm, form_of
 from keras_t3d.models import VideoClassifier
 
 
-def convert(model: VideoClassifier, quantization: str) -> bytes:
+def convert(model: VideoClassifier | LiteRTForm, quantization: str) -> bytes:
     """Returns the content of a LiteRT file that computes in floats.
 
     Args:
-        model: the model.
+        model: the model, or a form of it.
         quantization: storage of the weights: `"none"` (float32), `"float16"`, or `"dynamic"`
             (8 bits; each layer's input is quantized to 8 bits at run time, by its range).
     """
@@ -39,19 +39,23 @@ def convert(model: VideoClassifier, quantization: str) -> bytes:
 
 
 def run_converter(
-    model: VideoClassifier, convolve: Convolve, dtype: Any, prepare: Callable[[Any], None]
+    model: VideoClassifier | LiteRTForm,
+    convolve: Convolve,
+    dtype: Any,
+    prepare: Callable[[Any], None],
 ) -> bytes:
     """Returns TensorFlow's conversion of the model's signature.
 
     Args:
-        model: the model.
+        model: the model, or a form of it.
         convolve: see `lower`.
-        dtype: type of the input clip.
+        dtype: type of the pixels.
         prepare: sets the attributes of a `tf.lite.TFLiteConverter`.
     """
+    form = form_of(model)
     # The lowered function holds constants, no variables: there is nothing to freeze.
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [_signature(model, convolve, dtype).get_concrete_function()], tf.Module()
+        [form.trace(convolve, dtype)], tf.Module()
     )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     prepare(converter)
@@ -62,24 +66,9 @@ def run_converter(
         problem = f"LiteRT has no {missing.group(1)}" if missing else in_one_line(error)
         raise ExportError(
             f"TensorFlow's converter rejects the model: {problem}. Build its layers from those "
-            f"that docs/export.md lists. Received: {model.name!r}"
+            f"that docs/export.md lists. Received: {form.model.name!r}"
         ) from error
     # Its graphs, a dozen copies of all weights, refer to each other.
     del converter
     gc.collect()
     return content
-
-
-def _signature(model: VideoClassifier, convolve: Convolve, dtype: Any) -> Any:
-    outputs_of = lower(model, convolve)
-    returns_logits = model.check_classifies() == "logits"
-    shape = model.clip_spec.input_shape
-
-    # Without AutoGraph, which would wrap an error of a layer into many lines.
-    @tf.function(input_signature=[tf.TensorSpec((1, *shape), dtype, name="clip")], autograph=False)
-    def classify(clip: tf.Tensor) -> dict[str, tf.Tensor]:
-        frames = tf.reshape(clip, shape)
-        outputs = outputs_of(tf.cast(frames, tf.float32))
-        return {"probabilities": tf.nn.softmax(outputs) if returns_logits else outputs}
-
-    return classify

@@ -4,6 +4,7 @@
 predict_video: views over the whole video -> one prediction
 stream_video:  a window slides over it    -> a prediction per window, with its times
 watch_frames:  the same, drawn over each frame
+Stream:        frames as they come, each computed once -> an answer at every step
 ```
 
 Names are imported on first use; predicting with a `.tflite` file does not import TensorFlow.

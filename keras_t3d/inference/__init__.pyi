@@ -1,4 +1,5 @@
 from .camera import Camera
+from .frame_stream import Stream
 from .load import load_predictor
 from .options import WindowOptions
 from .predict import predict_video
@@ -6,6 +7,7 @@ from .predictor import Predictor
 from .screen import Screen, ScreenError
 from .smoothing import Exponential, MeanOfLast
 from .stream import stream_video
+from .stream_predictor import StreamPredictor
 from .timeline import Timeline
 from .video_writer import RecordingError
 from .watching import WatchedFrame, watch, watch_frames
@@ -21,6 +23,8 @@ __all__ = [
     "RecordingError",
     "Screen",
     "ScreenError",
+    "Stream",
+    "StreamPredictor",
     "Timeline",
     "WatchedFrame",
     "WindowOptions",

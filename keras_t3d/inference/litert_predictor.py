@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import threading
 import zipfile
+from typing import Any
 
 import loky
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_t3d.artifact_files import read_artifact
+from keras_t3d.artifact_files import read_artifact, read_stream
+from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.inference.predictor import validate_clips
+from keras_t3d.inference.litert_steps import LiteRTSteps
+from keras_t3d.inference.predictor import Predictor, validate_clips
+from keras_t3d.inference.stream_predictor import StreamPredictor
 
 
 class LiteRTRunner:
@@ -52,6 +56,35 @@ class LiteRTRunner:
         return (output.astype(np.float32) - self._zero_point) * np.float32(self._scale)
 
 
+def load_litert(path: str | os.PathLike[str]) -> Predictor:
+    """Returns the predictor of a `.tflite` file, of clips or of a stream."""
+    path = os.fspath(path)
+    class_names, clip_spec, stream = _read(path)
+    if stream is None:
+        return LiteRTPredictor(path)
+    try:
+        steps = LiteRTSteps(path)
+    except ValueError as error:
+        raise _unreadable(path, error) from None
+    return StreamPredictor(steps, class_names, clip_spec, stream["frames_per_step"])
+
+
+def _read(path: str) -> tuple[tuple[str, ...], ClipSpec, dict[str, Any] | None]:
+    """Returns the class names, the ClipSpec and the description of a stream in a file."""
+    try:
+        with zipfile.ZipFile(path) as files:
+            return *read_artifact(files.read), read_stream(files.read)
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise InvalidArgumentError(
+            "Expected a .tflite file that contains its labels and ClipSpec, as "
+            f"keras_t3d.deploy.export_tflite writes it ({error}). Received: {path}"
+        ) from None
+
+
+def _unreadable(path: str, error: ValueError) -> InvalidArgumentError:
+    return InvalidArgumentError(f"LiteRT cannot read the file ({error}). Received: {path}")
+
+
 class LiteRTPredictor:
     """A Predictor for a `.tflite` file that `export_tflite` wrote, safe from several threads.
 
@@ -73,20 +106,11 @@ class LiteRTPredictor:
 
     def __init__(self, path: str | os.PathLike[str], threads: int | None = None) -> None:
         path = os.fspath(path)
-        try:
-            with zipfile.ZipFile(path) as files:
-                self.class_names, self.clip_spec = read_artifact(files.read)
-        except (KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise InvalidArgumentError(
-                "Expected a .tflite file that contains its labels and ClipSpec, as "
-                f"keras_t3d.deploy.export_tflite writes it ({error}). Received: {path}"
-            ) from None
+        self.class_names, self.clip_spec, _ = _read(path)
         try:
             self._run = LiteRTRunner(path, threads)
         except ValueError as error:
-            raise InvalidArgumentError(
-                f"LiteRT cannot read the file ({error}). Received: {path}"
-            ) from None
+            raise _unreadable(path, error) from None
 
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
         clips = validate_clips(clips, self.clip_spec)

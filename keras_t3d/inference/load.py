@@ -7,8 +7,9 @@ import pathlib
 from typing import Any
 
 from keras_t3d.artifact_files import model_file
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, check_argument
 from keras_t3d.inference.predictor import Predictor
+from keras_t3d.inference.stream_predictor import StreamPredictor
 
 
 def load_predictor(model: Any) -> Predictor:
@@ -19,7 +20,7 @@ def load_predictor(model: Any) -> Predictor:
             `.tflite` file or a run directory, whose best model is taken.
 
     Returns:
-        A Predictor.
+        A Predictor; a StreamPredictor if the file was exported with `streaming`.
 
     Raises:
         InvalidArgumentError: if it is not a model of this package.
@@ -35,27 +36,68 @@ def load_predictor(model: Any) -> Predictor:
         return model
     if not isinstance(model, (str, os.PathLike)):
         from keras_t3d.inference.keras_predictor import KerasPredictor
-        from keras_t3d.models.video_classifier import VideoClassifier
 
-        if not isinstance(model, VideoClassifier):
-            raise InvalidArgumentError(
-                "`model` must be a VideoClassifier, a Predictor or the path of a model, for "
-                f"example 'runs/a/best.keras'. Received: {type(model).__name__}",
-                argument="model",
-            )
-        return KerasPredictor(model)
-    path = pathlib.Path(model_file(model))
-    if not path.exists():
-        raise InvalidArgumentError(f"No such model: {path}", argument="model")
-    if path.is_dir():
-        from keras_t3d.inference.saved_model_predictor import SavedModelPredictor
-
-        return SavedModelPredictor(path)
-    if path.suffix == ".tflite":
-        from keras_t3d.inference.litert_predictor import LiteRTPredictor
-
-        return LiteRTPredictor(path)
+        return KerasPredictor(_checked_classifier(model))
+    path = _existing(model)
+    if path.is_dir() or path.suffix == ".tflite":
+        return _load_artifact(path)
     from keras_t3d.inference.keras_predictor import KerasPredictor
     from keras_t3d.models.load import load_keras_model
 
     return KerasPredictor(load_keras_model(path))
+
+
+def load_stream(model: Any, options: Any = None) -> StreamPredictor:
+    """Returns a predictor that streams; see `Stream` for the arguments and what is raised."""
+    if isinstance(model, StreamPredictor):
+        return model
+    if isinstance(model, (str, os.PathLike)):
+        path = _existing(model)
+        if path.is_dir() or path.suffix == ".tflite":
+            predictor = _load_artifact(path)
+            if not isinstance(predictor, StreamPredictor):
+                raise InvalidArgumentError(
+                    "`model` must be a stream, and this one reads whole clips: export a causal "
+                    f"network with `streaming`. Received: {path}",
+                    argument="model",
+                )
+            rule = "left out for an exported stream, which has its own"
+            check_argument("options", options, options is None, rule)
+            return predictor
+        from keras_t3d.models.load import load_keras_model
+
+        model = load_keras_model(path)
+    from keras_t3d.inference.keras_steps import KerasSteps
+
+    steps = KerasSteps(_checked_classifier(model), options)
+    return StreamPredictor(steps, model.class_names, model.clip_spec, steps.form.frames_per_step)
+
+
+def _existing(model: str | os.PathLike[str]) -> pathlib.Path:
+    path = pathlib.Path(model_file(model))
+    if not path.exists():
+        raise InvalidArgumentError(f"No such model: {path}", argument="model")
+    return path
+
+
+def _load_artifact(path: pathlib.Path) -> Predictor:
+    """Loads a SavedModel folder or a `.tflite` file, of clips or of a stream."""
+    if path.is_dir():
+        from keras_t3d.inference.saved_model_predictor import load_saved_model
+
+        return load_saved_model(path)
+    from keras_t3d.inference.litert_predictor import load_litert
+
+    return load_litert(path)
+
+
+def _checked_classifier(model: Any) -> Any:
+    from keras_t3d.models.video_classifier import VideoClassifier
+
+    if not isinstance(model, VideoClassifier):
+        raise InvalidArgumentError(
+            "`model` must be a VideoClassifier, a Predictor or the path of a model, for "
+            f"example 'runs/a/best.keras'. Received: {type(model).__name__}",
+            argument="model",
+        )
+    return model

@@ -9,9 +9,35 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from keras_t3d.artifact_files import newest_version, read_artifact
+from keras_t3d.artifact_files import newest_version, read_artifact, read_stream
+from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.inference.predictor import validate_clips
+from keras_t3d.inference.predictor import Predictor, validate_clips
+from keras_t3d.inference.saved_model_steps import SavedModelSteps
+from keras_t3d.inference.stream_predictor import StreamPredictor
+
+
+def load_saved_model(folder: str | os.PathLike[str]) -> Predictor:
+    """Returns the predictor of a SavedModel, of clips or of a stream."""
+    version = newest_version(pathlib.Path(folder))
+    stream = read_stream(lambda name: (version / "assets.extra" / name).read_bytes())
+    if stream is None:
+        return SavedModelPredictor(version)
+    class_names, clip_spec = _read(version)
+    gc.collect()
+    steps = SavedModelSteps(version)
+    return StreamPredictor(steps, class_names, clip_spec, stream["frames_per_step"])
+
+
+def _read(version: pathlib.Path) -> tuple[tuple[str, ...], ClipSpec]:
+    extra = version / "assets.extra"
+    try:
+        return read_artifact(lambda name: (extra / name).read_bytes())
+    except (FileNotFoundError, ValueError) as error:
+        raise InvalidArgumentError(
+            "The SavedModel has no ClipSpec: export it with "
+            f"keras_t3d.deploy.export_saved_model. Received: {version} ({error})"
+        ) from None
 
 
 class SavedModelPredictor:
@@ -33,16 +59,7 @@ class SavedModelPredictor:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         version = newest_version(pathlib.Path(folder))
-        extra = version / "assets.extra"
-        try:
-            self.class_names, self.clip_spec = read_artifact(
-                lambda name: (extra / name).read_bytes()
-            )
-        except (FileNotFoundError, ValueError) as error:
-            raise InvalidArgumentError(
-                "The SavedModel has no ClipSpec: export it with "
-                f"keras_t3d.deploy.export_saved_model. Received: {version} ({error})"
-            ) from None
+        self.class_names, self.clip_spec = _read(version)
         # What TensorFlow loads refers to itself: the weights of earlier predictors wait for this.
         gc.collect()
         self._loaded = tf.saved_model.load(str(version))  # keeps the variables alive

@@ -15,6 +15,7 @@ from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.options import WindowOptions
 from keras_t3d.inference.predictor import Predictor
 from keras_t3d.inference.sliding_window import SlidingWindow, Window
+from keras_t3d.inference.step_windows import predictor_and_windows
 from keras_t3d.inference.window_prediction import WindowPrediction, start_smoothing
 
 
@@ -27,7 +28,8 @@ def stream_video(
 
     A window holds the frames of one clip of the model. The video is decoded once, and memory
     does not grow with its length: only the frames of one window are held, each resized once. The
-    last window ends with the video; a video shorter than a window loops.
+    last window ends with the video; a video shorter than a window loops. Of a model that was
+    exported with `streaming`, the windows are the steps, with answers about what was seen so far.
 
     Args:
         model: as for `predict_video`.
@@ -53,7 +55,7 @@ def stream_video(
     """
     options = options or WindowOptions()
     predictor = load_predictor(model)
-    sliding_window = SlidingWindow(predictor.clip_spec, options)
+    predictor, sliding_window = predictor_and_windows(predictor, options)
     windows = predict_windows(predictor, _frames(video), sliding_window, options.batch_size)
     smooth = start_smoothing(options.smoothing)
     # A generator, which refuses to run in two threads at once, where `map` would mix up windows.

@@ -18,7 +18,7 @@ from keras_t3d.inference.options import WindowOptions
 from keras_t3d.inference.overlay import draw_classes, to_square_pixels
 from keras_t3d.inference.predictor import top_classes
 from keras_t3d.inference.screen import Screen
-from keras_t3d.inference.sliding_window import SlidingWindow
+from keras_t3d.inference.step_windows import predictor_and_windows
 from keras_t3d.inference.video_writer import RecordingError, open_video_writer
 from keras_t3d.inference.window_prediction import (
     BackgroundWindowPredictor,
@@ -100,7 +100,7 @@ def watch_frames(
     names = predictor.class_names
     fonts = find_fonts(names)
     warn_of_missing_characters(names, fonts)
-    sliding_window = SlidingWindow(predictor.clip_spec, options)
+    predictor, sliding_window = predictor_and_windows(predictor, options)
 
     def annotate() -> Iterator[WatchedFrame]:
         predictor_class = BackgroundWindowPredictor if live else WindowPredictor

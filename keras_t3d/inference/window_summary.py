@@ -11,7 +11,7 @@ from keras_t3d.data.video.frames import TimedFrame
 from keras_t3d.data.video.reader import VideoReader
 from keras_t3d.inference.options import WindowOptions
 from keras_t3d.inference.predictor import Predictor, top_classes
-from keras_t3d.inference.sliding_window import SlidingWindow
+from keras_t3d.inference.step_windows import predictor_and_windows
 from keras_t3d.inference.stream import predict_windows
 from keras_t3d.inference.window_prediction import WindowPrediction, start_smoothing
 
@@ -72,8 +72,8 @@ def summarize_windows(
     ```
     """
     options = options or WindowOptions()
+    predictor, sliding_window = predictor_and_windows(predictor, options)
     clip_spec, names = predictor.clip_spec, predictor.class_names
-    sliding_window = SlidingWindow(clip_spec, options)
     frames = _until(should_stop, video.timed())
     smooth = start_smoothing(options.smoothing)
     count, total, end, gaps, stopped = 0, np.zeros(len(names)), 0.0, 0.0, False

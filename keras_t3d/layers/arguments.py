@@ -42,6 +42,17 @@ def strided_sides(sides: Sequence[int | None], strides: Sequence[int]) -> list[i
     return [None if side is None else (side - 1) // stride + 1 for side, stride in pairs]
 
 
+def check_whole_steps(layer: str, causal: bool, frames: int | None, stride: int) -> None:
+    """Raises InvalidArgumentError if a causal layer's last window would exceed the clip."""
+    if causal and frames is not None and frames % stride:
+        raise InvalidArgumentError(
+            f"{layer}: with causal=True and a stride of {stride} in time, the frames must be a "
+            f"multiple of {stride}: use clips of a multiple of the network's strides over time, "
+            f"for example 16 frames. Received: {frames} frames",
+            argument="clips",
+        )
+
+
 def one_of(layer: str, name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
     """Returns the value if it is one of those allowed."""
     if value not in allowed:

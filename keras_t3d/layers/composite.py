@@ -23,6 +23,8 @@ class CompositeLayer(ConfiguredLayer):
     ends it with `self.restore_trainable_flags()`.
 
     Args:
+        causal: whether the layers inside read no later frame, see `ClipConv3D`; a subclass passes
+            `self.causal` to those that have the argument.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
@@ -51,8 +53,9 @@ class CompositeLayer(ConfiguredLayer):
     ```
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, causal: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.causal = causal
         self._unset_flags: dict[str, bool] = {}
 
     @property

@@ -8,8 +8,15 @@ from typing import Any
 import keras
 
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.layers.arguments import one_of, strided_sides, three_sizes, whole_number
+from keras_t3d.layers.arguments import (
+    check_whole_steps,
+    one_of,
+    strided_sides,
+    three_sizes,
+    whole_number,
+)
 from keras_t3d.layers.operations.convolution import convolve
+from keras_t3d.layers.operations.padding import Padding
 from keras_t3d.layers.rematerialization import RecomputedLayer
 
 
@@ -34,6 +41,9 @@ class ClipConv3D(RecomputedLayer):
         kernel_initializer: Keras initializer.
         padding: `"even"`, or `"same_frames"` to pad height and width as Keras's `"same"` does,
             which differs with strides.
+        causal: whether to pad time with zeros before the clip only, so that output k reads
+            frames up to (k + 1) * stride - 1 and none after them. The frames of a clip must be a
+            multiple of the stride.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
@@ -64,6 +74,7 @@ class ClipConv3D(RecomputedLayer):
         use_bias: bool = False,
         kernel_initializer: Any = "he_normal",
         padding: str = "even",
+        causal: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -74,6 +85,7 @@ class ClipConv3D(RecomputedLayer):
         self.use_bias = use_bias
         self.kernel_initializer = _fresh(kernel_initializer)
         self.padding = one_of("ClipConv3D", "padding", padding, ("even", "same_frames"))
+        self.causal = causal
         if filters % groups:
             raise InvalidArgumentError(
                 f"ClipConv3D: `groups` must divide `filters`. Received: groups={groups}, "
@@ -93,9 +105,18 @@ class ClipConv3D(RecomputedLayer):
             self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
         self.built = True
 
+    @property
+    def pads(self) -> Padding:
+        """How clips are padded."""
+        return Padding(self.padding, "causal" if self.causal else "even")
+
     def compute(self, clips: Any, kernel: Any, bias: Any = None) -> tuple[Any]:
-        y = convolve(clips, kernel, self.strides, self.padding)
-        return (y if bias is None else y + bias,)
+        return (self.convolve(clips, self.pads, kernel, bias),)
+
+    def convolve(self, clips: Any, padding: Padding, kernel: Any, bias: Any = None) -> Any:
+        """Computes the output for clips that are padded in another way, as those of a stream."""
+        y = convolve(clips, kernel, self.strides, padding)
+        return y if bias is None else y + bias
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         if len(input_shape) != 5 or None in input_shape[1:]:
@@ -111,6 +132,7 @@ class ClipConv3D(RecomputedLayer):
                 f"{channels} channels",
                 argument="groups",
             )
+        check_whole_steps("ClipConv3D", self.causal, sides[0], self.strides[0])
         return (batch, *strided_sides(sides, self.strides), self.filters)
 
 

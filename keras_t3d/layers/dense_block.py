@@ -32,7 +32,7 @@ class DenseBlock3D(CompositeLayer):
             `growth_rate` filters.
         rematerialize: keep for the gradient only what each dense layer adds, and
             compute the 1x1x1 convolution again too.
-        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
+        **kwargs: `causal`, as for `ClipConv3D`; `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
@@ -80,7 +80,7 @@ class DenseBlock3D(CompositeLayer):
         self.convs2 = [self._conv(self.growth_rate, 3, f"{name}_conv2") for name in names]
 
     def _conv(self, filters: int, kernel_size: int, name: str) -> ClipConv3D:
-        return ClipConv3D(filters, kernel_size, name=name, **self.inherited)
+        return ClipConv3D(filters, kernel_size, causal=self.causal, name=name, **self.inherited)
 
     @property
     def dense_layers(self) -> list[tuple[Any, ...]]:

@@ -33,7 +33,7 @@ class DepthwiseTemporalTransition(CompositeLayer):
     Args:
         depths: temporal kernel depth of each branch, 1 among them.
         mixing_initializer: initializer of the 1x1x1 convolution.
-        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
+        **kwargs: `causal`, as for `ClipConv3D`; `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
@@ -74,7 +74,12 @@ class DepthwiseTemporalTransition(CompositeLayer):
         channels = input_shape[-1]
         self.branches = [
             NormalizedConv3D(
-                channels, (depth, 1, 1), groups=channels, name=f"depth{depth}", **self.inherited
+                channels,
+                (depth, 1, 1),
+                groups=channels,
+                causal=self.causal,
+                name=f"depth{depth}",
+                **self.inherited,
             )
             for depth in self.depths
             if depth > 1

@@ -27,6 +27,8 @@ class GlobalDeviationPooling3D(ConfiguredLayer):
     deviation it needs no square, which 8 bits represent badly.
 
     Args:
+        causal: whether the deviation of a frame is the one from the mean of the frames up to it,
+            as a stream knows it, instead of the mean of all.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
@@ -46,11 +48,21 @@ class GlobalDeviationPooling3D(ConfiguredLayer):
     ```
     """
 
+    def __init__(self, causal: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.causal = causal
+
     def call(self, clips: Any) -> Any:
         frames = ops.mean(clips, axis=(2, 3))  # (batch, time, channels)
-        mean = ops.mean(frames, axis=1, keepdims=True)
+        mean = self.means(frames)
         deviation = ops.mean(ops.abs(frames - mean), axis=1)
-        return ops.concatenate([ops.squeeze(mean, 1), deviation], axis=-1)
+        return ops.concatenate([mean[:, -1], deviation], axis=-1)
+
+    def means(self, frames: Any) -> Any:
+        """Returns the mean that each frame's deviation is from, (batch, time or 1, channels)."""
+        if not self.causal:
+            return ops.mean(frames, axis=1, keepdims=True)
+        return ops.cumsum(frames, axis=1) / ops.cumsum(ops.ones_like(frames), axis=1)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         if len(input_shape) != 5 or input_shape[-1] is None:

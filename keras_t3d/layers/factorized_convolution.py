@@ -28,7 +28,7 @@ class FactorizedConv3D(CompositeLayer):
         kernel_size: one integer or (time, height, width).
         strides: one integer or (time, height, width).
         kernel_initializer: Keras initializer.
-        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
+        **kwargs: `causal`, as for `ClipConv3D`; `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
@@ -68,7 +68,11 @@ class FactorizedConv3D(CompositeLayer):
         self.kernel_size = three_sizes("FactorizedConv3D", "kernel_size", kernel_size)
         self.strides = three_sizes("FactorizedConv3D", "strides", strides)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        options = {"kernel_initializer": kernel_initializer, **self.inherited}
+        options = {
+            "kernel_initializer": kernel_initializer,
+            "causal": self.causal,
+            **self.inherited,
+        }
         time, *space = self.kernel_size
         self.space_conv = ClipConv3D(
             middle_filters, (1, *space), (1, *self.strides[1:]), name="space_conv", **options

@@ -40,7 +40,7 @@ class InvertedResidualBlock3D(CompositeLayer):
         stc_options: arguments of `SpatioTemporalChannelCorrelation`.
         rematerialize: whether to keep only the block's input for the gradient, and recompute the
             rest.
-        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
+        **kwargs: `causal`, as for `ClipConv3D`; `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
@@ -102,6 +102,7 @@ class InvertedResidualBlock3D(CompositeLayer):
                 (self.temporal_depth, 1, 1),
                 groups=channels,
                 kernel_initializer="zeros",
+                causal=self.causal,
                 name="over_time",
                 **self.inherited,
             )

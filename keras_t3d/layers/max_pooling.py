@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.layers.arguments import strided_sides, three_sizes
+from keras_t3d.layers.arguments import check_whole_steps, strided_sides, three_sizes
 from keras_t3d.layers.operations.pooling import pool_maximum
 from keras_t3d.layers.rematerialization import RecomputedLayer
 
@@ -22,6 +22,7 @@ class ClipMaxPooling3D(RecomputedLayer):
     Args:
         pool_size: one integer or (time, height, width), odd.
         strides: one integer or (time, height, width).
+        causal: as for `ClipConv3D`.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
@@ -43,7 +44,11 @@ class ClipMaxPooling3D(RecomputedLayer):
     """
 
     def __init__(
-        self, pool_size: int | Sequence[int] = 3, strides: int | Sequence[int] = 2, **kwargs: Any
+        self,
+        pool_size: int | Sequence[int] = 3,
+        strides: int | Sequence[int] = 2,
+        causal: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.pool_size = three_sizes("ClipMaxPooling3D", "pool_size", pool_size)
@@ -54,11 +59,22 @@ class ClipMaxPooling3D(RecomputedLayer):
                 f"Received: {pool_size!r}",
                 argument="pool_size",
             )
+        self.causal = causal
         self.built = True  # as Keras's own pooling layers: without weights, nothing is to build
 
     def compute(self, clips: Any) -> tuple[Any]:
-        return (pool_maximum(clips, self.pool_size, self.strides),)
+        time_padding = "causal" if self.causal else "even"
+        return (pool_maximum(clips, self.pool_size, self.strides, time_padding),)
+
+    def pool_frames(self, clips: Any) -> Any:
+        """Pools each frame: the first of two parts, of which `pool_time` is the second."""
+        return pool_maximum(clips, (1, *self.pool_size[1:]), (1, *self.strides[1:]))
+
+    def pool_time(self, clips: Any, time_padding: str) -> Any:
+        """Pools over time, for clips that are padded as `Padding.time` describes."""
+        return pool_maximum(clips, (self.pool_size[0], 1, 1), (self.strides[0], 1, 1), time_padding)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         batch, *sides, channels = input_shape
+        check_whole_steps("ClipMaxPooling3D", self.causal, sides[0], self.strides[0])
         return (batch, *strided_sides(sides, self.strides), channels)

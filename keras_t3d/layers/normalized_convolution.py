@@ -30,7 +30,7 @@ class NormalizedConv3D(CompositeLayer):
         groups: groups of channels that are convolved separately.
         activation: `"relu6"`, `"relu"` or None.
         kernel_initializer: Keras initializer.
-        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
+        **kwargs: `causal`, as for `ClipConv3D`; `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
@@ -73,6 +73,7 @@ class NormalizedConv3D(CompositeLayer):
             groups,
             kernel_initializer=kernel_initializer,
             padding="same_frames",
+            causal=self.causal,
             name="conv",
             **self.inherited,
         )

@@ -58,7 +58,8 @@ class _ResidualBlock3D(CompositeLayer):
         self.norms.append(self._norm(f"bn{number}", activation))
 
     def _conv(self, name: str, *sizes: Any, layer: type[Any] = ClipConv3D) -> Any:
-        return layer(*sizes, kernel_initializer=KAIMING, name=name, **self.inherited)
+        options = {"kernel_initializer": KAIMING, "causal": self.causal, "name": name}
+        return layer(*sizes, **options, **self.inherited)
 
     @property
     def out_channels(self) -> int:
@@ -121,7 +122,8 @@ class _ResidualBlock3D(CompositeLayer):
         if self.shortcut == "projection":
             return apply(self.shortcut_bn, apply(self.shortcut_conv, clips))
         time, height, width = self.strides
-        clips = clips[..., ::time, ::height, ::width, :]
+        first = time - 1 if self.causal else 0  # a causal step ends with the frame that is read
+        clips = clips[..., first::time, ::height, ::width, :]
         missing = self.out_channels - clips.shape[-1]
         return ops.pad(clips, [*[(0, 0)] * (len(clips.shape) - 1), (0, missing)])
 
@@ -152,7 +154,7 @@ class BasicBlock3D(_ResidualBlock3D):
         stc_options: arguments of `SpatioTemporalChannelCorrelation`.
         rematerialize: whether to keep only the first convolution's output for the gradient, and
             recompute the rest.
-        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
+        **kwargs: `causal`, as for `ClipConv3D`; `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
@@ -232,7 +234,7 @@ class BottleneckBlock3D(_ResidualBlock3D):
             recompute the rest.
         convolution: `"3d"`, or `"2plus1d_each"` for a factorized 3x3x3 convolution with the same
             number of parameters, which has no groups.
-        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
+        **kwargs: `causal`, as for `ClipConv3D`; `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.

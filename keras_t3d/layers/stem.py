@@ -35,7 +35,7 @@ class Stem3D(CompositeLayer):
         middle_filters: makes the convolution a `FactorizedConv3D` with that many
             filters between space and time.
         kernel_initializer: Keras initializer.
-        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
+        **kwargs: `causal`, as for `ClipConv3D`; `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
@@ -76,7 +76,8 @@ class Stem3D(CompositeLayer):
         self.middle_filters = middle_filters
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-        options = {"kernel_initializer": kernel_initializer, "name": "conv", **self.inherited}
+        options = {"name": "conv", "causal": self.causal, **self.inherited}
+        options["kernel_initializer"] = kernel_initializer
         if middle_filters is None:
             self.conv = ClipConv3D(filters, kernel_size, strides, **options)
         else:
@@ -84,7 +85,9 @@ class Stem3D(CompositeLayer):
         activation = "relu" if self.pool_strides is None else None
         self.bn = self._norm("bn", activation)
         if self.pool_strides is not None:
-            self.pool = ClipMaxPooling3D(3, self.pool_strides, name="pool", **self.inherited)
+            self.pool = ClipMaxPooling3D(
+                3, self.pool_strides, self.causal, name="pool", **self.inherited
+            )
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         self.conv.build(input_shape)

@@ -44,7 +44,7 @@ class TemporalTransition(CompositeLayer):
             pool, as the authors' published code does.
         pool_size: size and stride
             of the average pool; None leaves it out.
-        **kwargs: `name`, `dtype` and so on, as for any Keras layer.
+        **kwargs: `causal`, as for `ClipConv3D`; `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
         clips: tensor of shape `(batch, time, height, width, channels)`.
@@ -104,7 +104,7 @@ class TemporalTransition(CompositeLayer):
 
     def _conv(self, filters: int, depth: int, name: str) -> ClipConv3D:
         kernel = 1 if depth == 1 else (depth, 3, 3)
-        return ClipConv3D(filters, kernel, name=name, **self.inherited)
+        return ClipConv3D(filters, kernel, causal=self.causal, name=name, **self.inherited)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         self.compute_output_shape(input_shape)  # checks the shape

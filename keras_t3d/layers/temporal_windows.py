@@ -11,7 +11,8 @@ class TemporalWindows:
         size: number of taps of the kernel or pool.
         stride: frames from one window to the next.
         padding: `"even"` or `"same_frames"`, (size - 1) // 2 zeros before and size // 2 after the
-            clip; Keras's `"same"`, which depends on the stride too; or `"valid"`, none.
+            clip; `"causal"`, size - stride before, which is negative where the first frames are
+            not read; Keras's `"same"`, which depends on the stride too; or `"valid"`, none.
         dilation: frames from one tap to the next.
     """
 
@@ -29,6 +30,9 @@ class TemporalWindows:
         elif padding in ("even", "same_frames"):
             self.count = (frames - 1) // stride + 1
             self.before = (reach - 1) // 2
+        elif padding == "causal":
+            self.count = frames // stride
+            self.before = reach - stride
         else:
             self.count = (frames - reach) // stride + 1
             self.before = 0

@@ -8,7 +8,7 @@ from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
 
 # Options of a layer that may differ from those of the layer whose weights it takes.
-_FREE = ("name", "dtype", "trainable", "inner_trainable", "rematerialize")
+_FREE = ("name", "dtype", "trainable", "inner_trainable", "rematerialize", "causal")
 _FREE_ENDS = ("_initializer", "_regularizer", "_constraint")
 
 

@@ -138,42 +138,42 @@ class DenseNet3D(NetworkFamily):
         **options: Unpack[ClassifierArguments],
     ) -> None:
         shared = ClassifierOptions(input_shape, num_classes, **options)
-        dtype = shared.dtype
+        every: dict[str, Any] = {"causal": shared.causal, "dtype": shared.dtype}
         block_layers = checked_depths("block_layers", block_layers, "(6, 12, 24, 16)")
-        check_stc(stc, stc_options, (None, "output"))
+        check_stc(stc, stc_options, (None, "output"), shared.causal)
         stem_kernel = checked_odd("stem_kernel", stem_kernel)
         stem_stride = three_sizes("stem", "stem_stride", stem_stride)
         stem_pool_stride = three_sizes("stem", "stem_pool_stride", stem_pool_stride)
         _check_strides(shared.input_shape, stem_stride, stem_pool_stride, len(block_layers) - 1)
 
         inputs, x = shared.open_graph()
-        x = Stem3D(
-            stem_filters, stem_kernel, stem_stride, stem_pool_stride, dtype=dtype, name="stem"
-        )(x)
+        x = Stem3D(stem_filters, stem_kernel, stem_stride, stem_pool_stride, **every, name="stem")(
+            x
+        )
         stages = {"stem": "stem"}
         for index, num_layers in enumerate(block_layers, start=1):
             stage = f"block{index}"
             block = DenseBlock3D(
-                num_layers, growth_rate, bottleneck_factor, rematerialize, dtype=dtype, name=stage
+                num_layers, growth_rate, bottleneck_factor, rematerialize, **every, name=stage
             )
             x = block(x)
             stages[stage] = stage
             if stc:
                 stages[stage] = f"{stage}_stc"
                 x = SpatioTemporalChannelCorrelation(
-                    **(stc_options or {}), dtype=dtype, name=stages[stage]
+                    **(stc_options or {}), dtype=shared.dtype, name=stages[stage]
                 )(x)
             if index < len(block_layers):
-                x = self._transition(x, index, dtype)
+                x = self._transition(x, index, every)
                 stages[f"transition{index}"] = f"transition{index}"
-        x = ClipBatchNormalization("relu", dtype=dtype, name="final_bn")(x)
+        x = ClipBatchNormalization("relu", dtype=shared.dtype, name="final_bn")(x)
 
         super().__init__(shared, inputs, x, stages, locals())
 
-    def _transition(self, x: Any, index: int, dtype: Any) -> Any:
+    def _transition(self, x: Any, index: int, every: dict[str, Any]) -> Any:
         """BN - ReLU - Conv 1x1x1 to half the channels, then the pool: a TTL of one branch."""
         return TemporalTransition(
-            filters=x.shape[-1] // 2, depths=(1,), dtype=dtype, name=f"transition{index}"
+            filters=x.shape[-1] // 2, depths=(1,), **every, name=f"transition{index}"
         )(x)
 
     @classmethod

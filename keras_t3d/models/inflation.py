@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -215,10 +215,12 @@ def _kernels(
             argument="source",
         )
     kernels = {}
+    own_tap = None if mode == "mean" else _own_tap(model)
     for path in wanted:
         values = model.adapt_image_weights(path, source[path])
         kernels[path] = {
-            name: _spread(value, targets[path][name].shape, mode) for name, value in values.items()
+            name: _spread(value, targets[path][name].shape, own_tap)
+            for name, value in values.items()
         }
         for name, value in kernels[path].items():
             shape = tuple(targets[path][name].shape)
@@ -241,15 +243,27 @@ def _with_stem_for(model: NetworkFamily, network: ImageNetwork) -> Layers:
     return {**network.layers, "stem/conv": {"kernel": kernel * scale}}
 
 
-def _spread(value: np.ndarray, shape: tuple[int, ...], mode: str) -> np.ndarray:
-    """Adds time to a kernel (height, width, in, out); returns other weights unchanged."""
+def _own_tap(model: NetworkFamily) -> Callable[[int], int]:
+    """Returns the function from a kernel's depth to the tap at the output's own frame."""
+    if model.config["causal"]:
+        return lambda depth: depth - 1
+    return lambda depth: (depth - 1) // 2  # ClipConv3D pads this many frames before the clip
+
+
+def _spread(
+    value: np.ndarray, shape: tuple[int, ...], own_tap: Callable[[int], int] | None
+) -> np.ndarray:
+    """Adds time to a kernel (height, width, in, out); returns other weights unchanged.
+
+    Without a tap of its own for the kernel, all taps share it.
+    """
     if value.ndim != 4 or len(shape) != 5:
         return value
     depth = shape[0]
-    if mode == "mean":
+    if own_tap is None:
         return np.stack([value / depth] * depth)
     taps = np.zeros((depth, *value.shape), value.dtype)
-    taps[(depth - 1) // 2] = value  # ClipConv3D pads this many frames before the clip
+    taps[own_tap(depth)] = value
     return taps
 
 

@@ -39,6 +39,7 @@ class ClassifierArguments(TypedDict, total=False):
     dropout: float
     include_top: bool
     pooling: str | None
+    causal: bool
     weights: str | os.PathLike[str] | None
     clip_spec: ClipSpec | None
     class_names: Iterable[str] | None
@@ -58,6 +59,10 @@ class ClassifierOptions:
         pooling: `"avg"` or `"max"` over time and space, or `"avg_deviation"`, which adds the
             deviations over time, see `GlobalDeviationPooling3D`; with `include_top=False` also
             None, which returns the feature map.
+        causal: whether no layer reads a later frame, as a stream needs it (`keras_t3d.streaming`):
+            convolutions and pools pad time before the clip only, and deviations over time are those
+            from the mean so far. The weights are the same, and those of a network that is not
+            causal are a start. Not with STC blocks, which read the whole clip.
         weights: path of a `.keras` model or of a `.weights.h5` file to start from; for named
             networks, also the name of published weights, see `keras_t3d.models.list_weights`. The
             classifying layer of a `.keras` model with other classes is not loaded; without
@@ -75,6 +80,7 @@ class ClassifierOptions:
     dropout: float = 0.0
     include_top: bool = True
     pooling: str | None = "avg"
+    causal: bool = False
     weights: str | os.PathLike[str] | None = None
     clip_spec: ClipSpec | None = None
     class_names: Iterable[str] | None = None
@@ -148,7 +154,9 @@ class ClassifierOptions:
         dtype = exact_dtype(self.dtype)
         if self.pooling is not None:
             pool = POOLINGS[self.pooling]
-            x = pool(dtype=dtype, name=EMBEDDING)(x)
+            has_causal_form = self.causal and self.pooling == "avg_deviation"
+            causal = {"causal": True} if has_causal_form else {}
+            x = pool(**causal, dtype=dtype, name=EMBEDDING)(x)
         if not self.include_top:
             return x
         if self.dropout:
@@ -163,6 +171,7 @@ class ClassifierOptions:
             "dropout": self.dropout,
             "include_top": self.include_top,
             "pooling": self.pooling,
+            "causal": self.causal,
             "dtype": keras.dtype_policies.serialize(self.dtype),
         }
 
@@ -282,8 +291,20 @@ def checked_depths(name: str, counts: Any, example: str) -> tuple[int, ...]:
     return tuple(whole_number("model", name, count) for count in counts)
 
 
-def check_stc(stc: str | None, options: Mapping[str, Any] | None, places: Sequence[Any]) -> None:
+def check_stc(
+    stc: str | None,
+    options: Mapping[str, Any] | None,
+    places: Sequence[Any],
+    causal: bool = False,
+) -> None:
     """Raises InvalidArgumentError if STC options do not fit, before any layer is built."""
+    if causal and stc is not None:
+        raise InvalidArgumentError(
+            "`causal` must be False with STC blocks, whose weights read all frames of a clip: "
+            f"leave out `stc`, or use a network without, for example resnext3d_101. Received: "
+            f"causal=True with stc={stc!r}",
+            argument="causal",
+        )
     if stc not in places:
         raise InvalidArgumentError(
             f"`stc` must be one of {tuple(places)}. Received: {stc!r}", argument="stc"

@@ -125,7 +125,7 @@ class ResNet3D(NetworkFamily):
     ) -> None:
         shared = ClassifierOptions(input_shape, num_classes, **options)
         stage_blocks = checked_depths("stage_blocks", stage_blocks, "(3, 4, 6, 3)")
-        check_stc(stc, stc_options, (None, "residual", "output", "between_stages"))
+        check_stc(stc, stc_options, (None, "residual", "output", "between_stages"), shared.causal)
         stem_kernel = checked_odd("stem_kernel", stem_kernel)
         stem_stride = three_sizes("stem", "stem_stride", stem_stride)
         if stem_pool_stride is not None:
@@ -133,12 +133,13 @@ class ResNet3D(NetworkFamily):
         stage_convolutions = tuple(stage_convolutions or ("3d",) * len(stage_blocks))
         one_of("ResNet3D", "block", block, ("basic", "bottleneck"))
         _check_stages(block, groups, stage_blocks, stage_filters, stage_convolutions)
+        every: dict[str, Any] = {"causal": shared.causal, "dtype": shared.dtype}
         block_options = {
             "shortcut": shortcut,
             "stc": None if stc == "between_stages" else stc,
             "stc_options": stc_options,
             "rematerialize": rematerialize,
-            "dtype": shared.dtype,
+            **every,
         }
         inputs, x = shared.open_graph()
         x = Stem3D(
@@ -148,7 +149,7 @@ class ResNet3D(NetworkFamily):
             stem_pool_stride,
             stem_middle_filters,
             kernel_initializer=KAIMING,
-            dtype=shared.dtype,
+            **every,
             name="stem",
         )(x)
         stages = {"stem": "stem"}

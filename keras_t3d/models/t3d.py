@@ -108,12 +108,12 @@ class T3D(DenseNet3D):
             **options,
         )
 
-    def _transition(self, x: Any, index: int, dtype: Any) -> Any:
+    def _transition(self, x: Any, index: int, every: dict[str, Any]) -> Any:
         return TemporalTransition(
             filters=self.transition_filters,
             depths=self.transition_depths[index - 1],
             variant=self.variant,
-            dtype=dtype,
+            **every,
             name=f"transition{index}",
         )(x)
 

@@ -112,7 +112,6 @@ class T3DLite(NetworkFamily):
         rematerialize: bool = False,
         **options: Unpack[ClassifierArguments],
     ) -> None:
-        check_stc(stc, stc_options, (None, "residual"))
         transitions = [stage.number for stage in STAGES[2:] if stage.strides > 1]
         wrong = transition_depths is not None and (
             not isinstance(transition_depths, (tuple, list))
@@ -132,10 +131,11 @@ class T3DLite(NetworkFamily):
         temporal_stages = _checked_stages(temporal_stages)
         config = locals()
         shared = ClassifierOptions(input_shape, num_classes, **options)
-        dtype = shared.dtype
+        check_stc(stc, stc_options, (None, "residual"), shared.causal)
+        every: dict[str, Any] = {"causal": shared.causal, "dtype": shared.dtype}
         inputs, x = shared.open_graph()
         x = NormalizedConv3D(
-            32, checked_odd("stem_kernel", stem_kernel), stem_stride, dtype=dtype, name="stem"
+            32, checked_odd("stem_kernel", stem_kernel), stem_stride, **every, name="stem"
         )(x)
         stages = {"stem": "stem"}
         depths = iter(transition_depths or ())
@@ -143,7 +143,7 @@ class T3DLite(NetworkFamily):
             transition = next(depths, None) if stage.number in transitions else None
             if transition is not None:
                 x = DepthwiseTemporalTransition(
-                    transition, dtype=dtype, name=f"transition{stage.number}"
+                    transition, **every, name=f"transition{stage.number}"
                 )(x)
             is_temporal = stage.number in temporal_stages
             for block in range(scaled_depth(stage, depth)):
@@ -157,11 +157,11 @@ class T3DLite(NetworkFamily):
                     stc if is_temporal else None,
                     stc_options,
                     rematerialize,
-                    dtype=dtype,
+                    **every,
                     name=name,
                 )(x)
             stages[f"stage{stage.number}"] = name
-        x = NormalizedConv3D(1280, 1, dtype=dtype, name="head")(x)
+        x = NormalizedConv3D(1280, 1, **every, name="head")(x)
         super().__init__(shared, inputs, x, {**stages, "head": "head"}, config)
 
     @classmethod

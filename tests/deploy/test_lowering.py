@@ -16,6 +16,7 @@ from keras_t3d.layers import (
     ClipConv3D,
     ClipMaxPooling3D,
     ClipNormalization,
+    GlobalDeviationPooling3D,
     SpatioTemporalChannelCorrelation,
     TemporalTransition,
 )
@@ -93,12 +94,22 @@ def test_any_convolution(
     groups=st.sampled_from([1, 2, 4]),
     use_bias=st.booleans(),
     padding=st.sampled_from(["even", "same_frames"]),
+    causal=st.booleans(),
 )
-@example(5, 5, (4, 1, 1), (1, 1, 1), 4, True, "even")  # over time alone
-@example(5, 6, (1, 3, 3), (1, 2, 2), 4, False, "same_frames")  # depthwise
-def test_any_clip_convolution(frames, size, kernel, strides, groups, use_bias, padding):
-    conv = ClipConv3D(4, kernel, strides, groups, use_bias, padding=padding)
+@example(5, 5, (4, 1, 1), (1, 1, 1), 4, True, "even", False)  # over time alone
+@example(5, 5, (4, 1, 1), (1, 1, 1), 4, True, "even", True)
+@example(5, 6, (1, 3, 3), (1, 2, 2), 4, False, "same_frames", False)  # depthwise
+def test_any_clip_convolution(frames, size, kernel, strides, groups, use_bias, padding, causal):
+    frames = frames * strides[0] if causal else frames
+    conv = ClipConv3D(4, kernel, strides, groups, use_bias, padding=padding, causal=causal)
     assert_same(functional((frames, size, size + 1, 4), conv))
+
+
+@pytest.mark.parametrize("strides", [1, 2, (3, 2, 2)])
+def test_causal_pools(strides):
+    pool = ClipMaxPooling3D(3, strides, causal=True)
+    assert_same(functional((6, 6, 7, 4), pool))
+    assert_same(functional((6, 6, 7, 4), GlobalDeviationPooling3D(causal=True)))
 
 
 @pytest.mark.parametrize("combine", ["average", "sum", "maximum"])

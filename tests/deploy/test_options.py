@@ -14,7 +14,7 @@ def test_a_target_has_a_function_and_describes_its_options(target):
     module, _, name = target.function.partition(":")
     function = getattr(importlib.import_module(module), name)
     assert len(inspect.signature(function).parameters) == 5
-    documented = inspect.getdoc(target.options)
+    documented = "".join(inspect.getdoc(cls) or "" for cls in target.options.__mro__)
     for option in dataclasses.fields(target.options):
         assert f"{option.name}: " in documented
     assert target.options() == target.options()  # defaults are valid

@@ -63,6 +63,18 @@ CASES = {
         CLIPS,
         None,
     ),
+    "conv_causal": (
+        layers.ClipConv3D,
+        {"filters": 6, "kernel_size": 3, "strides": (2, 1, 1), "groups": 2, "causal": True},
+        CLIPS,
+        (2, 2, 6, 5, 6),
+    ),
+    "conv_over_time_causal": (
+        layers.ClipConv3D,
+        {"filters": 4, "kernel_size": (3, 1, 1), "groups": 4, "causal": True},
+        CLIPS,
+        None,
+    ),
     "batch_norm_relu6": (layers.ClipBatchNormalization, {"activation": "relu6"}, CLIPS, None),
     "normalized": (
         layers.NormalizedConv3D,
@@ -87,6 +99,7 @@ CASES = {
         (2, 4, 3, 3, 6),
     ),
     "deviation_pool": (layers.GlobalDeviationPooling3D, {}, CLIPS, (2, 8)),
+    "deviation_pool_causal": (layers.GlobalDeviationPooling3D, {"causal": True}, CLIPS, (2, 8)),
     "depthwise_transition": (
         layers.DepthwiseTemporalTransition,
         {"depths": (1, 3, 4), "mixing_initializer": "he_normal"},
@@ -98,6 +111,18 @@ CASES = {
         {"pool_size": 3, "strides": (1, 2, 2)},
         CLIPS,
         (2, 4, 3, 3, 4),
+    ),
+    "max_pool_causal": (
+        layers.ClipMaxPooling3D,
+        {"pool_size": 3, "strides": (1, 2, 2), "causal": True},
+        CLIPS,
+        (2, 4, 3, 3, 4),
+    ),
+    "basic_causal": (
+        BASIC,
+        {"filters": 6, "strides": 2, "shortcut": "zero_padding", "causal": True},
+        CLIPS,
+        (2, 2, 3, 3, 6),
     ),
     "factorized": (
         layers.FactorizedConv3D,

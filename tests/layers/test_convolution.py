@@ -10,8 +10,10 @@ from keras import ops
 from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_t3d import models
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers import BasicBlock3D, BottleneckBlock3D, ClipConv3D
 from keras_t3d.layers.operations import convolution, frame_convolution
+from keras_t3d.layers.operations.padding import Padding
 from tests.battery import array, fit_one_step, noise_clips, randomize
 
 
@@ -63,6 +65,39 @@ def test_the_definition(sides, sizes, strides, groups):
     np.testing.assert_allclose(array(layer(x)), expected, rtol=1e-4, atol=1e-4)
 
 
+@settings(max_examples=40, deadline=None)
+@given(steps=st.integers(1, 4), sizes=sizes, strides=strides, groups=st.sampled_from([1, 1, 4]))
+@example(steps=4, sizes=(4, 1, 1), strides=(1, 1, 1), groups=4)  # over time alone
+@example(steps=3, sizes=(1, 3, 3), strides=(2, 2, 2), groups=1)  # reads every second frame
+def test_a_causal_output_reads_up_to_the_last_frame_of_its_stride(steps, sizes, strides, groups):
+    x = features(2, steps * strides[0], 5, 6, 4)
+    layer = built(x, 4, sizes, strides, groups, causal=True)
+    kernel, shift = array(layer.kernel), strides[0] - sizes[0]
+    before = np.zeros((2, max(-shift, 0), 5, 6, 4), "float32")
+    whole = np.concatenate([before, x[:, max(shift, 0) :]], axis=1)
+    pads = Padding("even", "valid")
+
+    def expected(x, kernel):
+        x = ops.pad(x, [(0, 0), (0, 0), *_even(sizes[1:]), (0, 0)])
+        return _grouped(x, kernel, strides, groups)
+
+    ours = gradients(lambda x, kernel: layer.convolve(x, pads, kernel), whole, kernel)
+    for one, other in zip(ours, gradients(expected, whole, kernel), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-4)
+    own = gradients(lambda x, kernel: layer.compute(x, kernel)[0], x, kernel)
+    assert own[0].shape == tuple(layer.compute_output_shape(x.shape))
+    np.testing.assert_allclose(own[0], ours[0], rtol=1e-4, atol=2e-4)
+    of_clip = np.zeros_like(x)
+    of_clip[:, max(shift, 0) :] = ours[1][:, max(-shift, 0) :]
+    np.testing.assert_allclose(own[1], of_clip, rtol=1e-4, atol=2e-4)
+    np.testing.assert_allclose(own[2], ours[2], rtol=1e-4, atol=2e-4)
+
+
+def test_causal_strides_need_whole_steps():
+    with pytest.raises(InvalidArgumentError, match=r"multiple of 2.*Received: 5 frames"):
+        ClipConv3D(4, 3, (2, 1, 1), causal=True)(features(1, 5, 4, 4, 2))
+
+
 def test_the_bias_is_added():
     x = features(1, 2, 3, 3, 2)
     layer = built(x, 3, 3, use_bias=True)
@@ -86,7 +121,15 @@ def test_padding_is_even(strides):
 
 def keras_convolution(x, kernel, strides, groups):
     """The same convolution by Keras's operations: pad, convolve each group, concatenate."""
-    x = ops.pad(x, [(0, 0), *[((size - 1) // 2, size // 2) for size in kernel.shape[:3]], (0, 0)])
+    x = ops.pad(x, [(0, 0), *_even(kernel.shape[:3]), (0, 0)])
+    return _grouped(x, kernel, strides, groups)
+
+
+def _even(sizes):
+    return [((size - 1) // 2, size // 2) for size in sizes]
+
+
+def _grouped(x, kernel, strides, groups):
     parts = zip(ops.split(x, groups, axis=-1), ops.split(kernel, groups, axis=-1), strict=True)
     return ops.concatenate([ops.conv(part, own, strides, "valid") for part, own in parts], axis=-1)
 

@@ -64,6 +64,11 @@ CASES = {
         DENSE_SHAPES,
     ),
     "t3d": (models.T3D, {**DENSE, "transition_filters": 3}, T3D_SHAPES),
+    "t3d_causal": (
+        models.T3D,
+        {**DENSE, "transition_filters": 3, "causal": True},
+        T3D_SHAPES,
+    ),
     "t3d_of_the_authors": (
         models.T3D,
         {**DENSE, "transition_filters": 3, "variant": "authors_code"},
@@ -119,6 +124,7 @@ CASES = {
         BOTTLENECK_SHAPES,
     ),
     "t3d_lite": (models.T3DLite, LITE, LITE_SHAPES),
+    "t3d_lite_causal": (models.T3DLite, {**LITE, "causal": True}, LITE_SHAPES),
     "t3d_lite_stc": (
         models.T3DLite,
         {
@@ -144,6 +150,7 @@ FURTHER = (
     "r3d_18",
     "mc3_18",
     "resnet2plus1d_50",
+    "t3d_lite_causal",
     "t3d_lite_stc",
 )
 
@@ -161,7 +168,7 @@ def test_network(case, tmp_path):
 QUICK_EXPORTS = (("t3d", "tf_saved_model"), ("stc_residual", "openvino"), ("r2plus1d_18", "litert"))
 # In Keras's LiteRT files, TensorFlow's operations pool clips, and its interpreter has none of them.
 POOLING = "Flex(Max|Avg)Pool3D"
-UNPOOLED = ("r3d_18", "mc3_18", "r2plus1d_18", "t3d_lite", "t3d_lite_stc")
+UNPOOLED = ("r3d_18", "mc3_18", "r2plus1d_18", "t3d_lite", "t3d_lite_causal", "t3d_lite_stc")
 
 
 @pytest.mark.export

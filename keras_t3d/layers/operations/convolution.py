@@ -14,12 +14,21 @@ from keras_t3d.layers.operations.frame_convolution import (
     runs_on_gpu,
     without_idle_stride,
 )
-from keras_t3d.layers.operations.padding import pad, paddings, unmerged
+from keras_t3d.layers.operations.padding import (
+    Padding,
+    pad,
+    paddings,
+    unmerged,
+    without_unread_frames,
+)
 from keras_t3d.layers.temporal_windows import TemporalWindows
 
 
 def convolve(
-    clips: Any, kernel: Any, strides: Sequence[int] = (1, 1, 1), padding: str = "even"
+    clips: Any,
+    kernel: Any,
+    strides: Sequence[int] = (1, 1, 1),
+    padding: Padding = Padding(),  # noqa: B008  immutable
 ) -> Any:
     """Convolves clips that are padded with zeros.
 
@@ -30,34 +39,35 @@ def convolve(
             static.
         kernel: tensor of shape (time, height, width, channels // groups, filters).
         strides: strides (time, height, width).
-        padding: `"even"`, as PyTorch pads: (k - 1) // 2 zeros before and k // 2 after a clip for
-            a kernel of size k; or `"same_frames"`, frames as Keras pads them.
+        padding: the zeros around a clip; by default even, as PyTorch pads: (k - 1) // 2 before
+            and k // 2 after for a kernel of size k.
 
     Returns:
         Tensor of shape (batch, time, height, width, filters).
     """
-    kernel = _reachable_taps(clips, kernel, strides[0])
+    clips, padding = without_unread_frames(clips, kernel.shape[0], strides[0], padding)
+    kernel = _reachable_taps(clips, kernel, strides[0], padding)
     groups = clips.shape[-1] // kernel.shape[-2]
     if keras.backend.backend() != "tensorflow":
         return _pad_and_convolve(clips, kernel, strides, padding)
     if groups > 1:
         if is_temporal(clips, kernel, strides):
-            return _convolve_over_time(clips, kernel)
+            return _convolve_over_time(clips, kernel, padding)
         return _convolve_frames(clips, kernel, strides, padding)
     if runs_on_gpu():
         return _pad_and_convolve(clips, kernel, strides, padding)
     return _convolve_on_cpu(clips, kernel, strides, padding)
 
 
-def _reachable_taps(clips: Any, kernel: Any, stride: int) -> Any:
+def _reachable_taps(clips: Any, kernel: Any, stride: int, padding: Padding) -> Any:
     """Drops the temporal taps that only meet padding, such as two of three taps over one frame.
 
     The rest of the kernel is padded by the same rule as the whole.
     """
     depth, frames = kernel.shape[0], clips.shape[1]
-    if frames is None or stride > 1:
+    if frames is None or stride > 1 or padding.time == "valid":
         return kernel
-    before, after = (depth - 1) // 2, depth // 2
+    before, after = padding.of_time(depth, stride)
     first, last = before - min(before, frames - 1), before + min(after, frames - 1)
     if last - first + 1 == depth:
         return kernel
@@ -65,9 +75,10 @@ def _reachable_taps(clips: Any, kernel: Any, stride: int) -> Any:
     return ops.slice(kernel, (first, 0, 0, 0, 0), (last - first + 1, *kernel.shape[1:]))
 
 
-def _pad_and_convolve(clips: Any, kernel: Any, strides: Sequence[int], padding: str) -> Any:
+def _pad_and_convolve(clips: Any, kernel: Any, strides: Sequence[int], padding: Padding) -> Any:
     sizes = tuple(kernel.shape[:3])
     pads_evenly = all(size % 2 for size in sizes) or _same_puts_more_zeros_last()
+    pads_evenly = pads_evenly and (padding.time == "even" or sizes[0] == 1)
     left = "same"
     if max(strides) > 1 or not pads_evenly or _has_no_whole_window(clips, kernel):
         clips, left = pad(clips, kernel, strides, padding), "valid"
@@ -80,17 +91,17 @@ def _same_puts_more_zeros_last() -> bool:
     return keras.backend.backend() in ("tensorflow", "jax")
 
 
-def _convolve_on_cpu(clips: Any, kernel: Any, strides: Sequence[int], padding: str) -> Any:
+def _convolve_on_cpu(clips: Any, kernel: Any, strides: Sequence[int], padding: Padding) -> Any:
     """Selects the fastest of several equivalent forms, see `benchmarks/convolution.py`."""
     if max(strides) > 1:
-        if _is_thin(clips, kernel) and padding == "even":
+        if _is_thin(clips, kernel) and padding == Padding():
             return _convolve_stacked_frames(clips, kernel, strides)
         return _convolve_padded(clips, kernel, strides, padding)
     if tuple(kernel.shape[:3]) == (1, 1, 1):
         return _matrix_product(clips, kernel)
     if kernel.shape[0] == 1:
         return _convolve_frames(clips, kernel, strides, padding)
-    return _convolve_by_taps(clips, kernel)
+    return _convolve_by_taps(clips, kernel, padding)
 
 
 def _is_thin(clips: Any, kernel: Any) -> bool:
@@ -138,25 +149,29 @@ def is_temporal(clips: Any, kernel: Any, strides: Sequence[int]) -> bool:
     return depthwise and tuple(kernel.shape[1:3]) == (1, 1) and max(strides) == 1
 
 
-def _convolve_over_time(clips: Any, kernel: Any) -> Any:
+def _convolve_over_time(clips: Any, kernel: Any, padding: Padding) -> Any:
     """Convolves images of T rows and H * W columns: one operation for all taps."""
     import tensorflow as tf
 
     _, time, height, width, channels = clips.shape
     columns = tf.reshape(clips, (-1, 1, time, height * width, channels))
-    y = convolve_each_frame(columns, ops.squeeze(kernel, 1), (1, 1, 1), "even")
-    return tf.reshape(y, (-1, time, height, width, channels))
+    frames = "even"
+    if padding.time != "even":
+        before, _ = padding.of_time(kernel.shape[0], 1)
+        columns, frames = tf.pad(columns, [(0, 0), (0, 0), (before, 0), (0, 0), (0, 0)]), "valid"
+    y = convolve_each_frame(columns, ops.squeeze(kernel, 1), (1, 1, 1), frames)
+    return tf.reshape(y, (-1, y.shape[2], height, width, channels))
 
 
-def _convolve_frames(clips: Any, kernel: Any, strides: Sequence[int], padding: str) -> Any:
+def _convolve_frames(clips: Any, kernel: Any, strides: Sequence[int], padding: Padding) -> Any:
     """Sums a 2-D convolution per tap. `tf.nn.conv2d` has groups; in 3D, Keras needs XLA."""
     if kernel.shape[0] == 1 and strides[0] == 1:
-        return convolve_each_frame(clips, ops.squeeze(kernel, 0), strides, padding)
-    windows = TemporalWindows(clips.shape[1], kernel.shape[0], strides[0], padding)
+        return convolve_each_frame(clips, ops.squeeze(kernel, 0), strides, padding.frames)
+    windows = TemporalWindows(clips.shape[1], kernel.shape[0], strides[0], padding.time)
     total = None
     for tap in windows.by_reach():
         partial = convolve_each_frame(
-            _take_frames(clips, windows.inputs(tap)), kernel[tap], strides, padding
+            _take_frames(clips, windows.inputs(tap)), kernel[tap], strides, padding.frames
         )
         missing = windows.missing(tap)
         if any(missing):
@@ -175,7 +190,7 @@ def _take_frames(clips: Any, frames: range) -> Any:
     return tf.gather(clips, frames, axis=1)  # a strided slice takes ten times as long
 
 
-def _convolve_by_taps(clips: Any, kernel: Any) -> Any:
+def _convolve_by_taps(clips: Any, kernel: Any, padding: Padding) -> Any:
     """Computes stride 1 on CPU by 2-D convolutions, and the gradient by TensorFlow's 3-D ones.
 
     In the forward pass, oneDNN's 3-D kernel multiplies by the zero padding, which is half of the
@@ -187,8 +202,8 @@ def _convolve_by_taps(clips: Any, kernel: Any) -> Any:
     @custom_gradient
     def convolved(clips: Any, kernel: Any) -> Any:
         def gradient(upstream: Any) -> tuple[Any, Any]:
-            if _has_no_whole_window(clips, kernel):
-                return _gradient_by_padding(clips, kernel, upstream, (1, 1, 1), "even")
+            if padding.time != "even" or _has_no_whole_window(clips, kernel):
+                return _gradient_by_padding(clips, kernel, upstream, (1, 1, 1), padding)
             options = {"strides": [1] * 5, "padding": "SAME"}
             to_kernel = tf.raw_ops.Conv3DBackpropFilterV2(
                 input=clips, filter_sizes=tf.shape(kernel), out_backprop=upstream, **options
@@ -200,7 +215,7 @@ def _convolve_by_taps(clips: Any, kernel: Any) -> Any:
                 )
             return to_clips, to_kernel
 
-        return _convolve_frames(clips, kernel, (1, 1, 1), "even"), gradient
+        return _convolve_frames(clips, kernel, (1, 1, 1), padding), gradient
 
     return convolved(clips, kernel)
 
@@ -215,7 +230,7 @@ def _has_no_whole_window(clips: Any, kernel: Any) -> bool:
     return is_bfloat16 and 1 < clips.shape[1] < kernel.shape[0]
 
 
-def _convolve_padded(clips: Any, kernel: Any, strides: Sequence[int], padding: str) -> Any:
+def _convolve_padded(clips: Any, kernel: Any, strides: Sequence[int], padding: Padding) -> Any:
     """Pads and convolves; the gradient keeps the clips, not their padded copy."""
     import tensorflow as tf
 
@@ -232,7 +247,7 @@ def _convolve_padded(clips: Any, kernel: Any, strides: Sequence[int], padding: s
 
 
 def _gradient_by_padding(
-    clips: Any, kernel: Any, upstream: Any, strides: Sequence[int], padding: str
+    clips: Any, kernel: Any, upstream: Any, strides: Sequence[int], padding: Padding
 ) -> tuple[Any, Any]:
     """Returns the gradients of clips and kernel for a convolution of padded clips."""
     import tensorflow as tf

@@ -10,18 +10,21 @@ from typing import Any
 import keras
 
 from keras_t3d.layers.operations.custom_gradient import custom_gradient
-from keras_t3d.layers.operations.padding import pad
+from keras_t3d.layers.operations.padding import Padding, pad
 
 
 def convolve_each_frame(clips: Any, kernel: Any, strides: Sequence[int], padding: str) -> Any:
-    """Convolves each frame; pads first, as oneDNN has no kernels for explicit paddings."""
+    """Convolves each frame; pads first, as oneDNN has no kernels for explicit paddings.
+
+    The padding is that of `Padding.frames`, or `"valid"`, none.
+    """
     import tensorflow as tf
 
     frames = tf.reshape(clips, (-1, *clips.shape[2:]))
     strides = strides[1:]
-    left = "SAME"  # even for stride 1
+    left = "VALID" if padding == "valid" else "SAME"  # even for stride 1
     if max(strides) > 1:
-        frames, left = pad(frames, kernel, strides, padding), "VALID"
+        frames, left = pad(frames, kernel, strides, Padding(padding)), "VALID"
         frames, strides = without_idle_stride(frames, kernel, strides)
     if frames.shape[-1] > kernel.shape[-2] and not _has_grouped_gradient(frames.dtype.name):
         y = _conv2d_by_groups(frames, kernel, strides, left)
@@ -115,7 +118,7 @@ def _multiply_groups(frames: Any, kernel: Any, strides: Sequence[int], padding: 
     height, width, channels, filters = kernel.shape
     groups = frames.shape[-1] // channels
     if padding == "SAME":
-        frames = pad(frames, kernel, (1, 1), "even")
+        frames = pad(frames, kernel, (1, 1), Padding())
     rows, columns = tf.shape(frames)[1] - height + 1, tf.shape(frames)[2] - width + 1
     matrices = tf.reshape(kernel, (height, width, channels, groups, filters // groups))
     matrices = tf.transpose(matrices, (0, 1, 3, 2, 4))

@@ -1,0 +1,5 @@
+from .errors import StreamingError
+from .form import StreamingForm
+from .options import StreamOptions
+
+__all__ = ["StreamOptions", "StreamingError", "StreamingForm"]

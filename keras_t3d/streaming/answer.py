@@ -1,0 +1,73 @@
+"""Global pooling of a stream: over the steps seen so far, by the rule of the options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import layers, ops
+
+from keras_t3d.layers import GlobalDeviationPooling3D
+from keras_t3d.streaming.errors import StreamingError
+from keras_t3d.streaming.memory import Memory
+
+GLOBAL_POOLS: tuple[type[Any], ...] = (
+    GlobalDeviationPooling3D,
+    layers.GlobalAveragePooling3D,
+    layers.GlobalMaxPooling3D,
+)
+
+
+def pool(layer: Any, clips: Any, memory: Memory) -> Any:
+    """Returns what a global pool makes of the steps up to this one.
+
+    Args:
+        layer: one of `GLOBAL_POOLS`.
+        clips: the one frame of this step.
+        memory: the state.
+    """
+    frames = memory.only_frame(layer, clips)
+    if isinstance(layer, layers.GlobalMaxPooling3D):
+        pooled = _maximum(layer, ops.max(frames, axis=(1, 2)), memory)
+    else:
+        values = ops.mean(frames, axis=(1, 2))
+        pooled = _average(memory.name(layer, "mean"), values, memory)
+    if isinstance(layer, GlobalDeviationPooling3D):
+        if not layer.causal:
+            raise StreamingError(layer, "is not causal")
+        name, deviation = memory.name(layer, "deviation"), ops.abs(values - pooled)
+        deviation = _average(name, deviation, memory)
+        return ops.concatenate([pooled, deviation], axis=-1)
+    if layer.keepdims:
+        return ops.reshape(pooled, (-1, 1, 1, 1, pooled.shape[-1])[-len(clips.shape) :])
+    return pooled
+
+
+def _average(name: str, values: Any, memory: Memory) -> Any:
+    """Returns the average of vectors, (batch, channels)."""
+    options = memory.options
+    if options.answer_over == "window":
+        past = memory.recall(name, (options.answer_steps - 1, values.shape[-1]))
+        seen = ops.concatenate([past, values[:, None]], axis=1)
+        memory.after[name] = seen[:, 1:]
+        return ops.sum(seen, axis=1) / ops.minimum(memory.steps, float(options.answer_steps))
+    share = 1.0 / memory.steps
+    if options.answer_over == "exponential":
+        share = ops.maximum(share, options.answer_rate)
+    past = memory.recall(name, values.shape[1:])
+    memory.after[name] = average = past + (values - past) * share
+    return average
+
+
+def _maximum(layer: Any, values: Any, memory: Memory) -> Any:
+    """Returns the maximum of vectors, (batch, channels)."""
+    options, name = memory.options, memory.name(layer, "maximum")
+    if options.answer_over == "exponential":
+        raise StreamingError(layer, "takes a maximum, for which the answer is over mean or window")
+    if options.answer_over == "window":
+        past = memory.recall(name, (options.answer_steps - 1, values.shape[-1]))
+        seen = ops.concatenate([memory.or_first(past, values[:, None]), values[:, None]], axis=1)
+        memory.after[name] = seen[:, 1:]
+        return ops.max(seen, axis=1)
+    past = memory.or_first(memory.recall(name, values.shape[1:]), values)
+    memory.after[name] = maximum = ops.maximum(past, values)
+    return maximum

@@ -1,0 +1,131 @@
+"""Exported streams give Keras's answers after every step of a video."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from keras_t3d import models
+from keras_t3d.deploy import (
+    SavedModelOptions,
+    TFLiteOptions,
+    export_saved_model,
+    export_tflite,
+    list_ops,
+)
+from keras_t3d.deploy.tflite_conversion import convert
+from keras_t3d.deploy.tflite_forms import StepForm
+from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.inference import StreamPredictor, load_predictor
+from keras_t3d.streaming import StreamingError, StreamingForm
+from tests.battery import array, noise_clips
+from tests.deploy.networks import randomize
+from tests.streaming.networks import of_family
+
+pytestmark = pytest.mark.export
+
+SHAPE = (8, 32, 32, 3)
+VIDEOS = noise_clips(3, (32, 32, 32, 3))  # of four clips
+
+
+@pytest.fixture(scope="module")
+def network():
+    return randomize(of_family("t3d_lite", SHAPE, pooling="avg_deviation"))
+
+
+@pytest.fixture(scope="module")
+def int8(network, tmp_path_factory):
+    path = tmp_path_factory.mktemp("stream") / "stream.tflite"
+    options = TFLiteOptions("int8", streaming=True)
+    return export_tflite(network, path, calibration=VIDEOS, options=options)
+
+
+def test_int8(int8):
+    assert int8.quantized.correlation > 0.95
+    assert int8.quantized.num_clips == 3 * 16  # answers
+    assert "ms per step" in "\n".join(int8.quantized.lines())
+    assert not [name for name in list_ops(int8.path) if name.startswith("CUSTOM")]
+
+
+def test_the_state_is_in_8_bits_but_for_the_answer(int8):
+    step = Interpreter(str(int8.path)).get_signature_runner()
+    before, after = step.get_input_details(), step.get_output_details()
+    assert before.pop("frames")["dtype"] == np.uint8
+    assert after.pop("probabilities")["dtype"] == np.float32
+    assert before.keys() == after.keys()
+    in_floats = {name for name, details in before.items() if details["dtype"] == np.float32}
+    assert in_floats == {"steps", "embedding_mean", "embedding_deviation"}
+    for name in before.keys() - in_floats:
+        assert before[name]["dtype"] == np.int8
+        assert before[name]["quantization"] == after[name]["quantization"]
+
+
+def test_files_describe_the_stream(int8):
+    with zipfile.ZipFile(int8.path) as files:
+        stream = json.loads(files.read("stream.json"))
+    assert stream["frames_per_step"] == 2
+    assert stream["state"]["transition3_depth6_conv"] == [5, 8, 8, 8]
+    assert stream["answer_over"] == "mean"
+    file = schema.ModelT.InitFromObj(schema.Model.GetRootAs(int8.path.read_bytes()))
+    assert any(entry.name == b"TFLITE_METADATA" for entry in file.metadata)
+
+
+@pytest.mark.parametrize("quantization", ["none", "float16"])
+def test_floats(network, quantization, tmp_path):
+    options = TFLiteOptions(quantization, streaming=True, answer_over="exponential")
+    report = export_tflite(
+        network, tmp_path / "stream.tflite", calibration=VIDEOS[:1], options=options
+    )
+    assert report.largest_difference < {"none": 1e-5, "float16": 2e-2}[quantization]
+
+
+@pytest.mark.parametrize("name", ["t3d", "r2plus1d_18"])
+def test_other_families(name):
+    form = StepForm(StreamingForm(randomize(of_family(name, SHAPE, pooling="max"))))
+    found = form.found(convert(form, "none"), VIDEOS[:1])
+    np.testing.assert_allclose(found, form.expected(VIDEOS[:1]), atol=1e-5)
+
+
+def test_saved_model(network, tmp_path):
+    options = SavedModelOptions(streaming=True, answer_over="window", answer_steps=4)
+    report = export_saved_model(network, tmp_path / "stream", VIDEOS[:1, :8], options=options)
+    assert report.largest_difference < 1e-5
+    signatures = tf.saved_model.load(str(report.path)).signatures
+    state = signatures["initial_state"](batch=tf.constant(2))
+    assert state["embedding_mean"].shape == (2, 3, 1280)
+    answer = signatures["step"](frames=tf.constant(VIDEOS[:2, :2]), **state)
+    assert answer["probabilities"].shape == (2, 3)
+    assert isinstance(load_predictor(tmp_path / "stream"), StreamPredictor)
+
+
+def test_the_predictor_of_a_file_reads_clips_too(network, int8):
+    predictor = load_predictor(int8.path)
+    assert isinstance(predictor, StreamPredictor)
+    clips = VIDEOS[:, :8]
+    expected = array(tf.nn.softmax(network(clips)))
+    np.testing.assert_allclose(predictor.probabilities(clips), expected, atol=0.1)
+    np.testing.assert_array_equal(*[predictor.probabilities(clips) for _ in range(2)])
+
+
+def test_networks_that_are_not_causal_are_refused(tmp_path):
+    network = models.T3DLite(SHAPE, 3, width=0.1, depth=0.2)
+    for export, options in (
+        (export_tflite, TFLiteOptions(streaming=True)),
+        (export_saved_model, SavedModelOptions(streaming=True)),
+    ):
+        with pytest.raises(StreamingError, match="is not causal"):
+            export(network, tmp_path / "stream.tflite", options=options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_options():
+    with pytest.raises(InvalidArgumentError, match=r"`answer_over`.*streaming"):
+        TFLiteOptions(answer_over="window")
+    with pytest.raises(InvalidArgumentError, match=r"`integer_output`.*streaming"):
+        TFLiteOptions("int8", streaming=True, integer_output=True)
+    with pytest.raises(InvalidArgumentError, match=r"`frozen`.*streaming"):
+        SavedModelOptions(frozen=True, streaming=True)
