@@ -142,9 +142,9 @@ class T3DLite(NetworkFamily):
         for stage in STAGES:
             transition = next(depths, None) if stage.number in transitions else None
             if transition is not None:
-                x = DepthwiseTemporalTransition(
-                    transition, **every, name=f"transition{stage.number}"
-                )(x)
+                name = f"transition{stage.number}"
+                x = DepthwiseTemporalTransition(transition, **every, name=name)(x)
+                stages[name] = name
             is_temporal = stage.number in temporal_stages
             for block in range(scaled_depth(stage, depth)):
                 name = f"stage{stage.number}_block{block + 1}"
