@@ -22,7 +22,7 @@ from keras_t3d.training.stored_outputs import stored_outputs
 
 PIXELS = 128
 VIEWS = 3
-_LAST_FROZEN = "stage5"
+LAST_FROZEN = "stage5"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +95,7 @@ def frozen_stages(
         dropout=0.3,
         **options,
     )
-    last = network.get_layer(network.stages[_LAST_FROZEN])
+    last = network.get_layer(network.stages[LAST_FROZEN])
     for layer in network.layers[: network.layers.index(last) + 1]:
         layer.trainable = False
     freeze_batch_norms(network)
