@@ -124,9 +124,8 @@ class TestEveryRecipe:
         convert = command_parser("convert").parse_args(commands["convert"])
         evaluate = command_parser("evaluate").parse_args(commands["evaluate"])
         assert convert.out == evaluate.shards == config.data.shards
-        margin = (
-            32 if name in ("own_videos", "own_videos_stream") else 0
-        )  # frames are stored for other networks too
+        # Frames are stored for other networks too.
+        margin = 32 if name in ("own_videos", "own_videos_stream") else 0
         assert convert.short_side == config.clip_spec.resize + margin
         assert evaluate.model == f"{others['run_dir']}/best.keras"
 
