@@ -35,7 +35,7 @@ _FENCE = re.compile(r"^( *)```python\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 # Where examples find names that their module does not define.
 PACKAGES = (
     *("clips", "data", "layers", "models", "optimization", "inference", "deploy", "evaluation"),
-    *("transfer", "training", "motion_set"),
+    *("transfer", "training", "motion_set", "streaming"),
 )
 
 # Examples with one of these texts are compiled only, for the reason beside it.

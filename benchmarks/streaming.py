@@ -1,0 +1,129 @@
+"""Times a frame of a stream in LiteRT beside sliding windows of the same network, in one run.
+
+A window is computed anew at every step: with a hop of one step, each frame is in as many windows
+as the clip has steps. `step_without_state` is the network for a clip of one step, which keeps
+nothing: what a stream takes more is the price of its state and of the taps that read it. All files
+are run as an application does, with the state as inputs and outputs.
+
+    python benchmarks/streaming.py
+    python benchmarks/streaming.py --sizes 128 224 --options '{"stem_stride": [1, 2, 2]}'
+    python benchmarks/streaming.py --quick
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import turns
+
+_IN_A_ROW = 10
+_CLIPS = 2  # of four clips' length, that ranges are taken from
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measures and prints; the last line is one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", default="t3d_lite0")
+    parser.add_argument("--options", type=json.loads, default={}, help="of the network, as JSON")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[128, 224], help="pixels")
+    parser.add_argument("--frames", type=int, default=16, help="frames of a window")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--quick", action="store_true", help="small, to test the script")
+    options = parser.parse_args(argv)
+    if options.quick:
+        options.sizes, options.frames, options.rounds = [32], 8, 1
+        options.options = {**options.options, "width": 0.1, "depth": 0.2}
+    machine, sizes = turns.machine(), {}
+    for size in options.sizes:
+        sizes[size] = _measure(size, options)
+        turns.print_table(f"{options.model}, {size} px", sizes[size])
+    arguments = {name: value for name, value in vars(options).items() if name != "quick"}
+    print(json.dumps({**arguments, "machine": machine, "sizes": sizes}))
+
+
+def _measure(size: int, options: argparse.Namespace) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        facts = turns.facts_of(_write, folder, size, vars(options))
+        names = [path.stem for path in sorted(Path(folder).glob("*.tflite"))]
+        entries = {name: (_runner, folder, name, options.threads) for name in names}
+        race = turns.race(entries, options.rounds, _IN_A_ROW)
+    times, frames = race.milliseconds, facts["frames_per_step"]
+    step = times.get("stream_int8")
+    return {
+        "milliseconds": times,  # of a step, or of a window
+        "unavailable": race.unavailable,
+        "frames_per_step": frames,
+        "state_bytes": facts["state_bytes"],
+        "window_to_step_int8": turns.ratio(times.get("windows_int8"), step),
+        "window_to_step_float32": turns.ratio(
+            times.get("windows_float32"), times.get("stream_float32")
+        ),
+        "step_to_step_without_state": turns.ratio(step, times.get("step_without_state_int8")),
+        "int8_frames_per_second": turns.ratio(1000.0 * frames, step),
+    }
+
+
+# What the contenders' processes run.
+
+
+def _write(folder: str, size: int, given: dict[str, Any]) -> tuple[dict[str, Any], turns.Step]:
+    """Writes all files; returns the frames and the bytes of the state of a step."""
+    import keras
+
+    from keras_t3d import models
+    from keras_t3d.deploy.integer_conversion import IntegerConversion
+    from keras_t3d.deploy.options import TFLiteOptions
+    from keras_t3d.deploy.tflite_conversion import convert
+    from keras_t3d.deploy.tflite_forms import ClipForm, LiteRTForm, StepForm
+    from keras_t3d.streaming import StreamingForm
+
+    def network(frames: int) -> Any:
+        keras.utils.set_random_seed(0)
+        shape = (frames, size, size, 3)
+        return models.create(given["model"], shape, 21, causal=True, **given["options"])
+
+    stream = StreamingForm(network(given["frames"]))
+    forms: dict[str, LiteRTForm] = {
+        "stream": StepForm(stream),
+        "windows": ClipForm(stream.model),
+        "step_without_state": ClipForm(network(stream.frames_per_step)),
+    }
+    for name, form in forms.items():
+        shape = (_CLIPS, *form.clip_spec.input_shape)
+        clips = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        int8 = IntegerConversion(form, clips).convert(TFLiteOptions("int8"))
+        Path(folder, f"{name}_int8.tflite").write_bytes(int8)
+        Path(folder, f"{name}_float32.tflite").write_bytes(convert(form, "none"))
+    vectors = set(StepForm(stream).vector_inputs)
+    sizes = {name: int(np.prod(shape)) for name, shape in stream.state_shapes.items()}
+    state_bytes = sum((4 if name in vectors else 1) * count for name, count in sizes.items())
+    return {"frames_per_step": stream.frames_per_step, "state_bytes": state_bytes}, int
+
+
+def _runner(folder: str, name: str, threads: int) -> tuple[dict[str, Any], turns.Step]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    run = Interpreter(str(Path(folder, f"{name}.tflite")), num_threads=threads)
+    step = run.get_signature_runner()
+    inputs = {
+        key: np.full(details["shape"], details["quantization"][1], details["dtype"])
+        for key, details in step.get_input_details().items()
+    }
+
+    def once() -> None:
+        outputs = step(**inputs)
+        outputs.pop("probabilities")
+        inputs.update(outputs)
+
+    once()
+    return {}, once
+
+
+if __name__ == "__main__":
+    main()
