@@ -99,8 +99,11 @@ class DepthwiseTemporalTransition(CompositeLayer):
         self.built = True
 
     def compose(self, run: Callable[..., Any], clips: Any) -> Any:
-        mixed = [run(InTurn([branch]), (), [clips]) for branch in self.branches]
-        return clips + run(InTurn([self.mixing]), (), mixed)
+        # The deepest first: in a stream, the others share the frames that it keeps.
+        order = sorted(self.branches, key=lambda branch: -branch.kernel_size[0])
+        mixed = {branch.name: run(InTurn([branch]), (), [clips]) for branch in order}
+        in_order = [mixed[branch.name] for branch in self.branches]
+        return clips + run(InTurn([self.mixing]), (), in_order)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return tuple(input_shape)

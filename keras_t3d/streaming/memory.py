@@ -43,6 +43,9 @@ class Memory:
         self._names = dict(_paths(model))
         self._before = before
         self._has_batch = has_batch
+        # Frames of this step, how many before them are kept, and both together: layers that read
+        # the same frames share what the first of them keeps, if that is enough.
+        self._extended: dict[int, tuple[Any, int, Any]] = {}
         self.after: dict[str, Any] = {}
         self._steps_before = self.recall(STEPS, (1,))
         self.steps = self.after[STEPS] = self._steps_before + 1.0
@@ -73,15 +76,21 @@ class Memory:
         count = past_frames(layer)
         if count == 0:
             return clips, "causal"
-        name = self.name(layer)
+        is_pool = hasattr(layer, "pool_size")
+        frames, kept, whole = self._extended.get(id(clips), (None, 0, None))
+        if frames is clips and kept >= count and not is_pool:
+            return whole[..., kept - count :, :, :, :], "valid"
+        name, frames = self.name(layer), clips
         past = self.recall(name, (count, *clips.shape[-3:]))
         if not self._has_batch:  # reshapes are free in LiteRT
             past = ops.reshape(past, past.shape[1:])
-        if hasattr(layer, "pool_size") and not is_positive:
+        if is_pool and not is_positive:
             past = self.or_first(past, clips[..., :1, :, :, :])
         clips = ops.concatenate([past, clips], axis=1 if self._has_batch else 0)
         last = clips[..., -count:, :, :, :]
         self.after[name] = last if self._has_batch else ops.reshape(last, (1, *last.shape))
+        if not is_pool:
+            self._extended[id(frames)] = frames, count, clips
         return clips, "valid"
 
     def only_frame(self, layer: Any, clips: Any) -> Any:

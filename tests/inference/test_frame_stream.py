@@ -1,6 +1,9 @@
 """Streams of frames, from memory and from files."""
 
 import itertools
+import pathlib
+import runpy
+import sys
 
 import keras
 import numpy as np
@@ -133,6 +136,17 @@ def test_watching_and_summaries_use_steps(file, video):
     with VideoReader(video) as reader:
         summary = summarize_windows(load_predictor(file), reader, seen.append)
     assert (summary.num_windows, summary.gap_seconds, len(seen)) == (4, 0.0, 4)
+
+
+def test_the_example_that_needs_litert_alone(file, video, monkeypatch, capsys):
+    example = pathlib.Path(__file__).parents[2] / "docs" / "examples" / "litert_stream.py"
+    monkeypatch.setattr(sys, "argv", [example.name, str(file), str(video)])
+    runpy.run_path(str(example))
+    lines = capsys.readouterr().out.splitlines()
+    windows = list(stream_video(file, video))
+    for line, window in zip(lines, windows, strict=True):
+        score = float(line.split()[2].rstrip("%")) / 100
+        assert score == pytest.approx(window.probabilities.max(), abs=0.02)  # resized otherwise
 
 
 @pytest.mark.parametrize("options", [{"hop": 0.5}, {"hop_frames": 2}, {"num_crops": 3}])
