@@ -38,7 +38,7 @@ def assert_every_prefix_is_exact(recipe, num_steps):
     keras.utils.clear_session()
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=5, deadline=None, derandomize=True)
 @given(recipe=RECIPES, num_steps=st.integers(1, 3))
 def test_few_random_networks(recipe, num_steps):
     assert_every_prefix_is_exact(recipe, num_steps)
@@ -51,7 +51,7 @@ def test_many_random_networks(recipe, num_steps):
     assert_every_prefix_is_exact(recipe, num_steps)
 
 
-QUICK = {"t3d": 4, "resnet": 16, "t3d_lite": 2, "mc3_18": 1}  # frames per step
+QUICK = {"t3d": 4, "resnet": 16, "t3d_lite": 2}  # frames per step
 
 
 @pytest.mark.parametrize(
