@@ -6,6 +6,7 @@ A TrainConfig reads clips with labels, a PretrainConfig clips without.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
 import itertools
 from collections.abc import Iterator, Sequence
@@ -152,7 +153,7 @@ def validation_split(config: RunConfig, shards: ShardSet) -> str | None:
 
 @dataclasses.dataclass(frozen=True)
 class ClipBatches:
-    """The batches of a run that reads clips at every step.
+    """The batches of a run that reads clips at every step; building them takes a second.
 
     Attributes:
         config: configuration of the run.
@@ -173,10 +174,20 @@ class ClipBatches:
 
     def training(self, step: int) -> Any:
         """Returns endless training batches from a step on."""
+        if step == 0:
+            return self._from_the_start
         return training_clips(self.config, self.shards, self.devices, step, self.transforms)
 
     def validation(self) -> Any | None:
         """Returns the batches of the validation split, or None without one."""
+        return self._validation
+
+    @functools.cached_property
+    def _from_the_start(self) -> Any:
+        return training_clips(self.config, self.shards, self.devices, 0, self.transforms)
+
+    @functools.cached_property
+    def _validation(self) -> Any | None:
         return validation_clips(self.config, self.shards, self.devices, self.transforms)
 
     def statistics(self, count: int) -> Iterator[Any]:

@@ -33,6 +33,7 @@ from keras_t3d.data.clips.tensorflow_phases import (
 )
 from keras_t3d.data.clips.tensorflow_records import (
     ReadShard,
+    autograph_for_transforms,
     finish_dataset,
     map_in_parallel,
     shard_reader,
@@ -45,7 +46,8 @@ _MIXING = 1000  # sets the seed of mixing apart from those of distortions
 
 def clip_batches(plan: ReadPlan) -> tf.data.Dataset:
     """Returns batches of training clips, or of centre views."""
-    return _training_batches(plan) if plan.training else _evaluation_batches(plan)
+    batches = _training_batches if plan.training else _evaluation_batches
+    return autograph_for_transforms(batches, plan)(plan)
 
 
 # Training.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.shards.damage import SplitRecords
 from keras_t3d.data.shards.record_file import read_record
 from keras_t3d.data.shards.shard_cache import cached_path
@@ -50,6 +51,14 @@ def shard_reader(records: SplitRecords, cache: bool | str | os.PathLike[str] = F
 def _read_at(path: bytes, offset: np.int64) -> bytes:
     with tf.io.gfile.GFile(os.fsdecode(path), "rb") as file:  # in memory, too
         return read_record(file, int(offset))
+
+
+def autograph_for_transforms(function: Callable[..., Any], plan: ReadPlan) -> Callable[..., Any]:
+    """Returns the function without AutoGraph, which takes a second, unless there are transforms.
+
+    They are functions of users, perhaps with `if` or `for` over tensors; our own have none.
+    """
+    return function if plan.transforms else tf.autograph.experimental.do_not_convert(function)
 
 
 def map_in_parallel(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:

@@ -10,7 +10,11 @@ from keras_t3d.clips.frame_rate import frames_for_clips
 from keras_t3d.data.clips.clip import apply_transforms, model_inputs
 from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.clips.tensorflow_phases import Record, decode_view, parsed_records
-from keras_t3d.data.clips.tensorflow_records import finish_dataset, map_in_parallel
+from keras_t3d.data.clips.tensorflow_records import (
+    autograph_for_transforms,
+    finish_dataset,
+    map_in_parallel,
+)
 from keras_t3d.data.shards import record as fields
 from keras_t3d.errors import InvalidArgumentError, check_integer
 
@@ -25,6 +29,10 @@ def view_batches(plan: ReadPlan, *, num_views: int | None, num_crops: int) -> tf
         )
     if num_views is not None:
         check_integer("num_views", num_views, 1, 5)
+    return autograph_for_transforms(_view_batches, plan)(plan, num_views, num_crops)
+
+
+def _view_batches(plan: ReadPlan, num_views: int | None, num_crops: int) -> tf.data.Dataset:
     clip_spec = plan.clip_spec
     landscape = crop_positions(num_crops, height=1, width=2)
     portrait = crop_positions(num_crops, height=2, width=1)

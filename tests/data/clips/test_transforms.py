@@ -59,6 +59,21 @@ def test_transforms_run_in_order(many, load):
 
 
 @pytest.mark.parametrize("load", FORMS)
+def test_transforms_may_branch_on_their_clip(many, load):
+    def invert_odd(clip):
+        if clip.label % 2 == 1:
+            clip = invert(clip)
+        return clip
+
+    for plain, changed in zip(
+        read(load, many), read(load, many, transforms=[invert_odd]), strict=True
+    ):
+        clips, labels = map(np.asarray, plain)
+        odd = (labels % 2 == 1)[:, None, None, None, None]
+        assert np.array_equal(np.where(odd, 255 - clips, clips), changed[0])
+
+
+@pytest.mark.parametrize("load", FORMS)
 @pytest.mark.parametrize("training", [True, False])
 def test_features_are_inputs_next_to_the_clips(many, load, training):
     for inputs, labels in read(load, many, training=training, transforms=[add_times]):
