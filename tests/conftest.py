@@ -15,6 +15,8 @@ import av
 import numpy as np
 import pytest
 
+from tests import grappler
+
 NEEDS_JAX = "needs JAX: make test EXTRAS=dev,backends"
 NEEDS_TORCH = "needs PyTorch: make test EXTRAS=dev,backends"
 NEEDS_SERVING_API = "needs tensorflow-serving-api: make test EXTRAS=dev,backends"
@@ -43,6 +45,12 @@ LONGEST = (  # in descending order: a run in several processes ends late if one 
     "tests/data/conversion/test_beam.py",
     "tests/training/test_resume.py",
 )
+OPTIMIZED = (  # what users run at length is tested as they run it
+    "tests/deploy",
+    "tests/inference",
+    "tests/evaluation",
+    "tests/test_demo.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,6 +78,24 @@ def _leave_living_objects_out_of_collections() -> None:
     """Saves a fifth of the time: Python would look through all modules and graphs each time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _grappler(request: pytest.FixtureRequest) -> None:
+    is_optimized = any(request.path.is_relative_to(ROOT / name) for name in OPTIMIZED)
+    grappler.turn("on" if is_optimized else "off")
+
+
+@pytest.fixture
+def zeros_for_initial_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network of 100 million weights is built in no time if they need not be drawn."""
+    import keras
+
+    monkeypatch.setattr(
+        keras.initializers.VarianceScaling,
+        "__call__",
+        lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype),
+    )
 
 
 def write_video(

@@ -32,6 +32,8 @@ from typing import Any
 
 import pytest
 
+from tests import grappler
+
 ROOT = pathlib.Path(__file__).parents[1]
 # For `XLA_FLAGS` of JAX's processes: compiling takes all the time in small tests.
 QUICK_COMPILING = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
@@ -177,6 +179,7 @@ def _serve(path: str, backend: str) -> dict[str, Any]:
         sys.modules["tensorflow"] = None  # type: ignore[assignment]  # importing it fails
     for name in (backend, *_PRELOADED):
         importlib.import_module(name)
+    grappler.turn("off")
     gc.freeze()  # forked processes need not look through these objects
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{path}.part")

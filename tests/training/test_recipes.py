@@ -17,7 +17,7 @@ from keras_t3d.training.pretrain_config import PretrainConfig
 from keras_t3d.training.pretraining import new_transfer
 from keras_t3d.transfer import load_teacher
 
-pytestmark = pytest.mark.fit
+pytestmark = [pytest.mark.fit, pytest.mark.usefixtures("zeros_for_initial_values")]
 
 NAMES = recipe_names()
 PRETRAININGS = recipe_names(PretrainConfig)

@@ -16,7 +16,7 @@ from tests.training.tiny import read, write_config
 
 pytestmark = pytest.mark.fit
 
-# Everything with a state: momentum, average, random numbers of dropout, batch statistics.
+# Everything with a state: momentum, average, random numbers of dropout.
 FLAGS = [
     "--deterministic=true",
     "--checkpoints.every_steps=1",
@@ -24,7 +24,6 @@ FLAGS = [
     "--optimizer.schedule=plateau",
     "--optimizer.patience=1",
     "--optimizer.warmup_epochs=0",
-    "--precise_bn_batches=2",
     "--model.dropout=0.3",
 ]
 

@@ -28,7 +28,7 @@ from keras_t3d.transfer.recognition import recognize_network  # noqa: E402
 from keras_t3d.weights.checkpoint_file import CheckpointError, read_checkpoint  # noqa: E402
 from keras_t3d.weights.tensors import group_tensors  # noqa: E402
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("zeros_for_initial_values")]
 
 sys.path.append(str(pathlib.Path(__file__).parents[2] / "benchmarks"))
 hara_networks, hara_r2plus1d, torchvision_networks, torch_parts = map(
