@@ -194,17 +194,19 @@ def check_model(
 
     keras.utils.set_random_seed(0)
     clips = noise_clips(2, input_shape)
-    for policy in POLICIES:
-        check_logits(build(dtype=policy), clips, policy)
-    check_pixels(build(), clips)
-    check_stages(build(), stage_shapes, clips)
-    check_without_top(build, clips)
-    check_dropout(build, clips)
+    # Building takes most of the time. Each check that gets the model draws its weights anew.
+    model, *others = (build(dtype=policy) for policy in POLICIES)
+    for policy, network in zip(POLICIES, (model, *others), strict=True):
+        check_logits(network, clips, policy)
+    check_pixels(model, clips)
+    check_stages(model, stage_shapes, clips)
+    check_without_top(model, build, clips)
+    check_dropout(model, build, clips)
     check_model_saving(build, clips, folder)
     check_frozen_layers(build, folder)
-    check_model_settings(build, clips, folder)
-    check_clips_of_unknown_sizes(build(), clips)
-    check_training(build, clips)
+    check_model_settings(model, build, clips, folder)
+    check_clips_of_unknown_sizes(model, clips)
+    check_training(model, build, clips)
 
 
 def check_logits(model: Any, clips: np.ndarray, policy: str) -> None:
@@ -236,7 +238,7 @@ def check_stages(model: Any, stage_shapes: Mapping[str, Sequence[int]], clips: n
     assert tuple(embedding.shape) == (len(clips), last[-1])
 
 
-def check_without_top(build: Callable[..., Any], clips: np.ndarray) -> None:
+def check_without_top(with_top: Any, build: Callable[..., Any], clips: np.ndarray) -> None:
     """Features pooled by hand are those of the network that pools."""
     whole = randomize(build(include_top=False, pooling=None))
     features = array(whole(clips))
@@ -252,15 +254,16 @@ def check_without_top(build: Callable[..., Any], clips: np.ndarray) -> None:
         assert again.get_config() == model.get_config()
         assert again.class_names == ()
     # With a head, all but the head is taken over; and the other way round.
-    with_top = build()
+    randomize(with_top, seed=1)
     assert with_top.copy_weights_from(whole) == ["logits"]
     assert whole.copy_weights_from(with_top) == []
     assert np.array_equal(array(whole(clips)), features)
 
 
-def check_dropout(build: Callable[..., Any], clips: np.ndarray) -> None:
+def check_dropout(plain: Any, build: Callable[..., Any], clips: np.ndarray) -> None:
     """A dropout layer stands before the logits, and drops in training only."""
-    plain, dropping = build(dropout=0.0), build(dropout=0.9)
+    dropping = build(dropout=0.9)
+    randomize(plain)
     assert [layer.name for layer in plain.layers if "dropout" in layer.name] == []
     assert [layer.name for layer in dropping.layers][-3:] == ["embedding", "dropout", "logits"]
     dropping.set_weights([*plain.get_weights(), *dropping.get_weights()[len(plain.weights) :]])
@@ -313,15 +316,14 @@ def check_same_flags(copy: Any, layer: Any) -> None:
 
 
 def check_model_settings(
-    build: Callable[..., Any], clips: np.ndarray, folder: pathlib.Path
+    model: Any, build: Callable[..., Any], clips: np.ndarray, folder: pathlib.Path
 ) -> None:
     """What a network is, and what its file loads as, does not depend on keras.config."""
-    model = randomize(build(dtype="float32", name="same"))
-    model.save(folder / "same.keras")
+    randomize(model).save(folder / "same.keras")
     expected, config = array(model(clips)), model.get_config()
     with other_global_settings():
         loaded = keras.saving.load_model(folder / "same.keras")
-        built = build(dtype="float32", name="same")
+        built = build(dtype="float32", name=model.name)
         built.set_weights(model.get_weights())
         features = build(include_top=False, pooling="max", dtype="float32")
         for other in (loaded, built):
@@ -344,13 +346,13 @@ def check_clips_of_unknown_sizes(model: Any, clips: np.ndarray) -> None:
     np.testing.assert_allclose(array(called(clips)), embedding, rtol=1e-4, atol=1e-4)
 
 
-def check_training(build: Callable[..., Any], clips: np.ndarray) -> None:
+def check_training(kept: Any, build: Callable[..., Any], clips: np.ndarray) -> None:
     """One step, kept and rematerialised: the same loss, gradients and moving averages.
 
     With plain gradient descent at rate 1 a weight's difference is its gradient.
     """
     labels = np.arange(len(clips)) % 3
-    kept = randomize(build())
+    randomize(kept)
     again = build(rematerialize=True)
     again.set_weights(kept.get_weights())
     assert np.array_equal(array(kept(clips)), array(again(clips)))

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests import grappler
+from tests.made_once import made_once
 
 NEEDS_JAX = "needs JAX: make test EXTRAS=dev,backends"
 NEEDS_TORCH = "needs PyTorch: make test EXTRAS=dev,backends"
@@ -34,15 +35,20 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 
 COSTLY = ("process", "fit", "pipeline", "export", "backend")
 LONGEST = (  # in descending order: a run in several processes ends late if one of these begins late
-    "tests/training/test_pretrain.py",
-    "tests/training/test_train.py",
+    "tests/models/test_battery.py",
     "tests/data/clips/test_tensorflow_form.py",
+    "tests/training/test_train.py",
+    "tests/training/test_pretrain.py",
     "tests/test_docstrings.py",
     "tests/backends/test_backends.py",
+    "tests/test_readme.py",
     "tests/transfer/test_import_weights.py",
     "tests/deploy/test_quantization.py",
-    "tests/models/test_battery.py",
+    "tests/training/test_many_machines.py",
     "tests/data/conversion/test_beam.py",
+    "tests/optimization/test_learner.py",
+    "tests/data/clips/test_unlabelled.py",
+    "tests/models/test_inflation.py",
     "tests/training/test_resume.py",
 )
 OPTIMIZED = (  # what users run at length is tested as they run it
@@ -126,26 +132,27 @@ def frame_numbers(frames: np.ndarray) -> list[int]:
 
 
 @pytest.fixture(scope="session")
-def videos(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def videos() -> pathlib.Path:
     """A folder `<split>/<class>/<video>`: two classes, 10 train and 4 test videos each."""
-    root = tmp_path_factory.mktemp("videos")
+    return made_once("videos", _write_videos)
+
+
+def _write_videos(root: pathlib.Path) -> None:
     rng = np.random.default_rng(0)
     for split, count in (("train", 10), ("test", 4)):
         for label, base in (("bright", 150), ("dark", 20)):
             for index in range(count):
                 frames = rng.integers(base, base + 80, (12 + index, 48, 64, 3), dtype=np.uint8)
                 write_video(root / split / label / f"{label}_{split}_{index}.mp4", frames)
-    return root
 
 
 @pytest.fixture(scope="session")
-def shards(videos: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def shards(videos: pathlib.Path) -> pathlib.Path:
     """The same videos as shards of short side 40."""
     from keras_t3d.data import ConversionOptions, convert
 
-    out = tmp_path_factory.mktemp("shards") / "two"
-    convert(videos, out, ConversionOptions(short_side=40, workers=1))
-    return out
+    options = ConversionOptions(short_side=40, workers=1)
+    return made_once("shards", lambda out: convert(videos, out, options))
 
 
 @pytest.fixture(scope="session")
@@ -184,29 +191,23 @@ def model(spec):
 
 
 @pytest.fixture(scope="session")
-def model_path(model, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def model_path(model) -> pathlib.Path:
     """The same model as a .keras file."""
-    path = tmp_path_factory.mktemp("model") / "tiny.keras"
-    model.save(path)
-    return path
+    return made_once("tiny.keras", model.save)
 
 
 @pytest.fixture(scope="session")
-def lite_path(model, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def lite_path(model) -> pathlib.Path:
     """The same model as a .tflite file in float32."""
     from keras_t3d.deploy import export_tflite
 
-    path = tmp_path_factory.mktemp("lite") / "t3d.tflite"
     clips = np.random.default_rng(0).integers(0, 256, (1, *model.clip_spec.input_shape), np.uint8)
-    export_tflite(model, path, calibration=clips)
-    return path
+    return made_once("t3d.tflite", lambda path: export_tflite(model, path, calibration=clips))
 
 
 @pytest.fixture(scope="session")
-def saved_model_path(model, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def saved_model_path(model) -> pathlib.Path:
     """The same model as a SavedModel: the folder of its version 1."""
     from keras_t3d.deploy import export_saved_model
 
-    path = tmp_path_factory.mktemp("serving") / "t3d"
-    export_saved_model(model, path)
-    return path
+    return made_once("t3d", lambda path: export_saved_model(model, path))

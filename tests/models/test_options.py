@@ -168,10 +168,16 @@ def test_a_policy_map_without_entries_is_its_default_and_scales_the_loss():
 
 
 @pytest.mark.fit
-@pytest.mark.parametrize("name", ["t3d_tiny", "resnet3d_18"])
-def test_double_precision_trains(name):
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("t3d_tiny", {"block_layers": (1, 1)}),
+        ("resnet3d_18", {"stage_blocks": (1, 1), "stage_filters": (4, 6), "stem_filters": 4}),
+    ],
+)
+def test_double_precision_trains(name, options):
     keras.utils.set_random_seed(0)
-    model = models.create(name, (8, 32, 32, 3), 3, dtype="float64")
+    model = models.create(name, (8, 32, 32, 3), 3, dtype="float64", **options)
     loss = fit_one_step(model, noise_clips(2, (8, 32, 32, 3)), np.array([0, 2]))
     assert 0 < loss < 5
     assert {keras.backend.standardize_dtype(w.dtype) for w in model.weights} >= {"float64"}

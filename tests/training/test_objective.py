@@ -97,7 +97,7 @@ class TestNetwork:
     def test_wrong_stages_are_refused(self, configured):
         with pytest.raises(ValueError, match=r"`model.freeze`.*'block3'"):
             configured("--model.freeze=[block3]")
-        every = "[stem, block1, transition1, block2, head]"
+        every = "[stem, block1, head]"
         with pytest.raises(ValueError, match=r"`model.freeze`"):
             configured(f"--model.freeze={every}")
 

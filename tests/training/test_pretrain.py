@@ -231,8 +231,8 @@ def test_with_cached_features_the_student_learns_and_the_teacher_does_not_run(
     flags = ["--objective.kind=regression", "--epochs=4", "--optimizer.ema=0.5"]
     flags += ["--optimizer.stage_rates={stem: 0.1}", "--cache-features"]
     flags += ["--clip.num_frames=8", "--clip.resize=36", "--clip.crop=32"]
-    wide = {**tiny.TINY["model"]["options"], "stem_filters": 8}
-    flags += [f"--model.options={json.dumps(wide)}"]
+    larger = {**tiny.TINY["model"]["options"], "block_layers": [1, 1], "stem_filters": 8}
+    flags += [f"--model.options={json.dumps(larger)}"]
     words = ["pretrain", "--config", str(pretraining_file), *flags]
     assert main([*words, "--run-dir", str(tmp_path / "run")]) == 0
     out = capsys.readouterr()

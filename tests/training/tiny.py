@@ -9,7 +9,7 @@ TINY = {
     "model": {
         "name": "t3d_tiny",
         "options": {
-            "block_layers": [1, 1],
+            "block_layers": [1],  # each further block is a second of tracing
             "growth_rate": 4,
             "stem_filters": 4,
             "transition_filters": 4,
