@@ -48,13 +48,17 @@ LITE_SHAPES = {
     "stem": (4, 16, 16, 32),
     "stage1": (4, 16, 16, 8),
     "stage2": (4, 8, 8, 8),
+    "transition3": (4, 8, 8, 8),
     "stage3": (4, 4, 4, 8),
+    "transition4": (4, 4, 4, 8),
     "stage4": (4, 2, 2, 8),
     "stage5": (4, 2, 2, 16),
+    "transition6": (4, 2, 2, 16),
     "stage6": (4, 1, 1, 24),
     "stage7": (4, 1, 1, 32),
     "head": (4, 1, 1, 1280),
 }
+LITE_STC_SHAPES = {k: shape for k, shape in LITE_SHAPES.items() if "transition" not in k}
 
 CASES = {
     "densenet": (models.DenseNet3D, DENSE, DENSE_SHAPES),
@@ -134,7 +138,7 @@ CASES = {
             "stc": "residual",
             "stc_options": STC,
         },
-        LITE_SHAPES,
+        LITE_STC_SHAPES,
     ),
 }
 
