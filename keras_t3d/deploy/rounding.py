@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_t3d.private_interfaces import interpreter_operations
+
 _COMPARISON = "NumericVerify"  # of integers with floats, which the converter inserts
 _LEAST = 1e-12
 
@@ -45,7 +47,7 @@ def measure_rounding(content: bytes, inputs: Iterable[Sequence[np.ndarray]]) -> 
     tensors = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
     compared = [
         step["inputs"][:2]
-        for step in interpreter._get_ops_details()
+        for step in interpreter_operations(interpreter)
         if step["op_name"] == _COMPARISON
     ]
     seen: dict[str, list[Rounding]] = {tensors[integers]["name"]: [] for integers, _ in compared}
