@@ -3,10 +3,12 @@
 A window is computed anew at every step: with a hop of one step, each frame is in as many windows
 as the clip has steps. `step_without_state` is the network for a clip of one step, which keeps
 nothing: what a stream takes more is the price of its state and of the taps that read it. All files
-are run as an application does, with the state as inputs and outputs.
+are run as an application does, with the state as inputs and outputs. `--beside` times a stream of
+another project too, whose state has the same names before and after a step.
 
     python benchmarks/streaming.py
     python benchmarks/streaming.py --sizes 128 224 --options '{"stem_stride": [1, 2, 2]}'
+    python benchmarks/streaming.py --sizes 128 --beside movinet_a0_stream_128.tflite
     python benchmarks/streaming.py --quick
 """
 
@@ -34,6 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, default=16, help="frames of a window")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--beside", type=Path, help="another .tflite file, timed in the same run")
     parser.add_argument("--quick", action="store_true", help="small, to test the script")
     options = parser.parse_args(argv)
     if options.quick:
@@ -43,7 +46,11 @@ def main(argv: list[str] | None = None) -> None:
     for size in options.sizes:
         sizes[size] = _measure(size, options)
         turns.print_table(f"{options.model}, {size} px", sizes[size])
-    arguments = {name: value for name, value in vars(options).items() if name != "quick"}
+    arguments = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in vars(options).items()
+        if name != "quick"
+    }
     print(json.dumps({**arguments, "machine": machine, "sizes": sizes}))
 
 
@@ -52,6 +59,9 @@ def _measure(size: int, options: argparse.Namespace) -> dict[str, Any]:
         facts = turns.facts_of(_write, folder, size, vars(options))
         names = [path.stem for path in sorted(Path(folder).glob("*.tflite"))]
         entries = {name: (_runner, folder, name, options.threads) for name in names}
+        if options.beside is not None:
+            beside = options.beside.resolve()
+            entries["beside"] = (_runner, str(beside.parent), beside.stem, options.threads)
         race = turns.race(entries, options.rounds, _IN_A_ROW)
     times, frames = race.milliseconds, facts["frames_per_step"]
     step = times.get("stream_int8")
@@ -118,8 +128,7 @@ def _runner(folder: str, name: str, threads: int) -> tuple[dict[str, Any], turns
 
     def once() -> None:
         outputs = step(**inputs)
-        outputs.pop("probabilities")
-        inputs.update(outputs)
+        inputs.update({key: value for key, value in outputs.items() if key in inputs})
 
     once()
     return {}, once

@@ -286,6 +286,6 @@ _ONE_DENSE_SCALE = "disable_per_channel_for_dense_layers"
 
 
 def interpreter_operations(interpreter: Any) -> list[dict[str, Any]]:
-    """Returns the operations of a file that `tf.lite.Interpreter` has loaded, with their tensors."""
+    """Returns the operations of the file in a `tf.lite.Interpreter`, with their tensors."""
     operations: list[dict[str, Any]] = interpreter._get_ops_details()
     return operations

@@ -49,16 +49,23 @@ def with_corrected_biases(content: bytes, offset_of: Callable[[str], np.ndarray 
 
 
 def _added(file: Any, graph: Any, place: int, steps: np.ndarray) -> int:
-    """Returns the place of a new tensor, a bias plus integers; operations may share the old one."""
-    old = graph.tensors[place]
-    values = np.frombuffer(bytes(file.buffers[old.buffer].data), np.int32)
+    """Returns the place of a bias plus integers: the old one's, unless operations share it."""
+    tensor = graph.tensors[place]
+    values = np.frombuffer(bytes(file.buffers[tensor.buffer].data), np.int32)
     ends = np.iinfo(np.int32)
     summed = np.clip(values + steps, ends.min, ends.max).astype(np.int32)
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(summed.tobytes(), np.uint8)
+    if sum(each.buffer == tensor.buffer for each in graph.tensors) == 1 == _uses(graph, place):
+        file.buffers[tensor.buffer] = buffer
+        return place
     new = schema.TensorT()
-    vars(new).update(vars(old))
-    new.name, new.buffer = old.name + b"_corrected", len(file.buffers)
+    vars(new).update(vars(tensor))
+    new.name, new.buffer = tensor.name + b"_corrected", len(file.buffers)
     file.buffers.append(buffer)
     graph.tensors.append(new)
     return len(graph.tensors) - 1
+
+
+def _uses(graph: Any, place: int) -> int:
+    return sum(list(step.inputs).count(place) for step in graph.operators)
