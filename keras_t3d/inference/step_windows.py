@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
-from keras_t3d.errors import check_argument
+from keras_t3d.errors import KerasT3DWarning, check_argument
 from keras_t3d.inference.options import WindowOptions
 from keras_t3d.inference.predictor import Predictor
 from keras_t3d.inference.sliding_window import SlidingWindow, Window
-from keras_t3d.inference.stream_predictor import StreamPredictor
+from keras_t3d.inference.stream_predictor import ContinuedStream, StreamPredictor
+
+_PAUSE = 5.0  # a step that takes as many times as long as the one before it
 
 
 def predictor_and_windows(
@@ -26,8 +29,12 @@ def predictor_and_windows(
         rule = f"left out for a stream, which answers every {predictor.frames_per_step} frames"
         check_argument(name, value, value == default, rule)
     stream = predictor.continued()
-    hop = predictor.frames_per_step * predictor.clip_spec.frame_stride
-    return stream, StepWindows(stream.clip_spec, WindowOptions(hop_frames=hop))
+    return stream, StepWindows(stream.clip_spec, WindowOptions(hop_frames=frames_apart(stream)))
+
+
+def frames_apart(predictor: Predictor) -> int:
+    """Returns the frames of the video from the start of a step to that of the next."""
+    return predictor.clip_spec.num_frames * predictor.clip_spec.frame_stride
 
 
 class StepWindows(SlidingWindow):
@@ -35,3 +42,45 @@ class StepWindows(SlidingWindow):
 
     def finish(self) -> Window | None:
         return None
+
+
+class StreamRestartWarning(KerasT3DWarning):
+    """Frames are missing between two steps of a stream, which starts again after them."""
+
+
+class StepContinuity:
+    """Starts a stream again where a camera paused, or steps were dropped.
+
+    Args:
+        predictor: predictor of the steps, or of windows, which need no continuity.
+        frames: frames from a step to the next.
+    """
+
+    def __init__(self, predictor: Any, frames: int) -> None:
+        self._stream = predictor if isinstance(predictor, ContinuedStream) else None
+        self._frames = frames
+        self._previous: Window | None = None
+
+    def __call__(self, window: Window) -> None:
+        """Call it before the prediction of each window, in order.
+
+        Warns:
+            StreamRestartWarning: if the stream starts again.
+        """
+        previous, self._previous = self._previous, window
+        if self._stream is None or previous is None:
+            return
+        dropped = window.first_frame - previous.first_frame - self._frames
+        seconds = window.end - window.start
+        if dropped > 0:
+            reason = f"{dropped} frames before it were dropped, as the model did not keep up"
+        elif seconds > _PAUSE * (previous.end - previous.start):
+            reason = f"the camera paused for {seconds:.1f} s"
+        else:
+            return
+        self._stream.reset()
+        warnings.warn(
+            f"The stream starts again at {window.start:.2f} s: {reason}",
+            StreamRestartWarning,
+            stacklevel=2,
+        )

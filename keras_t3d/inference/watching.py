@@ -18,7 +18,7 @@ from keras_t3d.inference.options import WindowOptions
 from keras_t3d.inference.overlay import draw_classes, to_square_pixels
 from keras_t3d.inference.predictor import top_classes
 from keras_t3d.inference.screen import Screen
-from keras_t3d.inference.step_windows import predictor_and_windows
+from keras_t3d.inference.step_windows import StepContinuity, frames_apart, predictor_and_windows
 from keras_t3d.inference.video_writer import RecordingError, open_video_writer
 from keras_t3d.inference.window_prediction import (
     BackgroundWindowPredictor,
@@ -77,7 +77,7 @@ def watch_frames(
             whatever the batch size.
         live: whether the source does not wait, as a camera. Windows are then predicted in the
             background, windows that the model cannot keep up with are dropped, and no window is
-            made for the end.
+            made for the end. A stream starts again after dropped frames, with a warning.
 
     Returns:
         Iterator of WatchedFrames.
@@ -104,7 +104,8 @@ def watch_frames(
 
     def annotate() -> Iterator[WatchedFrame]:
         predictor_class = BackgroundWindowPredictor if live else WindowPredictor
-        windows = predictor_class(predictor, options.smoothing)
+        continuity = StepContinuity(predictor, frames_apart(predictor))
+        windows = predictor_class(predictor, options.smoothing, continuity)
         frames = source.timed()
         # Marking the last frame needs the next one, and a camera's must be shown at once.
         marked = ((frame, False) for frame in frames) if live else _mark_last(frames)

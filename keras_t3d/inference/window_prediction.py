@@ -55,14 +55,27 @@ def start_smoothing(
 
 
 class WindowPredictor:
-    """Predicts every window before `submit` returns: for files, which can wait."""
+    """Predicts every window before `submit` returns: for files, which can wait.
 
-    def __init__(self, predictor: Predictor, smoothing: Smoothing | None = None) -> None:
+    Args:
+        predictor: predicts the clips of a window.
+        smoothing: see `start_smoothing`.
+        before: called with each window before its prediction, in the same thread.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        smoothing: Smoothing | None = None,
+        before: Callable[[Window], None] = lambda window: None,
+    ) -> None:
         self._predictor = predictor
+        self._before = before
         self._smooth = start_smoothing(smoothing)
         self._latest: WindowPrediction | None = None
 
     def _predict(self, window: Window) -> WindowPrediction:
+        self._before(window)
         probabilities = self._predictor.probabilities(np.ascontiguousarray(window.clips))
         return self._smooth(WindowPrediction.from_crops(window, probabilities))
 
@@ -81,8 +94,13 @@ class WindowPredictor:
 class BackgroundWindowPredictor(WindowPredictor):
     """Predicts in a thread and drops windows submitted while it is busy: for cameras."""
 
-    def __init__(self, predictor: Predictor, smoothing: Smoothing | None = None) -> None:
-        super().__init__(predictor, smoothing)
+    def __init__(
+        self,
+        predictor: Predictor,
+        smoothing: Smoothing | None = None,
+        before: Callable[[Window], None] = lambda window: None,
+    ) -> None:
+        super().__init__(predictor, smoothing, before)
         self._executor = ThreadPoolExecutor(1, "keras-t3d-predict")
         self._pending: Future[WindowPrediction] | None = None
 

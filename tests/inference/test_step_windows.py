@@ -1,0 +1,67 @@
+"""Streams that miss frames start again."""
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pytest
+
+from keras_t3d import ClipSpec
+from keras_t3d.inference.sliding_window import Window
+from keras_t3d.inference.step_windows import StepContinuity, StreamRestartWarning, frames_apart
+from keras_t3d.inference.stream_predictor import StreamPredictor
+
+SPEC = ClipSpec(num_frames=8, frame_stride=2, resize=8, crop=8)
+
+
+class Counting:
+    """Answers with the number of steps since the reset."""
+
+    def initial_state(self):
+        return {"steps": 0}
+
+    def __call__(self, frames, state):
+        steps = state["steps"] + 1
+        return np.full((1, 1), steps, np.float32), {"steps": steps}
+
+
+@pytest.fixture
+def stream():
+    return StreamPredictor(Counting(), ("a",), SPEC, 2).continued()
+
+
+def step(first, start, end):
+    return Window(first, start, end, np.zeros((1, 2, 8, 8, 3), np.uint8))
+
+
+def answers(stream, windows):
+    continuity = StepContinuity(stream, frames_apart(stream))
+    found = []
+    for window in windows:
+        continuity(window)
+        found.append(int(stream.probabilities(window.clips)[0, 0]))
+    return found
+
+
+WHOLE = [step(4 * n, 0.1 * n, 0.1 * n + 0.1) for n in range(4)]
+
+
+def test_steps_that_follow_each_other_continue_the_stream(stream):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert answers(stream, WHOLE) == [1, 2, 3, 4]
+
+
+def test_it_starts_again_after_dropped_frames(stream):
+    with pytest.warns(StreamRestartWarning, match=r"0\.20 s: 4 frames"):
+        assert answers(stream, [WHOLE[0], *WHOLE[2:]]) == [1, 1, 2]
+
+
+def test_it_starts_again_after_a_pause(stream):
+    paused = dataclasses.replace(WHOLE[2], end=3.2)
+    with pytest.warns(StreamRestartWarning, match=r"3\.0 s"):
+        assert answers(stream, [*WHOLE[:2], paused]) == [1, 2, 1]
+
+
+def test_windows_need_no_continuity():
+    StepContinuity(object(), 4)(WHOLE[0])
