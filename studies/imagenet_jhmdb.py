@@ -71,6 +71,7 @@ def _run(options: argparse.Namespace, split: int, seed: int) -> dict[str, Any]:
     return {
         "split": split,
         "seed": seed,
+        "stored_views": config.stored_views,
         "probe": scores["probe.keras"],
         "trained": scores["last.keras"],
         "date": datetime.date.today().isoformat(),
@@ -110,7 +111,9 @@ def _section(runs: list[dict[str, Any]]) -> dict[str, Any]:
     rows = []
     for split in sorted({run["split"] for run in runs}):
         of = [run for run in runs if run["split"] == split]
-        rows.append([str(split), [r["probe"] for r in of], [r["trained"] for r in of]])
+        views = sorted({str(run["stored_views"]) for run in of})
+        scores = [[run[name] for run in of] for name in ("probe", "trained")]
+        rows.append([str(split), ", ".join(views), *scores])
     return {
         "title": "From ImageNet on JHMDB, 21 classes",
         "command": "python studies/imagenet_jhmdb.py --videos ../shared/data/jhmdb "
@@ -119,7 +122,7 @@ def _section(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "blocks": [
             f"The recipe `own_videos` on official splits, top-1 of test videos, {VIEWS} views "
             "each. The probe is where training starts: a logistic regression of ImageNet features.",
-            {"columns": ["split", "probe", "trained"], "rows": rows, "decimals": 1},
+            {"columns": ["split", "stored views", "probe", "trained"], "rows": rows, "decimals": 1},
         ],
         "runs": runs,
     }

@@ -40,6 +40,7 @@ NAMES = (
         "conversion",
         "input-pipeline",
         "imagenet-jhmdb",
+        "temporal-layers",
         "jhmdb",
         "transfer",
         "transfer-motion",

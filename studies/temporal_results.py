@@ -45,16 +45,20 @@ def section(runs: Sequence[dict[str, Any]], machine: str) -> dict[str, Any]:
                 "rows": rows,
                 "decimals": 1,
             },
-            "Differences of two networks of the same split and seed, with the 95 % interval of "
-            "their mean (Student's t over the runs; the splits share videos, so it is somewhat "
-            "too narrow).",
-            {
-                "columns": ["effect", "labels", "runs", "points", "95 % interval"],
-                "rows": effects,
-            },
+            *_effects_blocks(effects),
         ],
         "runs": list(runs),
     }
+
+
+def _effects_blocks(effects: list[list[str]]) -> list[Any]:
+    if not effects:
+        return []
+    return [
+        "Differences of two networks of the same split and seed, with the 95 % interval of their "
+        "mean (Student's t over the runs; the splits share videos, so it is somewhat too narrow).",
+        {"columns": ["effect", "labels", "runs", "points", "95 % interval"], "rows": effects},
+    ]
 
 
 def effect(
