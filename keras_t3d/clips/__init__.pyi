@@ -1,4 +1,5 @@
 from .clip_spec import IMAGENET_MEAN, IMAGENET_STD, ClipSpec
+from .resize import resize_frames, resize_short_side, resize_weights, resized_size
 from .tensorflow_view import (
     clip_frames_tensorflow,
     resize_and_crop_tensorflow,
@@ -10,10 +11,6 @@ from .view import (
     clip_frames,
     crop_offsets,
     crop_positions,
-    resize_frames,
-    resize_short_side,
-    resize_weights,
-    resized_size,
     take_view,
     view_starts,
 )

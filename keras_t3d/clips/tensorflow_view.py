@@ -8,7 +8,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from keras_t3d.clips.clip_spec import ClipSpec
-from keras_t3d.clips.view import CENTRE, WEIGHT_SUM, Tensor
+from keras_t3d.clips.resize import WEIGHT_SUM
+from keras_t3d.clips.view import CENTRE, Tensor
 
 
 def take_view_tensorflow(

@@ -18,11 +18,11 @@ from keras_t3d.data.video.decoding import StreamDecoder
 from keras_t3d.data.video.errors import VideoError
 from keras_t3d.data.video.frames import (
     TimedFrame,
-    frame_pixels,
     pixel_aspect,
     presentation_times,
     shown_times,
 )
+from keras_t3d.data.video.rgb import RgbConverter
 
 # FFmpeg's input format and device name, by operating system.
 _DEVICES = {"Linux": ("v4l2", "/dev/video{}"), "Darwin": ("avfoundation", "{}")}
@@ -104,11 +104,12 @@ class Camera:
             raise VideoError(f"No frame from {self._name}{why}")
         size = (first.width, first.height)
         aspect = pixel_aspect(self._stream, first)
+        converter = RgbConverter(self._name)
         gap = 1 / float(self._stream.average_rate or _DEFAULT_FPS)
         origin = first.time or 0.0  # seconds since 1970, or since the machine started
         timed = presentation_times(itertools.chain([first], frames), origin, gap)
         for start, end, frame in shown_times(timed, gap):
-            convert = functools.partial(frame_pixels, frame, size, self._name)
+            convert = functools.partial(converter.pixels, frame, size)
             yield TimedFrame(start, end, convert, aspect)
         if decoder.stopped:
             raise VideoError(f"Reading {self._name} stopped: {decoder.stopped}")

@@ -10,9 +10,7 @@ from typing import Any
 import av
 import numpy as np
 
-from keras_t3d.data.video.decoding import reason
-from keras_t3d.data.video.errors import VideoError
-from keras_t3d.data.video.orientation import is_turned, upright
+from keras_t3d.data.video.orientation import is_turned
 
 USUAL_FPS = 25.0  # assumed where a file does not state its frame rate
 SAME_TIME = 1e-4  # seconds: times are stored as fractions
@@ -42,24 +40,6 @@ class TimedFrame:
     def pixels(self) -> np.ndarray:
         """uint8 array of shape (height, width, 3), RGB, upright."""
         return self.convert()
-
-
-def frame_pixels(frame: av.VideoFrame, size: tuple[int, int], source: str) -> np.ndarray:
-    """Converts a decoded frame to a uint8 RGB array (height, width, 3), upright.
-
-    Args:
-        frame: decoded frame.
-        size: width and height, in pixels, to scale the frame to before it is turned.
-        source: name of the video, for the error message.
-
-    Raises:
-        VideoError: if the frame cannot be converted to RGB.
-    """
-    try:
-        pixels = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise VideoError(f"Cannot convert a frame to RGB ({reason(error)}): {source}") from None
-    return upright(pixels, frame)
 
 
 def pixel_aspect(stream: Any, frame: av.VideoFrame) -> float:

@@ -13,18 +13,18 @@ import av
 import numpy as np
 
 from keras_t3d.data.video.damage import left_out_frames, missing_frames
-from keras_t3d.data.video.decoding import StreamDecoder, open_video, reason
+from keras_t3d.data.video.decoding import StreamDecoder, open_video
 from keras_t3d.data.video.errors import DamagedVideoWarning, VideoError
 from keras_t3d.data.video.frames import (
     TimedFrame,
     counted_times,
-    frame_pixels,
     mean_fps,
     pixel_aspect,
     presentation_times,
     shown_times,
 )
 from keras_t3d.data.video.header import VideoHeader
+from keras_t3d.data.video.rgb import RgbConverter
 from keras_t3d.data.video.span import (
     Span,
     TimedFrames,
@@ -63,8 +63,8 @@ class VideoReader:
 
     Args:
         path: path of the file.
-        threads: decoding threads; 0 lets FFmpeg choose. With several threads, the frames of a
-            damaged file depend on their number.
+        threads: threads that decode and convert to RGB; 0 lets FFmpeg choose. With several
+            threads, the frames of a damaged file depend on their number.
         start: seconds from the first frame at which to start; the first frame shown at or
             after this time is the first one read. Times are compared with a tolerance of half a
             tick of the file's clock.
@@ -108,6 +108,7 @@ class VideoReader:
         self._span = Span(start, end)
         self._frame_decoded = frame_decoded or (lambda: None)
         self._seconds = array.array("d")  # of the frames read so far
+        self._converter = RgbConverter(self.path, threads)
         self._rgb_errors: dict[tuple[str, int, int], str | None] = {}
         self._open()
 
@@ -257,15 +258,11 @@ class VideoReader:
         """Returns why a frame does not convert to RGB, or None; tried once per format and size."""
         kind = (frame.format.name, frame.width, frame.height)
         if kind not in self._rgb_errors:
-            try:
-                frame.reformat(*self._size, format="rgb24")
-                self._rgb_errors[kind] = None
-            except (av.FFmpegError, OSError, ValueError) as error:
-                self._rgb_errors[kind] = reason(error)
+            self._rgb_errors[kind] = self._converter.error(frame, self._size)
         return self._rgb_errors[kind]
 
     def _pixels(self, frame: av.VideoFrame) -> np.ndarray:
-        return frame_pixels(frame, self._size, self.path)
+        return self._converter.pixels(frame, self._size)
 
 
 def read_video(path: str | os.PathLike[str], threads: int = 1) -> Video:

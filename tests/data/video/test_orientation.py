@@ -12,7 +12,8 @@ from av.sidedata.sidedata import Type
 from PIL import Image
 
 from keras_t3d.data import VideoReader, read_video
-from keras_t3d.data.video.frames import frame_pixels, pixel_aspect
+from keras_t3d.data.video.frames import pixel_aspect
+from keras_t3d.data.video.rgb import RgbConverter
 from tests.conftest import write_video
 
 EXAMPLE = pathlib.Path(__file__).parents[3] / "docs" / "examples" / "litert_alone.py"
@@ -87,7 +88,7 @@ def test_a_frame_is_scaled_before_it_is_turned(turned):
     path, expected = turned
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
-    pixels = frame_pixels(frame, (32, 16), "turned.mp4")
+    pixels = RgbConverter("turned.mp4").pixels(frame, (32, 16))
     assert pixels.shape == ((32, 16, 3) if is_on_its_side(expected) else (16, 32, 3))
     assert shown_corners(pixels) == expected
 
