@@ -6,10 +6,9 @@ import dataclasses
 import errno
 import functools
 import inspect
-import operator
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypedDict
 
 import keras
@@ -17,12 +16,12 @@ from keras import layers
 
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.layers.arguments import three_sizes, whole_number
-from keras_t3d.layers.channel_correlation import SpatioTemporalChannelCorrelation
+from keras_t3d.layers.arguments import whole_number
 from keras_t3d.layers.clip_normalization import ClipNormalization
 from keras_t3d.layers.deviation_pooling import GlobalDeviationPooling3D
 from keras_t3d.layers.precision import exact_dtype
 from keras_t3d.models.class_names import listed_class_names
+from keras_t3d.models.option_checks import checked_clip_spec, checked_input_shape
 
 EMBEDDING = "embedding"  # name of the layer whose output the classifying layer reads
 _CHANNELS_LAST = {"data_format": "channels_last"}
@@ -230,89 +229,3 @@ def document_options(cls: type, source: type) -> None:
     cls.__doc__ = "\n".join(
         described if line.strip().startswith("**options:") else line for line in lines
     )
-
-
-# Checks of options.
-
-
-def checked_input_shape(input_shape: Sequence[int | None]) -> tuple[int, int, int, int]:
-    """Returns (frames, height, width, 3), or raises InvalidArgumentError."""
-    shape: Any = input_shape
-    try:
-        shape = tuple(shape)
-        if len(shape) == 5 and shape[0] is None:
-            shape = shape[1:]
-        shape = tuple(operator.index(side) for side in shape)  # NumPy's integers too
-    except TypeError:
-        shape = ()
-    if len(shape) != 4 or shape[-1] != 3 or min(shape) < 1:
-        raise InvalidArgumentError(
-            "`input_shape` must be (frames, height, width, 3), with height and width in pixels, "
-            "for example (16, 112, 112, 3), or the same after a batch dimension of None. "
-            f"Received: {input_shape!r}",
-            argument="input_shape",
-        )
-    return shape
-
-
-def checked_clip_spec(clip_spec: ClipSpec | None, shape: Any) -> ClipSpec:
-    """Returns the ClipSpec, or the default one of the shape for None."""
-    if clip_spec is None:
-        return ClipSpec.for_input_shape(shape)
-    if clip_spec.input_shape != shape:
-        raise InvalidArgumentError(
-            f"`clip_spec` must have the input shape of the network, {shape}. Received: {clip_spec} "
-            f"of shape {clip_spec.input_shape}",
-            argument="clip_spec",
-        )
-    return clip_spec
-
-
-def checked_odd(name: str, kernel: int | Sequence[int]) -> tuple[int, int, int]:
-    """Returns (time, height, width) of a stem's kernel, which must be odd."""
-    sizes = three_sizes("stem", name, kernel)
-    if not all(size % 2 for size in sizes):
-        raise InvalidArgumentError(
-            f"`{name}` must be three odd integers (time, height, width), for example (3, 7, 7). "
-            f"Received: {kernel!r}",
-            argument=name,
-        )
-    return sizes
-
-
-def checked_depths(name: str, counts: Any, example: str) -> tuple[int, ...]:
-    """Returns the number of layers or blocks of each section of a network."""
-    if not isinstance(counts, (tuple, list)) or not counts:
-        raise InvalidArgumentError(
-            f"`{name}` must be integers, one for each section of the network, for example "
-            f"{example}. Received: {counts!r}",
-            argument=name,
-        )
-    return tuple(whole_number("model", name, count) for count in counts)
-
-
-def check_stc(
-    stc: str | None,
-    options: Mapping[str, Any] | None,
-    places: Sequence[Any],
-    causal: bool = False,
-) -> None:
-    """Raises InvalidArgumentError if STC options do not fit, before any layer is built."""
-    if causal and stc is not None:
-        raise InvalidArgumentError(
-            "`causal` must be False with STC blocks, whose weights read all frames of a clip: "
-            f"leave out `stc`, or use a network without, for example resnext3d_101. Received: "
-            f"causal=True with stc={stc!r}",
-            argument="causal",
-        )
-    if stc not in places:
-        raise InvalidArgumentError(
-            f"`stc` must be one of {tuple(places)}. Received: {stc!r}", argument="stc"
-        )
-    if options and stc is None:
-        raise InvalidArgumentError(
-            f"`stc_options` need STC blocks: set `stc` too, to one of {tuple(places[1:])}. "
-            f"Received: stc_options={dict(options)!r}",
-            argument="stc_options",
-        )
-    SpatioTemporalChannelCorrelation(**(options or {}))  # checks their values

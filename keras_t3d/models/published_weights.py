@@ -193,7 +193,7 @@ class PublishedImageNetwork(PublishedWeights):
 
     def build(self, configuration: Configuration, options: Mapping[str, Any]) -> Any:
         from keras_t3d.models.inflation import inflate
-        from keras_t3d.models.options import checked_input_shape
+        from keras_t3d.models.option_checks import checked_input_shape
 
         options = dict(options)
         clip_spec = options.get("clip_spec")

@@ -15,13 +15,8 @@ from keras_t3d.layers.residual_block import KAIMING, BasicBlock3D, BottleneckBlo
 from keras_t3d.layers.stem import Stem3D
 from keras_t3d.models.family import NetworkFamily
 from keras_t3d.models.keras_applications import imagenet_of
-from keras_t3d.models.options import (
-    ClassifierArguments,
-    ClassifierOptions,
-    check_stc,
-    checked_depths,
-    checked_odd,
-)
+from keras_t3d.models.option_checks import check_stc, checked_depths, checked_odd
+from keras_t3d.models.options import ClassifierArguments, ClassifierOptions
 from keras_t3d.models.registry import register
 from keras_t3d.models.residual_names import (
     HARA,

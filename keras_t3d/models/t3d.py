@@ -13,7 +13,8 @@ from keras_t3d.layers.arguments import one_of
 from keras_t3d.layers.temporal_transition import VARIANTS, TemporalTransition
 from keras_t3d.models.densenet3d import KERAS_IMAGES, DenseNet3D
 from keras_t3d.models.keras_applications import imagenet_of
-from keras_t3d.models.options import ClassifierArguments, checked_depths
+from keras_t3d.models.option_checks import checked_depths
+from keras_t3d.models.options import ClassifierArguments
 from keras_t3d.models.registry import register
 from keras_t3d.models.weight_names import Layers, weights_by_layer
 

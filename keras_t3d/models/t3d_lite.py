@@ -26,7 +26,8 @@ from keras_t3d.models.efficientnet_lite import (
 )
 from keras_t3d.models.efficientnet_lite_weights import SHA256
 from keras_t3d.models.family import NetworkFamily
-from keras_t3d.models.options import ClassifierArguments, ClassifierOptions, check_stc, checked_odd
+from keras_t3d.models.option_checks import check_stc, checked_odd
+from keras_t3d.models.options import ClassifierArguments, ClassifierOptions
 from keras_t3d.models.published_weights import PublishedImageNetwork
 from keras_t3d.models.registry import register
 from keras_t3d.models.weight_names import ImageSource, Layers

@@ -15,7 +15,8 @@ from keras_t3d.models.class_names import checked_class_names, listed_class_names
 from keras_t3d.models.classification_loss import check_loss, default_loss
 from keras_t3d.models.clonable import ClonableModel
 from keras_t3d.models.copied_weights import copy_weights
-from keras_t3d.models.options import EMBEDDING, checked_clip_spec
+from keras_t3d.models.option_checks import checked_clip_spec
+from keras_t3d.models.options import EMBEDDING
 from keras_t3d.models.outputs import (
     OutputsAre,
     check_one_class_of_many,

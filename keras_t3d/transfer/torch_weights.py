@@ -11,7 +11,7 @@ from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models.checkpoint_parts import network_part
 from keras_t3d.models.checkpoint_weights import match_weights
-from keras_t3d.models.options import checked_input_shape
+from keras_t3d.models.option_checks import checked_input_shape
 from keras_t3d.models.registry import configurations, create, find_configuration
 from keras_t3d.models.weight_names import NORMALIZATIONS, CheckpointLayout, place_layers
 from keras_t3d.transfer.imported_weights import ImportedWeights
