@@ -365,10 +365,11 @@ SMALL = {
 
 @pytest.fixture
 def small_networks(monkeypatch):
-    """Makes networks small and training short."""
+    """Makes networks small and training short, and keeps a registered network to the test."""
     import keras
 
     import keras_t3d
+    from keras_t3d.models import registry
 
     fit = keras.Model.fit
 
@@ -380,6 +381,7 @@ def small_networks(monkeypatch):
         return fit(self, *args, **{**kwargs, "epochs": 1})
 
     monkeypatch.setattr(keras.Model, "fit", fit_shortly)
+    monkeypatch.setattr(registry, "_CONFIGURATIONS", dict(registry.configurations()))
     for name, options in SMALL.items():
         network = getattr(keras_t3d.models, name)
         monkeypatch.setattr(keras_t3d.models, name, functools.partial(network, **options))

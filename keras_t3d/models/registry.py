@@ -63,12 +63,21 @@ def register(
         published: weights that the option `weights` can name.
         **options: defaults that differ from the class's.
 
+    Raises:
+        InvalidArgumentError: if another function has the name.
+
     Example:
 
     ```python
-    T3D121 = register(T3D, "T3D121", "t3d_121", "T3D-121.", block_layers=(6, 12, 24, 16))
+    T3D57 = register(T3D, "T3D57", "t3d_57", "T3D of three small blocks.", block_layers=(6, 8, 12))
     ```
     """
+    if name in _CONFIGURATIONS and _CONFIGURATIONS[name].build.__name__ != function:
+        raise InvalidArgumentError(
+            f"`name` must be new, for example {name}_2: {_CONFIGURATIONS[name].build.__name__} is "
+            f"registered by it. Received: {name!r}",
+            argument="name",
+        )
     defaults = {"name": name, **options}
 
     signature = inspect.signature(family)

@@ -4,6 +4,7 @@ import pytest
 
 from keras_t3d import layers, models
 from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.models import registry
 
 
 def test_create_builds_the_model_of_a_name():
@@ -18,6 +19,18 @@ def test_an_unknown_name_suggests_the_nearest():
     with pytest.raises(InvalidArgumentError, match=r"'t3d_121'.*'t3d121'") as error:
         models.create("t3d121", input_shape=(16, 64, 64, 3), num_classes=4)
     assert error.value.argument == "name"
+
+
+def test_a_taken_name_is_refused(monkeypatch):
+    monkeypatch.setattr(registry, "_CONFIGURATIONS", dict(registry.configurations()))
+    before = models.list_weights("t3d_121")
+    with pytest.raises(InvalidArgumentError, match=r"T3D121.*'t3d_121'") as error:
+        registry.register(models.T3D, "Mine", "t3d_121", "Mine.", block_layers=(1, 1))
+    assert error.value.argument == "name"
+    assert models.list_weights("t3d_121") == before
+    for blocks in ((1, 1), (1, 2)):  # a cell that runs again
+        registry.register(models.T3D, "Mine", "mine", "Mine.", block_layers=blocks)
+    assert registry.configurations()["mine"].options["block_layers"] == (1, 2)
 
 
 def test_an_unknown_option_suggests_the_nearest():
