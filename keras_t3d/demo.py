@@ -9,7 +9,7 @@ import pathlib
 import statistics
 import time
 import timeit
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import loky
@@ -20,6 +20,7 @@ from rich.table import Table
 from keras_t3d import data, evaluation, inference, motion_set, training
 from keras_t3d.atomic import check_new_folder, size_of
 from keras_t3d.deploy.options import EXPORT_TARGETS, TFLiteOptions
+from keras_t3d.progress import progress_bar
 
 _VIDEOS_PER_CLASS = {"train": 120, "test": 25}
 _VIDEOS_PER_CLASS_QUICK = {"train": 2, "test": 1}
@@ -31,13 +32,10 @@ _QUICK_FLAGS = [
 ]
 _VIEWS = 3
 
-ProgressBar = Callable[[str, str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
-
 
 def run_demo(
     out: str | os.PathLike[str] = "demo",
     *,
-    progress_bar: ProgressBar,
     seed: int = 0,
     quick: bool = False,
 ) -> dict[str, Any]:
@@ -45,8 +43,6 @@ def run_demo(
 
     Args:
         out: new folder for everything.
-        progress_bar: context manager called with a title and a unit; yields a function of
-            (done, total).
         seed: seed of videos and training.
         quick: use a few videos, a smaller network and one epoch, which takes seconds and shows
             only that every step works.
@@ -60,7 +56,7 @@ def run_demo(
     Example:
 
     ```python
-    run_demo("demo", progress_bar=keras_t3d.progress.progress_bar, quick=True)["top1"]
+    run_demo("demo", quick=True)["top1"]
     ```
     """
     folder = pathlib.Path(out)

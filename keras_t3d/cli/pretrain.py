@@ -10,7 +10,6 @@ import jsonargparse
 
 from keras_t3d.cli.loading import import_tensorflow
 from keras_t3d.errors import check_argument
-from keras_t3d.progress import progress_bar
 from keras_t3d.training.command_line import add_config, parse_config
 from keras_t3d.training.pretrain_config import PretrainConfig
 
@@ -37,4 +36,4 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
         import_tensorflow()
     from keras_t3d.training.pretraining import pretrain_and_report
 
-    pretrain_and_report(config, run_dir, progress_bar)
+    pretrain_and_report(config, run_dir)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 import keras
 
@@ -14,7 +12,7 @@ from keras_t3d.data.shards.damage import damage_named
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models.load import load_keras_model
 from keras_t3d.models.video_classifier import VideoClassifier
-from keras_t3d.progress import Progress
+from keras_t3d.progress import progress_bar
 from keras_t3d.training import run_directory
 from keras_t3d.training.clips import ClipBatches, sample_clips, training_clips, validation_split
 from keras_t3d.training.devices import chief_first, explain_lost_machine
@@ -30,7 +28,6 @@ from keras_t3d.transfer.frame_clip_learner import FrameClipLearner
 from keras_t3d.transfer.frame_clip_matching import FrameClipMatching
 from keras_t3d.transfer.frame_teacher import FrameTeacher, load_teacher
 
-ProgressBar = Callable[[str, str], AbstractContextManager[Progress]]
 # The last epoch's: no metric here predicts which one fine-tunes best.
 MODELS = {run_directory.STUDENT: None}
 
@@ -53,9 +50,7 @@ class CheckPairs(keras.callbacks.Callback):
             )
 
 
-def pretrain(
-    config: PretrainConfig, run_dir: str | os.PathLike[str], progress_bar: ProgressBar | None = None
-) -> VideoClassifier:
+def pretrain(config: PretrainConfig, run_dir: str | os.PathLike[str]) -> VideoClassifier:
     """Pretrains a network, or resumes a run.
 
     Args:
@@ -63,8 +58,6 @@ def pretrain(
         run_dir: folder for checkpoints, models and metrics, see
             `keras_t3d.training.run_directory`. With several machines, a folder that all of them
             can access.
-        progress_bar: progress display for caching the teacher's features: takes a title and a
-            unit, and returns a context manager of a function of (done, total).
 
     Returns:
         The student, a VideoClassifier without a classifying layer, with the weights after the
@@ -100,7 +93,7 @@ def pretrain(
         learner.compile(new_optimizer(config, student, setup.steps_per_epoch))
     if validation_split(config, shards) is None and config.data.validation_split is not None:
         print(f"No videos in the split {config.data.validation_split!r}: no validation.")
-    features = _cached_features(config, setup, teacher, progress_bar)
+    features = _cached_features(config, setup, teacher)
 
     def make_callbacks() -> list[keras.callbacks.Callback]:
         log = TensorBoardLog(setup.folder / "tensorboard", lambda: sample_clips(config, shards))
@@ -159,7 +152,7 @@ def _check_fingerprint(teacher: FrameTeacher, setup: RunSetup) -> str:
 
 
 def _cached_features(
-    config: PretrainConfig, setup: RunSetup, teacher: FrameTeacher, progress_bar: ProgressBar | None
+    config: PretrainConfig, setup: RunSetup, teacher: FrameTeacher
 ) -> FrameFeatures | None:
     """Returns the teacher's features of the used splits, or None if they are not cached."""
     if not config.cache_features:
@@ -172,8 +165,7 @@ def _cached_features(
         splits.append(held_out)
     with explain_lost_machine(devices), damage_named(shards), chief_first(devices):
         for split in splits:
-            bar = progress_bar("teacher", f"videos of {split}") if progress_bar else nullcontext()
-            with bar as progress:
+            with progress_bar("teacher", f"videos of {split}") as progress:
                 folder = write_frame_features(
                     teacher,
                     shards,
@@ -189,11 +181,9 @@ def _cached_features(
     return FrameFeatures.open(folder, splits)
 
 
-def pretrain_and_report(
-    config: PretrainConfig, run_dir: str | os.PathLike[str], progress_bar: ProgressBar | None = None
-) -> None:
+def pretrain_and_report(config: PretrainConfig, run_dir: str | os.PathLike[str]) -> None:
     """Pretrains, then prints the metrics, the paths of the files and the next command."""
-    pretrain(config, run_dir, progress_bar)
+    pretrain(config, run_dir)
     student = pathlib.Path(run_dir, run_directory.STUDENT)
     metrics = ("transfer_loss", "match_accuracy", "retrieval")
     both = [name for metric in metrics for name in (metric, f"val_{metric}")]

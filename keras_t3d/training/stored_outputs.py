@@ -68,9 +68,7 @@ def stored_outputs(
                 new.values[place] = output
                 new.labels[place[1]] = label
             progress(first + len(batch), len(places))
-    stored = open_features(folder, name, source)
-    assert stored is not None
-    return stored
+    return new
 
 
 def record_numbers(reader: ClipReader, epoch: int) -> np.ndarray:
