@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import threading
 import zipfile
 from typing import Any
 
-import loky
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 from keras_t3d.artifact_files import read_artifact, read_stream
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.inference.litert_signature import LiteRTSignature
 from keras_t3d.inference.litert_steps import LiteRTSteps
 from keras_t3d.inference.predictor import Predictor, validate_clips
 from keras_t3d.inference.stream_predictor import StreamPredictor
@@ -33,12 +31,8 @@ class LiteRTRunner:
     """
 
     def __init__(self, file: str | bytes, threads: int | None = None) -> None:
-        argument = "model_path" if isinstance(file, str) else "model_content"
-        interpreter = Interpreter(**{argument: file}, num_threads=threads or loky.cpu_count())
-        self._run = interpreter.get_signature_runner()
-        # Two threads would write into the interpreter's tensors at once: wrong results, no error.
-        self._lock = threading.Lock()
-        (details,) = self._run.get_output_details().values()
+        self._run = LiteRTSignature(file, threads)
+        (details,) = self._run.outputs.values()
         self._scale, self._zero_point = details["quantization"]
         self._is_float = details["dtype"] == np.float32
 
@@ -49,8 +43,7 @@ class LiteRTRunner:
 
     def __call__(self, clip: np.ndarray) -> np.ndarray:
         """Maps a clip, uint8 (1, T, H, W, 3), to probabilities, float32 (1, classes)."""
-        with self._lock:
-            output = self._run(clip=clip)["probabilities"]
+        output = self._run(clip=clip)["probabilities"]
         if self._is_float:
             return output
         return (output.astype(np.float32) - self._zero_point) * np.float32(self._scale)
