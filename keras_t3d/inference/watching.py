@@ -24,6 +24,7 @@ from keras_t3d.inference.window_prediction import (
     BackgroundWindowPredictor,
     WindowPrediction,
     WindowPredictor,
+    start_prediction,
 )
 
 
@@ -105,7 +106,7 @@ def watch_frames(
     def annotate() -> Iterator[WatchedFrame]:
         predictor_class = BackgroundWindowPredictor if live else WindowPredictor
         continuity = StepContinuity(predictor, frames_apart(predictor))
-        windows = predictor_class(predictor, options.smoothing, continuity)
+        windows = predictor_class(start_prediction(predictor, options.smoothing, continuity))
         frames = source.timed()
         # Marking the last frame needs the next one, and a camera's must be shown at once.
         marked = ((frame, False) for frame in frames) if live else _mark_last(frames)

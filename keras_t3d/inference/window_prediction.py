@@ -54,30 +54,41 @@ def start_smoothing(
     return smooth_prediction
 
 
-class WindowPredictor:
-    """Predicts every window before `submit` returns: for files, which can wait.
+PredictWindow = Callable[[Window], WindowPrediction]
+
+
+def start_prediction(
+    predictor: Predictor,
+    smoothing: Smoothing | None = None,
+    before: Callable[[Window], None] = lambda window: None,
+) -> PredictWindow:
+    """Returns a function that predicts the windows of one video, in order.
 
     Args:
         predictor: predicts the clips of a window.
         smoothing: see `start_smoothing`.
         before: called with each window before its prediction, in the same thread.
     """
+    smooth = start_smoothing(smoothing)
 
-    def __init__(
-        self,
-        predictor: Predictor,
-        smoothing: Smoothing | None = None,
-        before: Callable[[Window], None] = lambda window: None,
-    ) -> None:
-        self._predictor = predictor
-        self._before = before
-        self._smooth = start_smoothing(smoothing)
+    def predict(window: Window) -> WindowPrediction:
+        before(window)
+        probabilities = predictor.probabilities(np.ascontiguousarray(window.clips))
+        return smooth(WindowPrediction.from_crops(window, probabilities))
+
+    return predict
+
+
+class WindowPredictor:
+    """Predicts every window before `submit` returns: for files, which can wait.
+
+    Args:
+        predict: see `start_prediction`.
+    """
+
+    def __init__(self, predict: PredictWindow) -> None:
+        self._predict = predict
         self._latest: WindowPrediction | None = None
-
-    def _predict(self, window: Window) -> WindowPrediction:
-        self._before(window)
-        probabilities = self._predictor.probabilities(np.ascontiguousarray(window.clips))
-        return self._smooth(WindowPrediction.from_crops(window, probabilities))
 
     def submit(self, window: Window) -> None:
         """Accepts a window."""
@@ -94,13 +105,8 @@ class WindowPredictor:
 class BackgroundWindowPredictor(WindowPredictor):
     """Predicts in a thread and drops windows submitted while it is busy: for cameras."""
 
-    def __init__(
-        self,
-        predictor: Predictor,
-        smoothing: Smoothing | None = None,
-        before: Callable[[Window], None] = lambda window: None,
-    ) -> None:
-        super().__init__(predictor, smoothing, before)
+    def __init__(self, predict: PredictWindow) -> None:
+        super().__init__(predict)
         self._executor = ThreadPoolExecutor(1, "keras-t3d-predict")
         self._pending: Future[WindowPrediction] | None = None
 

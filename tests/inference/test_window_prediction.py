@@ -7,11 +7,16 @@ import numpy as np
 import pytest
 
 from keras_t3d.inference.sliding_window import Window
-from keras_t3d.inference.window_prediction import BackgroundWindowPredictor
+from keras_t3d.inference.window_prediction import BackgroundWindowPredictor, start_prediction
 
 
 def window(number):
     return Window(number, 0.0, 1.0, np.full((1, 2, 2, 2, 3), number, np.uint8))
+
+
+def in_background(probabilities):
+    predictor = SimpleNamespace(probabilities=probabilities)
+    return BackgroundWindowPredictor(start_prediction(predictor))
 
 
 def test_windows_are_dropped_while_the_model_is_busy():
@@ -22,7 +27,7 @@ def test_windows_are_dropped_while_the_model_is_busy():
         assert proceed.acquire(timeout=20)
         return np.full((1, 1), clips[0, 0, 0, 0, 0], np.float32)
 
-    windows = BackgroundWindowPredictor(SimpleNamespace(probabilities=probabilities))
+    windows = in_background(probabilities)
     windows.submit(window(1))
     assert started.acquire(timeout=20)
     windows.submit(window(2))  # dropped: the first is still being predicted
@@ -42,7 +47,7 @@ def failing(clips):
 
 
 def test_latest_raises_an_error_of_the_model():
-    windows = BackgroundWindowPredictor(SimpleNamespace(probabilities=failing))
+    windows = in_background(failing)
     windows.submit(window(1))
     windows._executor.shutdown()
     with pytest.raises(RuntimeError, match="out of memory"):
@@ -51,7 +56,7 @@ def test_latest_raises_an_error_of_the_model():
 
 
 def test_close_raises_an_unreported_error_of_the_model():
-    windows = BackgroundWindowPredictor(SimpleNamespace(probabilities=failing))
+    windows = in_background(failing)
     windows.submit(window(1))
     with pytest.raises(RuntimeError, match="out of memory"):
         windows.close()
