@@ -29,12 +29,12 @@ def predictor_and_windows(
         rule = f"left out for a stream, which answers every {predictor.frames_per_step} frames"
         check_argument(name, value, value == default, rule)
     stream = predictor.continued()
-    return stream, StepWindows(stream.clip_spec, WindowOptions(hop_frames=frames_apart(stream)))
+    return stream, StepWindows(stream.clip_spec, WindowOptions(hop_frames=_frames_apart(stream)))
 
 
-def frames_apart(predictor: Predictor) -> int:
+def _frames_apart(stream: ContinuedStream) -> int:
     """Returns the frames of the video from the start of a step to that of the next."""
-    return predictor.clip_spec.num_frames * predictor.clip_spec.frame_stride
+    return stream.clip_spec.num_frames * stream.clip_spec.frame_stride
 
 
 class StepWindows(SlidingWindow):
@@ -53,12 +53,10 @@ class StepContinuity:
 
     Args:
         predictor: predictor of the steps, or of windows, which need no continuity.
-        frames: frames from a step to the next.
     """
 
-    def __init__(self, predictor: Any, frames: int) -> None:
+    def __init__(self, predictor: Any) -> None:
         self._stream = predictor if isinstance(predictor, ContinuedStream) else None
-        self._frames = frames
         self._previous: Window | None = None
 
     def __call__(self, window: Window) -> None:
@@ -70,7 +68,7 @@ class StepContinuity:
         previous, self._previous = self._previous, window
         if self._stream is None or previous is None:
             return
-        dropped = window.first_frame - previous.first_frame - self._frames
+        dropped = window.first_frame - previous.first_frame - _frames_apart(self._stream)
         seconds = window.end - window.start
         if dropped > 0:
             reason = f"{dropped} frames before it were dropped, as the model did not keep up"

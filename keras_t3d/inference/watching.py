@@ -18,7 +18,7 @@ from keras_t3d.inference.options import WindowOptions
 from keras_t3d.inference.overlay import draw_classes, to_square_pixels
 from keras_t3d.inference.predictor import top_classes
 from keras_t3d.inference.screen import Screen
-from keras_t3d.inference.step_windows import StepContinuity, frames_apart, predictor_and_windows
+from keras_t3d.inference.step_windows import StepContinuity, predictor_and_windows
 from keras_t3d.inference.video_writer import RecordingError, open_video_writer
 from keras_t3d.inference.window_prediction import (
     BackgroundWindowPredictor,
@@ -105,7 +105,7 @@ def watch_frames(
 
     def annotate() -> Iterator[WatchedFrame]:
         predictor_class = BackgroundWindowPredictor if live else WindowPredictor
-        continuity = StepContinuity(predictor, frames_apart(predictor))
+        continuity = StepContinuity(predictor)
         windows = predictor_class(start_prediction(predictor, options.smoothing, continuity))
         frames = source.timed()
         # Marking the last frame needs the next one, and a camera's must be shown at once.

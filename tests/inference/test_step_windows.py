@@ -8,7 +8,7 @@ import pytest
 
 from keras_t3d import ClipSpec
 from keras_t3d.inference.sliding_window import Window
-from keras_t3d.inference.step_windows import StepContinuity, StreamRestartWarning, frames_apart
+from keras_t3d.inference.step_windows import StepContinuity, StreamRestartWarning
 from keras_t3d.inference.stream_predictor import StreamPredictor
 
 SPEC = ClipSpec(num_frames=8, frame_stride=2, resize=8, crop=8)
@@ -35,7 +35,7 @@ def step(first, start, end):
 
 
 def answers(stream, windows):
-    continuity = StepContinuity(stream, frames_apart(stream))
+    continuity = StepContinuity(stream)
     found = []
     for window in windows:
         continuity(window)
@@ -64,4 +64,4 @@ def test_it_starts_again_after_a_pause(stream):
 
 
 def test_windows_need_no_continuity():
-    StepContinuity(object(), 4)(WHOLE[0])
+    StepContinuity(object())(WHOLE[0])
