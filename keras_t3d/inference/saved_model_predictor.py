@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +13,7 @@ from keras_t3d.artifact_files import newest_version, read_artifact, read_stream
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference.predictor import Predictor, validate_clips
+from keras_t3d.inference.saved_model_version import open_saved_model
 from keras_t3d.inference.saved_model_steps import SavedModelSteps
 from keras_t3d.inference.stream_predictor import StreamPredictor
 
@@ -20,19 +21,21 @@ from keras_t3d.inference.stream_predictor import StreamPredictor
 def load_saved_model(folder: str | os.PathLike[str]) -> Predictor:
     """Returns the predictor of a SavedModel, of clips or of a stream."""
     version = newest_version(pathlib.Path(folder))
-    stream = read_stream(lambda name: (version / "assets.extra" / name).read_bytes())
+    class_names, clip_spec, stream = _read(version)
     if stream is None:
         return SavedModelPredictor(version)
-    class_names, clip_spec = _read(version)
-    gc.collect()
     steps = SavedModelSteps(version)
     return StreamPredictor(steps, class_names, clip_spec, stream["frames_per_step"])
 
 
-def _read(version: pathlib.Path) -> tuple[tuple[str, ...], ClipSpec]:
-    extra = version / "assets.extra"
+def _read(version: pathlib.Path) -> tuple[tuple[str, ...], ClipSpec, dict[str, Any] | None]:
+    """Returns the class names, the ClipSpec and the description of a stream of a version."""
+
+    def read(name: str) -> bytes:
+        return (version / "assets.extra" / name).read_bytes()
+
     try:
-        return read_artifact(lambda name: (extra / name).read_bytes())
+        return *read_artifact(read), read_stream(read)
     except (FileNotFoundError, ValueError) as error:
         raise InvalidArgumentError(
             "The SavedModel has no ClipSpec: export it with "
@@ -59,10 +62,8 @@ class SavedModelPredictor:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         version = newest_version(pathlib.Path(folder))
-        self.class_names, self.clip_spec = _read(version)
-        # What TensorFlow loads refers to itself: the weights of earlier predictors wait for this.
-        gc.collect()
-        self._loaded = tf.saved_model.load(str(version))  # keeps the variables alive
+        self.class_names, self.clip_spec, _ = _read(version)
+        self._loaded = open_saved_model(version)
         self._views = self._loaded.signatures["views"]
 
     def probabilities(self, clips: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_t3d.inference.saved_model_version import open_saved_model
 from keras_t3d.inference.stream_state import check_state
 
 
@@ -20,7 +21,7 @@ class SavedModelSteps:
     """
 
     def __init__(self, version: pathlib.Path) -> None:
-        self._loaded = tf.saved_model.load(str(version))  # keeps the variables alive
+        self._loaded = open_saved_model(version)
         self._step = self._loaded.signatures["step"]
         self._first: dict[str, tf.Tensor] = self._loaded.signatures["initial_state"](
             batch=tf.constant(1)
