@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from keras_t3d.inference.litert_signature import LiteRTSignature
-from keras_t3d.inference.stream_state import check_state
+from keras_t3d.inference.stream_state import shapes_and_dtypes
+from keras_t3d.streaming.state_check import check_state
 
 FRAMES, PROBABILITIES = "frames", "probabilities"
 
@@ -26,10 +28,7 @@ class LiteRTSteps:
     def __init__(self, file: str | bytes, threads: int | None = None) -> None:
         self._run = LiteRTSignature(file, threads)
         self._state = {name: each for name, each in self._run.inputs.items() if name != FRAMES}
-        self._expected = {
-            name: (tuple(map(int, details["shape"])), np.dtype(details["dtype"]))
-            for name, details in self._state.items()
-        }
+        self._expected = shapes_and_dtypes(self.initial_state())
 
     def initial_state(self) -> dict[str, np.ndarray]:
         """Returns the state before the first frame: zeros, which are the zero point in 8 bits."""
@@ -42,6 +41,6 @@ class LiteRTSteps:
         self, frames: np.ndarray, state: Mapping[str, Any]
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Maps frames, uint8 (1, n, H, W, 3), to probabilities, float32 (1, classes), and state."""
-        check_state(state, self._expected)
+        check_state(shapes_and_dtypes(state), self._expected)
         outputs = self._run(**{FRAMES: frames}, **state)
         return outputs.pop(PROBABILITIES), outputs

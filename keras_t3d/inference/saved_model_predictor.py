@@ -13,8 +13,8 @@ from keras_t3d.artifact_files import newest_version, read_artifact, read_stream
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference.predictor import Predictor, validate_clips
-from keras_t3d.inference.saved_model_version import open_saved_model
 from keras_t3d.inference.saved_model_steps import SavedModelSteps
+from keras_t3d.inference.saved_model_version import open_saved_model
 from keras_t3d.inference.stream_predictor import StreamPredictor
 
 

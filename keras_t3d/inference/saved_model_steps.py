@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_t3d.inference.saved_model_version import open_saved_model
-from keras_t3d.inference.stream_state import check_state
+from keras_t3d.inference.stream_state import shapes_and_dtypes
+from keras_t3d.streaming.state_check import check_state
 
 
 class SavedModelSteps:
@@ -26,9 +27,7 @@ class SavedModelSteps:
         self._first: dict[str, tf.Tensor] = self._loaded.signatures["initial_state"](
             batch=tf.constant(1)
         )
-        self._expected = {
-            name: (tuple(x.shape), np.dtype("float32")) for name, x in self._first.items()
-        }
+        self._expected = shapes_and_dtypes(self._first)
 
     def initial_state(self) -> dict[str, Any]:
         """Returns the state before the first frame."""
@@ -38,6 +37,6 @@ class SavedModelSteps:
         self, frames: np.ndarray, state: Mapping[str, Any]
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Maps frames, uint8 (1, n, H, W, 3), to probabilities, float32 (1, classes), and state."""
-        check_state(state, self._expected)
+        check_state(shapes_and_dtypes(state), self._expected)
         after = dict(self._step(frames=tf.constant(frames), **state))
         return after.pop("probabilities").numpy(), after

@@ -20,6 +20,7 @@ from keras_t3d.private_interfaces import computing_in_float32, flatten_layers, o
 from keras_t3d.streaming.answer import GLOBAL_POOLS, pool
 from keras_t3d.streaming.memory import Memory
 from keras_t3d.streaming.options import StreamOptions
+from keras_t3d.streaming.state_check import check_state
 from keras_t3d.streaming.temporal_layers import check_reads_own_frames
 
 State = dict[str, Any]
@@ -109,14 +110,9 @@ class StreamingForm:
                 f"{tuple(frames.shape)}",
                 argument="frames",
             )
-        found = {name: tuple(tensor.shape[1:]) for name, tensor in state.items()}
-        if found != self.state_shapes:
-            differing = sorted(dict(found.items() ^ self.state_shapes.items()))
-            raise InvalidArgumentError(
-                "`state` must be of this model: the one that its last step returned, or "
-                f"`initial_state()`. Received: one that differs in {', '.join(differing[:3])}",
-                argument="state",
-            )
+        check_state(
+            {name: tuple(tensor.shape[1:]) for name, tensor in state.items()}, self.state_shapes
+        )
 
     def _compute(self, frames: Any, memory: Memory) -> Any:
         with computing_in_float32(self.model):

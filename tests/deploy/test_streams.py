@@ -114,6 +114,13 @@ def test_the_predictor_of_a_file_reads_clips_too(network, int8):
     np.testing.assert_array_equal(*[predictor.probabilities(clips) for _ in range(2)])
 
 
+def test_states_of_other_files_are_refused(int8):
+    run = load_predictor(int8.path).steps
+    state = {**run.initial_state(), "steps": np.zeros((1, 1), np.int8)}
+    with pytest.raises(InvalidArgumentError, match=r"`state`.*Received: steps .*int8"):
+        run(VIDEOS[:1, :2], state)
+
+
 def test_networks_that_are_not_causal_are_refused(tmp_path):
     network = models.T3DLite(SHAPE, 3, width=0.1, depth=0.2)
     for export, options in (
