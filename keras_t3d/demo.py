@@ -140,14 +140,14 @@ def _config(shards: pathlib.Path, seed: int, quick: bool) -> training.TrainConfi
 
 def _compare(artifacts: dict[str, pathlib.Path], shards: pathlib.Path) -> dict[str, dict[str, Any]]:
     """Measures accuracy, agreement, size and latency of each artifact, on identical views."""
-    from keras_t3d.deploy import saved_model, tflite
+    from keras_t3d.deploy import saved_model, tflite_content
     from keras_t3d.deploy.comparison import check_difference
 
     tolerances = {
         "Keras": 0.0,
         "SavedModel": saved_model.TOLERANCE,
-        "TFLite float32": tflite.TOLERANCES["none"],
-        "TFLite float16": tflite.TOLERANCES["float16"],
+        "TFLite float32": tflite_content.TOLERANCES["none"],
+        "TFLite float16": tflite_content.TOLERANCES["float16"],
     }
     predictors = {name: inference.load_predictor(path) for name, path in artifacts.items()}
     clip_spec = predictors["Keras"].clip_spec

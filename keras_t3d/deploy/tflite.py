@@ -12,40 +12,32 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_t3d.artifact_files import artifact_texts
 from keras_t3d.atomic import write_text, written_beside
 from keras_t3d.deploy.calibration import first_clips, held_out_clips
 from keras_t3d.deploy.comparison import (
-    NUM_CLIPS,
     ExportReport,
-    check_difference,
-    clip_batches,
-    comparison_clips,
 )
 from keras_t3d.deploy.errors import QuantizationError
-from keras_t3d.deploy.integer_conversion import IntegerConversion, LayerError
 from keras_t3d.deploy.lowering import check_lowerable
 from keras_t3d.deploy.network import check_exportable
 from keras_t3d.deploy.options import Quantization, TFLiteOptions
-from keras_t3d.deploy.quantization_report import QuantizationReport, measure
-from keras_t3d.deploy.tflite_conversion import convert
+from keras_t3d.deploy.quantization_report import QuantizationReport
+from keras_t3d.deploy.tflite_content import (
+    CALIBRATION_CLIPS,
+    TOLERANCES,
+    content_of_8_bits,
+    content_of_floats,
+)
 from keras_t3d.deploy.tflite_forms import form_for, number_of_clips
 from keras_t3d.deploy.tflite_metadata import with_metadata
-from keras_t3d.deploy.tflite_operations import check_builtins_only
 from keras_t3d.errors import InvalidArgumentError, check_argument
 from keras_t3d.models import VideoClassifier
 from keras_t3d.models.load import load_keras_model
 from keras_t3d.streaming import StreamingForm
 from keras_t3d.version import __version__
-
-# Largest allowed difference of a probability from the Keras model's, by quantization.
-TOLERANCES = {"none": 1e-4, "float16": 2e-2}
-# Smallest allowed correlation of 8-bit logits with the float model's.
-LEAST_CORRELATION = 0.9
-CALIBRATION_CLIPS = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,31 +135,10 @@ def export_tflite(
     licence = None if options.licence is None else Path(options.licence).read_text("utf-8")
     report: QuantizationReport | None = None
     if options.quantization in TOLERANCES:
-        clips = comparison_clips(form.clip_spec, calibration, number_of_clips(form, NUM_CLIPS))
-        content = convert(form, options.quantization)
-        check_builtins_only(content)
-        difference = float(np.abs(form.found(content, clips) - form.expected(clips)).max())
-        check_difference(difference, TOLERANCES[options.quantization])
-        num_clips = len(clips)
+        content, difference, num_clips = content_of_floats(form, options, calibration)
     else:
-        clips = comparison_clips(
-            form.clip_spec, calibration, number_of_clips(form, CALIBRATION_CLIPS)
-        )
-        errors: list[LayerError] = []
-        if options.quantization == "int8":
-            conversion = IntegerConversion(form, clips)
-            content = conversion.convert(options)
-            errors = conversion.layer_errors(options)
-        else:
-            content = convert(form, options.quantization)
-        check_builtins_only(content)
-        measured = clips if evaluation is None else evaluation
-        contents = (convert(form, "none"), content)
-        batches = clip_batches(form.clip_spec, measured, "evaluation")
-        report = measure(form, batches, contents, tuple(errors))
-        _check_correlation(report, options.quantization)
+        content, report = content_of_8_bits(form, options, calibration, evaluation)
         difference, num_clips = report.largest_difference, report.num_clips
-
     with written_beside(path) as part:
         part.write_bytes(with_metadata(content, model, licence, form.stream))
         _append_associated_files(part, model, form.stream)
@@ -244,18 +215,6 @@ def _options(quantization: Quantization | None, options: TFLiteOptions | None) -
             argument="quantization",
         )
     return options
-
-
-def _check_correlation(report: QuantizationReport, quantization: str) -> None:
-    if not report.correlation >= LEAST_CORRELATION:  # so that NaN fails too
-        worst = [error.layer for error in report.layer_errors[:3]]
-        advice = f"set `float_layers` to {' '.join(worst)}, or use " if worst else "use "
-        raise QuantizationError(
-            f"The logits of `quantization` {quantization!r} correlate with the float model's by "
-            f"{report.correlation:.3f}; at least {LEAST_CORRELATION} is required. To improve it, "
-            f"{advice}calibration clips like those that the model was trained on.",
-            report,
-        )
 
 
 def _append_associated_files(

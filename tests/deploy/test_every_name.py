@@ -11,7 +11,7 @@ import pytest
 
 from keras_t3d import models
 from keras_t3d.deploy import export_tflite
-from keras_t3d.deploy.tflite import TOLERANCES
+from keras_t3d.deploy.tflite_content import TOLERANCES
 from keras_t3d.deploy.tflite_operations import list_ops
 from tests.deploy.networks import clips_for
 

@@ -20,11 +20,7 @@ from keras_t3d.cli import main
 from keras_t3d.clips import ClipSpec
 from keras_t3d.data import ConversionOptions
 from keras_t3d.data import convert as convert_videos
-from keras_t3d.deploy import (
-    TFLiteOptions,
-    export_tflite,
-    tflite,
-)
+from keras_t3d.deploy import TFLiteOptions, export_tflite, tflite_content
 from keras_t3d.deploy.calibration import held_out_clips
 from keras_t3d.deploy.comparison import keras_probabilities
 from keras_t3d.deploy.integer_conversion import IntegerConversion, LayerError
@@ -395,7 +391,7 @@ class TestCommand:
     def test_rejected_model_leaves_its_report(
         self, model_path, shards, tmp_path, capsys, monkeypatch
     ):
-        monkeypatch.setattr(tflite, "LEAST_CORRELATION", 1.1)
+        monkeypatch.setattr(tflite_content, "LEAST_CORRELATION", 1.1)
         words = ["--quantization", "int8", "--calibration", str(shards), "--report-clips", "2"]
         assert main(["export", "tflite", str(model_path), str(tmp_path / "t.tflite"), *words]) == 1
         said = capsys.readouterr()

@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 import keras_t3d
 from keras_t3d import models
-from keras_t3d.deploy import ExportError, export_tflite, tflite
+from keras_t3d.deploy import ExportError, export_tflite, tflite, tflite_content
 from keras_t3d.deploy.tflite_conversion import convert
 from keras_t3d.deploy.tflite_operations import check_builtins_only, list_ops
 from keras_t3d.errors import InvalidArgumentError
@@ -143,7 +143,7 @@ def test_file_with_different_predictions_is_not_written(model, clips, tmp_path, 
     path = tmp_path / "model.tflite"
     path.write_bytes(b"an older file")
     wrong = randomize(small_network(), seed=7)
-    monkeypatch.setattr(tflite, "convert", lambda _, kind: convert(wrong, kind))
+    monkeypatch.setattr(tflite_content, "convert", lambda _, kind: convert(wrong, kind))
     with pytest.raises(ExportError, match="1e-04"):
         export_tflite(model, path, calibration=clips)
     assert path.read_bytes() == b"an older file"
