@@ -82,6 +82,7 @@ class IntegerConversion:
         self._clips = clips[: number_of_clips(self._form, _ROUNDED_CLIPS)]
         self._measured: dict[frozenset[str], dict[str, Rounding]] = {}
         self._operations = list(read_operations(self._calibrated))
+        self._by_tensor = {operation.tensor: operation for operation in self._operations}
         if not self._operations:  # all were computed by the converter
             raise ExportError(
                 "`quantization` 'int8' needs a model whose output depends on the clip, and this "
@@ -168,17 +169,16 @@ class IntegerConversion:
 
         Without a softmax, as of `[1 - p, p]`, all that follows the last dense layer, and the layer.
         """
-        by_tensor = {operation.tensor: operation for operation in self._operations}
         softmaxes = [each for each in self._operations if each.kind == "SOFTMAX"]
         if not softmaxes:
             kinds = [operation.kind for operation in reversed(self._operations)]
             length = kinds.index("FULLY_CONNECTED") + 1 if "FULLY_CONNECTED" in kinds else 1
             return self._operations[: -length - 1 : -1]
         softmax = softmaxes[-1]
-        head, before = [softmax], by_tensor.get(softmax.inputs[0])
+        head, before = [softmax], self._by_tensor.get(softmax.inputs[0])
         while before is not None and before.kind in _SMALL_STEPS:
             head.append(before)
-            before = by_tensor.get(before.inputs[0])
+            before = self._by_tensor.get(before.inputs[0])
         if before is None or before.kind != "FULLY_CONNECTED":
             return [softmax]
         return [*head, before]
@@ -218,10 +218,9 @@ class IntegerConversion:
 
     def _operation_of(self, tensor: str) -> Operation | None:
         """Finds the operation of a tensor in the quantized file, which appends digits to names."""
-        by_tensor = {operation.tensor: operation for operation in self._operations}
-        while tensor not in by_tensor and tensor[-1:].isdigit():
+        while tensor not in self._by_tensor and tensor[-1:].isdigit():
             tensor = tensor[:-1]
-        return by_tensor.get(tensor)
+        return self._by_tensor.get(tensor)
 
 
 @contextlib.contextmanager
