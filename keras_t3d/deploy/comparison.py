@@ -137,18 +137,25 @@ def take_clips(batches: Iterable[LabelledClips], limit: int) -> Iterator[Labelle
 def keras_probabilities(model: Callable[..., Any], clips: np.ndarray) -> np.ndarray:
     """Returns a classifier's probabilities, float64 of shape (clips, classes).
 
-    What the model returns is decided by its values, not by `VideoClassifier.outputs_are`, which the
-    exports rely on: so an error there is a difference.
-
     Args:
         model: `keras.Model` from clips to logits or probabilities.
         clips: uint8 array of shape (clips, T, H, W, 3).
     """
-    rows = [
-        keras.ops.convert_to_numpy(model(clips[n : n + 1], training=False)).astype(np.float64)
-        for n in range(len(clips))
-    ]
-    outputs = np.concatenate(rows)
+    rows = (model(clips[n : n + 1], training=False) for n in range(len(clips)))
+    return as_probabilities(rows)
+
+
+def as_probabilities(rows: Iterable[Any]) -> np.ndarray:
+    """Returns the outputs of a classifier as probabilities, float64 of shape (rows, classes).
+
+    What they are is decided by their values, not by `VideoClassifier.outputs_are`, which the
+    exports rely on: so an error there is a difference.
+
+    Args:
+        rows: logits or probabilities, tensors of shape (1, classes).
+    """
+    arrays = [keras.ops.convert_to_numpy(row).astype(np.float64) for row in rows]
+    outputs = np.concatenate(arrays)
     if are_distributions(outputs):
         return outputs
     exponentials = np.exp(outputs - outputs.max(1, keepdims=True))

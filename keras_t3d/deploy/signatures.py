@@ -18,6 +18,7 @@ from keras_t3d.clips import (
     resize_and_crop_tensorflow,
     take_view_tensorflow,
 )
+from keras_t3d.deploy.comparison import probabilities_of
 from keras_t3d.deploy.errors import ExportError, in_one_line
 from keras_t3d.deploy.folding import fold
 from keras_t3d.deploy.network import in_float32
@@ -138,12 +139,11 @@ def _top_classes(
     model: VideoClassifier, network: Any
 ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """Returns the function from views to probabilities and the classes of the largest ones."""
-    names = list(model.class_names)
-    returns_logits = model.check_classifies() == "logits"
+    names, probabilities_from = list(model.class_names), probabilities_of(model)
 
     def predict(clips: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs, _ = network(clips)
-        probabilities = tf.nn.softmax(outputs) if returns_logits else outputs
+        probabilities = probabilities_from(outputs)
         scores, classes = tf.math.top_k(probabilities, min(_TOP, len(names)))
         return {
             "probabilities": probabilities,

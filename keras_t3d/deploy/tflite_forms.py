@@ -7,16 +7,16 @@ probabilities of Keras and of a file for the same clips.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from keras_t3d.clips import ClipSpec
-from keras_t3d.deploy.comparison import keras_probabilities, probabilities_of
+from keras_t3d.deploy.comparison import as_probabilities, probabilities_of
 from keras_t3d.deploy.convolution import Convolve
-from keras_t3d.deploy.convolution_2d import join_frames
 from keras_t3d.deploy.integer_state import with_integer_state
 from keras_t3d.deploy.lowering import lower
 from keras_t3d.deploy.network import in_float32
@@ -123,12 +123,13 @@ class ClipForm:
         return function.get_concrete_function(tf.TensorSpec((1, *shape), dtype, name="clip"))
 
     def calibration_inputs(self, clips: np.ndarray) -> Iterator[Inputs]:
-        yield from ({"clip": values} for values in _full_range(clips))
+        for clip in _with_full_range(clips):
+            yield {"clip": clip[None].astype(np.float32)}
 
     def expected(self, clips: np.ndarray) -> np.ndarray:
         view = tf.TensorSpec((1, *clips.shape[1:]), tf.uint8)
         forget_gradients(self._compiled.get_concrete_function(view).graph)
-        return keras_probabilities(lambda clip, **_: self._compiled(tf.constant(clip)), clips)
+        return as_probabilities(self._compiled(tf.constant(clip[None])) for clip in clips)
 
     def found(self, content: bytes, clips: np.ndarray) -> np.ndarray:
         run = LiteRTRunner(content)
@@ -176,37 +177,20 @@ class StepForm:
         )
 
     def calibration_inputs(self, clips: np.ndarray) -> Iterator[Inputs]:
-        step = self.trace(join_frames, tf.float32)
-        for values in _full_range(clips):
-            state = self._initial_state()
-            for frames in self._steps(values):
-                yield {"frames": frames, **state}
-                inputs = {"frames": tf.constant(frames), **state}
-                outputs = step(**{name: tf.constant(value) for name, value in inputs.items()})
-                state = {name: outputs[name].numpy() for name in state}
+        for frames, state, _ in self._steps_of_keras(_with_full_range(clips)):
+            values = {name: value.numpy() for name, value in state.items()}
+            yield {"frames": frames.astype(np.float32), **values}
 
     def expected(self, clips: np.ndarray) -> np.ndarray:
-        step = tf.function(self.stream.step, autograph=False)
-        answers = []
-        for clip in clips:
-            state: Any = self.stream.initial_state()
-            for frames in self._steps(clip[None]):
-                outputs, state = step(tf.constant(frames), state)
-                answers.append(outputs.numpy())
-        return keras_probabilities(lambda answer, **_: answer, np.concatenate(answers))
+        return as_probabilities(outputs for *_, outputs in self._steps_of_keras(clips))
 
     def found(self, content: bytes, clips: np.ndarray) -> np.ndarray:
         return self.answers(LiteRTSteps(content), clips)
 
     def answers(self, run: Any, clips: np.ndarray) -> np.ndarray:
         """Returns the probabilities of an artifact's steps for uint8 clips, (answers, classes)."""
-        answers = []
-        for clip in clips:
-            state = run.initial_state()
-            for frames in self._steps(clip[None]):
-                probabilities, state = run(frames, state)
-                answers.append(probabilities)
-        return np.concatenate(answers)
+        steps = self._steps(run, run.initial_state(), clips)
+        return np.concatenate([probabilities for *_, probabilities in steps])
 
     def answers_per_clip(self, clips: np.ndarray) -> int:
         return clips.shape[1] // self.stream.frames_per_step
@@ -221,24 +205,39 @@ class StepForm:
     def _frames_shape(self) -> tuple[int, ...]:
         return (self.stream.frames_per_step, *self.model.clip_spec.input_shape[1:])
 
-    def _initial_state(self) -> dict[str, np.ndarray]:
-        shapes = self.stream.state_shapes.items()
-        return {name: np.zeros((1, *shape), np.float32) for name, shape in shapes}
+    @functools.cached_property
+    def _compiled(self) -> Any:
+        return tf.function(self.stream.step, autograph=False)
 
-    def _steps(self, clip: np.ndarray) -> Iterator[np.ndarray]:
-        """Yields the frames of each step of a clip, (1, T, H, W, 3)."""
+    def _steps_of_keras(self, clips: Iterable[np.ndarray]) -> Iterator[tuple[Any, Any, Any]]:
+        return self._steps(self._compiled, self.stream.initial_state(), clips)
+
+    def _steps(
+        self, run: Callable[..., Any], first: Any, clips: Iterable[np.ndarray]
+    ) -> Iterator[tuple[Any, Any, Any]]:
+        """Yields the frames of each step, (1, n, H, W, 3), the state before it and its answer.
+
+        Args:
+            run: maps frames and state to the answer and the state after them.
+            first: state before each clip.
+            clips: uint8 clips.
+        """
         size = self.stream.frames_per_step
-        for first in range(0, clip.shape[1] - size + 1, size):
-            yield clip[:, first : first + size]
+        for clip in clips:
+            state = first
+            for start in range(0, len(clip) - size + 1, size):
+                frames = clip[None, start : start + size]
+                answer, after = run(frames, state)
+                yield frames, state, answer
+                state = after
 
 
-def _full_range(clips: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields float clips of batch 1; the first has a black and a white pixel.
+def _with_full_range(clips: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields the clips, of which the first has a black and a white pixel.
 
     So the input's range is 0..255, and pixel values are not rounded.
     """
-    for number, clip in enumerate(clips):
-        values = clip[None].astype(np.float32)
-        if number == 0:
-            values[0, 0, 0, 0], values[0, 0, 0, 1] = 0, 255
-        yield values
+    first = clips[0].copy()
+    first[0, 0, :2] = [[0], [255]]
+    yield first
+    yield from clips[1:]
