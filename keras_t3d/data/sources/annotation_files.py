@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import pathlib
 import unicodedata
-from typing import Any
 
 from keras_t3d.data.sources.listing import SourceError
 from keras_t3d.data.sources.options import SourceOptions
 from keras_t3d.errors import InvalidArgumentError
-
-_MORE = "more cells"  # key of those beyond the columns
 
 
 def annotation_folder(options: SourceOptions, content: str) -> pathlib.Path:
@@ -79,43 +77,47 @@ def read_lines(path: pathlib.Path) -> list[tuple[int, str]]:
 def read_rows(path: pathlib.Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Returns the column names of a csv file, and its rows by column with their line numbers.
 
-    Columns are separated by commas, semicolons or tabs: by what the first line has most of.
+    Columns are separated by commas, semicolons or tabs: by what the first line has most of. Their
+    names are in small letters. Rows without content are left out, cells that are missing at the
+    end of a row are empty.
 
     Raises:
-        SourceError: if the file does not exist, is not a csv file in UTF-8, or a row has more
-            cells than there are columns.
+        SourceError: if the file does not exist, is not a csv file in UTF-8, names a column twice,
+            or a row has more cells than there are columns.
     """
-    text = read_text(path)
-    header = text.partition("\n")[0]
-    separator = max(",;\t", key=header.count)
-    with io.StringIO(text, newline="") as file:
-        reader = csv.DictReader(file, delimiter=separator, restkey=_MORE, restval="")
-        try:
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            rows = [(_first_line(reader.line_num, row), row) for row in reader]
-        except csv.Error as error:
-            raise SourceError(
-                f"The csv file cannot be parsed ({error}); a closing quote may be missing. "
-                f"Received: line {reader.line_num} of {path}"
-            ) from None
-    for line, row in rows:
-        if _MORE in row:
+    text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
+    separator = max(",;\t", key=text.lstrip("\n").partition("\n")[0].count)
+    header, *rows = _cells(text, separator, path) or [(1, [])]
+    columns = [cell.strip().lower() for cell in header[1]]
+    for name in filter(None, columns):
+        if columns.count(name) > 1:
+            raise SourceError(f"A csv file must name a column once. Received: {name!r} in {path}")
+    for line, cells in rows:
+        if len(cells) > len(columns):
             raise SourceError(
                 f"A row must not have more cells than the {len(columns)} columns: quote a label "
                 f'that contains {separator!r}, for example "Pushing something, so that it '
-                f'falls". Received: {len(columns) + len(row[_MORE])} cells in line {line} of '
-                f"{path}"
+                f'falls". Received: {len(cells)} cells in line {line} of {path}'
             )
-    return columns, rows
+    padded = ((line, itertools.zip_longest(columns, cells, fillvalue="")) for line, cells in rows)
+    return columns, [(line, dict(row)) for line, row in padded]
 
 
-def _first_line(last_line: int, row: dict[str, Any]) -> int:
-    """Returns the line in which a row begins; a quoted cell may have several lines."""
-    cells = [
-        cell for value in row.values() for cell in (value if isinstance(value, list) else [value])
-    ]
-    return last_line - sum(cell.count("\n") for cell in cells)
+def _cells(text: str, separator: str, path: pathlib.Path) -> list[tuple[int, list[str]]]:
+    """Returns the rows that have content, with the lines in which they begin."""
+    rows, line = [], 1
+    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
+    try:
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                rows.append((line, cells))
+            line = reader.line_num + 1  # a quoted cell may have several lines
+    except csv.Error as error:
+        raise SourceError(
+            f"The csv file cannot be parsed ({error}); a closing quote may be missing. "
+            f"Received: the row from line {line} of {path}"
+        ) from None
+    return rows
 
 
 def parse_seconds(value: str | None, column: str, where: str) -> float | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
-import posixpath
-import unicodedata
 
 from keras_t3d.data.sources.annotation_files import check_span, parse_seconds, read_rows
 from keras_t3d.data.sources.listed_videos import ListedVideos
@@ -18,6 +16,8 @@ from keras_t3d.data.sources.listing import (
     span_id,
 )
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
+from keras_t3d.data.sources.spelling import SpelledFiles
+from keras_t3d.data.sources.video_files import why_no_file
 from keras_t3d.errors import InvalidArgumentError
 
 _PATH_COLUMNS = ("path", "file")
@@ -75,9 +75,9 @@ def list_csv(source: pathlib.Path, options: SourceOptions) -> Listing:
     start_column = _time_column(_START_COLUMNS, columns, source)
     end_column = _time_column(_END_COLUMNS, columns, source)
 
-    find = functools.cache(functools.partial(_file, source.parent))
+    find = functools.cache(SpelledFiles(source.parent).find)
     videos = ListedVideos(source, options)
-    first_lines: dict[tuple[str, float | None, float | None], int] = {}
+    first_lines: dict[tuple[str, float, float | None], int] = {}
     for line, row in rows:
         where = f"line {line} of {source}"
         name, label = row[path_column].strip(), class_name(row["label"])
@@ -89,33 +89,18 @@ def list_csv(source: pathlib.Path, options: SourceOptions) -> Listing:
         split = parse_split(row["split"], where) if "split" in columns else None
         found, video_id = find(name), span_id(name, start, end)
         file = os.path.realpath(source.parent / (found or name))
-        first = first_lines.setdefault((file, start, end), line)
+        first = first_lines.setdefault((file, start or 0.0, end), line)
         if first != line:
             raise SourceError(
                 f"A video or span must be listed once. Received: {video_id!r} in {where}, the "
                 f"same file as in line {first}"
             )
         if found is None:
-            videos.reject(video_id, "no such file")
+            videos.reject(video_id, why_no_file(source.parent / name))
             continue
         group = row.get("group", "").strip() if options.group_regex is None else None
         videos.add(found, label, split, start, end, video_id=video_id, group=group)
     return videos.listing()
-
-
-def _file(folder: pathlib.Path, name: str) -> str | None:
-    """Returns the path of a listed file below the list's folder; None if there is no such file.
-
-    Its name may be spelled otherwise: file systems keep one of two Unicode forms, and lists
-    written on Windows have backslashes. The path is the same however it is spelled.
-    """
-    for spelling in (name, unicodedata.normalize("NFD", name)):
-        for written in (spelling, spelling.replace("\\", "/")):
-            if (folder / written).is_file():
-                path = pathlib.PurePosixPath(posixpath.normpath(written))
-                root = folder.absolute()
-                return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
-    return None
 
 
 def _time_column(names: tuple[str, str], columns: list[str], path: pathlib.Path) -> str | None:

@@ -157,5 +157,5 @@ class ListedVideos:
             return ""
         first = min(self._rejects, key=lambda reject: reject.source)
         count = len(self._rejects) - 1
-        others = f", and {count} others" if count else ""
+        others = f", and {count} other{'' if count == 1 else 's'}" if count else ""
         return f" (left out: {first.source}, {first.reason}{others})"

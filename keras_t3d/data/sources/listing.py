@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
+import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 
@@ -19,6 +21,9 @@ _SPELLINGS = {
     "valid": "val",
     "testing": "test",
 }
+
+
+_SET = re.compile("[ _-]?(set|split|data|videos)$")
 
 
 class DatasetWarning(KerasT3DWarning):
@@ -118,7 +123,7 @@ class Listing:
         return (
             f"Found {len(self.entries)} videos"
             + (f" of {len(self.class_names)} classes" if self.class_names else "")
-            + (f" in {len(groups)} groups" if groups else "")
+            + (f" in {len(groups)} group{'' if len(groups) == 1 else 's'}" if groups else "")
             + f": {counts}"
             + (f"; {len(self.absent)} that the lists name are absent" if self.absent else "")
         )
@@ -143,7 +148,30 @@ class Listing:
         groups = {entry.group for entry in self.entries}
         if len(groups) == 1 and groups != {None} and len(self.entries) > 1:
             texts.append(f"All {len(self.entries)} videos are one group: {groups.pop()!r}")
+        shared = self._shared_by_splits()
+        if shared:
+            first, count = shared[0], len(shared) - 1
+            others = f", and {count} other{'' if count == 1 else 's'}" if count else ""
+            texts.append(
+                f"{first.video_id} in {first.split}{others}: the same frames are in another split"
+            )
         return texts
+
+    def _shared_by_splits(self) -> list[VideoEntry]:
+        """Returns the entries that begin before one of the same file and another split ends."""
+        per_file: dict[str, list[VideoEntry]] = {}
+        for entry in self.entries:
+            per_file.setdefault(entry.path, []).append(entry)
+        shared = []
+        for entries in per_file.values():
+            ends: dict[str, float] = {}  # of what was seen, by split
+            for entry in sorted(entries, key=lambda entry: entry.start or 0.0):
+                others = [end for split, end in ends.items() if split != entry.split]
+                if max(others, default=0.0) > (entry.start or 0.0):
+                    shared.append(entry)
+                end = math.inf if entry.end is None else entry.end
+                ends[entry.split] = max(end, ends.get(entry.split, 0.0))
+        return shared
 
 
 def missing_classes(found: Mapping[str, Collection[str]], class_names: Sequence[str]) -> list[str]:
@@ -174,9 +202,10 @@ def split_of(name: str) -> str | None:
 
     ```python
     split_of("Validation")  # "val"
+    split_of("test_set")  # "test"
     ```
     """
-    return _SPELLINGS.get(name.strip().lower())
+    return _SPELLINGS.get(_SET.sub("", name.strip().lower()))
 
 
 def parse_split(value: str, where: str) -> str:

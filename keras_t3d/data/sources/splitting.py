@@ -25,8 +25,9 @@ def group_of(path: str, group_regex: str | None) -> str:
     Raises:
         InvalidArgumentError: if `group_regex` does not match the path.
     """
+    path = unicodedata.normalize("NFC", path)
     if group_regex is None:
-        return without_video_suffixes(unicodedata.normalize("NFC", path))
+        return without_video_suffixes(path)
     match = re.search(group_regex, path)
     group = match and match[1 if match.re.groups else 0]
     if group is None:

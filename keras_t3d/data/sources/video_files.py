@@ -8,9 +8,10 @@ import unicodedata
 from collections.abc import Iterator
 
 VIDEO_SUFFIXES = frozenset(
-    ".264 .265 .3g2 .3gp .amv .asf .avi .dav .divx .dv .f4v .flv .gif .h264 .h265 .hevc .ivf .m1v "
-    ".m2t .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .obu .ogg .ogv .qt .rm "
-    ".rmvb .ts .vob .webm .wmv .wtv .y4m".split()
+    ".264 .265 .3g2 .3gp .3gp2 .3gpp .amv .asf .avc .avi .dav .divx .dv .f4v .flv .gif .h261 .h263 "
+    ".h264 .h265 .hevc .insv .ivf .m1v .m2t .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mod .mov .mp2v .mp4 "
+    ".mpe .mpeg .mpg .mpv .mts .mxf .nut .obu .ogg .ogm .ogv .qt .rm .rmvb .tod .tp .trp .ts .vob "
+    ".webm .wm .wmv .wtv .y4m".split()
 )
 
 
@@ -33,7 +34,7 @@ def checked_files(root: str | os.PathLike[str]) -> Iterator[tuple[str, str | Non
     """Yields `files_below`, each with the reason why it is not a video, or None."""
     for name in files_below(root):
         if not os.path.isfile(os.path.join(root, name)):
-            yield name, _why_no_file(os.path.join(root, name))
+            yield name, why_no_file(os.path.join(root, name))
         elif not has_video_suffix(name):
             yield name, "not the suffix of a video file"
         else:
@@ -85,8 +86,11 @@ def video_name(path: str) -> str:
     return unicodedata.normalize("NFC", without_video_suffixes(os.path.basename(path)))
 
 
-def _why_no_file(path: str) -> str:
-    return "no such file: a broken link" if os.path.islink(path) else "not a file"
+def why_no_file(path: str | os.PathLike[str]) -> str:
+    """Returns why a path is not that of a file."""
+    if os.path.exists(path):
+        return "not a file"
+    return "no such file: a broken link" if os.path.islink(path) else "no such file"
 
 
 def _below(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str]:

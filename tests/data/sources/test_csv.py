@@ -1,3 +1,4 @@
+import os
 import unicodedata
 
 import pytest
@@ -28,8 +29,16 @@ class TestCsv:
 
     def test_missing_files_are_rejects(self, tmp_path):
         text = "path,label,split\nv/1.mp4,a,train\nv/2.mp4,b,test\nv/3.mp4,b,test\n"
-        (reject,) = list_layout("csv", self.write(tmp_path, text)).rejects
-        assert (reject.source, reject.reason) == ("v/3.mp4", "no such file")
+        os.mkfifo(tmp_path / "pipe.mp4")
+        (tmp_path / "link.mp4").symlink_to("nowhere")
+        text += "pipe.mp4,b,test\nv,b,test\nlink.mp4,a,test\n"
+        rejects = list_layout("csv", self.write(tmp_path, text)).rejects
+        assert [(reject.source, reject.reason) for reject in rejects] == [
+            ("link.mp4", "no such file: a broken link"),
+            ("pipe.mp4", "not a file"),
+            ("v", "not a file"),
+            ("v/3.mp4", "no such file"),
+        ]
 
     @pytest.mark.parametrize(
         ("text", "said"),
@@ -90,9 +99,10 @@ class TestCsv:
             list_layout("csv", self.write(tmp_path, text))
 
     def test_a_quote_that_does_not_close_is_refused(self, tmp_path):
-        text = 'path,label,split\nv/1.mp4,"' + "a" * 140_000
-        with pytest.raises(ValueError, match=r"list\.csv"):
-            list_layout("csv", self.write(tmp_path, text))
+        for label in ("a" * 140_000, "a,train\nv/2.mp4,b,test\n"):
+            text = f'path,label,split\nv/1.mp4,a,train\nv/2.mp4,"{label}'
+            with pytest.raises(ValueError, match=r"quote.*line 3 of .*list\.csv"):
+                list_layout("csv", self.write(tmp_path, text))
 
     def test_a_ratio_splits_where_no_column_does(self, tmp_path):
         path = self.write(tmp_path, "path,label\nv/1.mp4,a\nv/2.mp4,b\n")
@@ -126,6 +136,49 @@ class TestCsv:
         listing = list_layout("csv", self.write(tmp_path, text), split_ratio="1")
         assert listing.class_names == ("Holding it", "Pushing it, so that it falls")
 
+    def test_column_names_may_have_capitals_and_spaces(self, tmp_path):
+        rows = ['v/1.mp4, "a, b", p1', "v/2.mp4, c, p1", ""]
+        path = self.write(tmp_path, "\n".join(["Path, Label, Group", *rows]))
+        listing = list_layout("csv", path, split_ratio="0.5")
+        assert listing.class_names == ("a, b", "c")
+        assert {entry.group for entry in listing.entries} == {"p1"}
+
+    def test_a_column_named_twice_is_refused(self, tmp_path):
+        with pytest.raises(ValueError, match=r"once.*'label'"):
+            list_layout("csv", self.write(tmp_path, "path,label,Label\nv/1.mp4,a,b\n"))
+
+    @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+    def test_any_ends_of_lines_and_rows_without_content(self, tmp_path, newline):
+        rows = ["", "path,label,split,", "v/1.mp4,a,train", ",,,", "v/2.mp4,b,test,"]
+        path = self.write(tmp_path, "")
+        path.write_bytes(f"\ufeff{newline.join(rows)}{newline}".encode())
+        assert len(list_layout("csv", path).entries) == 2
+        path.write_bytes(newline.join([*rows, f'v/1.mp4,"a{newline}b",tst,']).encode())
+        with pytest.raises(ValueError, match="'tst' in line 6"):
+            list_layout("csv", path)
+
+    def test_a_file_and_its_span_from_0_are_the_same(self, tmp_path):
+        rows = "v/1.mp4,a,train,,\nv/1.mp4,a,test,0,\nv/2.mp4,b,train,,\n"
+        path = self.write(tmp_path, f"path,label,split,start,end\n{rows}")
+        with pytest.raises(ValueError, match=r"line 3 of .*line 2"):
+            list_layout("csv", path)
+
+    @pytest.mark.parametrize(
+        ("spans", "warned"),
+        [
+            (["train,0,4", "test,1,3"], ["v/1.mp4@1-3 in test: "]),
+            (["train,,", "test,7,"], ["v/1.mp4@7- in test: "]),
+            (["train,0,9", "test,1,3", "val,8,10"], ["v/1.mp4@1-3 in test, and 1 other: "]),
+            (["train,0,4", "train,1,3", "test,4,6"], []),
+        ],
+    )
+    def test_frames_in_two_splits_are_warned_of(self, tmp_path, spans, warned):
+        rows = [f"v/1.mp4,{label},{span}" for label, span in zip("aba", spans, strict=False)]
+        path = self.write(tmp_path, "\n".join(["path,label,split,start,end", *rows]))
+        warnings = list_layout("csv", path).warnings()
+        said = [text for text in warnings if "the same frames" in text]
+        assert [text.partition("the same")[0] for text in said] == warned
+
     @pytest.mark.parametrize("other", ["./v/1.mp4", "v/../v/1.mp4", "{root}/v/1.mp4", "link.mp4"])
     def test_a_file_listed_twice_is_refused_however_it_is_spelled(self, tmp_path, other):
         (tmp_path / "link.mp4").symlink_to(tmp_path / "v" / "1.mp4")
@@ -156,6 +209,15 @@ class TestCsv:
         rows = f"v\\{unicodedata.normalize('NFD', composed)},a,train\nv/grün.mp4,b,test\n"
         listing = list_layout("csv", self.write(tmp_path, f"path,label,split\n{rows}"))
         assert len(listing.entries) == 2
+
+    def test_folder_and_file_may_be_in_different_unicode_forms(self, tmp_path):
+        name = f"für/{unicodedata.normalize('NFD', 'Käse.mp4')}"
+        touch(tmp_path, name)
+        text = "path,label,split\nv/1.mp4,a,train\nfür\\Käse.mp4,b,test\n"
+        listing = list_layout("csv", self.write(tmp_path, text))
+        assert [entry.path for entry in listing.entries if entry.label == "b"] == [
+            str(tmp_path / name)
+        ]
 
     def test_labels_in_two_unicode_forms_are_one_class(self, tmp_path):
         touch(tmp_path, "v/3.mp4")

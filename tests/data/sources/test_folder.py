@@ -70,7 +70,14 @@ class TestFolder:
             list_layout("folder", tmp_path / "none")
 
     @pytest.mark.parametrize(
-        "names", [("Train", "Test"), ("training", "testing"), ("TRAIN", "validation")]
+        "names",
+        [
+            ("Train", "Test"),
+            ("training", "testing"),
+            ("TRAIN", "validation"),
+            ("training_set", "test-set"),
+            ("train_data", "Val videos"),
+        ],
     )
     def test_split_folders_are_read_in_any_spelling(self, tmp_path, names):
         touch(tmp_path, *(f"{split}/{label}/1.mp4" for split in names for label in ("jump", "run")))

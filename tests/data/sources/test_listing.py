@@ -56,7 +56,7 @@ def test_other_splits_are_refused(said):
 )
 def test_classes_that_a_split_lacks_are_named(splits, expected):
     entries = [
-        VideoEntry(f"{split}/{label}", "", label, split)
+        VideoEntry(f"{split}/{label}", f"{split}/{label}", label, split)
         for split, labels in splits.items()
         for label in labels
     ]

@@ -1,4 +1,5 @@
 import collections
+import unicodedata
 
 import pytest
 
@@ -97,6 +98,13 @@ def test_a_regex_sees_the_path_below_the_source(tmp_path):
     assert {entry.group for entry in listing.entries} == {"person0", "person1", "person2"}
     assert listing.summary().startswith("Found 18 videos of 2 classes in 3 groups: ")
     assert counts(listing) == {"train": 12, "test": 6}
+
+
+def test_a_group_is_one_in_both_unicode_forms(tmp_path):
+    names = [unicodedata.normalize(form, "Jürgen") for form in ("NFC", "NFD")]
+    touch(tmp_path, *(f"{c}/{name}_{n}.mp4" for c in "ab" for name in names for n in "12"))
+    listing = list_layout("folder", tmp_path, split_ratio="0.5", group_regex=r"([^/]+)_\d")
+    assert {entry.group for entry in listing.entries} == {"Jürgen"}
 
 
 def test_a_regex_that_does_not_match_is_refused(tmp_path):
