@@ -3,6 +3,7 @@
 python litert_alone.py t3d.tflite video.mp4
 """
 
+import contextlib
 import json
 import sys
 import zipfile
@@ -10,7 +11,7 @@ import zipfile
 import av
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.stream import Disposition
 from PIL import Image
 
@@ -31,8 +32,14 @@ def decode():
         yield from container.decode(films[0])
 
 
+class KnownSideData(SideDataContainer):  # up to Exif data, which PyAV 18 does not know
+    def __init__(self, frame):
+        with contextlib.suppress(ValueError):
+            super().__init__(frame)
+
+
 def upright(frame):
-    image, matrix = frame.to_image(), frame.side_data.get(Type.DISPLAYMATRIX)
+    image, matrix = frame.to_image(), KnownSideData(frame).get(Type.DISPLAYMATRIX)
     if matrix is None:
         return image
     a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()

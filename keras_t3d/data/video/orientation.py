@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 
 
 def is_turned(frame: av.VideoFrame) -> bool:
@@ -36,11 +36,21 @@ def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     Matrices in between, such as turns by 30 degrees, count as the nearest of the eight that
     only turn by quarters and mirror. One of zeros, which some writers leave, is no turn.
     """
-    side_data: Any = frame.side_data  # PyAV's annotation knows names only
-    matrix = side_data.get(Type.DISPLAYMATRIX)
+    matrix = _KnownSideData(frame).get(Type.DISPLAYMATRIX)
     if matrix is None:
         return 1, 0, 0, 1
     a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return (-1 if a < 0 else 1), 0, 0, (-1 if d < 0 else 1)
     return 0, (-1 if b < 0 else 1), (-1 if c < 0 else 1), 0
+
+
+class _KnownSideData(SideDataContainer):
+    """Side data of a frame, up to one of a kind that PyAV does not know.
+
+    PyAV 18 refuses all of it where a camera wrote Exif data, which FFmpeg adds last.
+    """
+
+    def __init__(self, frame: av.VideoFrame) -> None:
+        with contextlib.suppress(ValueError):
+            super().__init__(frame)  # type: ignore[call-arg]

@@ -1,6 +1,8 @@
 """Display matrices: all eight orientations, a matrix of zeros, and pixels that are not square."""
 
 import ast
+import contextlib  # noqa: F401
+import io
 import pathlib
 from fractions import Fraction
 from types import SimpleNamespace
@@ -8,7 +10,7 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type  # noqa: F401
 from PIL import Image
 
 from keras_t3d.data import VideoReader, read_video
@@ -34,6 +36,15 @@ MATRICES = {
     "askew, turned": ((-0.17, 0.98, -0.98, -0.17), [[3, 1], [4, 2]]),
 }
 LEVELS = (0, 60, 120, 180)
+EXIF_ORIENTATION = 0x0112
+# By the value of the tag, from 1.
+EXIF_ORIENTATIONS = [
+    MATRICES[name][1]
+    for name in (
+        *("as stored", "left to right", "upside down", "top to bottom"),
+        *("rows as columns", "clockwise", "the other diagonal", "counter-clockwise"),
+    )
+]
 
 
 def corners():
@@ -72,6 +83,11 @@ def turned(request, plain, tmp_path):
     return with_matrix(plain, tmp_path / "turned.mp4", matrix), expected
 
 
+def first_frame(path):
+    with av.open(str(path)) as container:
+        return next(container.decode(video=0))
+
+
 def is_on_its_side(expected):
     return expected[0] not in ([1, 2], [2, 1], [3, 4], [4, 3])
 
@@ -86,23 +102,25 @@ def test_frames_are_upright(turned):
 
 def test_a_frame_is_scaled_before_it_is_turned(turned):
     path, expected = turned
-    with av.open(str(path)) as container:
-        frame = next(container.decode(video=0))
-    pixels = RgbConverter("turned.mp4").pixels(frame, (32, 16))
+    pixels = RgbConverter("turned.mp4").pixels(first_frame(path), (32, 16))
     assert pixels.shape == ((32, 16, 3) if is_on_its_side(expected) else (16, 32, 3))
     assert shown_corners(pixels) == expected
 
 
+def example_upright(path):
+    """Returns the first frame as the example turns it, which has the imports of this file."""
+    defined = [node for node in ast.parse(EXAMPLE.read_text()).body if hasattr(node, "name")]
+    needed = [node for node in defined if node.name in ("KnownSideData", "upright")]
+    names = dict(globals())
+    exec(compile(ast.Module(needed, []), str(EXAMPLE), "exec"), names)
+    return np.asarray(names["upright"](first_frame(path)))
+
+
 def test_the_example_that_needs_litert_alone_turns_frames_alike(turned):
     path, expected = turned
-    functions = [node for node in ast.parse(EXAMPLE.read_text()).body if hasattr(node, "name")]
-    names = {"np": np, "Image": Image, "Type": Type}
-    (upright,) = [node for node in functions if node.name == "upright"]
-    exec(compile(ast.Module([upright], []), str(EXAMPLE), "exec"), names)
-    with av.open(str(path)) as container:
-        image = names["upright"](next(container.decode(video=0)))
-    assert shown_corners(np.asarray(image)) == expected
-    assert np.array_equal(np.asarray(image), read_video(path).frames[0])
+    image = example_upright(path)
+    assert shown_corners(image) == expected
+    assert np.array_equal(image, read_video(path).frames[0])
 
 
 @pytest.mark.parametrize(
@@ -121,16 +139,38 @@ def test_the_example_that_needs_litert_alone_turns_frames_alike(turned):
         (Fraction(1000), (0, 1, -1, 0), 1),
     ],
 )
-def test_pixel_aspect_is_turned(ratio, matrix, expected):
-    side_data = {}
-    if matrix is not None:
-        a, b, c, d = (65536 * value for value in matrix)
-        side_data[Type.DISPLAYMATRIX] = np.int32([a, b, 0, c, d, 0, 0, 0, 2**30]).tobytes()
+def test_pixel_aspect_is_turned(plain, tmp_path, ratio, matrix, expected):
+    path = with_matrix(plain, tmp_path / "x.mp4", matrix or (1, 0, 0, 1))
     stream = SimpleNamespace(sample_aspect_ratio=ratio)
-    assert pixel_aspect(stream, SimpleNamespace(side_data=side_data)) == pytest.approx(expected)
+    assert pixel_aspect(stream, first_frame(path)) == pytest.approx(expected)
 
 
 def test_timed_frames_know_their_pixel_aspect(plain, tmp_path):
     path = with_matrix(plain, tmp_path / "turned.mp4", (0, 1, -1, 0))
     with VideoReader(path) as reader:
         assert {frame.pixel_aspect for frame in reader.timed()} == {1.0}
+
+
+def write_camera_video(path, orientation):
+    """Writes Motion JPEG whose frames hold Exif data, as cameras do."""
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = orientation
+    jpeg = io.BytesIO()
+    Image.fromarray(corners()[0]).save(jpeg, "JPEG", exif=exif)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuvj420p"
+        for number in range(3):
+            packet = av.Packet(jpeg.getvalue())
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, 25), stream, True
+            container.mux(packet)
+    return path
+
+
+@pytest.mark.skipif(av.library_versions["libavcodec"] < (62,), reason="FFmpeg 8 reads Exif data")
+@pytest.mark.parametrize(("orientation", "expected"), enumerate(EXIF_ORIENTATIONS, start=1))
+def test_exif_data_of_cameras(tmp_path, orientation, expected):
+    path = write_camera_video(tmp_path / "camera.avi", orientation)
+    assert [shown_corners(frame) for frame in read_video(path).frames] == [expected] * 3
+    assert shown_corners(example_upright(path)) == expected
