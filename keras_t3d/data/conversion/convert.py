@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
 import contextlib
-import itertools
 import os
-import queue
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,6 +18,7 @@ from keras_t3d.data.conversion.report import ConversionReport, finish_conversion
 from keras_t3d.data.conversion.shard_plan import PlannedShard
 from keras_t3d.data.conversion.video_records import Outcome
 from keras_t3d.data.sources.listing import Listing, VideoEntry
+from keras_t3d.data.video.parallel_decoding import decoded_in_order
 from keras_t3d.progress import Progress
 
 _READ_AHEAD = 16  # decoded videos per worker, at most, that wait for an earlier shard
@@ -107,50 +104,26 @@ def _write_shards(
     return [summary for summary in summaries.values() if summary is not None]
 
 
-@contextlib.contextmanager
 def _decoded(
     folder: OutputFolder, pending: Sequence[PlannedShard], plan: ConversionPlan
-) -> Iterator[Iterator[Outcome]]:
+) -> contextlib.AbstractContextManager[Iterator[Outcome]]:
     """Yields the outcomes of the videos in the order of the plan, decoding in parallel."""
     class_ids, options = plan.listing.class_ids, plan.options
-    workers = options.workers or loky.cpu_count()
-    decoders = [IsolatedDecoder(options.time_limit) for _ in range(workers)]
-    idle: queue.SimpleQueue[IsolatedDecoder] = queue.SimpleQueue()
-    for decoder in decoders:
-        idle.put(decoder)
 
-    def decode(place: int, entry: VideoEntry) -> Outcome:
+    def decode(decoder: IsolatedDecoder, video: tuple[int, VideoEntry]) -> Outcome:
+        place, entry = video
         outcome = folder.outcome(place)
         if outcome is None:
-            decoder = idle.get()
-            try:
-                outcome = decoder.write_records(
-                    entry, class_ids[entry.label], options, folder.records_path(place)
-                )
-            finally:
-                idle.put(decoder)
+            label, records = class_ids[entry.label], folder.records_path(place)
+            outcome = decoder.write_records(entry, label, options, records)
             folder.keep_outcome(place, outcome)
         return outcome
 
+    workers = options.workers or loky.cpu_count()
+    decoders = [IsolatedDecoder(options.time_limit) for _ in range(workers)]
     videos = (
         video
         for shard in pending
         for video in zip(folder.places(shard), shard.entries, strict=True)
     )
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-
-        def outcomes() -> Iterator[Outcome]:
-            ahead = collections.deque(
-                pool.submit(decode, *video)
-                for video in itertools.islice(videos, _READ_AHEAD * workers)
-            )
-            while ahead:
-                yield ahead.popleft().result()
-                ahead.extend(pool.submit(decode, *video) for video in itertools.islice(videos, 1))
-
-        try:
-            yield outcomes()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for decoder in decoders:
-                decoder.stop()
+    return decoded_in_order(decoders, decode, videos, ahead=_READ_AHEAD * workers)

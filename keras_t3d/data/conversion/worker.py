@@ -1,57 +1,29 @@
-"""The process of an IsolatedDecoder: `python -m keras_t3d.data.conversion.worker`.
-
-It reads one JSON task per line from standard input, and answers on standard output with lines
-`{"alive": true}` while it decodes frames, then with the outcome.
-"""
+"""The process of an IsolatedDecoder: `python -m keras_t3d.data.conversion.worker`."""
 
 from __future__ import annotations
 
 import dataclasses
 import errno
-import json
-import os
-import queue
-import signal
-import sys
-import threading
-import time
+from collections.abc import Callable
 from typing import Any
 
 from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.conversion.video_records import write_video_records
 from keras_t3d.data.sources.listing import VideoEntry
+from keras_t3d.data.video.decoding_worker import Answer, answer_tasks
 from keras_t3d.data.video.errors import VideoError
 from keras_t3d.data.video.reader import VideoReader
 
-_HEARTBEAT = 0.5  # seconds between two messages
-
 
 def main() -> None:
-    """Answers tasks until standard input ends, as it does when the parent process ends."""
-    # The parent ends this process. A signal to the whole process group must not look like a
-    # video that crashes its decoder.
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-    answers = os.fdopen(os.dup(1), "w", encoding="ascii", buffering=1)
-    os.dup2(2, 1)  # keeps what libraries print apart from the answers
-    for line in iter(_lines().get, None):
-        task = json.loads(line)
-        answer = _header(task["header"]) if "header" in task else _answer(task, answers)
-        print(json.dumps(answer), file=answers)
+    """Answers tasks: the records of a video to write, or its header to read."""
+    answer_tasks(_answer)
 
 
-def _lines() -> queue.Queue[str]:
-    """Returns the lines of standard input; ends the process when it ends, even at work."""
-    lines: queue.Queue[str] = queue.Queue()
-
-    def read() -> None:
-        for line in sys.stdin:
-            lines.put(line)
-        os._exit(0)
-
-    threading.Thread(target=read, daemon=True).start()
-    return lines
+def _answer(task: dict[str, Any], frame_decoded: Callable[[], None]) -> Answer:
+    if "header" in task:
+        return _header(task["header"]), b""
+    return _outcome(task, frame_decoded), b""
 
 
 def _header(path: str) -> dict[str, Any]:
@@ -64,15 +36,7 @@ def _header(path: str) -> dict[str, Any]:
         return {}
 
 
-def _answer(task: dict[str, Any], answers: Any) -> dict[str, Any]:
-    sent = time.monotonic()
-
-    def frame_decoded() -> None:
-        nonlocal sent
-        if time.monotonic() - sent > _HEARTBEAT:
-            sent = time.monotonic()
-            print('{"alive": true}', file=answers)
-
+def _outcome(task: dict[str, Any], frame_decoded: Callable[[], None]) -> dict[str, Any]:
     try:
         outcome = write_video_records(
             VideoEntry(**task["entry"]),
@@ -81,8 +45,6 @@ def _answer(task: dict[str, Any], answers: Any) -> dict[str, Any]:
             task["path"],
             frame_decoded,
         )
-    except MemoryError:
-        return {"reason": "Out of memory"}
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return {"disk_full": True}
