@@ -10,29 +10,23 @@ Progress = Callable[[int, int], None]  # called with (videos done, videos in tot
 
 
 @contextmanager
-def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(title: str, unit: str) -> Iterator[Progress]:
     """Shows a bar with rate and time left; without a terminal, a line per tenth."""
+    import rich.progress
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
 
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _lines(title, unit)
         return
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TextColumn("{task.fields[rate]}"),
+        rich.progress.TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with rich.progress.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(f"{title} {unit}", total=None, rate="")
 
         def update(done: int, total: int) -> None:
@@ -43,7 +37,7 @@ def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         yield update
 
 
-def _lines(title: str, unit: str) -> Callable[[int, int], None]:
+def _lines(title: str, unit: str) -> Progress:
     printed = -1
 
     def update(done: int, total: int) -> None:
