@@ -116,6 +116,20 @@ def update_metrics(model: Any, labels: Any, outputs: Any, counted: Any, sample_w
             metrics.update_state(labels, outputs, sample_weight=sample_weight)
 
 
+def batch_spec(iterator: Any) -> Any | None:
+    """Returns the `tf.TensorSpec`s of a batch of a Keras iterator on TensorFlow.
+
+    None if it does not iterate over a `tf.data.Dataset`.
+    """
+    import tensorflow as tf
+    from keras.src.trainers.data_adapters.tf_dataset_adapter import TFDatasetAdapter
+
+    if not isinstance(iterator.data_adapter, TFDatasetAdapter):
+        return None
+    dataset = iterator.data_adapter.get_tf_dataset()
+    return dataset.element_spec if isinstance(dataset, tf.data.Dataset) else None
+
+
 @contextlib.contextmanager
 def masked_outputs(outputs: Any, mask: Any) -> Iterator[None]:
     """Makes Keras's losses leave out the clips that are False in a mask, for their mean as well.

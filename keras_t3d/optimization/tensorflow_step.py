@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from keras_t3d.optimization.batch_statistics import batch_norms
+from keras_t3d.private_interfaces import batch_spec
 
 
 class TensorFlowStep(keras.Model):
@@ -122,15 +123,21 @@ class TensorFlowStep(keras.Model):
         return {name: value[None] for name, value in results.items()}
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Builds with the batch of one device: Keras fails to reduce it on several machines."""
+        """Builds without reading a batch, which may fill a shuffle buffer, if its form is known.
+
+        Else with the batch of one device: Keras fails to reduce it on several machines.
+        """
         if self._compile_metrics is None or self._compile_metrics.built:
             return
-        if iterator is not None:
-            _, _, batches = next(iter(iterator))
-            data_batch = next(batches)
-        first = tf.nest.map_structure(
-            lambda value: self.distribute_strategy.experimental_local_results(value)[0], data_batch
-        )
+        first = None if iterator is None else batch_spec(iterator)
+        if first is None:
+            if iterator is not None:
+                _, _, batches = next(iter(iterator))
+                data_batch = next(batches)
+            first = tf.nest.map_structure(
+                lambda value: self.distribute_strategy.experimental_local_results(value)[0],
+                data_batch,
+            )
         with self.distribute_strategy.scope():
             self._symbolic_build(data_batch=first)
 

@@ -3,6 +3,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_t3d
 from keras_t3d.errors import InvalidArgumentError
@@ -144,6 +145,23 @@ class TestAccumulation:
             logits = learner.network(clips[part], training=True)
             predicted[part] = np.argmax(logits, -1)
         assert learner.train_on_batch(clips, predicted)[1] == 1.0
+
+
+@pytest.mark.fit
+def test_fit_reads_no_batch_that_it_does_not_train_on():
+    read = []
+
+    def batches():
+        for number in range(3):
+            read.append(number)
+            yield np.zeros((2, 4, 16, 16, 3), np.uint8), np.array([0, 1])
+
+    specs = (tf.TensorSpec((2, 4, 16, 16, 3), tf.uint8), tf.TensorSpec((2,), tf.int64))
+    learner = Learner(tiny())
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    learner.compile(make_optimizer("SGD", 0.1), loss, metrics=["accuracy"])
+    learner.fit(tf.data.Dataset.from_generator(batches, output_signature=specs), verbose=0)
+    assert read == [0, 1, 2]
 
 
 @pytest.mark.parametrize("activation", [None, "softmax"])
