@@ -6,8 +6,12 @@ import keras
 import numpy as np
 
 from keras_t3d.inference.compiled_model import compiled
+from keras_t3d.inference.keras_steps import keras_stream
 from keras_t3d.inference.predictor import validate_clips
+from keras_t3d.inference.stream_predictor import StreamPredictor
 from keras_t3d.models.video_classifier import VideoClassifier
+from keras_t3d.private_interfaces import flatten_layers
+from keras_t3d.streaming import StreamingError, StreamOptions
 
 
 class KerasPredictor:
@@ -35,6 +39,21 @@ class KerasPredictor:
         self.class_names = model.class_names
         self._model = model
         compiled(model)  # so that a model that is refused is refused here
+
+    def streaming(self) -> StreamPredictor | None:
+        """Returns the predictor of a causal model's steps; None if the model is not causal.
+
+        An answer is about the last steps, as many as a clip has.
+        """
+        layers = flatten_layers(self._model)
+        if not any(getattr(layer, "causal", False) for layer in layers):
+            return None
+        try:
+            steps = self.clip_spec.num_frames // keras_stream(self._model).frames_per_step
+            options = StreamOptions(answer_over="window", answer_steps=max(steps, 1))
+            return keras_stream(self._model, options)
+        except StreamingError:  # of layers that are not causal, or that read whole clips
+            return None
 
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
         network = compiled(self._model)

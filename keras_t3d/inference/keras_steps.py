@@ -8,8 +8,15 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_t3d.inference.stream_predictor import StreamPredictor
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.streaming import StreamingForm, StreamOptions
+
+
+def keras_stream(model: VideoClassifier, options: StreamOptions | None = None) -> StreamPredictor:
+    """Returns the predictor of a causal model's steps; see KerasSteps."""
+    steps = KerasSteps(model, options)
+    return StreamPredictor(steps, model.class_names, model.clip_spec, steps.form.frames_per_step)
 
 
 class KerasSteps:

@@ -67,10 +67,9 @@ def load_stream(model: Any, options: Any = None) -> StreamPredictor:
         from keras_t3d.models.load import load_keras_model
 
         model = load_keras_model(path)
-    from keras_t3d.inference.keras_steps import KerasSteps
+    from keras_t3d.inference.keras_steps import keras_stream
 
-    steps = KerasSteps(_checked_classifier(model), options)
-    return StreamPredictor(steps, model.class_names, model.clip_spec, steps.form.frames_per_step)
+    return keras_stream(_checked_classifier(model), options)
 
 
 def _existing(model: str | os.PathLike[str]) -> pathlib.Path:

@@ -16,8 +16,9 @@ class WindowOptions:
 
     Args:
         hop: seconds from the start of one window to the start of the next; half a window if
-            neither `hop` nor `hop_frames` is given. A window starts at the first frame (of every
-            `frame_stride`-th) shown at or after each multiple of `hop`.
+            neither `hop` nor `hop_frames` is given, or each step of a causal model. A window
+            starts at the first frame (of every `frame_stride`-th) shown at or after each multiple
+            of `hop`.
         hop_frames: the same as a number of frames, at least 1.
         smoothing: how to average over successive windows, MeanOfLast or Exponential; None
             leaves each window as it is.

@@ -14,20 +14,42 @@ from keras_t3d.inference.stream_predictor import ContinuedStream, StreamPredicto
 _PAUSE = 5.0  # a step that takes as many times as long as the one before it
 
 
+# The options that place windows, with their defaults.
+_PLACES: dict[str, Any] = {"hop": None, "hop_frames": None, "num_crops": 1}
+
+
 def predictor_and_windows(
     predictor: Predictor, options: WindowOptions
 ) -> tuple[Predictor, SlidingWindow]:
     """Returns the predictor of one video and its windows: for a stream, steps that continue it.
 
+    A causal Keras model streams unless `options` place windows.
+
     Raises:
-        InvalidArgumentError: if `options` place the windows of a stream, or take several crops.
+        InvalidArgumentError: if `options` place the windows of an exported stream.
     """
-    if not isinstance(predictor, StreamPredictor):
-        return predictor, SlidingWindow(predictor.clip_spec, options)
-    for name, default in (("hop", None), ("hop_frames", None), ("num_crops", 1)):
-        value: Any = getattr(options, name)
-        rule = f"left out for a stream, which answers every {predictor.frames_per_step} frames"
-        check_argument(name, value, value == default, rule)
+    if isinstance(predictor, StreamPredictor):
+        _check_places_none(options, predictor)
+        return _continued(predictor)
+    if not _placed(options) and hasattr(predictor, "streaming"):
+        stream = predictor.streaming()
+        if stream is not None:
+            return _continued(stream)
+    return predictor, SlidingWindow(predictor.clip_spec, options)
+
+
+def _placed(options: WindowOptions) -> list[str]:
+    """Returns the names of the options that place windows."""
+    return [name for name, default in _PLACES.items() if getattr(options, name) != default]
+
+
+def _check_places_none(options: WindowOptions, stream: StreamPredictor) -> None:
+    rule = f"left out for a stream, which answers every {stream.frames_per_step} frames"
+    for name in _placed(options):
+        check_argument(name, getattr(options, name), False, rule)
+
+
+def _continued(predictor: StreamPredictor) -> tuple[Predictor, SlidingWindow]:
     stream = predictor.continued()
     return stream, StepWindows(stream.clip_spec, WindowOptions(hop_frames=_frames_apart(stream)))
 

@@ -28,8 +28,11 @@ def stream_video(
 
     A window holds the frames of one clip of the model. The video is decoded once, and memory
     does not grow with its length: only the frames of one window are held, each resized once. The
-    last window ends with the video; a video shorter than a window loops. Of a model that was
-    exported with `streaming`, the windows are the steps, with answers about what was seen so far.
+    last window ends with the video; a video shorter than a window loops.
+
+    Of a model that was exported with `streaming`, the windows are the steps, with answers about
+    what was seen so far. So are those of a causal Keras model, with answers about as many steps as
+    a clip has, unless `options` have a hop or several crops.
 
     Args:
         model: as for `predict_video`.

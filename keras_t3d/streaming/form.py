@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -61,10 +61,11 @@ class StreamingForm:
         self.options = options or StreamOptions()
         self._frame_shape = tuple(model.inputs[0].shape[2:])
         many = math.prod(_strides_over_time(model))
-        self._frames_at_end: list[int] = []
-        self._specs(many, only_count=True)
-        self.frames_per_step = many // max(self._frames_at_end, default=1)
-        specs = self._specs(self.frames_per_step)
+        counts: list[int] = []
+        specs = self._specs(many, functools.partial(_Counting, counts))
+        self.frames_per_step = many // max(counts, default=1)
+        if self.frames_per_step != many:  # strides in parallel
+            specs = self._specs(self.frames_per_step, Memory)
         self.state_shapes = {name: tuple(spec.shape[1:]) for name, spec in specs.items()}
 
     def initial_state(self, batch: int = 1) -> State:
@@ -137,11 +138,11 @@ class StreamingForm:
             check_reads_own_frames(layer)
         return layer(*inputs, **options)
 
-    def _specs(self, frames: int, only_count: bool = False) -> State:
+    def _specs(self, frames: int, memory_class: Callable[..., Memory]) -> State:
         """Returns shapes and types of the state, without computing it."""
 
         def step(clips: Any) -> State:
-            memory = _Counting(self) if only_count else Memory(self.model, self.options, None)
+            memory = memory_class(self.model, self.options, None)
             self._compute(clips, memory)
             return memory.after
 
@@ -150,11 +151,16 @@ class StreamingForm:
 
 
 class _Counting(Memory):
-    """Counts the frames that reach the end of the network."""
+    """Counts the frames that reach the end of the network.
 
-    def __init__(self, form: StreamingForm) -> None:
-        super().__init__(form.model, form.options, None)
-        self._counts = form._frames_at_end
+    Args:
+        counts: receives them.
+        *arguments: as for Memory.
+    """
+
+    def __init__(self, counts: list[int], *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._counts = counts
 
     def only_frame(self, layer: Any, clips: Any) -> Any:
         self._counts.append(clips.shape[1])

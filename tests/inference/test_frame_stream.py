@@ -24,6 +24,7 @@ from keras_t3d.inference import (
     summarize_windows,
     watch_frames,
 )
+from keras_t3d.layers import ClipConv3D
 from keras_t3d.streaming import StreamingError, StreamOptions
 from tests.battery import array, randomize
 from tests.conftest import write_video
@@ -136,6 +137,32 @@ def test_watching_and_summaries_use_steps(file, video):
     with VideoReader(video) as reader:
         summary = summarize_windows(load_predictor(file), reader, seen.append)
     assert (summary.num_windows, summary.gap_seconds, len(seen)) == (4, 0.0, 4)
+
+
+def test_a_causal_model_streams_over_as_many_steps_as_a_clip_has(network, video):
+    windows = list(stream_video(network, video))
+    assert [window.first_frame for window in windows] == [0, 4, 8, 12]
+    stream = Stream(network, StreamOptions(answer_over="window", answer_steps=4))
+    with VideoReader(video) as reader:
+        answers = [stream.push(frame.pixels) for frame in reader.timed()]
+    found = [window.probabilities for window in windows]
+    np.testing.assert_allclose(found, answers[3::4], atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"hop": 0.08}, {"hop_frames": 2}, {"num_crops": 3}])
+def test_a_causal_model_slides_a_window_that_is_asked_for(network, video, options):
+    windows = list(stream_video(network, video, WindowOptions(**options)))
+    assert [window.first_frame for window in windows] == [0]
+
+
+def test_models_that_are_not_causal_slide_a_window(video):
+    clips = models.T3DLite(SPEC.input_shape, 3, width=0.1, depth=0.2, clip_spec=SPEC)
+    assert [window.first_frame for window in stream_video(clips, video)] == [0]
+    inputs = keras.Input(SPEC.input_shape)  # one layer is causal, one not
+    x = ClipConv3D(3, (3, 1, 1))(ClipConv3D(3, (3, 1, 1), causal=True)(inputs))
+    x = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling3D()(x))
+    mixed = models.VideoClassifier(inputs, x, clip_spec=SPEC)
+    assert [window.first_frame for window in stream_video(mixed, video)] == [0]
 
 
 def test_the_example_that_needs_litert_alone(file, video, monkeypatch, capsys):
