@@ -6,7 +6,7 @@ import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 from keras_t3d.atomic import remove
 from keras_t3d.errors import KerasT3DError
@@ -16,7 +16,7 @@ class FolderLockedError(KerasT3DError, ValueError):
     """Another process writes to a folder."""
 
 
-def lock(file: IO[str], message: str) -> None:
+def lock(file: IO[Any], message: str) -> None:
     """Locks an open file until it is closed or the process ends; does nothing on Windows.
 
     Raises:

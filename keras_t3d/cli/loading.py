@@ -21,9 +21,14 @@ def import_tensorflow() -> None:
         os.close(standard_error)
 
 
+def prepare(model: str) -> None:
+    """Imports TensorFlow, without its messages, if a model needs it."""
+    if not model.endswith(".tflite"):
+        import_tensorflow()
+
+
 def predictor(model: str) -> Predictor:
     from keras_t3d.inference import load_predictor
 
-    if not model.endswith(".tflite"):
-        import_tensorflow()
+    prepare(model)
     return load_predictor(model)

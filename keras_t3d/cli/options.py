@@ -74,6 +74,12 @@ def selected(arguments: jsonargparse.Namespace, declaration: Callable[..., Any])
     return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
 
 
+def given(arguments: jsonargparse.Namespace, declaration: Callable[..., Any]) -> dict[str, Any]:
+    """Returns what `selected` does, without None, which stands for the declaration's default."""
+    values = selected(arguments, declaration)
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def add_window_options(parser: Any, skip: Collection[str] = ()) -> None:
     """Adds the flags of `WindowOptions` that commands have."""
     add_options(parser, WindowOptions, skip=("hop_frames", "smoothing", "num_crops", *skip))
@@ -86,7 +92,7 @@ def add_window_options(parser: Any, skip: Collection[str] = ()) -> None:
 
 def window_options(arguments: jsonargparse.Namespace) -> WindowOptions:
     """Returns the WindowOptions of a command line."""
-    values = selected(arguments, WindowOptions)
+    values = given(arguments, WindowOptions)
     if arguments.smoothing is not None:
         values["smoothing"] = parse_smoothing(arguments.smoothing)
     return WindowOptions(**values)

@@ -69,5 +69,10 @@ def for_each_video(
             print_note(str(error))
         if should_stop():
             return
+    check_all_read(unreadable, len(videos))
+
+
+def check_all_read(unreadable: int, videos: int) -> None:
+    """Raises a KerasT3DError if some videos could not be read."""
     if unreadable:
-        raise KerasT3DError(f"{unreadable} of {len(videos)} videos could not be read")
+        raise KerasT3DError(f"{unreadable} of {videos} videos could not be read")

@@ -2,69 +2,93 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import jsonargparse
 
 from keras_t3d.cli import loading
+from keras_t3d.cli.bulk import add_videos, bulk_options, print_report
 from keras_t3d.cli.options import MODEL, add_options, add_window_options
-from keras_t3d.cli.output import for_each_video, print_classes
+from keras_t3d.cli.output import check_all_read, print_classes, print_note
 from keras_t3d.cli.predict_windows import predict_windows
-from keras_t3d.data.sources.video_files import video_files
-from keras_t3d.errors import InvalidArgumentError, check_argument, check_integer
-from keras_t3d.inference import predict_video
+from keras_t3d.data.sources.listing import VideoEntry
+from keras_t3d.data.sources.named_videos import named_videos
+from keras_t3d.data.video.errors import VideoError
+from keras_t3d.data.video.reader import warn_of_damage
+from keras_t3d.errors import check_argument, check_integer
 from keras_t3d.inference.options import WindowOptions
+from keras_t3d.inference.predict import predict_video
+from keras_t3d.progress import progress_bar
 
 
 def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=MODEL)
+    add_videos(parser)
     parser.add_argument(
-        "videos", metavar="VIDEO", nargs="+", help="video files, or folders of them"
+        "--out",
+        metavar="FILE",
+        help="write to this .jsonl, .csv or .parquet file, and resume where a killed run stopped; "
+        "with --windows, to this .json or .csv file",
     )
-    add_options(parser, predict_video, flags={"num_views": "--views"})
+    add_options(parser, predict_video, skip=("num_views",))
+    # Predictions of whole videos and of windows have defaults of their own.
+    parser.set_defaults(batch_size=None)
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     windows = parser.add_argument_group("over time, with a window that slides over each video")
     windows.add_argument("--windows", action="store_true", help="print the classes of each window")
     windows.add_argument(
-        "--out", metavar="FILE", help="write the windows to this .json or .csv file"
-    )
-    windows.add_argument(
         "--timeline", metavar="PNG", help="draw the top classes over time, of one video"
     )
-    add_window_options(windows)
+    add_window_options(windows, skip=("batch_size",))
 
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     arguments = parser.parse_args(words)
     check_integer("top", arguments.top, 1, 5)
-    videos = _find_videos(arguments.videos)
-    if arguments.windows or arguments.out is not None or arguments.timeline is not None:
+    videos = named_videos(arguments.videos)
+    if arguments.windows or arguments.timeline is not None:
         predict_windows(arguments, videos)
         return
-    for name in ("hop", "smoothing", "batch_size"):
+    for name in ("hop", "smoothing"):
         value, default = getattr(arguments, name), getattr(WindowOptions(), name)
-        rule = "left out without --windows, --out or --timeline: add --windows"
+        rule = "left out without --windows or --timeline: add --windows"
         check_argument(name, value, value == default, rule)
+    if arguments.out is None:
+        _print_classes_of(videos, arguments)
+    else:
+        _write_classes_of(videos, arguments)
+
+
+def _print_classes_of(videos: Sequence[VideoEntry], arguments: jsonargparse.Namespace) -> None:
+    from keras_t3d.inference import predict_videos
+    from keras_t3d.inference.predictor import top_classes
+
+    options = bulk_options(arguments)
     predictor = loading.predictor(arguments.model)
-
-    def classify(video: str) -> None:
-        classes = predict_video(predictor, video, arguments.top, arguments.num_views)
-        print_classes(video, classes, arguments)
-
-    for_each_video(videos, classify)
-
-
-def _find_videos(paths: Sequence[str]) -> list[str]:
-    """Returns the videos that were named, and those in folders that were named."""
-    if not any(os.path.exists(path) for path in paths):
-        raise InvalidArgumentError(f"No such file: {', '.join(paths)}", argument="videos")
-    videos: list[str] = []
-    for path in paths:
-        if not os.path.isdir(path):
-            videos.append(path)
+    unreadable = 0
+    for entry, result in zip(videos, predict_videos(predictor, videos, options), strict=True):
+        if result.values is None:
+            error = VideoError(f"{result.error}: {entry.path}")
+            if len(videos) == 1:
+                raise error
+            print_note(str(error))
+            unreadable += 1
             continue
-        found = [os.path.join(path, name) for name in video_files(path)]
-        check_argument("videos", path, bool(found), "video files, or folders with videos")
-        videos += found
-    return videos
+        warn_of_damage(result.video, result.damage)
+        classes = top_classes(result.values, predictor.class_names, arguments.top)
+        print_classes(result.video, classes, arguments)
+    check_all_read(unreadable, len(videos))
+
+
+def _write_classes_of(videos: Sequence[VideoEntry], arguments: jsonargparse.Namespace) -> None:
+    from keras_t3d.inference import write_predictions
+
+    rule = "left out with --out, whose suffix tells the format"
+    check_argument("json", arguments.json, not arguments.json, rule)
+    model, out, options = arguments.model, arguments.out, bulk_options(arguments)
+    loading.prepare(model)
+    with progress_bar("predicting", "videos") as progress:
+        report = write_predictions(
+            model, videos, out, options, top=arguments.top, progress=progress
+        )
+    print_report(report)

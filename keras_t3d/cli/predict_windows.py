@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jsonargparse
@@ -19,17 +19,19 @@ from keras_t3d.errors import check_argument
 from keras_t3d.progress import progress_bar
 
 if TYPE_CHECKING:
+    from keras_t3d.data.sources.listing import VideoEntry
     from keras_t3d.inference.options import WindowOptions
     from keras_t3d.inference.predictor import Predictor
     from keras_t3d.inference.window_outputs import WindowOutputs
     from keras_t3d.inference.window_prediction import WindowPrediction
 
 
-def predict_windows(arguments: jsonargparse.Namespace, videos: list[str]) -> None:
+def predict_windows(arguments: jsonargparse.Namespace, entries: Sequence[VideoEntry]) -> None:
     from keras_t3d.inference.signals import catch_stop_signals
     from keras_t3d.inference.window_outputs import window_outputs
 
-    _check(arguments, videos)
+    _check(arguments, entries)
+    videos = [entry.path for entry in entries]
     options = window_options(arguments)
     predictor = loading.predictor(arguments.model)
     out, timeline = arguments.out, arguments.timeline
@@ -49,10 +51,18 @@ def predict_windows(arguments: jsonargparse.Namespace, videos: list[str]) -> Non
         stopped.check()
 
 
-def _check(arguments: jsonargparse.Namespace, videos: list[str]) -> None:
-    views, timeline = arguments.num_views, arguments.timeline
-    rule = "left out with windows, which cover the video anyway, `hop` seconds apart"
-    check_argument("num_views", views, views is None, rule)
+def _check(arguments: jsonargparse.Namespace, videos: Sequence[VideoEntry]) -> None:
+    timeline = arguments.timeline
+    rules = {
+        "num_views": "left out with windows, which cover the video anyway, `hop` seconds apart",
+        "workers": "left out with windows, which are read in this process",
+    }
+    for name, rule in rules.items():
+        value = getattr(arguments, name)
+        check_argument(name, value, value is None, rule)
+    spans = [video.video_id for video in videos if video.start is not None or video.end is not None]
+    rule = "whole videos with windows, without start and end"
+    check_argument("videos", spans[:1], not spans, rule)
     check_file_path(arguments.out, "out", "windows.json", "windows.csv")
     check_file_path(timeline, "timeline", "timeline.png")
     rule = "of one video: name one, or use --out windows.csv for all"
@@ -102,7 +112,7 @@ def _score(
         )
     if summary.stopped:
         print_note(f"scored up to second {summary.end:.2f}: {video}")
-    warn_of_damage(reader)
+    warn_of_damage(video, reader.damage)
 
 
 def _window_line(record: dict[str, Any], as_json: bool) -> str:

@@ -29,9 +29,8 @@ from keras_t3d.deploy.request_checks import (
     checked_videos,
     checked_views,
 )
-from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models import VideoClassifier
-from keras_t3d.models.options import EMBEDDING
+from keras_t3d.models.embedding import embedding_of
 from keras_t3d.private_interfaces import forget_gradients
 
 _TOP = 5  # number of classes returned with a name
@@ -100,16 +99,7 @@ def write_graph(model: VideoClassifier, folder: Path, frozen: bool) -> None:
 
 def _outputs_and_embedding(model: VideoClassifier) -> keras.Model:
     """Returns a model with both outputs."""
-    if EMBEDDING not in {layer.name for layer in model.layers}:
-        raise InvalidArgumentError(
-            "`model` must have a layer with the name "
-            f"{EMBEDDING!r} before its classification layer, whose output the signature "
-            "`features` returns, for example "
-            f"keras.layers.GlobalAveragePooling3D(name={EMBEDDING!r}). "
-            f"Received: a model with layers {[layer.name for layer in model.layers]}",
-            argument="model",
-        )
-    outputs = [model.outputs[0], model.get_layer(EMBEDDING).output]
+    outputs = [model.outputs[0], embedding_of(model)]
     return keras.Model(model.inputs[0], outputs)
 
 

@@ -16,7 +16,7 @@ from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.evaluation.accuracy import label_ranks
 from keras_t3d.evaluation.options import EvaluationOptions
-from keras_t3d.inference.predictor import Predictor
+from keras_t3d.inference.predictor import NOT_FINITE, Predictor
 from keras_t3d.progress import Progress
 
 
@@ -86,12 +86,7 @@ class VideoScores:
                 argument="labels",
             )
         if not np.isfinite(self.probabilities).all():
-            raise InvalidArgumentError(_NOT_FINITE, argument="probabilities")
-
-
-_NOT_FINITE = (
-    "The model predicts NaN: its training diverged. Train it again with a lower learning rate."
-)
+            raise InvalidArgumentError(NOT_FINITE, argument="probabilities")
 
 
 def score_videos(
@@ -173,7 +168,7 @@ class _RecordSums:
         is_wrong = ~np.isfinite(probabilities).all(axis=1)
         if is_wrong.any():
             video = names[is_wrong.argmax()]
-            raise InvalidArgumentError(f"{_NOT_FINITE} Received: NaN for a view of {video!r}")
+            raise InvalidArgumentError(f"{NOT_FINITE} Received: NaN for a view of {video!r}")
         ranks = label_ranks(probabilities, labels)
         np.add.at(self._probabilities, indices, probabilities)
         np.add.at(self._views, indices, 1)

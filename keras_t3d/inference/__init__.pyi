@@ -1,3 +1,8 @@
+from .bulk.embeddings import embed_videos, write_embeddings
+from .bulk.engine import VideoResult
+from .bulk.options import BulkOptions
+from .bulk.predictions import predict_videos, write_predictions
+from .bulk.result_file import BulkReport
 from .camera import Camera
 from .frame_stream import Stream
 from .load import load_predictor
@@ -16,6 +21,8 @@ from .window_records import window_file, window_record
 from .window_summary import WindowSummary, summarize_windows
 
 __all__ = [
+    "BulkOptions",
+    "BulkReport",
     "Camera",
     "Exponential",
     "MeanOfLast",
@@ -26,16 +33,21 @@ __all__ = [
     "Stream",
     "StreamPredictor",
     "Timeline",
+    "VideoResult",
     "WatchedFrame",
     "WindowOptions",
     "WindowPrediction",
     "WindowSummary",
+    "embed_videos",
     "load_predictor",
     "predict_video",
+    "predict_videos",
     "stream_video",
     "summarize_windows",
     "watch",
     "watch_frames",
     "window_file",
     "window_record",
+    "write_embeddings",
+    "write_predictions",
 ]

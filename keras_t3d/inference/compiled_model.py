@@ -36,7 +36,7 @@ class CompiledModel:
     def __init__(self, model: VideoClassifier, structure: list[Any]) -> None:
         self.outputs_are: OutputsAre = model.check_classifies()
         self.structure = structure
-        self._run = _compile(model)
+        self._run = compiled_function(model)
 
     def __call__(self, clips: np.ndarray) -> Any:
         return self._run(clips)
@@ -70,7 +70,8 @@ def _are_same(before: list[Any], now: list[Any]) -> bool:
     return len(before) == len(now) and all(map(operator.is_, before, now))
 
 
-def _compile(model: VideoClassifier) -> Callable[[np.ndarray], Any]:
+def compiled_function(model: VideoClassifier) -> Callable[[np.ndarray], Any]:
+    """Returns a function from uint8 clips to the outputs of a model, to which it refers weakly."""
     reference = weakref.ref(model)
     if keras.backend.backend() != "tensorflow":
         # Keras's function hands the state of the model over, in attributes of the model.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_t3d.artifact_files import model_file
 from keras_t3d.errors import InvalidArgumentError, check_argument
 from keras_t3d.inference.predictor import Predictor
 from keras_t3d.inference.stream_predictor import StreamPredictor
+
+if TYPE_CHECKING:
+    from keras_t3d.inference.keras_embedder import KerasEmbedder
 
 
 def load_predictor(model: Any) -> Predictor:
@@ -39,7 +42,7 @@ def load_predictor(model: Any) -> Predictor:
 
         return KerasPredictor(_checked_classifier(model))
     path = _existing(model)
-    if path.is_dir() or path.suffix == ".tflite":
+    if _is_artifact(path):
         return _load_artifact(path)
     from keras_t3d.inference.keras_predictor import KerasPredictor
     from keras_t3d.models.load import load_keras_model
@@ -53,7 +56,7 @@ def load_stream(model: Any, options: Any = None) -> StreamPredictor:
         return model
     if isinstance(model, (str, os.PathLike)):
         path = _existing(model)
-        if path.is_dir() or path.suffix == ".tflite":
+        if _is_artifact(path):
             predictor = _load_artifact(path)
             if not isinstance(predictor, StreamPredictor):
                 raise InvalidArgumentError(
@@ -72,11 +75,37 @@ def load_stream(model: Any, options: Any = None) -> StreamPredictor:
     return keras_stream(_checked_classifier(model), options)
 
 
+def load_embedder(model: Any) -> KerasEmbedder:
+    """Returns what computes the embeddings of clips, see `embed_videos`.
+
+    Raises:
+        InvalidArgumentError: if it is not a Keras model of this package, or has no embedding.
+    """
+    from keras_t3d.inference.keras_embedder import KerasEmbedder
+
+    if not isinstance(model, (str, os.PathLike)):
+        return KerasEmbedder(_checked_classifier(model))
+    path = _existing(model)
+    if _is_artifact(path):
+        raise InvalidArgumentError(
+            "`model` must be a .keras file, which holds the layers, for example "
+            f"runs/a/best.keras: exported ones return probabilities of clips. Received: {path}",
+            argument="model",
+        )
+    from keras_t3d.models.load import load_keras_model
+
+    return KerasEmbedder(load_keras_model(path))
+
+
 def _existing(model: str | os.PathLike[str]) -> pathlib.Path:
     path = pathlib.Path(model_file(model))
     if not path.exists():
         raise InvalidArgumentError(f"No such model: {path}", argument="model")
     return path
+
+
+def _is_artifact(path: pathlib.Path) -> bool:
+    return path.is_dir() or path.suffix == ".tflite"
 
 
 def _load_artifact(path: pathlib.Path) -> Predictor:

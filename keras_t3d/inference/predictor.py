@@ -10,6 +10,10 @@ import numpy as np
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
 
+NOT_FINITE = (
+    "The model predicts NaN: its training diverged. Train it again with a lower learning rate."
+)
+
 
 class Predictor(Protocol):
     """Predicts class probabilities of clips; implemented for Keras, SavedModel and LiteRT.

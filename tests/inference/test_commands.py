@@ -83,7 +83,9 @@ def test_windows_as_text(run, folder):
 @pytest.mark.parametrize("suffix", ["json", "csv"])
 def test_windows_of_several_videos_in_a_file(run, model, folder, tmp_path, suffix):
     out_file = tmp_path / f"w.{suffix}"
-    code, out, err = run("predict", "m", folder, "--out", out_file, "--hop", 0.5, "--top", 1)
+    code, out, err = run(
+        "predict", "m", folder, "--windows", "--out", out_file, "--hop", 0.5, "--top", 1
+    )
     assert code == 1  # one of them is none
     assert "broken.mp4" in err
     assert "1 of 3 videos could not be read" in err
@@ -122,7 +124,7 @@ def test_windows_scored_before_a_failure_are_kept(
 ):
     failing = FailingPredictor(recording.clip_spec, windows)
     monkeypatch.setattr(loading, "predictor", lambda path: failing)
-    words = ["--out", tmp_path / "w.json", "--timeline", tmp_path / "t.png"]
+    words = ["--windows", "--out", tmp_path / "w.json", "--timeline", tmp_path / "t.png"]
     code = cli.main([str(word) for word in ("predict", "m", folder / "a.mp4", *words)])
     said = capsys.readouterr()
     assert code == 1
@@ -203,9 +205,12 @@ def last_line(err):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["predict", "m", "{v}/broken.mp4", "--out", "{t}/w.json"], "broken.mp4"),
-        (["predict", "m", "{v}/broken.mp4", "{v}/none.mp4", "--out", "{t}/w.csv"], "2 of 2"),
-        (["predict", "m", "{v}/a.mp4", "--out", "{t}/w.txt"], ".json or .csv"),
+        (["predict", "m", "{v}/broken.mp4", "--windows", "--out", "{t}/w.json"], "broken.mp4"),
+        (
+            ["predict", "m", "{v}/broken.mp4", "{v}/none.mp4", "--windows", "--out", "{t}/w.csv"],
+            "2 of 2",
+        ),
+        (["predict", "m", "{v}/a.mp4", "--windows", "--out", "{t}/w.txt"], ".json or .csv"),
         (["predict", "m", "{v}/a.mp4", "--timeline", "{t}/w.jpg"], ".png"),
         (["predict", "m", "{v}", "--timeline", "{t}/w.png"], "one video"),
         (["predict", "m", "{v}/a.mp4", "--windows", "--hop", "0"], "above 0"),
@@ -214,7 +219,7 @@ def last_line(err):
         (["predict", "m", "{v}/a.mp4", "--windows", "--batch-size", "-1"], "--batch-size"),
         (["predict", "m", "{v}/a.mp4", "--smoothing", "mean:5"], "add --windows"),
         (["predict", "m", "{v}/a.mp4", "--hop", "0"], "add --windows"),
-        (["predict", "m", "{v}/a.mp4", "--out", ""], ".json or .csv"),
+        (["predict", "m", "{v}/a.mp4", "--windows", "--out", ""], ".json or .csv"),
         (["predict", "m", "{v}/a.mp4", "--windows", "--batch-size", "0"], "--batch-size"),
         (["predict", "m", "{v}/a.mp4", "--top", "0"], "at least 1"),
         (["predict", "m", "{t}"], "folders with videos"),

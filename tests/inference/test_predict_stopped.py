@@ -94,7 +94,7 @@ def test_stopping_keeps_the_windows_scored(folder, tmp_path, number, status, suf
 
 @needs_signals
 def test_stopping_before_the_first_window_leaves_no_files(folder, tmp_path):
-    process = start(folder, 100_000, "--out", tmp_path / "w.csv")
+    process = start(folder, 100_000, "--windows", "--out", tmp_path / "w.csv")
     _, err = stop_after(process, "decoding", 1, signal.SIGTERM)
     assert process.returncode == 143
     assert "stopped" in err
@@ -105,7 +105,14 @@ def test_closed_output_loses_no_file(folder, tmp_path):
     """`keras-t3d predict ... --out w.csv | head -1`: predictions are printed at the end."""
     code = _ENDLESS.replace("NUM_FRAMES", "2").replace("while True", "while start < 0.2")
     file = tmp_path / "w.csv"
-    words = ["predict", "m", str(folder / "a.mp4"), str(folder / "a.mp4"), "--out", str(file)]
+    words = [
+        "predict",
+        "m",
+        *map(str, (folder / "a.mp4", folder / "below" / "b.mp4")),
+        "--windows",
+        "--out",
+        str(file),
+    ]
     code = code.replace('print("scored", flush=True)', "pass")
     with subprocess.Popen(
         [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE

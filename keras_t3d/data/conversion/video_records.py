@@ -15,7 +15,7 @@ from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.shards.record import make_record
 from keras_t3d.data.shards.record_file import RecordWriter
 from keras_t3d.data.sources.listing import VideoEntry
-from keras_t3d.data.video.decoding import reason
+from keras_t3d.data.video.decoding import why_unreadable
 from keras_t3d.data.video.errors import VideoError
 from keras_t3d.data.video.reader import VideoReader
 
@@ -75,8 +75,6 @@ def write_video_records(
             several = f"the default of its {reader.num_streams} video streams was read"
             note = several if reader.num_streams > 1 else None
             return Outcome(written, reader.damage, note=note)
-    except av.FFmpegError as error:  # an OSError, but of the video, not of the machine
-        return Outcome(reason=reason(error))
-    except VideoError as error:
-        # rejects.csv names the file, so the reason need not.
-        return Outcome(reason=str(error).removesuffix(f": {entry.path}"))
+    # FFmpeg's errors are OSErrors, but of the video, not of the machine.
+    except (VideoError, av.FFmpegError) as error:
+        return Outcome(reason=why_unreadable(error, entry.path))

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import pathlib
 
-from keras_t3d.data.sources.annotation_files import check_span, parse_seconds, read_rows
+from keras_t3d.data.sources.annotation_files import read_rows
+from keras_t3d.data.sources.csv_rows import has_path_column, video_rows
 from keras_t3d.data.sources.listed_videos import ListedVideos
-from keras_t3d.data.sources.listing import (
-    Listing,
-    SourceError,
-    class_name,
-    parse_split,
-    span_id,
-)
+from keras_t3d.data.sources.listing import Listing, SourceError, class_name, parse_split
 from keras_t3d.data.sources.options import DatasetLayout, SourceOptions
-from keras_t3d.data.sources.spelling import SpelledFiles
 from keras_t3d.data.sources.video_files import why_no_file
 from keras_t3d.errors import InvalidArgumentError
-
-_PATH_COLUMNS = ("path", "file")
-_START_COLUMNS = ("start", "time_start")
-_END_COLUMNS = ("end", "time_end")
 
 
 def list_csv(source: pathlib.Path, options: SourceOptions) -> Listing:
@@ -53,8 +42,7 @@ def list_csv(source: pathlib.Path, options: SourceOptions) -> Listing:
             argument="source",
         )
     columns, rows = read_rows(source)
-    path_column = next((name for name in _PATH_COLUMNS if name in columns), None)
-    if path_column is None or "label" not in columns:
+    if not has_path_column(columns) or "label" not in columns:
         raise SourceError(
             "The csv file's first line must name the columns path,label,split. "
             f"Received: {','.join(columns) or 'an empty file'} in {source}"
@@ -72,45 +60,26 @@ def list_csv(source: pathlib.Path, options: SourceOptions) -> Listing:
             f"Received: the columns {','.join(columns)} in {source}",
             argument="split_ratio",
         )
-    start_column = _time_column(_START_COLUMNS, columns, source)
-    end_column = _time_column(_END_COLUMNS, columns, source)
-
-    find = functools.cache(SpelledFiles(source.parent).find)
     videos = ListedVideos(source, options)
     first_lines: dict[tuple[str, float, float | None], int] = {}
-    for line, row in rows:
-        where = f"line {line} of {source}"
-        name, label = row[path_column].strip(), class_name(row["label"])
-        if not name or not label:
-            raise SourceError(f"Every row must have a path and a label. Received: {where}")
-        start = parse_seconds(row[start_column], start_column, where) if start_column else None
-        end = parse_seconds(row[end_column], end_column, where) if end_column else None
-        check_span(start, end, where)
-        split = parse_split(row["split"], where) if "split" in columns else None
-        found, video_id = find(name), span_id(name, start, end)
-        file = os.path.realpath(source.parent / (found or name))
-        first = first_lines.setdefault((file, start or 0.0, end), line)
-        if first != line:
+    for row in video_rows(source, columns, rows):
+        label = class_name(row.cells["label"])
+        if not label:
+            raise SourceError(f"Every row must have a label. Received: {row.where}")
+        split = parse_split(row.cells["split"], row.where) if "split" in columns else None
+        file = os.path.realpath(source.parent / (row.path or row.name))
+        first = first_lines.setdefault((file, row.start or 0.0, row.end), row.line)
+        if first != row.line:
             raise SourceError(
-                f"A video or span must be listed once. Received: {video_id!r} in {where}, the "
-                f"same file as in line {first}"
+                f"A video or span must be listed once. Received: {row.video_id!r} in {row.where}, "
+                f"the same file as in line {first}"
             )
-        if found is None:
-            videos.reject(video_id, why_no_file(source.parent / name))
+        if row.path is None:
+            videos.reject(row.video_id, why_no_file(source.parent / row.name))
             continue
-        group = row.get("group", "").strip() if options.group_regex is None else None
-        videos.add(found, label, split, start, end, video_id=video_id, group=group)
+        group = row.cells.get("group", "").strip() if options.group_regex is None else None
+        videos.add(row.path, label, split, row.start, row.end, video_id=row.video_id, group=group)
     return videos.listing()
-
-
-def _time_column(names: tuple[str, str], columns: list[str], path: pathlib.Path) -> str | None:
-    named = [name for name in names if name in columns]
-    if len(named) > 1:
-        raise SourceError(
-            f"A csv file must have only one of the columns {' and '.join(names)}. "
-            f"Received: both in {path}"
-        )
-    return named[0] if named else None
 
 
 LAYOUT = DatasetLayout(list_csv, optional=("split_ratio", "group_regex"), reads_folder=False)

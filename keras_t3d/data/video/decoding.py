@@ -172,3 +172,10 @@ def filled_packets(container: Any, stream: Any) -> Iterator[av.Packet]:
 def reason(error: BaseException) -> str:
     """Returns FFmpeg's or the system's message for an error."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def why_unreadable(error: VideoError | av.FFmpegError, path: str) -> str:
+    """Returns why a video cannot be read, without its path."""
+    if isinstance(error, VideoError):
+        return str(error).removesuffix(f": {path}")
+    return reason(error)

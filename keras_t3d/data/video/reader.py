@@ -290,8 +290,8 @@ def read_video(path: str | os.PathLike[str], threads: int = 1) -> Video:
     return Video(frames, reader.fps, reader.damage)
 
 
-def warn_of_damage(reader: VideoReader) -> None:
-    """Issues a DamagedVideoWarning if the frames that were read are not the whole video."""
-    if reader.damage:
-        text = f"damaged, scored without what does not decode ({reader.damage}): {reader.path}"
+def warn_of_damage(path: str | os.PathLike[str], damage: str | None) -> None:
+    """Issues a DamagedVideoWarning if the frames of a video that were read are not all of it."""
+    if damage:
+        text = f"damaged, scored without what does not decode ({damage}): {os.fspath(path)}"
         warnings.warn(text, DamagedVideoWarning, stacklevel=4)

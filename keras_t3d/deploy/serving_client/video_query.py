@@ -17,8 +17,8 @@ from keras_t3d.data.video.reader import VideoReader, warn_of_damage
 from keras_t3d.deploy.serving_client.client import ServingClient
 from keras_t3d.deploy.serving_client.connection import connect
 from keras_t3d.errors import InvalidArgumentError, check_argument, check_integer
-from keras_t3d.inference.predict import read_clips
 from keras_t3d.inference.predictor import top_classes
+from keras_t3d.inference.video_views import read_clips
 
 _JPEG_QUALITY = 95
 
@@ -78,7 +78,8 @@ def query(
         known_spec = server.clip_spec
     if known_spec is None:
         return _query_whole_video(server, path, top, num_views, jpeg)
-    windows = read_clips(path, known_spec, num_views, _span)
+    windows, damage = read_clips(path, known_spec, num_views, _span)
+    warn_of_damage(path, damage)
     if jpeg:
         rows = np.array([[_encode(frame) for frame in window] for window in windows], object)
         scores = server.in_batches("serve_jpeg", "frames", rows)
@@ -115,7 +116,7 @@ def _query_whole_video(
             frames.append(np.array(_encode(frame), object) if jpeg else frame)
             num_bytes += server.sent_bytes(frames[-1])
             server.check_size(num_bytes)  # here, before a long video fills the memory
-    warn_of_damage(reader)
+    warn_of_damage(path, reader.damage)
     video = np.stack(frames)[None]
     signature, name = ("serve_jpeg", "frames") if jpeg else ("serving_default", "clips")
     outputs = server.predict(signature, {name: video})

@@ -1,0 +1,106 @@
+"""Reads the views of a whole video that a model predicts."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from keras_t3d.clips import ClipSpec, clip_frames, resize_short_side, take_view, view_starts
+from keras_t3d.clips.frame_rate import frames_for_clips
+from keras_t3d.data.video.reader import VideoReader
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoViews:
+    """The views of a video.
+
+    Attributes:
+        clips: uint8 array (views, *clip_spec.input_shape).
+        damage: see `keras_t3d.data.Video`; None if the video is complete.
+    """
+
+    clips: np.ndarray
+    damage: str | None
+
+
+def read_views(
+    path: str | os.PathLike[str],
+    clip_spec: ClipSpec,
+    num_views: int | None,
+    start: float | None = None,
+    end: float | None = None,
+    frame_decoded: Callable[[], None] | None = None,
+) -> VideoViews:
+    """Reads the views of a video; the arguments are those of `read_clips`."""
+    frames, damage = read_clips(path, clip_spec, num_views, clip_frames, start, end, frame_decoded)
+    # Their frames are selected already.
+    consecutive = dataclasses.replace(clip_spec, frame_stride=1)
+    return VideoViews(np.stack([take_view(np.stack(clip), consecutive) for clip in frames]), damage)
+
+
+def read_clips(
+    path: str | os.PathLike[str],
+    clip_spec: ClipSpec,
+    num_views: int | None,
+    frames_of: Callable[[int, ClipSpec, int], Iterable[int]],
+    start: float | None = None,
+    end: float | None = None,
+    frame_decoded: Callable[[], None] | None = None,
+) -> tuple[list[list[np.ndarray]], str | None]:
+    """Returns the frames of each view of a video, with the short side as the model resizes it.
+
+    The video is decoded once if its header states the right number of frames, otherwise, and for
+    a span and a ClipSpec with a frame rate, twice.
+
+    Args:
+        path: path of the video.
+        clip_spec: the clips that the model reads.
+        num_views: see `predict_video`.
+        frames_of: returns the indices of a view's frames, given the number of frames of the video,
+            the ClipSpec and the first frame of the view.
+        start: as for VideoReader.
+        end: as for VideoReader.
+        frame_decoded: as for VideoReader.
+
+    Returns:
+        The frames of each view, and the damage, see `keras_t3d.data.Video`.
+    """
+
+    def opened() -> VideoReader:
+        return VideoReader(path, 1, start, end, frame_decoded)
+
+    with opened() as reader:
+        states_frames = clip_spec.fps is None and start is None and end is None
+        known: Sequence[int] = range((states_frames and reader.header.num_frames) or 0)
+        clips = _indices(known, clip_spec, num_views, frames_of) if known else []
+        frames = _read_frames(reader, clips, clip_spec)
+        num_frames = reader.num_decoded
+        times = reader.times
+    if num_frames != len(known):
+        known = frames_for_clips(num_frames, times, clip_spec).tolist()
+        clips = _indices(known, clip_spec, num_views, frames_of)
+        with opened() as reader:
+            frames = _read_frames(reader, clips, clip_spec)
+    return [[frames[index] for index in clip] for clip in clips], reader.damage
+
+
+def _indices(
+    known: Sequence[int],
+    clip_spec: ClipSpec,
+    num_views: int | None,
+    frames_of: Callable[[int, ClipSpec, int], Iterable[int]],
+) -> list[list[int]]:
+    """Returns the indices in the video of each view's frames, which are among `known`."""
+    starts = view_starts(len(known), clip_spec, num_views)
+    return [[known[int(i)] for i in frames_of(len(known), clip_spec, start)] for start in starts]
+
+
+def _read_frames(
+    reader: VideoReader, clips: list[list[int]], clip_spec: ClipSpec
+) -> dict[int, np.ndarray]:
+    """Returns the frames of these clips by index, resized."""
+    indices = {index for clip in clips for index in clip}
+    return {i: resize_short_side(frame, clip_spec.resize) for i, frame in reader.pick(indices)}
