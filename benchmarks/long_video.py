@@ -1,4 +1,4 @@
-"""Measures memory of `predict --out` and `watch --out` along a long video.
+"""Measures memory of `predict --windows --out` and `watch --out` along a long video.
 
     python benchmarks/long_video.py --minutes 60 --model t3d.tflite
     python benchmarks/long_video.py --quick

@@ -34,6 +34,7 @@ def artifacts(model_path, lite_path, saved_model_path, tmp_path_factory):
     for name in ("clip.mp4", "film.mp4", "films/a.mp4", "films/b.mp4"):
         frames = rng.integers(0, 256, (30, 48, 64, 3), dtype=np.uint8)
         write_video(folder / name, frames, fps=10)
+    (folder / "list.csv").write_text("path\nclip.mp4\n")
     return folder
 
 
@@ -56,9 +57,9 @@ def test_every_command(folder, capsys):
         for command in {tuple(words), tuple(with_options)}:
             assert main(list(command)) == 0, line
         ran.add(words[0])
-        named = {word for word in words if re.search(r"\.(csv|png|mp4|json)$", word)}
+        named = {word for word in words if re.search(r"\.(csv|npz|parquet|png|mp4|json)$", word)}
         assert all((folder / name).is_file() for name in named), line
-    assert ran == {"predict", "watch"}
+    assert ran == {"embed", "predict", "watch"}
     out = capsys.readouterr().out
     assert "film.mp4: mean of" in out
     assert "Wrote timeline.png" in out

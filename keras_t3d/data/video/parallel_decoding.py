@@ -36,14 +36,6 @@ def decoded_in_order(
         decode: called with a decoder that is idle and a video, in threads.
         videos: the videos, read as they are needed.
         ahead: videos, at most, that are decoded or being decoded when a result is taken.
-
-    Example:
-
-    ```python
-    with decoded_in_order(decoders, read, paths, ahead=8) as results:
-        for result in results:
-            ...
-    ```
     """
     idle: queue.SimpleQueue[D] = queue.SimpleQueue()
     for decoder in decoders:
