@@ -65,7 +65,7 @@ def _check(arguments: jsonargparse.Namespace, videos: Sequence[VideoEntry]) -> N
     check_argument("videos", spans[:1], not spans, rule)
     check_file_path(arguments.out, "out", "windows.json", "windows.csv")
     check_file_path(timeline, "timeline", "timeline.png")
-    rule = "of one video: name one, or use --out windows.csv for all"
+    rule = "of one video: name one, or use --windows --out windows.csv for all"
     check_argument("timeline", timeline, timeline is None or len(videos) == 1, rule)
 
 
