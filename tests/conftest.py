@@ -6,6 +6,9 @@ import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+for library in ("OMP", "OPENBLAS"):
+    # Several processes share the cores: threads would wait for each other, busily.
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 import pathlib
 import tempfile
