@@ -6,9 +6,9 @@ import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-for library in ("OMP", "OPENBLAS"):
-    # Several processes share the cores: threads would wait for each other, busily.
-    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+# Several processes share the cores: threads of a process would wait for each other, busily.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pathlib
 import tempfile
