@@ -13,6 +13,7 @@ EFFECTS = (
     ("temporal convolutions", "no temporal layer"),
     ("STC", "no temporal layer"),
     ("TTL and STC", "TTL"),
+    ("STC, averaged", "no temporal layer"),
 )
 
 
