@@ -40,6 +40,11 @@ class KerasSteps:
             import tensorflow as tf
 
             self._step = tf.function(self.form.step, autograph=False, reduce_retracing=True)
+        elif keras.backend.backend() == "torch":
+            import torch
+
+            # Or the state would hold all steps before, for their gradients.
+            self._step = torch.no_grad()(self.form.step)
 
     def initial_state(self) -> dict[str, Any]:
         """Returns the state before the first frame."""

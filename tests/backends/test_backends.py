@@ -3,18 +3,27 @@
 Each backend runs in a process of its own, as Keras chooses its backend on import.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 
 from keras_t3d import models
 from tests import forked
-from tests.backends.outputs import compute_outputs
+from tests.backends.outputs import compute_outputs, stream_outputs
 from tests.battery import noise_clips, randomize
 
 pytestmark = [pytest.mark.process, pytest.mark.backend]
 
 SHAPE = (6, 20, 19, 3)  # an even height tells even padding from Keras's "same"
 RESNET = {"stage_blocks": (1, 1), "stage_filters": (4, 6), "stem_filters": 4}
+R2PLUS1D = {
+    **RESNET,
+    "stage_blocks": (1,),
+    "stage_filters": (6,),
+    "stage_convolutions": ("2plus1d",),
+    "stem_middle_filters": 5,
+}
 DENSE = {"block_layers": (1, 1), "growth_rate": 4, "stem_filters": 4}
 STC = {"reduction": 2, "activation": "tanh"}
 NETWORKS = {
@@ -31,16 +40,7 @@ NETWORKS = {
             "stc_options": STC,
         },
     ),
-    "r2plus1d": (
-        models.R2Plus1D18,
-        {
-            **RESNET,
-            "stage_blocks": (1,),
-            "stage_filters": (6,),
-            "stage_convolutions": ("2plus1d",),
-            "stem_middle_filters": 5,
-        },
-    ),
+    "r2plus1d": (models.R2Plus1D18, R2PLUS1D),
 }
 
 
@@ -54,6 +54,9 @@ def saved(tmp_path_factory):
         model = randomize(network(input_shape=SHAPE, num_classes=3, **options))
         model.save(folder / f"{name}.keras")
     expected = {name: compute_outputs(folder / f"{name}.keras", clips, labels) for name in NETWORKS}
+    options = {**R2PLUS1D, "pooling": "avg_deviation", "causal": True}
+    randomize(models.R2Plus1D18(SHAPE, 3, **options)).save(folder / "causal.keras")
+    expected["causal"] = stream_outputs(folder / "causal.keras", clips)
     return folder, expected
 
 
@@ -62,16 +65,27 @@ def computed(request, saved):
     """Outputs of TensorFlow and of another backend, by network."""
     folder, expected = saved
     forked.run_on_cpu(request.param, ["-m", "tests.backends.outputs", folder])
-    found = {name: dict(np.load(folder / f"{name}.{request.param}.npz")) for name in NETWORKS}
+    found = {name: dict(np.load(folder / f"{name}.{request.param}.npz")) for name in expected}
     return expected, found
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("output", ["logits", "losses_kept", "weights_kept"])
+@pytest.mark.parametrize(
+    ("network", "output"),
+    [
+        *itertools.product(NETWORKS, ["logits", "losses_kept", "weights_kept"]),
+        ("causal", "logits"),
+        ("causal", "steps"),
+    ],
+)
 def test_outputs_equal_those_of_tensorflow(computed, network, output):
     expected, found = (backend[network][output] for backend in computed)
     scale = max(np.abs(expected).max(), 1)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * scale)
+
+
+def test_a_stream_holds_no_gradients_of_the_steps_before(computed):
+    for backend in computed:
+        assert not backend["causal"]["holds_gradients"].any()
 
 
 def with_output(backend, name):
