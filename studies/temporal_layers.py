@@ -53,7 +53,7 @@ RATE, NEW_RATE = 1e-4, 10.0  # and its factor for temporal layers, which have no
 _LATE = {"temporal_stages": (6, 7)}
 # Before stage 6 alone, as the other transitions are among the frozen layers.
 _TTL = {"transition_depths": (None, None, (1, 3, 4))}
-# The sum of two fresh gates is about 1, their average about 1/2, which pretrained layers are not for.
+# The sum of two fresh gates is about 1, their average 1/2: pretrained layers expect 1.
 _STC = {"stc": "residual", "stc_options": {"temporal_bins": 4, "combine": "sum"}, **_LATE}
 _AVERAGED = {"stc": "residual", "stc_options": {"temporal_bins": 4}, **_LATE}
 WITHOUT = "no temporal layer"
