@@ -51,6 +51,7 @@ class SelectionConfig:
             values = np.array(
                 [values[max(end - _SMOOTHED, 0) : end].mean() for end in range(1, len(values) + 1)]
             )
+        values = np.nan_to_num(values, nan=-np.inf)  # no epoch that diverged
         return len(values) - 1 - int(np.argmax(values[::-1]))
 
     def is_over(self, history: Sequence[Mapping[str, float]]) -> bool:

@@ -1,5 +1,6 @@
 """Which epoch's model is kept, and when training stops."""
 
+import math
 import types
 
 import pytest
@@ -24,6 +25,7 @@ def history(losses=(), accuracies=()):
         ("cross_entropy", [1.0, 1.0], [0.5, 0.5], 1),  # of equal epochs the later
         ("top1", [1.0, 2.0, 3.0], [0.5, 0.5, 0.4], 1),
         ("smoothed_top1", [], [0.0, 0.9, 0.0, 0.5, 0.5, 0.5, 0.5], 5),
+        ("cross_entropy", [2.0, math.nan, math.inf], [], 0),
         ("cross_entropy", [], [], 2),
     ],
 )
