@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -82,6 +83,15 @@ def presentation_times(
             time = before + gap
         before = time if before is None else max(time, before)
         yield before, frame
+
+
+def with_time_of_first(
+    frames: Iterator[av.VideoFrame],
+) -> tuple[float, Iterator[av.VideoFrame]]:
+    """Returns the timestamp of the first frame, in seconds, and all frames; 0.0 without one."""
+    first = list(itertools.islice(frames, 1))
+    time = first[0].time if first else None
+    return time or 0.0, itertools.chain(first, frames)
 
 
 def counted_times(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import av
+from av.format import Flags
 
 from keras_t3d.data.video.frames import SAME_TIME, USUAL_FPS
 from keras_t3d.data.video.streams import stated_seconds
@@ -25,6 +26,8 @@ class VideoHeader:
         fps: mean frames per second; 0.0 if the file states none, or an implausible one.
         stated_frames: number of frames, with those that an edit list hides and, in AVI, those
             that a recorder dropped; 0 if not stated.
+        first_frame_time: timestamp of the first frame in the file, in seconds. 0.0 if FFmpeg did
+            not find it, until the reader does.
     """
 
     def __init__(self, container: Any, stream: Any) -> None:
@@ -34,12 +37,13 @@ class VideoHeader:
         if not self.states_times:  # the average is 25, whatever the stream states
             rates.reverse()
         self.fps = next((rate for rate in rates if 0 < rate <= _HIGHEST_FPS), 0.0)
+        self.first_frame_time = float((stream.start_time or 0) * stream.time_base)
         self.stated_frames = stream.frames if stream.frames <= _MOST_FRAMES else 0
 
     @property
     def states_times(self) -> bool:
         """Whether the file states when frames are shown; a raw stream states a rate at most."""
-        return self._stream.start_time is not None
+        return not self._container.format.flags & Flags.no_timestamps.value
 
     @property
     def seconds(self) -> float | None:
@@ -112,9 +116,9 @@ class VideoHeader:
         return self._is_format("mp4")
 
     @property
-    def first_frame_time(self) -> float:
-        """Timestamp of the first frame in the file, in seconds."""
-        return float((self._stream.start_time or 0) * self._stream.time_base)
+    def knows_first_frame(self) -> bool:
+        """Whether FFmpeg found the time of the first frame, without which no seek can be made."""
+        return self._stream.start_time is not None
 
     @property
     def start_time(self) -> float:

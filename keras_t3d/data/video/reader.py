@@ -22,6 +22,7 @@ from keras_t3d.data.video.frames import (
     pixel_aspect,
     presentation_times,
     shown_times,
+    with_time_of_first,
 )
 from keras_t3d.data.video.header import VideoHeader
 from keras_t3d.data.video.rgb import RgbConverter
@@ -187,8 +188,7 @@ class VideoReader:
         """Yields the frames of the span with their times, in seconds from the first frame."""
         self.damage, self.num_decoded, self._seconds = None, 0, array.array("d")
         decoder, timed = self._timed_frames()
-        unfit, until = 0, 0.0
-        reached_end = True
+        unfit, until, reached_end = 0, 0.0, True
         for time, frame in timed:
             self._frame_decoded()
             if self._span.is_past(time, self.header.clock_tolerance):
@@ -224,10 +224,12 @@ class VideoReader:
                 return found
             self._reopen()
         decoder = StreamDecoder(self._container, self._stream, self._is_requested)
-        frames, gap = decoder.frames(), self.header.gap
-        if not self.header.states_times:
-            return decoder, counted_times(frames, gap)
-        return decoder, presentation_times(frames, self.header.first_frame_time, gap)
+        frames, header = decoder.frames(), self.header
+        if not header.states_times:
+            return decoder, counted_times(frames, header.gap)
+        if not header.knows_first_frame:
+            header.first_frame_time, frames = with_time_of_first(frames)
+        return decoder, presentation_times(frames, header.first_frame_time, header.gap)
 
     def _seek(self) -> tuple[StreamDecoder, TimedFrames] | None:
         return seek_before(

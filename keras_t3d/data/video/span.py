@@ -63,7 +63,7 @@ def can_seek(stream: Any, header: VideoHeader) -> bool:
     Where only decoding times are stored, frames that are reordered have none until all before
     them are read.
     """
-    if not header.states_times:
+    if not (header.states_times and header.knows_first_frame):
         return False
     return has_presentation_times(stream) or not stream.codec_context.has_b_frames
 

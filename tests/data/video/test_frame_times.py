@@ -3,6 +3,7 @@
 from fractions import Fraction
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 
@@ -31,6 +32,25 @@ def test_a_frame_is_shown_until_the_next(tmp_path):
     path = write_uneven_video(tmp_path / "x.mp4", counting_frames(5), times)
     expected = list(zip(times, [*times[1:], 3.5], strict=True))
     np.testing.assert_allclose(times_of(path), expected, atol=1e-3)
+
+
+def test_few_frames_of_which_ffmpeg_finds_no_start(tmp_path):
+    """A header that states the rate of the clock, and too few frames to guess another."""
+    times, path = [7.0, 7.05, 7.1, 9.0, 9.05, 11.0], tmp_path / "x.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=1000, options={"bf": "0"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for time, pixels in zip(times, counting_frames(6), strict=True):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = round(1000 * time), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with VideoReader(path) as reader:
+        assert reader.count() == 6
+        assert reader.times.tolist() == [0, 50_000, 100_000, 2_000_000, 2_050_000, 4_000_000]
+        assert reader.damage is None
+    with VideoReader(path, start=2.0, end=2.1) as reader:
+        assert frame_numbers(np.stack(list(reader))) == [3, 4]
 
 
 def test_even_frames(tmp_path):
@@ -81,7 +101,9 @@ def test_start_time_is_where_players_show_zero(sound, start):
         guessed_rate=25,
         frames=0,
     )
-    header = VideoHeader(SimpleNamespace(start_time=sound), stream)
+    header = VideoHeader(
+        SimpleNamespace(start_time=sound, format=av.ContainerFormat("mp4")), stream
+    )
     assert header.first_frame_time - header.start_time == pytest.approx(start)
 
 
