@@ -29,7 +29,12 @@ from keras_t3d.deploy.options import SavedModelOptions
 from keras_t3d.deploy.signatures import write_graph
 from keras_t3d.deploy.stream_signatures import write_stream_graph
 from keras_t3d.deploy.tflite_forms import StepForm
-from keras_t3d.deploy.warmup import WARMUP_REQUESTS, write_warmup_requests
+from keras_t3d.deploy.warmup import (
+    WARMUP_REQUESTS,
+    clip_requests,
+    step_requests,
+    write_warmup_requests,
+)
 from keras_t3d.errors import check_argument
 from keras_t3d.folder_lock import written_by_many
 from keras_t3d.inference.saved_model_steps import SavedModelSteps
@@ -89,10 +94,11 @@ def export_saved_model(
     requests of TF Serving. The signature `files` returns the first two, for clients without
     access to the directory. `assets/labels.txt` is the same list as an asset of the graph.
 
-    With `options.streaming` there are two other signatures instead: `step` maps `frames`, uint8
+    With `options.streaming` the first four are replaced by two others: `step` maps `frames`, uint8
     (B, frames per step, H, W, 3) in the model's size, and the state before them to `probabilities`
     of what was seen so far and the state after them, of the same names; `initial_state` maps a
-    `batch` to the state before the first frame. `assets.extra/stream.json` describes the state.
+    `batch`, int64, to the state before the first frame. `stream.json`, in `assets.extra/` and from
+    `files`, describes the state.
 
     Args:
         model: the model, with an `"embedding"` layer, under Keras's TensorFlow backend.
@@ -137,13 +143,15 @@ def export_saved_model(
         folder.mkdir()
         if stream is None:
             _write_extra_assets(folder / "assets.extra", model)
-            write_warmup_requests(folder / "assets.extra" / WARMUP_REQUESTS, model.clip_spec)
+            requests = clip_requests(model.clip_spec)
             write_graph(model, folder, frozen)
             difference = _largest_difference(model, folder, clips)
         else:
             _write_extra_assets(folder / "assets.extra", model, stream.describe())
             write_stream_graph(stream, folder)
+            requests = step_requests(stream)
             difference = _largest_difference_of_steps(stream, folder, clips)
+        write_warmup_requests(folder / "assets.extra" / WARMUP_REQUESTS, requests)
         gc.collect()  # graphs with copies of all weights, which refer to each other
         check_difference(difference, TOLERANCE)
         version = _publish(folder, directory)

@@ -108,9 +108,9 @@ def to_tensor(array: np.ndarray) -> Any:
     return tensor
 
 
-def constant_tensor(shape: Sequence[int], value: int | bytes) -> Any:
-    """Returns a TensorProto of one value, uint8 or bytes: TensorFlow repeats the last value."""
-    tensor = _new_tensor(np.dtype(object if isinstance(value, bytes) else np.uint8), shape)
+def constant_tensor(shape: Sequence[int], value: np.generic | bytes) -> Any:
+    """Returns a TensorProto of one value: TensorFlow repeats the last value."""
+    tensor = _new_tensor(np.dtype(object) if isinstance(value, bytes) else value.dtype, shape)
     getattr(tensor, _VALUES[tensor.dtype]).append(value)
     return tensor
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ from keras_t3d.clips import (
 )
 from keras_t3d.deploy.comparison import probabilities_of
 from keras_t3d.deploy.errors import ExportError, in_one_line
+from keras_t3d.deploy.files_signature import files_signature
 from keras_t3d.deploy.folding import fold
 from keras_t3d.deploy.network import in_float32
 from keras_t3d.deploy.request_checks import (
     checked_encoded,
     checked_jpeg,
-    checked_names,
     checked_videos,
     checked_views,
 )
@@ -49,14 +49,12 @@ def write_graph(model: VideoClassifier, folder: Path, frozen: bool) -> None:
         InvalidArgumentError: if the model has no embedding layer.
     """
     clip_spec = model.clip_spec
-    texts = artifact_texts(model.class_names, clip_spec)
     graph = _outputs_and_embedding(model)  # kept alive until all is written
     network = _trace(graph, clip_spec, frozen)
     predict = _top_classes(model, network)
     video = tf.TensorSpec((None, None, None, None, 3), tf.uint8, name="clips")
     frames = tf.TensorSpec((None, None), tf.string, name="frames")
     view = tf.TensorSpec((None, *clip_spec.input_shape), tf.uint8, name="clips")
-    names = tf.TensorSpec((None,), tf.string, name="names")
 
     @tf.function(input_signature=[video])
     def serve_clips(clips: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -76,10 +74,6 @@ def write_graph(model: VideoClassifier, folder: Path, frozen: bool) -> None:
             "embedding": network(_centre_views(checked_videos(clips, "features"), clip_spec))[1]
         }
 
-    @tf.function(input_signature=[names])
-    def files(names: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"contents": _contents(names, texts)}
-
     served = tf.Module()
     served.labels = tf.saved_model.Asset(str(folder / "assets.extra" / LABELS))
     # A folded network has none, unless a layer holds a variable that Keras does not track.
@@ -90,7 +84,7 @@ def write_graph(model: VideoClassifier, folder: Path, frozen: bool) -> None:
         "serve_jpeg": serve_jpeg,
         "views": views,
         "features": features,
-        "files": files,
+        "files": files_signature(artifact_texts(model.class_names, clip_spec)),
     }
     # Gradients of the graph would store its constants a second time.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
@@ -142,18 +136,6 @@ def _top_classes(
         }
 
     return predict
-
-
-def _contents(names: tf.Tensor, texts: Mapping[str, str]) -> tf.Tensor:
-    """Returns text files by name, as TF Serving serves no files of a model's directory."""
-    names = checked_names(names)
-    matches = tf.equal(names[:, None], tf.constant(list(texts)))
-    known = tf.debugging.Assert(
-        tf.reduce_all(tf.reduce_any(matches, axis=1)),
-        [f"files: the model has the files {', '.join(texts)}. Received: another name"],
-    )
-    with tf.control_dependencies([known]):
-        return tf.gather(list(texts.values()), tf.argmax(tf.cast(matches, tf.int32), axis=1))
 
 
 def _centre_views(clips: tf.Tensor, clip_spec: ClipSpec) -> tf.Tensor:

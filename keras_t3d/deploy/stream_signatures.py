@@ -1,4 +1,4 @@
-"""Signatures of the SavedModel of a stream: a step, and the state before the first one."""
+"""Signatures of the SavedModel of a stream: a step, the state before the first one, and files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_t3d.artifact_files import LABELS
+from keras_t3d.artifact_files import LABELS, artifact_texts
 from keras_t3d.deploy.comparison import probabilities_of
+from keras_t3d.deploy.files_signature import files_signature
 from keras_t3d.private_interfaces import forget_gradients
 from keras_t3d.streaming import StreamingForm
 
@@ -29,7 +30,7 @@ def write_stream_graph(stream: StreamingForm, folder: Path) -> None:
         outputs, after = stream.step(frames, state)
         return {"probabilities": probabilities(outputs), **after}
 
-    @tf.function(input_signature=[tf.TensorSpec((), tf.int32, name="batch")])
+    @tf.function(input_signature=[tf.TensorSpec((), tf.int64, name="batch")])
     def initial_state(batch: tf.Tensor) -> dict[str, tf.Tensor]:
         return {name: tf.zeros([batch, *size]) for name, size in stream.state_shapes.items()}
 
@@ -40,6 +41,12 @@ def write_stream_graph(stream: StreamingForm, folder: Path) -> None:
     served = tf.Module()
     served.labels = tf.saved_model.Asset(str(folder / "assets.extra" / LABELS))
     served.captured = list(traced.graph.variables)
-    signatures = {"step": traced, "initial_state": initial_state}
+    model = stream.model
+    texts = artifact_texts(model.class_names, model.clip_spec, stream.describe())
+    signatures = {
+        "step": traced,
+        "initial_state": initial_state,
+        "files": files_signature(texts),
+    }
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(served, str(folder), signatures, options)

@@ -25,7 +25,7 @@ class SavedModelSteps:
         self._loaded = open_saved_model(version)
         self._step = self._loaded.signatures["step"]
         self._first: dict[str, tf.Tensor] = self._loaded.signatures["initial_state"](
-            batch=tf.constant(1)
+            batch=tf.constant(1, tf.int64)
         )
         self._expected = shapes_and_dtypes(self._first)
 

@@ -43,6 +43,11 @@ class StreamPredictor:
     clip_spec: ClipSpec
     frames_per_step: int
 
+    def __post_init__(self) -> None:
+        # The first step takes long, and the frames of a camera would not wait for it.
+        frames = np.zeros((1, self.frames_per_step, *self.clip_spec.input_shape[1:]), np.uint8)
+        self.steps(frames, self.steps.initial_state())
+
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
         """Returns the answer at the end of each clip, from a state of its own."""
         clips = validate_clips(clips, self.clip_spec)

@@ -19,10 +19,12 @@ from keras_t3d.deploy import (
 )
 from keras_t3d.deploy.tflite_conversion import convert
 from keras_t3d.deploy.tflite_forms import StepForm
+from keras_t3d.deploy.warmup import WARMUP_REQUESTS
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference import StreamPredictor, load_predictor
 from keras_t3d.streaming import StreamingError, StreamingForm
 from tests.battery import array, noise_clips
+from tests.conftest import NEEDS_SERVING_API
 from tests.deploy.networks import randomize
 from tests.streaming.networks import FAMILIES, of_family
 
@@ -92,17 +94,34 @@ def test_other_families(name):
     np.testing.assert_allclose(found, form.expected(VIDEOS[:1]), atol=1e-5)
 
 
-def test_saved_model(tmp_path):
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
     network = randomize(of_family("mc3_18", SHAPE))
     options = SavedModelOptions(streaming=True, answer_over="window", answer_steps=4)
-    report = export_saved_model(network, tmp_path / "stream", VIDEOS[:1, :8], options=options)
-    assert report.largest_difference < 1e-5
-    signatures = tf.saved_model.load(str(report.path)).signatures
-    state = signatures["initial_state"](batch=tf.constant(2))
+    folder = tmp_path_factory.mktemp("saved") / "stream"
+    return export_saved_model(network, folder, VIDEOS[:1, :8], options=options)
+
+
+def test_saved_model(saved):
+    assert saved.largest_difference < 1e-5
+    signatures = tf.saved_model.load(str(saved.path)).signatures
+    state = signatures["initial_state"](batch=tf.constant(2, tf.int64))
     assert state["embedding_mean"].shape == (2, 3, 6)
     answer = signatures["step"](frames=tf.constant(VIDEOS[:2, :1]), **state)
     assert answer["probabilities"].shape == (2, 3)
-    assert isinstance(load_predictor(tmp_path / "stream"), StreamPredictor)
+    assert isinstance(load_predictor(saved.path.parent), StreamPredictor)
+    names = ["stream.json", "labels.txt", "clip_spec.json"]
+    contents = signatures["files"](names=tf.constant(names))["contents"].numpy()
+    extra = saved.path / "assets.extra"
+    assert [text.decode() for text in contents] == [(extra / name).read_text() for name in names]
+
+
+def test_tf_serving_warms_up_a_saved_model(saved):
+    pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
+    from tests.deploy.tf_serving_stand_in import Servable
+
+    assert (saved.path / "assets.extra" / WARMUP_REQUESTS).stat().st_size < 10_000
+    assert Servable(saved.path).warmed_up == ["step", "initial_state", "files"]
 
 
 def test_the_predictor_of_a_file_reads_clips_too(network, int8):

@@ -52,13 +52,14 @@ def test_tensors_match_tensorflow(array):
         assert to_array(ours).dtype == array.dtype
 
 
-@pytest.mark.parametrize("value", [7, b"jpeg"])
+@pytest.mark.parametrize("value", [np.uint8(7), np.float32(0), np.int64(2), b"jpeg"])
 def test_constant_tensor_repeats_its_value(value):
     from tensorflow.core.framework import tensor_pb2
 
     ours = constant_tensor((2, 3), value)
     theirs = tensor_pb2.TensorProto.FromString(ours.SerializeToString())
     assert tf.make_ndarray(theirs).tolist() == to_array(ours).tolist() == [[value] * 3] * 2
+    assert to_array(ours).dtype == getattr(value, "dtype", object)
 
 
 def test_unsupported_tensor_type_is_rejected():

@@ -17,10 +17,13 @@ SPEC = ClipSpec(num_frames=8, frame_stride=2, resize=8, crop=8)
 class Counting:
     """Answers with the number of steps since the reset."""
 
+    calls = 0
+
     def initial_state(self):
         return {"steps": 0}
 
     def __call__(self, frames, state):
+        self.calls += 1
         steps = state["steps"] + 1
         return np.full((1, 1), steps, np.float32), {"steps": steps}
 
@@ -50,6 +53,13 @@ def test_steps_that_follow_each_other_continue_the_stream(stream):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert answers(stream, WHOLE) == [1, 2, 3, 4]
+
+
+def test_the_first_step_of_a_video_is_not_the_first_that_is_computed():
+    steps = Counting()
+    stream = StreamPredictor(steps, ("a",), SPEC, 2).continued()
+    assert steps.calls == 1
+    assert answers(stream, WHOLE) == [1, 2, 3, 4]
 
 
 def test_it_starts_again_after_dropped_frames(stream):
