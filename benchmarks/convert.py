@@ -36,6 +36,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from process_family import peak_bytes
 
 _CORES = os.cpu_count() or 1
 
@@ -66,7 +67,7 @@ def _measure(arguments: argparse.Namespace, scratch: pathlib.Path) -> dict[str, 
     listed.write_text("\n".join(["path,label,split", *rows]))
 
     whole = scratch / "whole"
-    peak = _peak_bytes(_command(listed, whole))
+    peak = peak_bytes(_command(listed, whole))
     expected = _digest(whole)
     seconds: dict[str, list[float]] = {"convert": [], "alone": []}
     with multiprocessing.get_context("spawn").Pool(_CORES) as pool:
@@ -84,7 +85,7 @@ def _measure(arguments: argparse.Namespace, scratch: pathlib.Path) -> dict[str, 
 
     film = _film(scratch / "film.mp4", arguments.film_seconds)
     (scratch / "film.csv").write_text(f'path,label,split\n"{film}",a,train\n"{paths[0]}",b,train\n')
-    film_peak = _peak_bytes(_command(scratch / "film.csv", scratch / "film"))
+    film_peak = peak_bytes(_command(scratch / "film.csv", scratch / "film"))
     killed, same = _kill(listed, scratch / "killed", expected, arguments.kills, medians["convert"])
     return {
         "videos": len(paths),
@@ -151,37 +152,6 @@ def _decode_and_encode(path: str) -> int:
             image.save(buffer, "JPEG", quality=90, optimize=True)
             size += buffer.tell()
     return size
-
-
-# Memory.
-
-
-def _peak_bytes(command: list[str]) -> int:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peak = 0
-    while process.poll() is None:
-        family = [process.pid, *_children(process.pid)]
-        peak = max(peak, sum(_resident_bytes(pid) for pid in family))
-        time.sleep(0.02)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed")
-    return peak
-
-
-def _children(parent: int) -> list[int]:
-    found = []
-    for thread in pathlib.Path(f"/proc/{parent}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += [int(pid) for pid in thread.read_text().split()]
-    return found
-
-
-def _resident_bytes(pid: int) -> int:
-    try:
-        pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError):  # it has ended
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _film(path: pathlib.Path, seconds: int) -> pathlib.Path:

@@ -5,7 +5,7 @@ from .bulk.predictions import predict_videos, write_predictions
 from .bulk.result_file import BulkReport
 from .camera import Camera
 from .frame_stream import Stream
-from .load import load_predictor
+from .load import load_embedder, load_predictor
 from .options import WindowOptions
 from .predict import predict_video
 from .predictor import Predictor
@@ -39,6 +39,7 @@ __all__ = [
     "WindowPrediction",
     "WindowSummary",
     "embed_videos",
+    "load_embedder",
     "load_predictor",
     "predict_video",
     "predict_videos",

@@ -76,13 +76,26 @@ def load_stream(model: Any, options: Any = None) -> StreamPredictor:
 
 
 def load_embedder(model: Any) -> KerasEmbedder:
-    """Returns what computes the embeddings of clips, see `embed_videos`.
+    """Returns what computes the embeddings of clips with a model in memory or on disk.
+
+    Args:
+        model: VideoClassifier, KerasEmbedder, or path of a `.keras` file or a run directory, whose
+            best model is taken.
 
     Raises:
         InvalidArgumentError: if it is not a Keras model of this package, or has no embedding.
+
+    Example:
+
+    ```python
+    embedder = keras_t3d.inference.load_embedder("best.keras")
+    keras_t3d.inference.write_embeddings(embedder, "films", "embeddings.npz")
+    ```
     """
     from keras_t3d.inference.keras_embedder import KerasEmbedder
 
+    if isinstance(model, KerasEmbedder):
+        return model
     if not isinstance(model, (str, os.PathLike)):
         return KerasEmbedder(_checked_classifier(model))
     path = _existing(model)

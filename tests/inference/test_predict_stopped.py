@@ -102,7 +102,7 @@ def test_stopping_before_the_first_window_leaves_no_files(folder, tmp_path):
 
 
 def test_closed_output_loses_no_file(folder, tmp_path):
-    """`keras-t3d predict ... --out w.csv | head -1`: predictions are printed at the end."""
+    """`predict --windows --out w.csv | head -1`: predictions are printed at the end."""
     code = _ENDLESS.replace("NUM_FRAMES", "2").replace("while True", "while start < 0.2")
     file = tmp_path / "w.csv"
     words = [

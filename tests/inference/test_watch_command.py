@@ -72,7 +72,7 @@ def test_scores_equal_those_of_predict(run, folder, tmp_path, suffix):
     code, out, _ = run("watch", "m", video, "--no-display", "--scores", watched, *more)
     assert code == 0
     assert f"Wrote {watched}: 6 windows" in out.splitlines()
-    assert run("predict", "m", video, "--out", predicted, *more)[0] == 0
+    assert run("predict", "m", video, "--windows", "--out", predicted, *more)[0] == 0
     assert watched.read_text() == predicted.read_text()
 
 

@@ -29,8 +29,7 @@ def embed_videos(
     """Computes the embeddings of many videos: the features that the classifying layer reads.
 
     Args:
-        model: VideoClassifier, or path of a `.keras` file or a run directory, with classes or,
-            as `pretrain` writes it, without.
+        model: as for `load_embedder`; with classes or, as `pretrain` writes it, without.
         videos: as for `predict_videos`.
         options: BulkOptions; None means the default of each option.
 
