@@ -120,7 +120,7 @@ def _measure(
     from keras_t3d.inference import load_predictor
 
     predictor = load_predictor(model)
-    windows, megabytes = 0, [(0.0, _resident_megabytes())]
+    windows, megabytes = 0, [(0.0, turns.resident_megabytes())]
     begun = time.perf_counter()
     with VideoReader(video) as reader:
         length = reader.header.seconds or 0.0
@@ -129,10 +129,10 @@ def _measure(
             nonlocal windows
             windows += 1
             if len(megabytes) < points and seconds >= length * len(megabytes) / points:
-                megabytes.append((round(seconds / 60, 3), _resident_megabytes()))
+                megabytes.append((round(seconds / 60, 3), turns.resident_megabytes()))
 
         job(predictor, reader, hop, tell)
-        megabytes.append((round(length / 60, 3), _resident_megabytes()))
+        megabytes.append((round(length / 60, 3), turns.resident_megabytes()))
     return {
         "windows": windows,
         "seconds": round(time.perf_counter() - begun, 1),
@@ -170,11 +170,6 @@ def _watch(predictor: Any, reader: Any, hop: float | None, tell: Tell) -> None:
     frames = watch_frames(predictor, reader, options=WindowOptions(hop=hop))
     watch(frames, out=path, on_prediction=lambda frame: tell(frame.end))
     os.unlink(path)
-
-
-def _resident_megabytes() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
 
 if __name__ == "__main__":

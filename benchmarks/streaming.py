@@ -6,9 +6,13 @@ nothing: what a stream takes more is the price of its state and of the taps that
 are run as an application does, with the state as inputs and outputs. `--beside` times a stream of
 another project too, whose state has the same names before and after a step.
 
+With `--steps` nothing is timed: frames are pushed into an int8 stream in a process that imports no
+TensorFlow, whose resident memory is recorded after each tenth of the steps. Linux only.
+
     python benchmarks/streaming.py
     python benchmarks/streaming.py --sizes 128 224 --options '{"stem_stride": [1, 2, 2]}'
     python benchmarks/streaming.py --sizes 128 --beside movinet_a0_stream_128.tflite
+    python benchmarks/streaming.py --sizes 128 --steps 100000
     python benchmarks/streaming.py --quick
 """
 
@@ -25,6 +29,7 @@ import turns
 
 _IN_A_ROW = 10
 _CLIPS = 2  # of four clips' length, that ranges are taken from
+_FRAMES = 16  # of a camera, which are pushed again and again
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -37,15 +42,21 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--beside", type=Path, help="another .tflite file, timed in the same run")
+    parser.add_argument("--steps", type=int, help="push so many, and report memory instead")
     parser.add_argument("--quick", action="store_true", help="small, to test the script")
     options = parser.parse_args(argv)
     if options.quick:
         options.sizes, options.frames, options.rounds = [32], 8, 1
         options.options = {**options.options, "width": 0.1, "depth": 0.2}
-    machine, sizes = turns.machine(), {}
+    machine = turns.machine()
+    sizes: dict[int, Any] = {}
     for size in options.sizes:
-        sizes[size] = _measure(size, options)
-        turns.print_table(f"{options.model}, {size} px", sizes[size])
+        if options.steps is None:
+            sizes[size] = _measure(size, options)
+            turns.print_table(f"{options.model}, {size} px", sizes[size])
+        else:
+            sizes[size] = _measure_memory(size, options)
+            print(f"{options.model}, {size} px, resident MB: {sizes[size]}", flush=True)
     arguments = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in vars(options).items()
@@ -79,34 +90,34 @@ def _measure(size: int, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _measure_memory(size: int, options: argparse.Namespace) -> list[float]:
+    """Returns the resident megabytes after the first step and after each tenth of the steps."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder, "stream.tflite"))
+        turns.facts_of(_export, path, size, vars(options))
+        megabytes: list[float] = turns.facts_of(_push, path, options.steps)["megabytes"]
+    return megabytes
+
+
 # What the contenders' processes run.
 
 
 def _write(folder: str, size: int, given: dict[str, Any]) -> tuple[dict[str, Any], turns.Step]:
     """Writes all files; returns the frames and the bytes of the state of a step."""
-    import keras
-
-    from keras_t3d import models
     from keras_t3d.deploy.integer_conversion import IntegerConversion
     from keras_t3d.deploy.options import TFLiteOptions
     from keras_t3d.deploy.tflite_conversion import convert
     from keras_t3d.deploy.tflite_forms import ClipForm, LiteRTForm, StepForm
     from keras_t3d.streaming import StreamingForm
 
-    def network(frames: int) -> Any:
-        keras.utils.set_random_seed(0)
-        shape = (frames, size, size, 3)
-        return models.create(given["model"], shape, 21, causal=True, **given["options"])
-
-    stream = StreamingForm(network(given["frames"]))
+    stream = StreamingForm(_network(given["frames"], size, given))
     forms: dict[str, LiteRTForm] = {
         "stream": StepForm(stream),
         "windows": ClipForm(stream.model),
-        "step_without_state": ClipForm(network(stream.frames_per_step)),
+        "step_without_state": ClipForm(_network(stream.frames_per_step, size, given)),
     }
     for name, form in forms.items():
-        shape = (_CLIPS, *form.clip_spec.input_shape)
-        clips = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        clips = _noise(_CLIPS, *form.clip_spec.input_shape)
         int8 = IntegerConversion(form, clips).convert(TFLiteOptions("int8"))
         Path(folder, f"{name}_int8.tflite").write_bytes(int8)
         Path(folder, f"{name}_float32.tflite").write_bytes(convert(form, "none"))
@@ -114,6 +125,48 @@ def _write(folder: str, size: int, given: dict[str, Any]) -> tuple[dict[str, Any
     sizes = {name: int(np.prod(shape)) for name, shape in stream.state_shapes.items()}
     state_bytes = sum((4 if name in vectors else 1) * count for name, count in sizes.items())
     return {"frames_per_step": stream.frames_per_step, "state_bytes": state_bytes}, int
+
+
+def _export(path: str, size: int, given: dict[str, Any]) -> tuple[dict[str, Any], turns.Step]:
+    """Writes a stream in integers."""
+    from keras_t3d.deploy import TFLiteOptions, export_tflite
+
+    model = _network(given["frames"], size, given)
+    clips = _noise(_CLIPS, 4 * given["frames"], *model.clip_spec.input_shape[1:])
+    options = TFLiteOptions("int8", streaming=True)
+    export_tflite(model, path, calibration=clips, options=options)
+    return {}, int
+
+
+def _push(path: str, steps: int) -> tuple[dict[str, Any], turns.Step]:
+    """Returns the resident memory while frames are pushed."""
+    from keras_t3d.inference import Stream
+
+    stream = Stream(path)
+    frames = _noise(_FRAMES, 240, 320, 3)
+    needed = stream.frames_per_step * stream.clip_spec.frame_stride
+    tenths = [steps * part // 10 for part in range(1, 11)]
+    megabytes = []
+    for step in range(1, steps + 1):
+        for number in range(needed):
+            stream.push(frames[(needed * step + number) % _FRAMES])
+        if step == 1 or step in tenths:
+            megabytes.append(turns.resident_megabytes())
+    return {"megabytes": megabytes}, int
+
+
+def _network(frames: int, size: int, given: dict[str, Any]) -> Any:
+    import keras
+
+    from keras_t3d import models
+
+    keras.utils.set_random_seed(0)
+    shape = (frames, size, size, 3)
+    return models.create(given["model"], shape, 21, causal=True, **given["options"])
+
+
+def _noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
 def _runner(folder: str, name: str, threads: int) -> tuple[dict[str, Any], turns.Step]:

@@ -195,6 +195,12 @@ def print_table(title: str, result: Mapping[str, Any]) -> None:
     sys.stdout.flush()  # minutes pass until the next one
 
 
+def resident_megabytes() -> float:
+    """Returns the resident memory of this process. Linux only."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
+
+
 def peak_bytes() -> int:
     """Returns the peak resident memory of this process. Linux only.
 
