@@ -59,6 +59,14 @@ def _frames_apart(stream: ContinuedStream) -> int:
     return stream.clip_spec.num_frames * stream.clip_spec.frame_stride
 
 
+def most_waiting(predictor: Predictor) -> int:
+    """Returns how many windows may wait until their video is ahead of the predictions.
+
+    Of a stream as many steps as a clip has, so that at least as many follow each other.
+    """
+    return predictor.steps_per_clip if isinstance(predictor, ContinuedStream) else 1
+
+
 class StepWindows(SlidingWindow):
     """Windows without one that ends with the video, as a step may take no frame twice."""
 
@@ -80,12 +88,14 @@ class StepContinuity:
     def __init__(self, predictor: Any) -> None:
         self._stream = predictor if isinstance(predictor, ContinuedStream) else None
         self._previous: Window | None = None
+        self._has_warned_of_drops = False
 
     def __call__(self, window: Window) -> None:
         """Call it before the prediction of each window, in order.
 
         Warns:
-            StreamRestartWarning: if the stream starts again.
+            StreamRestartWarning: if the stream starts again after a pause, and the first time that
+                it does so after dropped frames.
         """
         previous, self._previous = self._previous, window
         if self._stream is None or previous is None:
@@ -93,14 +103,15 @@ class StepContinuity:
         dropped = window.first_frame - previous.first_frame - _frames_apart(self._stream)
         seconds = window.end - window.start
         if dropped > 0:
-            reason = f"{dropped} frames before it were dropped, as the model did not keep up"
+            self._stream.reset()
+            if not self._has_warned_of_drops:
+                self._has_warned_of_drops = True
+                _warn(window, f"{dropped} frames before it were dropped, as the model is too slow")
         elif seconds > _PAUSE * (previous.end - previous.start):
-            reason = f"the camera paused for {seconds:.1f} s"
-        else:
-            return
-        self._stream.reset()
-        warnings.warn(
-            f"The stream starts again at {window.start:.2f} s: {reason}",
-            StreamRestartWarning,
-            stacklevel=2,
-        )
+            self._stream.reset()
+            _warn(window, f"the camera paused for {seconds:.1f} s")
+
+
+def _warn(window: Window, reason: str) -> None:
+    text = f"The stream starts again at {window.start:.2f} s: {reason}"
+    warnings.warn(text, StreamRestartWarning, stacklevel=3)

@@ -48,6 +48,11 @@ class StreamPredictor:
         frames = np.zeros((1, self.frames_per_step, *self.clip_spec.input_shape[1:]), np.uint8)
         self.steps(frames, self.steps.initial_state())
 
+    @property
+    def steps_per_clip(self) -> int:
+        """Number of whole steps in a clip, at least 1."""
+        return max(self.clip_spec.num_frames // self.frames_per_step, 1)
+
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
         """Returns the answer at the end of each clip, from a state of its own."""
         clips = validate_clips(clips, self.clip_spec)
@@ -61,7 +66,7 @@ class StreamPredictor:
 
     def _cut(self, clip: np.ndarray) -> np.ndarray:
         """Returns the whole steps of a clip, (steps, frames per step, height, width, 3)."""
-        count = max(len(clip) // self.frames_per_step, 1)
+        count = self.steps_per_clip
         return clip[: count * self.frames_per_step].reshape((count, -1, *clip.shape[1:]))
 
 
@@ -70,6 +75,10 @@ class ContinuedStream:
 
     Args:
         predictor: the model.
+
+    Attributes:
+        clip_spec: the frames of a step.
+        steps_per_clip: steps in a clip of the model.
     """
 
     def __init__(self, predictor: StreamPredictor) -> None:
@@ -77,6 +86,7 @@ class ContinuedStream:
         self.clip_spec = dataclasses.replace(
             predictor.clip_spec, num_frames=predictor.frames_per_step
         )
+        self.steps_per_clip = predictor.steps_per_clip
         self._steps = predictor.steps
         self.reset()
 

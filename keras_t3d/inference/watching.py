@@ -18,7 +18,11 @@ from keras_t3d.inference.options import WindowOptions
 from keras_t3d.inference.overlay import draw_classes, to_square_pixels
 from keras_t3d.inference.predictor import top_classes
 from keras_t3d.inference.screen import Screen
-from keras_t3d.inference.step_windows import StepContinuity, predictor_and_windows
+from keras_t3d.inference.step_windows import (
+    StepContinuity,
+    most_waiting,
+    predictor_and_windows,
+)
 from keras_t3d.inference.video_writer import RecordingError, open_video_writer
 from keras_t3d.inference.window_prediction import (
     BackgroundWindowPredictor,
@@ -78,7 +82,8 @@ def watch_frames(
             whatever the batch size.
         live: whether the source does not wait, as a camera. Windows are then predicted in the
             background, windows that the model cannot keep up with are dropped, and no window is
-            made for the end. A stream starts again after dropped frames, with a warning.
+            made for the end. As many steps of a stream as a clip has may wait; it starts again
+            after dropped ones.
 
     Returns:
         Iterator of WatchedFrames.
@@ -104,9 +109,13 @@ def watch_frames(
     predictor, sliding_window = predictor_and_windows(predictor, options)
 
     def annotate() -> Iterator[WatchedFrame]:
-        predictor_class = BackgroundWindowPredictor if live else WindowPredictor
         continuity = StepContinuity(predictor)
-        windows = predictor_class(start_prediction(predictor, options.smoothing, continuity))
+        predict = start_prediction(predictor, options.smoothing, continuity)
+        windows = (
+            BackgroundWindowPredictor(predict, most_waiting(predictor))
+            if live
+            else WindowPredictor(predict)
+        )
         frames = source.timed()
         # Marking the last frame needs the next one, and a camera's must be shown at once.
         marked = ((frame, False) for frame in frames) if live else _mark_last(frames)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -103,22 +104,35 @@ class WindowPredictor:
 
 
 class BackgroundWindowPredictor(WindowPredictor):
-    """Predicts in a thread and drops windows submitted while it is busy: for cameras."""
+    """Predicts in a thread and drops windows submitted while it is behind: for cameras.
 
-    def __init__(self, predict: PredictWindow) -> None:
+    Args:
+        predict: see `start_prediction`.
+        most_waiting: number of windows not predicted yet from which on it is behind, until all are.
+            So at least as many follow each other without a gap.
+    """
+
+    def __init__(self, predict: PredictWindow, most_waiting: int = 1) -> None:
         super().__init__(predict)
+        self._most_waiting = most_waiting
         self._executor = ThreadPoolExecutor(1, "keras-t3d-predict")
-        self._pending: Future[WindowPrediction] | None = None
+        self._waiting: collections.deque[Future[WindowPrediction]] = collections.deque()
+        self._is_behind = False
 
     def submit(self, window: Window) -> None:
         self.latest()
-        if self._pending is None:
-            self._pending = self._executor.submit(self._predict, window)
+        count = len(self._waiting)
+        self._is_behind = count > 0 and (self._is_behind or count >= self._most_waiting)
+        if not self._is_behind:
+            self._waiting.append(self._executor.submit(self._predict, window))
 
     def latest(self) -> WindowPrediction | None:
-        if self._pending is not None and self._pending.done():
-            done, self._pending = self._pending, None
-            self._latest = done.result()
+        try:
+            while self._waiting and self._waiting[0].done():
+                self._latest = self._waiting.popleft().result()
+        except Exception:
+            self._waiting.clear()  # their errors would follow from this one
+            raise
         return self._latest
 
     def close(self) -> None:

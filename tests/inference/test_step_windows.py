@@ -8,7 +8,7 @@ import pytest
 
 from keras_t3d import ClipSpec
 from keras_t3d.inference.sliding_window import Window
-from keras_t3d.inference.step_windows import StepContinuity, StreamRestartWarning
+from keras_t3d.inference.step_windows import StepContinuity, StreamRestartWarning, most_waiting
 from keras_t3d.inference.stream_predictor import StreamPredictor
 
 SPEC = ClipSpec(num_frames=8, frame_stride=2, resize=8, crop=8)
@@ -67,6 +67,12 @@ def test_it_starts_again_after_dropped_frames(stream):
         assert answers(stream, [WHOLE[0], *WHOLE[2:]]) == [1, 1, 2]
 
 
+def test_it_warns_of_dropped_frames_once(stream):
+    with pytest.warns(StreamRestartWarning) as found:
+        assert answers(stream, [step(8 * n, 0.2 * n, 0.2 * n + 0.1) for n in range(4)]) == [1] * 4
+    assert len(found) == 1
+
+
 def test_it_starts_again_after_a_pause(stream):
     paused = dataclasses.replace(WHOLE[2], end=3.2)
     with pytest.warns(StreamRestartWarning, match=r"3\.0 s"):
@@ -75,3 +81,8 @@ def test_it_starts_again_after_a_pause(stream):
 
 def test_windows_need_no_continuity():
     StepContinuity(object())(WHOLE[0])
+
+
+def test_as_many_steps_may_wait_as_a_clip_has(stream):
+    assert most_waiting(stream) == 4
+    assert most_waiting(object()) == 1

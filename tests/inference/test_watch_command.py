@@ -131,7 +131,10 @@ def test_unplugged_camera_leaves_the_frames_so_far(run, folder, tmp_path, monkey
         "keras_t3d.inference.Camera", lambda number: UnpluggedCamera(folder / "a.mp4", count)
     )
     # The model must be as fast as the camera, or no window would be scored.
-    monkeypatch.setattr("keras_t3d.inference.watching.BackgroundWindowPredictor", WindowPredictor)
+    monkeypatch.setattr(
+        "keras_t3d.inference.watching.BackgroundWindowPredictor",
+        lambda predict, _: WindowPredictor(predict),
+    )
     code, _, err = run(
         *("watch", "m", "--camera", "0", "--no-display", "--out", tmp_path / "o.mp4"),
         *("--scores", tmp_path / "s.json", "--timeline", tmp_path / "t.png"),

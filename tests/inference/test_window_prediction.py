@@ -14,9 +14,9 @@ def window(number):
     return Window(number, 0.0, 1.0, np.full((1, 2, 2, 2, 3), number, np.uint8))
 
 
-def in_background(probabilities):
+def in_background(probabilities, most_waiting=1):
     predictor = SimpleNamespace(probabilities=probabilities)
-    return BackgroundWindowPredictor(start_prediction(predictor))
+    return BackgroundWindowPredictor(start_prediction(predictor), most_waiting)
 
 
 def test_windows_are_dropped_while_the_model_is_busy():
@@ -33,13 +33,35 @@ def test_windows_are_dropped_while_the_model_is_busy():
     windows.submit(window(2))  # dropped: the first is still being predicted
     assert windows.latest() is None
     proceed.release()
-    windows._pending.result(20)
+    windows._waiting[0].result(20)
     assert windows.latest().probabilities == [1]
     windows.submit(window(3))
     proceed.release()
-    windows._pending.result(20)
+    windows._waiting[0].result(20)
     assert windows.latest().first_frame == 3
     windows.close()
+
+
+def test_windows_that_may_wait_are_dropped_until_all_are_predicted():
+    proceed, seen = threading.Semaphore(0), []
+
+    def probabilities(clips):
+        assert proceed.acquire(timeout=20)
+        seen.append(int(clips[0, 0, 0, 0, 0]))
+        return np.zeros((1, 1), np.float32)
+
+    windows = in_background(probabilities, most_waiting=2)
+    for number in (1, 2, 3):
+        windows.submit(window(number))  # the third is dropped
+    proceed.release()
+    windows._waiting[0].result(20)
+    windows.submit(window(4))  # dropped too, as the second waits
+    proceed.release(3)
+    windows._waiting[0].result(20)
+    windows.submit(window(5))
+    windows.submit(window(6))
+    windows.close()
+    assert seen == [1, 2, 5, 6]
 
 
 def failing(clips):
