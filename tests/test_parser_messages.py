@@ -34,6 +34,9 @@ def test_messages_name_the_option_and_what_it_takes(words, named):
         ("model: t3d_tiny", ["`model`", "Received: t3d_tiny"]),
         ("optimizer: {schedule: cosin}", ["`optimizer.schedule`", "Did you mean 'cosine'?"]),
         ("epohs: 3", ["epohs", "Did you mean epochs?", "mine.yaml"]),
+        ("", ["`config`", "`epochs: 3`", "mine.yaml"]),
+        ("- epochs", ["`config`", "`epochs: 3`", "mine.yaml"]),
+        ("epochs: [1", ["`config`", "line 1", "mine.yaml"]),
     ],
 )
 def test_messages_about_a_configuration_file(content, named, tmp_path):
@@ -42,3 +45,8 @@ def test_messages_about_a_configuration_file(content, named, tmp_path):
         parse_config(config_parser(), ["--config", str(tmp_path / "mine.yaml")])
     for text in named:
         assert text in str(error.value)
+
+
+def test_an_abbreviated_flag_is_refused_with_the_right_one():
+    with pytest.raises(InvalidArgumentError, match=r"--epoch 3\. Did you mean '--epochs'\?$"):
+        parse_config(config_parser(), ["--epoch", "3"])

@@ -103,17 +103,17 @@ def parse_config(
 
 def _explained(message: str, words: Sequence[str], config_class: type[RunConfig]) -> str:
     """Returns a message of the parser, with the nearest key and the file, if one was given."""
-    text = explained(message)
-    hint = "" if "Did you mean" in text else _suggest_key(message, config_class)
+    known = _dotted_keys(yaml.safe_load(config_class().to_yaml()))
+    text = explained(message, [f"--{key}" for key in known])
+    hint = "" if "Did you mean" in text else _suggest_key(message, known)
     files = [word.removeprefix("--config=") for word in words if word.endswith(".yaml")]
     names = re.findall(r"[`']([\w.]+)[`']", text)
     is_in_file = bool(files and names) and not any(names[0] in word for word in words)
     return f"{text}{hint}" + (f" (in {files[-1]})" if is_in_file else "")
 
 
-def _suggest_key(message: str, config_class: type[RunConfig]) -> str:
+def _suggest_key(message: str, known: Sequence[str]) -> str:
     """Returns a suggestion for an unknown key in a message of the parser."""
-    known = _dotted_keys(yaml.safe_load(config_class().to_yaml()))
     for word in re.findall(r"[\w.]+", message):
         close = difflib.get_close_matches(word, known, n=1, cutoff=0.75)
         if word not in known and close:
@@ -153,7 +153,7 @@ def find_recipe(name_or_path: str, config_class: type[RunConfig] = TrainConfig) 
         )
     try:
         command = _command_of(path)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
         raise InvalidArgumentError(
             f"`config` must be a file of YAML: {' '.join(str(error).split())}. Received: {path}",
             argument="config",
@@ -172,7 +172,9 @@ def _command_of(path: pathlib.Path) -> str | None:
     if path.resolve().parent == RECIPES.resolve():
         return "pretrain" if path.name.startswith("pretrain_") else "train"
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    keys = set(content) if isinstance(content, dict) else set()
+    if not isinstance(content, dict):
+        raise TypeError("it holds no keys, such as `epochs: 3`")
+    keys = set(content)
     fields = {
         config_class.command: {field.name for field in dataclasses.fields(config_class)}
         for config_class in (TrainConfig, PretrainConfig)

@@ -2,7 +2,7 @@
 
 ```
 config.yaml       the whole configuration
-environment.json  versions, devices, seed and command of each start
+environment.json  versions, devices, seed, directory and command of each start
 checkpoints/      checkpoints to resume from
 last.keras        the model after the last finished epoch
 best.keras        the model of the epoch that `best` selects
@@ -47,6 +47,7 @@ CONFIG, BEST, STUDENT, LAST = (
     artifact_files.STUDENT,
     artifact_files.LAST,
 )
+ENVIRONMENT = "environment.json"
 HISTORY = "history.csv"
 PROBE = "probe.keras"
 STORED_FEATURES = "stored_features"
@@ -66,7 +67,9 @@ def check(folder: str | os.PathLike[str], config: RunConfig) -> pathlib.Path:
     text = config.to_yaml()
     if (folder / CONFIG).is_file():
         before = (folder / CONFIG).read_text(encoding="utf-8")
-        if _meant(before) != _meant(text) and checkpoint_paths(folder):
+        where = _starts(folder)[-1:] or [{}]
+        differs = _meant(before, where[0].get("directory", "")) != _meant(text)
+        if differs and checkpoint_paths(folder):
             old, new = before.splitlines(), text.splitlines()
             changed = [line.strip() for line in new if line not in old][:5]
             raise InvalidArgumentError(
@@ -84,14 +87,20 @@ def check(folder: str | os.PathLike[str], config: RunConfig) -> pathlib.Path:
     return folder
 
 
-def _meant(text: str) -> Any:
-    """Returns a configuration in which paths are the same however they are spelled."""
+def _meant(text: str, directory: str = "") -> Any:
+    """Returns a configuration in which paths are the same however they are spelled.
+
+    Args:
+        text: YAML.
+        directory: where the run was started, from which paths count.
+    """
 
     def resolved(value: Any, name: str = "") -> Any:
         if isinstance(value, dict):
             return {key: resolved(item, key) for key, item in value.items()}
-        if name in _PATHS and isinstance(value, str) and os.path.exists(value):
-            return os.path.realpath(value)
+        if name in _PATHS and isinstance(value, str):
+            path = os.path.join(directory, value)
+            return os.path.realpath(path) if os.path.exists(path) else value
         return value
 
     return resolved(yaml.safe_load(text))
@@ -126,8 +135,7 @@ def started(folder: pathlib.Path, config: RunConfig, devices: list[str]) -> Iter
 def _record_start(folder: pathlib.Path, config: RunConfig, devices: list[str]) -> None:
     with written_durably(folder / CONFIG) as part:
         part.write_text(config.to_yaml(), encoding="utf-8")
-    path = folder / "environment.json"
-    starts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    starts = _starts(folder)
     packages = {}
     for name in ("keras-t3d", "keras", "tensorflow", "jax", "torch", "numpy", "av"):
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -135,6 +143,7 @@ def _record_start(folder: pathlib.Path, config: RunConfig, devices: list[str]) -
     starts.append(
         {
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "directory": os.getcwd(),
             "command": sys.argv[:1] and [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
             "seed": config.seed,
             "python": platform.python_version(),
@@ -145,8 +154,14 @@ def _record_start(folder: pathlib.Path, config: RunConfig, devices: list[str]) -
             "packages": packages,
         }
     )
-    with written_durably(path) as part:
+    with written_durably(folder / ENVIRONMENT) as part:
         part.write_text(json.dumps(starts, indent=1) + "\n", encoding="utf-8")
+
+
+def _starts(folder: pathlib.Path) -> list[dict[str, Any]]:
+    """Returns what was recorded of each start of the run."""
+    path = folder / ENVIRONMENT
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 
 def read_history(folder: pathlib.Path) -> list[dict[str, float]]:

@@ -317,7 +317,10 @@ class TestInflation:
         (["--config", "motion", "--run-dir", "{run}"], "keras-t3d train --config motion"),
         (["--config", "{config}"], "--run-dir"),
         (["--config", "none", "--run-dir", "{run}"], "pretrain_motion"),
-        (["--config", "{config}", "--run-dir", "{run}", "--epochz", "1"], "Did you mean epochs"),
+        (
+            ["--config", "{config}", "--run-dir", "{run}", "--epochz", "1"],
+            "Did you mean '--epochs'?",
+        ),
         (
             ["--config", "{config}", "--run-dir", "{run}", "--data.shards", "{run}"],
             "keras-t3d convert",

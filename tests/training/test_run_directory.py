@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 
 import pytest
@@ -27,6 +28,15 @@ def config(shards, **values):
 def test_the_same_shards_are_no_other_configuration(begun, spelling):
     os.symlink("shards", "link")
     assert run_directory.check("run", config(spelling.format(root=begun)))
+
+
+def test_a_run_is_resumed_from_another_directory(begun, monkeypatch):
+    (begun / "run" / "environment.json").write_text(json.dumps([{"directory": str(begun)}]))
+    (begun / "elsewhere" / "shards").mkdir(parents=True)
+    monkeypatch.chdir("elsewhere")
+    assert run_directory.check("../run", config("../shards"))
+    with pytest.raises(InvalidArgumentError, match="another configuration"):
+        run_directory.check("../run", config("shards"))
 
 
 def test_other_shards_and_values_are(begun):

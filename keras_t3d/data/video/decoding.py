@@ -32,7 +32,9 @@ def open_video(path: str) -> tuple[Any, Any]:
         VideoError: if it is not a local file, or PyAV cannot decode it.
     """
     if not os.path.isfile(path):
-        what = "a folder, not a video" if os.path.isdir(path) else "no such file"
+        what = "no such file"
+        if os.path.exists(path):
+            what = "a folder" if os.path.isdir(path) else "a pipe or device"
         raise VideoError(f"Expected the path of a local video file ({what}): {path}")
     try:
         # Absolute: FFmpeg takes "12:30.mp4" for a protocol.
