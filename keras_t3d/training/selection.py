@@ -18,13 +18,14 @@ class SelectionConfig:
     """Which epoch's model is best.keras, and when training stops.
 
     Args:
-        by: cross_entropy, the lowest of validation; top1, the highest accuracy, which on a small
-            split is often that of several epochs; or smoothed_top1, the mean accuracy of the
-            last five epochs. Of equal epochs the latest is kept.
+        by: smoothed_top1, the highest mean accuracy of the last five epochs, of validation; top1,
+            the highest accuracy, which on a small split is a matter of chance; or cross_entropy,
+            the lowest, which networks trained from scratch on few videos often have before they
+            learn anything. Of equal epochs the latest is kept.
         patience: epochs without a better one after which training stops; null trains all.
     """
 
-    by: Literal["cross_entropy", "top1", "smoothed_top1"] = "cross_entropy"
+    by: Literal["smoothed_top1", "top1", "cross_entropy"] = "smoothed_top1"
     patience: int | None = None
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ from keras_t3d.training import run_directory, train
 from keras_t3d.training.checkpoints import checkpoint_paths, newest_checkpoint
 from keras_t3d.training.network import new_network
 from keras_t3d.training.objective import new_optimizer
+from keras_t3d.training.selection import SelectionConfig
 from keras_t3d.training.stop_on_nan import DivergedError
 from tests import forked
 from tests.training.tiny import read, write_config
@@ -46,9 +47,8 @@ class TestRun:
         assert start["seed"] == 0
         assert start["packages"]["keras"] == keras.__version__
         history = run_directory.read_history(run)
-        losses = [row["val_cross_entropy"] for row in history]
-        lowest = history[len(losses) - 1 - int(np.argmin(losses[::-1]))]
-        assert json.loads((run / "best.json").read_text()) == lowest
+        selected = history[SelectionConfig().best_epoch(history)]
+        assert json.loads((run / "best.json").read_text()) == selected
         best = keras.saving.load_model(run / "best.keras")
         assert best.class_names == ("bright", "dark")
         assert best.clip_spec.crop == 16
@@ -114,9 +114,8 @@ class TestRun:
         network = new_network(config, ("bright", "dark"), str(run / "best.keras"))
         assert "new weights: none" in capsys.readouterr().out
         history = run_directory.read_history(run)
-        losses = [row["val_cross_entropy"] for row in history]
-        lowest = history[len(losses) - 1 - int(np.argmin(losses[::-1]))]
-        assert json.loads((run / "best.json").read_text()) == lowest
+        selected = history[SelectionConfig().best_epoch(history)]
+        assert json.loads((run / "best.json").read_text()) == selected
         best = keras.saving.load_model(run / "best.keras")
         for mine, theirs in zip(network.get_weights(), best.get_weights(), strict=True):
             np.testing.assert_array_equal(mine, theirs)
