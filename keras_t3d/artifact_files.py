@@ -17,6 +17,7 @@ CLIP_SPEC = "clip_spec.json"
 STREAM = "stream.json"
 # Of a run directory.
 CONFIG = "config.yaml"
+ENVIRONMENT = "environment.json"
 BEST = "best.keras"
 STUDENT = "student.keras"
 LAST = "last.keras"
@@ -67,7 +68,11 @@ def read_stream(read: Callable[[str], bytes]) -> dict[str, Any] | None:
 
 
 def model_file(path: str | os.PathLike[str]) -> str:
-    """Returns the path of a model; for a run directory, that of its best model, with a warning."""
+    """Returns the path of a model; for a run directory, that of its best model, with a warning.
+
+    Raises:
+        InvalidArgumentError: if it is the directory of a run that has no model yet.
+    """
     folder = os.fspath(path)
     if os.path.isfile(os.path.join(folder, CONFIG)):
         for name in (BEST, STUDENT, LAST):
@@ -76,6 +81,11 @@ def model_file(path: str | os.PathLike[str]) -> str:
                 text = f"{folder} is the directory of a run: its {name} is taken"
                 warnings.warn(text, RunDirectoryWarning, stacklevel=3)
                 return file
+        if os.path.isfile(os.path.join(folder, ENVIRONMENT)):
+            raise InvalidArgumentError(
+                f"A run has a model from the end of its first epoch on. Received: {folder}, "
+                f"without {BEST}"
+            )
     return folder
 
 

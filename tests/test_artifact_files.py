@@ -1,6 +1,7 @@
 import pytest
 
 from keras_t3d.artifact_files import RunDirectoryWarning, model_file
+from keras_t3d.errors import InvalidArgumentError
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,10 @@ def test_other_folders_stay_as_they_are(tmp_path, files):
     for name in files:
         (tmp_path / name).touch()
     assert model_file(tmp_path) == str(tmp_path)
+
+
+def test_a_run_without_a_model_yet_says_so(tmp_path):
+    for name in ("config.yaml", "environment.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(InvalidArgumentError, match=r"first epoch.*best\.keras"):
+        model_file(tmp_path)

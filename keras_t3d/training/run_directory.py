@@ -41,13 +41,13 @@ from keras_t3d.folder_lock import lock
 from keras_t3d.training.checkpoints import checkpoint_paths
 from keras_t3d.training.config import RunConfig
 
-CONFIG, BEST, STUDENT, LAST = (
+CONFIG, ENVIRONMENT, BEST, STUDENT, LAST = (
     artifact_files.CONFIG,
+    artifact_files.ENVIRONMENT,
     artifact_files.BEST,
     artifact_files.STUDENT,
     artifact_files.LAST,
 )
-ENVIRONMENT = "environment.json"
 HISTORY = "history.csv"
 PROBE = "probe.keras"
 STORED_FEATURES = "stored_features"
