@@ -19,6 +19,8 @@ from keras_t3d.errors import MissingPackageError
 KERAS_VERSIONS = ("3.11.0", "3.15.1")
 TENSORFLOW_VERSIONS = ("2.16.2", "2.21.0")
 
+_ONE_DENSE_SCALE = "disable_per_channel_for_dense_layers"  # of `mlir_quantize`
+
 # Private methods that subclasses in this package override, or call on themselves.
 OVERRIDDEN = {
     "keras.Model": (
@@ -117,16 +119,12 @@ def update_metrics(model: Any, labels: Any, outputs: Any, counted: Any, sample_w
 
 
 def batch_spec(iterator: Any) -> Any | None:
-    """Returns the `tf.TensorSpec`s of a batch of a Keras iterator on TensorFlow.
-
-    None if it does not iterate over a `tf.data.Dataset`.
-    """
+    """Returns the `tf.TensorSpec`s of a Keras iterator over a `tf.data.Dataset`, or None."""
     import tensorflow as tf
     from keras.src.trainers.data_adapters.tf_dataset_adapter import TFDatasetAdapter
 
-    if not isinstance(iterator.data_adapter, TFDatasetAdapter):
-        return None
-    dataset = iterator.data_adapter.get_tf_dataset()
+    adapter = iterator.data_adapter
+    dataset = adapter.get_tf_dataset() if isinstance(adapter, TFDatasetAdapter) else None
     return dataset.element_spec if isinstance(dataset, tf.data.Dataset) else None
 
 
@@ -294,9 +292,6 @@ def quantizer_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
     if _ONE_DENSE_SCALE in inspect.signature(mlir_quantize).parameters:
         mlir_quantize = functools.partial(mlir_quantize, **{_ONE_DENSE_SCALE: True})
     return mlir_quantize, modify_model_io_type
-
-
-_ONE_DENSE_SCALE = "disable_per_channel_for_dense_layers"
 
 
 def interpreter_operations(interpreter: Any) -> list[dict[str, Any]]:
