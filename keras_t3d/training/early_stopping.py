@@ -7,18 +7,18 @@ from typing import Any
 
 import keras
 
-from keras_t3d.training.selection import SelectionConfig
+from keras_t3d.training.selection import Selection
 
 
 class EarlyStopping(keras.callbacks.Callback):
     """Stops training once the selection is over.
 
     Args:
-        selection: SelectionConfig.
+        selection: Selection.
         history: metrics of the finished epochs, to which another callback appends each epoch.
     """
 
-    def __init__(self, selection: SelectionConfig, history: Sequence[Mapping[str, float]]) -> None:
+    def __init__(self, selection: Selection, history: Sequence[Mapping[str, float]]) -> None:
         super().__init__()
         self._selection, self._history = selection, history
 

@@ -16,7 +16,7 @@ import keras
 from keras_t3d.atomic import written_durably
 from keras_t3d.training.evaluation_weights import EvaluationWeights
 from keras_t3d.training.run_directory import HISTORY
-from keras_t3d.training.selection import SelectionConfig
+from keras_t3d.training.selection import Selection
 from keras_t3d.training.stop_on_nan import check_finite
 
 
@@ -36,7 +36,7 @@ class EpochWriter(keras.callbacks.Callback):
     folder: pathlib.Path
     history: list[dict[str, float]]
     weights: EvaluationWeights
-    models: Mapping[str, SelectionConfig | None]
+    models: Mapping[str, Selection | None]
     panels: Mapping[str, str]
     writes: bool
 

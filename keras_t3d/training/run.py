@@ -33,7 +33,7 @@ from keras_t3d.training.epoch_writer import EpochWriter
 from keras_t3d.training.evaluation_weights import EvaluationWeights
 from keras_t3d.training.objective import highest_rate
 from keras_t3d.training.progress import TrainingProgress
-from keras_t3d.training.selection import SelectionConfig
+from keras_t3d.training.selection import Selection, SelectionConfig
 from keras_t3d.training.stop_on_nan import StopOnNaN
 
 SHARDS_CHANGED = "The shards changed since training started: use the same ones, or a new `run_dir`."
@@ -156,7 +156,7 @@ class TrainingRun:
     learner: Learner
     batches: Batches
     metrics: Mapping[str, str]
-    models: Mapping[str, SelectionConfig | None]
+    models: Mapping[str, Selection | None]
     make_callbacks: Callable[[], Sequence[keras.callbacks.Callback]]
     teacher: str | None = None
 

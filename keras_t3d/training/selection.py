@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -18,10 +19,11 @@ class SelectionConfig:
     """Which epoch's model is best.keras, and when training stops.
 
     Args:
-        by: smoothed_top1, the highest mean accuracy of the last five epochs, of validation; top1,
-            the highest accuracy, which on a small split is a matter of chance; or cross_entropy,
-            the lowest, which networks trained from scratch on few videos often have before they
-            learn anything. Of equal epochs the latest is kept.
+        by: smoothed_top1, the highest mean accuracy of the last five epochs, of validation, to
+            within the standard error of so many videos; top1, the highest accuracy, which on a
+            small split is a matter of chance; or cross_entropy, the lowest, which networks
+            trained from scratch on few videos often have before they learn anything. Of equal
+            epochs the latest is kept.
         patience: epochs without a better one after which training stops; null trains all.
     """
 
@@ -36,11 +38,14 @@ class SelectionConfig:
             ("patience", patience is None or patience >= 1, "at least 1, for example 10, or null"),
         )
 
-    def best_epoch(self, history: Sequence[Mapping[str, float]]) -> int:
+    def best_epoch(
+        self, history: Sequence[Mapping[str, float]], num_videos: int | None = None
+    ) -> int:
         """Returns the index of the best epoch; the last one without validation.
 
         Args:
             history: the metrics of each epoch, at least one.
+            num_videos: videos of the validation split, for their standard error.
         """
         metric = "val_cross_entropy" if self.by == "cross_entropy" else "val_top1"
         if metric not in history[-1]:
@@ -53,10 +58,40 @@ class SelectionConfig:
                 [values[max(end - _SMOOTHED, 0) : end].mean() for end in range(1, len(values) + 1)]
             )
         values = np.nan_to_num(values, nan=-np.inf)  # no epoch that diverged
-        return len(values) - 1 - int(np.argmax(values[::-1]))
+        highest, error = values.max(), 0.0
+        if self.by == "smoothed_top1" and num_videos:
+            error = _standard_error(float(highest), num_videos)
+        return int(np.flatnonzero(values >= highest - error)[-1])
 
     def is_over(self, history: Sequence[Mapping[str, float]]) -> bool:
         """Returns whether training stops here, as no epoch of the last `patience` was better."""
         if self.patience is None or not history:
             return False
         return len(history) - 1 - self.best_epoch(history) >= self.patience
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """A SelectionConfig and the number of validation videos that it selects by.
+
+    Args:
+        config: SelectionConfig.
+        num_videos: videos of the validation split; None without one.
+    """
+
+    config: SelectionConfig
+    num_videos: int | None
+
+    def best_epoch(self, history: Sequence[Mapping[str, float]]) -> int:
+        """See SelectionConfig."""
+        return self.config.best_epoch(history, self.num_videos)
+
+    def is_over(self, history: Sequence[Mapping[str, float]]) -> bool:
+        """See SelectionConfig."""
+        return self.config.is_over(history)
+
+
+def _standard_error(accuracy: float, num_videos: int) -> float:
+    """Returns the standard error of an accuracy; with one right and one wrong more, never 0."""
+    share = (accuracy * num_videos + 1) / (num_videos + 2)
+    return math.sqrt(share * (1 - share) / num_videos)

@@ -30,6 +30,7 @@ from keras_t3d.training.run import (
     prepare_run,
     with_enough_epochs,
 )
+from keras_t3d.training.selection import Selection
 from keras_t3d.training.start_as_probe import compare_with_probe, start_as_probe
 from keras_t3d.training.stored_batches import RestLearner, StoredBatches
 from keras_t3d.training.tensorboard_log import Profile, TensorBoardLog
@@ -113,7 +114,8 @@ def train(
             loss=new_loss(config, shards),
             weighted_metrics=metrics,
         )
-    has_validation = validation_split(config, shards) is not None
+    split = validation_split(config, shards)
+    has_validation = split is not None
     _warn_of_few_videos(config, shards)
     if config.data.validation_split is not None and not has_validation:
         print(
@@ -133,7 +135,8 @@ def train(
         )
         return [confusion, log, *([Profile(folder)] if profile else [])]
 
-    models = {run_directory.BEST: config.best, run_directory.LAST: None}
+    num_videos = shards.num_videos(split) if split else None
+    models = {run_directory.BEST: Selection(config.best, num_videos), run_directory.LAST: None}
     TrainingRun(config, setup, learner, batches, METRICS, models, make_callbacks).fit()
     if devices.is_chief:
         shutil.rmtree(setup.folder / run_directory.STORED_FEATURES, ignore_errors=True)

@@ -7,7 +7,7 @@ import pytest
 
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.training.early_stopping import EarlyStopping
-from keras_t3d.training.selection import SelectionConfig
+from keras_t3d.training.selection import Selection, SelectionConfig
 
 
 def history(losses=(), accuracies=()):
@@ -37,12 +37,27 @@ def test_the_best_epoch(by, losses, accuracies, best):
     assert SelectionConfig(by).best_epoch(rows) == best
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "num_videos", "best"),
+    [
+        ([0.6, 0.6, 0.6, 0.6, 0.6, 0.5, 0.5], None, 4),
+        ([0.6, 0.6, 0.6, 0.6, 0.6, 0.5, 0.5], 12, 6),  # 14 points
+        ([0.6, 0.6, 0.6, 0.6, 0.6, 0.5, 0.5], 600, 5),  # 2 points: the means are 60, 58 and 56 %
+        ([0.6, 0.6, 0.6, 0.6, 0.6, 0.5, 0.5], 10_000, 4),
+        ([1.0, 1.0, 1.0, 1.0, 1.0, 0.9, 0.9], 12, 6),  # 7 points, though all were right
+        ([0.1, 0.6, 0.6, 0.0, 0.0, 0.0, 0.0], 12, 3),
+    ],
+)
+def test_smoothed_accuracies_are_equal_within_their_standard_error(accuracies, num_videos, best):
+    assert SelectionConfig().best_epoch(history([], accuracies), num_videos) == best
+
+
 def test_training_stops_after_epochs_without_a_better_one():
     selection = SelectionConfig("cross_entropy", patience=2)
     rows = history([3.0, 2.0, 2.5, 2.4, 1.0])
     assert [selection.is_over(rows[:n]) for n in range(6)] == [False] * 4 + [True, False]
     assert not SelectionConfig("cross_entropy").is_over(rows[:4])
-    callback = EarlyStopping(selection, rows[:4])
+    callback = EarlyStopping(Selection(selection, 12), rows[:4])
     callback.set_model(types.SimpleNamespace(stop_training=False))
     callback.on_epoch_end(3)
     assert callback.model.stop_training

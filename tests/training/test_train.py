@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_t3d.data import ConversionOptions, convert
+from keras_t3d.data import ConversionOptions, ShardSet, convert
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.evaluation import evaluate
 from keras_t3d.training import run_directory, train
@@ -36,9 +36,15 @@ def finished(shards, tmp_path_factory):
     return config, folder / "run"
 
 
+def selected(config, history):
+    """Returns the metrics of the epoch that best.keras is of."""
+    videos = ShardSet.open(config.data.shards).num_videos(config.data.validation_split)
+    return history[SelectionConfig().best_epoch(history, videos)]
+
+
 class TestRun:
     def test_writes_all_files(self, finished):
-        _, run = finished
+        config, run = finished
         assert {path.name for path in run.iterdir()} == {
             "config.yaml", "environment.json", "last.keras", "best.keras", "best.json",
             "history.csv", "curves.png", "tensorboard", "checkpoints", ".lock",
@@ -47,8 +53,7 @@ class TestRun:
         assert start["seed"] == 0
         assert start["packages"]["keras"] == keras.__version__
         history = run_directory.read_history(run)
-        selected = history[SelectionConfig().best_epoch(history)]
-        assert json.loads((run / "best.json").read_text()) == selected
+        assert json.loads((run / "best.json").read_text()) == selected(config, history)
         best = keras.saving.load_model(run / "best.keras")
         assert best.class_names == ("bright", "dark")
         assert best.clip_spec.crop == 16
@@ -114,8 +119,7 @@ class TestRun:
         network = new_network(config, ("bright", "dark"), str(run / "best.keras"))
         assert "new weights: none" in capsys.readouterr().out
         history = run_directory.read_history(run)
-        selected = history[SelectionConfig().best_epoch(history)]
-        assert json.loads((run / "best.json").read_text()) == selected
+        assert json.loads((run / "best.json").read_text()) == selected(config, history)
         best = keras.saving.load_model(run / "best.keras")
         for mine, theirs in zip(network.get_weights(), best.get_weights(), strict=True):
             np.testing.assert_array_equal(mine, theirs)
