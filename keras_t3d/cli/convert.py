@@ -58,7 +58,8 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
         parts = sum(report.cut.values())
         print(f"{len(report.cut)} longer than {arguments.max_seconds:g} s: cut into {parts} parts")
     if report.rejects:
-        print(f"{len(report.rejects)} files rejected: see {report.folder}/rejects.csv")
+        files = "1 file" if len(report.rejects) == 1 else f"{len(report.rejects)} files"
+        print(f"{files} rejected: see {report.folder}/rejects.csv")
     for video in report.notes:
         print(f"Note: {video['video']}: {video['note']}")
     for video in report.damaged:
