@@ -11,6 +11,10 @@ from typing import Any
 
 from keras_t3d.errors import KerasT3DError
 
+# There is a process per core. Where cores are busy, two threads of a matrix product wait for each
+# other many times longer than they compute.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
 
 class StoppedError(KerasT3DError, RuntimeError):
     """A DecodingProcess was stopped, which is not the fault of its video."""
@@ -139,10 +143,10 @@ def _read_message(pipe: Any) -> tuple[dict[str, Any], bytes] | None:
 
 
 def _start_process(module: str) -> subprocess.Popen[bytes]:
+    paths = [path or os.getcwd() for path in sys.path]  # it must find the same modules
     return subprocess.Popen(
         [sys.executable, "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # The process must find the same modules.
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+        env={**os.environ, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(paths)},
     )

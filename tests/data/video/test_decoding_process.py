@@ -149,3 +149,10 @@ def test_a_process_that_is_just_starting_is_stopped_too(process, monkeypatch):
     stopper.join(30)
     assert len(children) == 1
     assert gone(children[0])
+
+
+def test_a_process_multiplies_matrices_with_one_thread(monkeypatch):
+    started = []
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **how: started.append(how["env"]))
+    decoding_process._start_process("a.worker")
+    assert started[0]["OPENBLAS_NUM_THREADS"] == started[0]["OMP_NUM_THREADS"] == "1"
