@@ -47,17 +47,7 @@ class SelectionConfig:
             history: the metrics of each epoch, at least one.
             num_videos: videos of the validation split, for their standard error.
         """
-        metric = "val_cross_entropy" if self.by == "cross_entropy" else "val_top1"
-        if metric not in history[-1]:
-            return len(history) - 1
-        values = np.array([row[metric] for row in history])
-        if self.by == "cross_entropy":
-            values = -values
-        if self.by == "smoothed_top1":
-            values = np.array(
-                [values[max(end - _SMOOTHED, 0) : end].mean() for end in range(1, len(values) + 1)]
-            )
-        values = np.nan_to_num(values, nan=-np.inf)  # no epoch that diverged
+        values = self._values(history)
         highest, error = values.max(), 0.0
         if self.by == "smoothed_top1" and num_videos:
             error = _standard_error(float(highest), num_videos)
@@ -65,9 +55,23 @@ class SelectionConfig:
 
     def is_over(self, history: Sequence[Mapping[str, float]]) -> bool:
         """Returns whether training stops here, as no epoch of the last `patience` was better."""
-        if self.patience is None or not history:
+        if self.patience is None or not history or "val_top1" not in history[-1]:
             return False
-        return len(history) - 1 - self.best_epoch(history) >= self.patience
+        return len(history) - 1 - int(np.argmax(self._values(history))) >= self.patience
+
+    def _values(self, history: Sequence[Mapping[str, float]]) -> np.ndarray:
+        """Returns a value of each epoch, highest where it is best; zeros without validation."""
+        metric = "val_cross_entropy" if self.by == "cross_entropy" else "val_top1"
+        if metric not in history[-1]:
+            return np.zeros(len(history))
+        values = np.array([row[metric] for row in history])
+        if self.by == "cross_entropy":
+            values = -values
+        if self.by == "smoothed_top1":
+            values = np.array(
+                [values[max(end - _SMOOTHED, 0) : end].mean() for end in range(1, len(values) + 1)]
+            )
+        return np.nan_to_num(values, nan=-np.inf)  # no epoch that diverged
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,9 +54,16 @@ def test_smoothed_accuracies_are_equal_within_their_standard_error(accuracies, n
 
 def test_training_stops_after_epochs_without_a_better_one():
     selection = SelectionConfig("cross_entropy", patience=2)
-    rows = history([3.0, 2.0, 2.5, 2.4, 1.0])
+    rows = history([3.0, 2.0, 2.5, 2.4, 1.0], [0.5] * 5)
     assert [selection.is_over(rows[:n]) for n in range(6)] == [False] * 4 + [True, False]
     assert not SelectionConfig("cross_entropy").is_over(rows[:4])
+    flat = history([1.0] * 3, [1.0] * 3)  # an equal epoch is no better one
+    assert [SelectionConfig(patience=2).is_over(flat[:n]) for n in (1, 2, 3)] == [
+        False,
+        False,
+        True,
+    ]
+    assert not SelectionConfig(patience=1).is_over([{"epoch": 1}, {"epoch": 2}])
     callback = EarlyStopping(Selection(selection, 12), rows[:4])
     callback.set_model(types.SimpleNamespace(stop_training=False))
     callback.on_epoch_end(3)
