@@ -40,7 +40,8 @@ def section(runs: Sequence[dict[str, Any]], machine: str) -> dict[str, Any]:
         "blocks": [
             "`t3d_lite0` from ImageNet at 128 pixels, stages 1 to 5 frozen. Top-1 of the centre "
             "views of the test videos, over official splits and seeds; all networks start from a "
-            "logistic regression of ImageNet features, whose top-1 is the column before.",
+            "logistic regression of ImageNet features, whose top-1 is the column before. STC "
+            "blocks sum their two gates, which is about 1 at the start, or average them: 1/2.",
             {
                 "columns": ["temporal layers", "labels", "runs", "before", "trained"],
                 "rows": rows,
