@@ -7,10 +7,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import jsonargparse
 
 from keras_t3d.errors import KerasT3DError
+
+V = TypeVar("V")
 
 
 def print_classes(
@@ -46,8 +49,8 @@ def print_unless_closed(text: str, end: str = "\n") -> None:
 
 
 def for_each_video(
-    videos: Sequence[str],
-    work: Callable[[str], None],
+    videos: Sequence[V],
+    work: Callable[[V], None],
     should_stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Calls `work` with each video, and prints which cannot be read.

@@ -9,7 +9,7 @@ import jsonargparse
 from keras_t3d.cli import loading
 from keras_t3d.cli.bulk import add_videos, bulk_options, print_report
 from keras_t3d.cli.options import MODEL, add_options, add_window_options
-from keras_t3d.cli.output import check_all_read, print_classes, print_note
+from keras_t3d.cli.output import for_each_video, print_classes
 from keras_t3d.cli.predict_windows import predict_windows
 from keras_t3d.data.sources.listing import VideoEntry
 from keras_t3d.data.sources.named_videos import named_videos
@@ -65,19 +65,17 @@ def _print_classes_of(videos: Sequence[VideoEntry], arguments: jsonargparse.Name
 
     options = bulk_options(arguments)
     predictor = loading.predictor(arguments.model)
-    unreadable = 0
-    for entry, result in zip(videos, predict_videos(predictor, videos, options), strict=True):
+    results = predict_videos(predictor, videos, options)
+
+    def print_result(entry: VideoEntry) -> None:
+        result = next(results)
         if result.values is None:
-            error = VideoError(f"{result.error}: {entry.path}")
-            if len(videos) == 1:
-                raise error
-            print_note(str(error))
-            unreadable += 1
-            continue
+            raise VideoError(f"{result.error}: {entry.path}")
         warn_of_damage(result.video, result.damage)
         classes = top_classes(result.values, predictor.class_names, arguments.top)
         print_classes(result.video, classes, arguments)
-    check_all_read(unreadable, len(videos))
+
+    for_each_video(videos, print_result)
 
 
 def _write_classes_of(videos: Sequence[VideoEntry], arguments: jsonargparse.Namespace) -> None:
