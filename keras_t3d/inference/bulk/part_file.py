@@ -1,6 +1,7 @@
 """The results so far, in a file beside the one that is written, so that a killed run resumes.
 
-The first line of `scores.csv.part` says what the results are of; the others hold one each, as JSON.
+The first line of `scores.csv.part` states the model, the videos and the options. Each further line
+is the result of one video, as JSON.
 """
 
 from __future__ import annotations
