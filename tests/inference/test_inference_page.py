@@ -1,4 +1,4 @@
-"""Commands and code of docs/inference.md, run on small videos."""
+"""Commands and code of the pages about prediction, run on small videos."""
 
 import pathlib
 import re
@@ -13,8 +13,9 @@ from tests.conftest import write_video
 
 pytestmark = pytest.mark.export
 
-PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "inference.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", PAGE, re.DOTALL)
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+TEXT = "".join((DOCS / f"{page}.md").read_text() for page in ("inference", "archives", "watching"))
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT, re.DOTALL)
 COMMANDS = [line for language, text in BLOCKS if not language for line in text.splitlines()]
 CODE = [text for language, text in BLOCKS if language == "python"]
 
@@ -68,7 +69,7 @@ def test_every_command(folder, capsys):
 def test_every_block_of_python(folder, capsys):
     assert len(CODE) >= 2
     for code in CODE:
-        exec(compile(code, "inference.md", "exec"), {})
+        exec(compile(code, "docs", "exec"), {})
     assert re.search(r"0\.00 to 1\.50 s: (bright|dark)", capsys.readouterr().out)
     assert (folder / "annotated.mp4").stat().st_size > 0
 

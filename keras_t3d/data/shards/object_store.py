@@ -137,7 +137,7 @@ class Address:
             raise ShardError(
                 f"{self} cannot be read: {kind}: {error.message.lstrip(': ').rstrip('.')}"
                 f"{self._endpoint()}. Check address, region, credentials and endpoint; "
-                "docs/data.md says which variables are read."
+                "docs/object_stores.md says which variables are read."
             ) from None
 
     def _endpoint(self) -> str:
