@@ -40,6 +40,7 @@ COMMANDS = {
     "evaluate": "score the videos of a split",
     "predict": "classify videos, one or an archive, as a whole or window by window",
     "embed": "write the embeddings of videos, for search and clustering",
+    "explain": "show where in a video a network finds the evidence for a class",
     "watch": "show the classes over a video or camera as it plays",
     "query": "classify a video with TF Serving",
     "export": "write a model for serving or for devices",

@@ -11,6 +11,8 @@ from keras_t3d.errors import check_argument, check_integer
 PROTOCOLS = ("views", "t3d", "stc")
 _CROP_TEXTS = {1: "the centre crop", 3: "3 crops along the long side", 5: "centre and corners"}
 
+HeatMethod = Literal["hires_cam", "grad_cam"]
+
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationOptions:

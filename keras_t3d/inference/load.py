@@ -13,6 +13,7 @@ from keras_t3d.inference.stream_predictor import StreamPredictor
 
 if TYPE_CHECKING:
     from keras_t3d.inference.keras_embedder import KerasEmbedder
+    from keras_t3d.models.video_classifier import VideoClassifier
 
 
 def load_predictor(model: Any) -> Predictor:
@@ -94,10 +95,27 @@ def load_embedder(model: Any) -> KerasEmbedder:
     """
     from keras_t3d.inference.keras_embedder import KerasEmbedder
 
-    if isinstance(model, KerasEmbedder):
-        return model
+    return model if isinstance(model, KerasEmbedder) else KerasEmbedder(load_layers(model))
+
+
+def load_layers(model: Any) -> VideoClassifier:
+    """Returns a model, in memory or on disk, of which all layers can be read.
+
+    Args:
+        model: VideoClassifier, or path of a `.keras` file or a run directory, whose best model is
+            taken.
+
+    Raises:
+        InvalidArgumentError: if it is not a Keras model of this package.
+
+    Example:
+
+    ```python
+    load_layers("best.keras").stages
+    ```
+    """
     if not isinstance(model, (str, os.PathLike)):
-        return KerasEmbedder(_checked_classifier(model))
+        return _checked_classifier(model)
     path = _existing(model)
     if _is_artifact(path):
         raise InvalidArgumentError(
@@ -107,7 +125,7 @@ def load_embedder(model: Any) -> KerasEmbedder:
         )
     from keras_t3d.models.load import load_keras_model
 
-    return KerasEmbedder(load_keras_model(path))
+    return load_keras_model(path)
 
 
 def _existing(model: str | os.PathLike[str]) -> pathlib.Path:

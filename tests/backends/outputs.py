@@ -19,6 +19,7 @@ import keras
 import numpy as np
 
 from keras_t3d.clips.padded_labels import padded_labels
+from keras_t3d.evaluation import HeatMaps
 from keras_t3d.inference import Stream
 from keras_t3d.inference.keras_predictor import KerasPredictor
 from keras_t3d.inference.load import load_stream
@@ -30,15 +31,16 @@ def compute_outputs(
 ) -> dict[str, np.ndarray]:
     """Returns outputs of inference, and losses and weights after two training steps.
 
-    Further outputs are `"probabilities"` in threads; `"evaluated"`, the loss and the accuracy on
-    all clips but the last, and on a padded batch of them; and, but for TensorFlow, losses and
-    weights of training with gradient rematerialization.
+    Further outputs are `"heat"` of the last stage but one; `"probabilities"` in threads;
+    `"evaluated"`, the loss and the accuracy on all clips but the last, and on a padded batch of
+    them; and, but for TensorFlow, losses and weights of training with gradient rematerialization.
     """
     model = keras.saving.load_model(path)
     weights = model.get_weights()
     compile_for_steps(model)
     outputs: dict[str, Any] = {"logits": model.predict_on_batch(clips)}
     if further:
+        outputs["heat"] = HeatMaps(model, list(model.stages)[-2]).compute(clips[0])[1]
         outputs["probabilities"] = probabilities_in_threads(model, clips)
         is_real = (np.arange(len(clips)) < len(clips) - 1).astype("float32")
         padded = padded_labels(labels, is_real)

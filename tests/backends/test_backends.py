@@ -83,6 +83,14 @@ def test_outputs_equal_those_of_tensorflow(computed, network, output):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * scale)
 
 
+def test_heat_equals_that_of_tensorflow(computed):
+    expected, found = computed
+    for network, outputs in with_output(found, "heat"):
+        heat = expected[network]["heat"]
+        assert heat.max() > 0
+        np.testing.assert_allclose(outputs["heat"], heat, atol=1e-5 * heat.max(), err_msg=network)
+
+
 def test_a_stream_holds_no_gradients_of_the_steps_before(computed):
     for backend in computed:
         assert not backend["causal"]["holds_gradients"].any()
