@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALL := python -m pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: environment demo test test-fast test-slow test-oldest test-oldest-quick test-processors check \
-    coverage results clean
+    coverage docs results clean
 
 # Installs what tests and checks need.
 environment: $(INSTALLED)
@@ -76,7 +76,12 @@ check: $(INSTALLED)
 coverage: $(INSTALLED)
 	$(BIN)/python -m pytest $(PROCESSES) --cov --cov-report=term
 
-# Writes docs/results.md from studies/results/*.json.
+# Builds the documentation site in site/; fails for a wrong link.
+docs:
+	$(MAKE) environment EXTRAS=docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+# Writes docs/results.md and docs/results/ from studies/results/*.json.
 results: $(INSTALLED)
 	$(BIN)/python studies/results_page.py
 
@@ -103,4 +108,4 @@ $(OLDEST)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(OLDEST) demo build *.egg-info
+	rm -rf $(VENV) $(OLDEST) demo site build *.egg-info

@@ -57,11 +57,11 @@ def test_lines_of_python(folder, shards, capsys, monkeypatch):
     assert (folder / "t3d.tflite").is_file()
 
 
-def test_own_network_of_the_models_page():
-    models = (README_FOLDER / "docs" / "models.md").read_text(encoding="utf-8")
+def test_own_network_of_the_networks_page():
+    page = (README_FOLDER / "docs" / "reference" / "networks.md").read_text(encoding="utf-8")
     names = {}
     exec(
-        compile(re.findall(r"```python\n(.*?)```", models, re.DOTALL)[-1], "models.md", "exec"),
+        compile(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[-1], "networks.md", "exec"),
         names,
     )
     assert names["model"].class_names == ("run", "walk")

@@ -1,4 +1,4 @@
-"""docs/results.md is what studies/results_page.py generates."""
+"""The pages of results are what studies/results_page.py generates."""
 
 import importlib.util
 import json
@@ -12,18 +12,18 @@ results_page = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(results_page)
 
 
-def test_the_page_is_up_to_date():
-    page = results_page.render_page(results_page.RESULTS)
-    assert results_page.PAGE.read_text(encoding="utf-8") == page, "run make results"
+def test_the_pages_are_up_to_date():
+    for path, page in results_page.render_pages(results_page.RESULTS).items():
+        assert path.read_text(encoding="utf-8") == page, "run make results"
 
 
-def test_the_page_links_to_files_that_exist():
+def test_the_pages_show_pictures_that_exist():
     newest = results_page.newest_results(results_page.RESULTS)
     assert "jhmdb" in newest
     for path in newest.values():
         for block in json.loads(path.read_text(encoding="utf-8"))["blocks"]:
             if "picture" in block and not isinstance(block, str):
-                assert (results_page.PAGE.parent / block["picture"]).is_file()
+                assert (results_page.DOCS / block["picture"]).is_file()
 
 
 def test_the_newest_result_of_a_name_is_shown(tmp_path):
@@ -31,10 +31,12 @@ def test_the_newest_result_of_a_name_is_shown(tmp_path):
         table = {"columns": ["a", "b"], "rows": [["x", value], ["y", [1.0, 2.0]], ["z", None]]}
         result = {"title": "T", "command": "run", "blocks": [table]}
         (tmp_path / f"{date}-serving.json").write_text(json.dumps(result))
-    page = results_page.render_page(tmp_path)
-    assert "| x | 2 |\n| y | 1.5 ± 0.7 (1.0, 2.0) |\n| z |  |" in page
-    assert "2026-01-02, [data](../studies/results/2026-01-02-serving.json): `run`." in page
-    assert page.count("## T") == 1
+    page, contents = sorted(results_page.render_pages(tmp_path).items())
+    assert "(results/inference.md)\n    - T\n" in contents[1]
+    assert page[0].name == "inference.md"
+    assert "| x | 2 |\n| y | 1.5 ± 0.7 (1.0, 2.0) |\n| z |  |" in page[1]
+    assert "2026-01-02, data: `studies/results/2026-01-02-serving.json`, command: `run`." in page[1]
+    assert page[1].count("## T") == 1
 
 
 @pytest.mark.parametrize("name", ["serving.json", "2026-01-02-unknown.json"])

@@ -7,6 +7,7 @@ import contextlib
 import json
 import sys
 import zipfile
+from collections.abc import Iterator
 
 import av
 import numpy as np
@@ -24,7 +25,7 @@ classify = Interpreter(model).get_signature_runner()
 _, count, height, width, _ = classify.get_input_details()["clip"]["shape"]
 
 
-def decode():
+def decode() -> Iterator[av.VideoFrame]:
     with av.open(video) as container:  # the default film, not cover art
         streams = container.streams.video
         films = [s for s in streams if not s.disposition & Disposition.attached_pic]
@@ -33,12 +34,12 @@ def decode():
 
 
 class KnownSideData(SideDataContainer):  # up to Exif data, which PyAV 18 does not know
-    def __init__(self, frame):
+    def __init__(self, frame: av.VideoFrame) -> None:
         with contextlib.suppress(ValueError):
-            super().__init__(frame)
+            super().__init__(frame)  # type: ignore[call-arg]
 
 
-def upright(frame):
+def upright(frame: av.VideoFrame) -> Image.Image:
     image, matrix = frame.to_image(), KnownSideData(frame).get(Type.DISPLAYMATRIX)
     if matrix is None:
         return image

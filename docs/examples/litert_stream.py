@@ -20,7 +20,7 @@ inputs = step.get_input_details()
 _, count, height, width, _ = inputs.pop("frames")["shape"]
 
 
-def view(frame):
+def view(frame: av.VideoFrame) -> np.ndarray:
     image = frame.to_image()
     scale = spec["resize"] / min(image.size)
     image = image.resize([round(side * scale) for side in image.size], 2)  # bilinear

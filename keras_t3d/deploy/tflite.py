@@ -103,9 +103,7 @@ def export_tflite(
         QuantizationError: if the logits correlate with the Keras model's by less than
             `LEAST_CORRELATION`; it has the report.
         ExportError: if a probability differs from the Keras model's by more than `TOLERANCES`
-            allows.
-
-        Nothing is written if an error is raised.
+            allows. Nothing is written then, nor after any other error.
 
     Example:
 

@@ -25,17 +25,17 @@ def compute_metrics(scores: VideoScores) -> dict[str, Any]:
     Returns:
         Dict of JSON values without NaN:
 
-        - `chance`: 1 / classes, the accuracy of guessing; `majority`: the share of the most
-          frequent class of the split, the accuracy of always predicting it.
-        - `videos`, `top1`, `top5` (omitted below 6 classes), `mean_class_accuracy` and
-          `macro_f1` (both over the classes that have videos), of whole videos.
-        - `intervals`, see `bootstrap_intervals`.
-        - `clip_level`: `clips`, `top1`, `top5` and `mean_class_accuracy` of single views; None
-          if the scores have no view counts.
-        - `calibration`, see `compute_calibration`.
-        - `most_confused`: the 20 most frequent pairs of `true` and `predicted` class, with their
-          number of `videos`.
-        - `per_class`: by class name, see `class_metrics`.
+            - `chance`: 1 / classes, the accuracy of guessing; `majority`: the share of the most
+              frequent class of the split, the accuracy of always predicting it.
+            - `videos`, `top1`, `top5` (omitted below 6 classes), `mean_class_accuracy` and
+              `macro_f1` (both over the classes that have videos), of whole videos.
+            - `intervals`, see `bootstrap_intervals`.
+            - `clip_level`: `clips`, `top1`, `top5` and `mean_class_accuracy` of single views;
+              None if the scores have no view counts.
+            - `calibration`, see `compute_calibration`.
+            - `most_confused`: the 20 most frequent pairs of `true` and `predicted` class, with
+              their number of `videos`.
+            - `per_class`: by class name, see `class_metrics`.
 
     Example:
 

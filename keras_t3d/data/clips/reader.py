@@ -191,8 +191,15 @@ def load_clips(
     Short for `ClipReader(...).as_tf_dataset()`.
 
     Args:
-        shards, split, clip_spec, batch_size: what is read, see ClipReader.
-        training, seed, augmentation, labelled, transforms: how, see ClipReader.
+        shards: folder of shards, or a ShardSet.
+        split: split to read, such as "train".
+        clip_spec: the clips to read.
+        batch_size: clips per batch.
+        training: whether to draw random clips in random order, instead of centre views in order.
+        seed: seed of order, frames, windows and augmentation.
+        augmentation: how training clips are cropped and changed.
+        labelled: whether to read labels.
+        transforms: functions applied to each clip, see ClipReader.
         **options: the options of ReadOptions, by name, such as `target_fps=12.5`.
 
     Returns:
