@@ -208,11 +208,15 @@ class IntegerConversion:
         return found
 
     def _of_vectors(self) -> set[str]:
-        """Returns the outputs of operations that follow from the form's vectors."""
+        """Returns the outputs of operations that follow from the form's vectors.
+
+        A dense layer among them computes in integers, as nothing is summed up over steps after it.
+        """
         vectors = {f"serving_default_{name}:0" for name in self._form.vector_inputs}
         found: set[str] = set()
         for operation in self._operations:  # in the order of computation
-            if not (vectors | found).isdisjoint(operation.inputs):
+            follows = not (vectors | found).isdisjoint(operation.inputs)
+            if follows and operation.kind != "FULLY_CONNECTED":
                 found.add(operation.tensor)
         return found
 

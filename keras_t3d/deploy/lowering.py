@@ -89,6 +89,9 @@ def lower(
     if memory is not None:
         max_pool = functools.partial(pooling_2d.clip_max_pooling, memory=memory)
         rules[ClipMaxPooling3D] = max_pool
+        rules[SpatioTemporalChannelCorrelation] = functools.partial(
+            pointwise_2d.channel_correlation, memory=memory
+        )
         rules |= {each: functools.partial(pool_step, memory=memory) for each in GLOBAL_POOLS}
 
     def apply(layer: Any, *tensors: Any, **options: Any) -> Any:

@@ -15,11 +15,13 @@ from keras_t3d.deploy.convolution import PendingConvolution, scale_and_offset
 from keras_t3d.deploy.convolution_2d import concatenate
 from keras_t3d.deploy.errors import UnsupportedLayerError, check_channels_last
 from keras_t3d.deploy.network import constant, constant_of_one_clip, kernel_of
+from keras_t3d.deploy.pooling_2d import means_so_far
 from keras_t3d.layers import (
     ClipBatchNormalization,
     ClipNormalization,
     SpatioTemporalChannelCorrelation,
 )
+from keras_t3d.streaming.memory import Memory
 
 
 def clip_normalization(layer: ClipNormalization, x: tf.Tensor) -> tf.Tensor:
@@ -176,26 +178,37 @@ def _keras_rank(x: tf.Tensor) -> int:
     return x.shape.rank + 1 if x.shape.rank == 4 else x.shape.rank
 
 
-def channel_correlation(layer: SpatioTemporalChannelCorrelation, x: tf.Tensor) -> tf.Tensor:
-    frames = tf.reduce_mean(x, axis=(1, 2))
-    temporal = _channel_scale(layer, "temporal", tf.reduce_mean(frames, axis=0, keepdims=True))
-    if layer.bins is not None:
-        frames = tf.matmul(layer.bins, frames)
-    spatial = _channel_scale(layer, "spatial", tf.reshape(frames, (1, -1)))
-    if layer.combine == "maximum":
-        return tf.maximum(x * temporal, x * spatial)
-    scale = temporal + spatial
-    return x * (scale * 0.5 if layer.combine == "average" else scale)
-
-
-def _channel_scale(
-    layer: SpatioTemporalChannelCorrelation, branch: str, means: tf.Tensor
+def channel_correlation(
+    layer: SpatioTemporalChannelCorrelation, x: tf.Tensor, memory: Memory | None = None
 ) -> tf.Tensor:
-    """Applies the two dense layers of a branch."""
+    frames = tf.reduce_mean(x, axis=(1, 2))
+    kernel = constant(layer.spatial_squeeze_kernel)
+    if memory is not None or layer.causal:
+        means = means_so_far(frames) if memory is None else memory.means(layer, frames[None])[0]
+        temporal, spatial = means, means
+        kernel = kernel.reshape(-1, frames.shape[-1], kernel.shape[-1]).sum(axis=0)
+    else:
+        temporal = tf.reduce_mean(frames, axis=0, keepdims=True)
+        spatial = frames if layer.bins is None else tf.matmul(layer.bins, frames)
+        spatial = tf.reshape(spatial, (1, -1))
+    of_mean = _factors(layer, "temporal", temporal, constant(layer.temporal_squeeze_kernel))
+    of_frames = _factors(layer, "spatial", spatial, kernel)
+    if layer.combine == "maximum":
+        return tf.maximum(x * of_mean, x * of_frames)
+    factors = of_mean + of_frames
+    return x * (factors * 0.5 if layer.combine == "average" else factors)
 
-    def dense(name: str, x: tf.Tensor) -> tf.Tensor:
-        y = tf.matmul(x, constant(getattr(layer, f"{branch}_{name}_kernel")))
+
+def _factors(
+    layer: SpatioTemporalChannelCorrelation, branch: str, means: tf.Tensor, squeeze: Any
+) -> tf.Tensor:
+    """Applies the two dense layers of a branch to the rows of a matrix."""
+
+    def dense(name: str, x: tf.Tensor, kernel: Any) -> tf.Tensor:
+        y = tf.matmul(x, kernel)
         return y + constant(getattr(layer, f"{branch}_{name}_bias")) if layer.use_bias else y
 
-    scale = tf.sigmoid(dense("excite", activation(layer, dense("squeeze", means))))
-    return tf.reshape(scale, (1, 1, 1, -1))
+    hidden = activation(layer, dense("squeeze", means, squeeze))
+    excite = constant(getattr(layer, f"{branch}_excite_kernel"))
+    factors = tf.sigmoid(dense("excite", hidden, excite))
+    return tf.reshape(factors, (-1, 1, 1, factors.shape[-1]))

@@ -101,12 +101,15 @@ def _pool_space(
 def deviation_pooling(layer: GlobalDeviationPooling3D, x: tf.Tensor) -> tf.Tensor:
     frames = tf.reduce_mean(x, axis=(1, 2))
     mean = tf.reduce_mean(frames, axis=0, keepdims=True)
-    centre = mean
-    if layer.causal:  # the mean so far, by one matrix product
-        counts = np.arange(1, frames.shape[0] + 1, dtype=np.float32)
-        centre = tf.matmul(np.tri(len(counts), dtype=np.float32) / counts[:, None], frames)
+    centre = means_so_far(frames) if layer.causal else mean
     deviation = tf.reduce_mean(tf.abs(frames - centre), axis=0, keepdims=True)
     return tf.concat([mean, deviation], -1)
+
+
+def means_so_far(frames: tf.Tensor) -> tf.Tensor:
+    """Returns the mean of the frames up to each, (time, channels), by one matrix product."""
+    counts = np.arange(1, frames.shape[0] + 1, dtype=np.float32)
+    return tf.matmul(np.tri(len(counts), dtype=np.float32) / counts[:, None], frames)
 
 
 def global_pooling(layer: Any, x: tf.Tensor, reduce: Callable[..., tf.Tensor]) -> tf.Tensor:

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.arguments import one_of, whole_number
+from keras_t3d.layers.deviation_pooling import means_so_far
 from keras_t3d.layers.rematerialization import RecomputedLayer
 
 COMBINATIONS = ("average", "sum", "maximum")
@@ -43,6 +44,9 @@ class SpatioTemporalChannelCorrelation(RecomputedLayer):
         temporal_bins: bins that the spatial branch averages time into; None
             keeps every frame, as in the paper.
         use_bias: biases of the dense layers.
+        causal: whether the factors of a frame depend on the frames up to it only: both branches
+            then read the mean of these, the spatial one in place of each frame or bin. The
+            weights are the same.
         **kwargs: `name`, `dtype` and so on, as for any Keras layer.
 
     Call arguments:
@@ -74,6 +78,7 @@ class SpatioTemporalChannelCorrelation(RecomputedLayer):
         combine: str = "average",
         temporal_bins: int | None = None,
         use_bias: bool = False,
+        causal: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -85,6 +90,7 @@ class SpatioTemporalChannelCorrelation(RecomputedLayer):
             None if temporal_bins is None else whole_number(layer, "temporal_bins", temporal_bins)
         )
         self.use_bias = use_bias
+        self.causal = causal
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         self.compute_output_shape(input_shape)  # checks the shape
@@ -110,25 +116,50 @@ class SpatioTemporalChannelCorrelation(RecomputedLayer):
             setattr(self, f"{name}_bias", bias)
 
     def compute(self, clips: Any, *weights: Any) -> tuple[Any]:
-        half = len(weights) // 2
-        # In float32: the sum over a frame overflows half precision.
-        frames = ops.mean(ops.cast(clips, "float32"), axis=(2, 3))  # (batch, time, channels)
-        temporal = self._scale(ops.mean(frames, axis=1), *weights[:half])
+        frames = self.frame_means(clips)
+        if self.causal:
+            return (self.scale_by_means(clips, means_so_far(frames), *weights),)
+        means = ops.mean(frames, axis=1)
         if self.bins is not None:
             frames = ops.einsum("btc,kt->bkc", frames, self.bins)
         flat = ops.reshape(frames, (-1, frames.shape[1] * frames.shape[2]))
-        spatial = self._scale(flat, *weights[half:])
-        if self.combine == "maximum":
-            return (ops.maximum(clips * temporal, clips * spatial),)
-        scale = temporal + spatial
-        return (clips * (scale * 0.5 if self.combine == "average" else scale),)
+        return (self._scale(clips, means, flat, *weights),)
 
-    def _scale(self, means: Any, *weights: Any) -> Any:
+    def frame_means(self, clips: Any) -> Any:
+        """Returns the mean of each frame, (batch, time, channels)."""
+        # In float32: the sum over a frame overflows half precision.
+        return ops.mean(ops.cast(clips, "float32"), axis=(2, 3))
+
+    def scale_by_means(self, clips: Any, means: Any, *weights: Any) -> Any:
+        """Scales each frame of a causal layer.
+
+        Args:
+            clips: tensor of shape `(batch, time, height, width, channels)`.
+            means: mean of the frames up to each, `(batch, time, channels)`.
+            *weights: the layer's weights as tensors.
+        """
+        half, means = len(weights) // 2, ops.reshape(means, (-1, means.shape[-1]))
+        kernel, *others = weights[half:]
+        # The mean stands in place of each frame or bin.
+        kernel = ops.sum(ops.reshape(kernel, (-1, means.shape[-1], kernel.shape[-1])), axis=0)
+        return self._scale(clips, means, means, *weights[:half], kernel, *others)
+
+    def _scale(self, clips: Any, temporal: Any, spatial: Any, *weights: Any) -> Any:
+        """Scales clips, or frames if causal, by the factors of rows of means."""
+        half = len(weights) // 2
+        shape = (-1, clips.shape[1] if self.causal else 1, 1, 1, clips.shape[-1])
+        temporal = ops.reshape(self._factors(temporal, *weights[:half]), shape)
+        spatial = ops.reshape(self._factors(spatial, *weights[half:]), shape)
+        if self.combine == "maximum":
+            return ops.maximum(clips * temporal, clips * spatial)
+        factors = temporal + spatial
+        return clips * (factors * 0.5 if self.combine == "average" else factors)
+
+    def _factors(self, means: Any, *weights: Any) -> Any:
         """Returns the factor of each channel, 0..1: the two dense layers of a branch."""
         squeeze, excite = weights[: len(weights) // 2], weights[len(weights) // 2 :]
         hidden = self.activation(_dense(ops.cast(means, self.compute_dtype), *squeeze))
-        scale = ops.sigmoid(_dense(hidden, *excite))
-        return ops.reshape(scale, (-1, 1, 1, 1, scale.shape[-1]))
+        return ops.sigmoid(_dense(hidden, *excite))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         if len(input_shape) != 5 or input_shape[1] is None or input_shape[-1] is None:

@@ -60,9 +60,7 @@ class GlobalDeviationPooling3D(ConfiguredLayer):
 
     def means(self, frames: Any) -> Any:
         """Returns the mean that each frame's deviation is from, (batch, time or 1, channels)."""
-        if not self.causal:
-            return ops.mean(frames, axis=1, keepdims=True)
-        return ops.cumsum(frames, axis=1) / ops.cumsum(ops.ones_like(frames), axis=1)
+        return means_so_far(frames) if self.causal else ops.mean(frames, axis=1, keepdims=True)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         if len(input_shape) != 5 or input_shape[-1] is None:
@@ -72,3 +70,8 @@ class GlobalDeviationPooling3D(ConfiguredLayer):
                 argument="clips",
             )
         return (input_shape[0], 2 * input_shape[-1])
+
+
+def means_so_far(frames: Any) -> Any:
+    """Returns the mean of the frames up to each, of the shape `(batch, time, channels)`."""
+    return ops.cumsum(frames, axis=1) / ops.cumsum(ops.ones_like(frames), axis=1)

@@ -89,7 +89,7 @@ class InvertedResidualBlock3D(CompositeLayer):
         self.rematerialize = rematerialize
         if self.stc:
             self.correlation = SpatioTemporalChannelCorrelation(
-                **self.stc_options, name="stc", **self.inherited
+                **self.stc_options, causal=self.causal, name="stc", **self.inherited
             )
 
     def build(self, input_shape: Sequence[Any]) -> None:

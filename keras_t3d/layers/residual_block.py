@@ -48,7 +48,7 @@ class _ResidualBlock3D(CompositeLayer):
         self.norms: list[Any] = []
         if stc:
             self.correlation = SpatioTemporalChannelCorrelation(
-                **self.stc_options, name="stc", **self.inherited
+                **self.stc_options, causal=self.causal, name="stc", **self.inherited
             )
 
     def _append(self, layer: type[Any], activation: str | None, *sizes: Any) -> None:

@@ -135,7 +135,7 @@ class DenseNet3D(NetworkFamily):
         shared = ClassifierOptions(input_shape, num_classes, **options)
         every: dict[str, Any] = {"causal": shared.causal, "dtype": shared.dtype}
         block_layers = checked_depths("block_layers", block_layers, "(6, 12, 24, 16)")
-        check_stc(stc, stc_options, (None, "output"), shared.causal)
+        check_stc(stc, stc_options, (None, "output"))
         stem_kernel = checked_odd("stem_kernel", stem_kernel)
         stem_stride = three_sizes("stem", "stem_stride", stem_stride)
         stem_pool_stride = three_sizes("stem", "stem_pool_stride", stem_pool_stride)
@@ -156,7 +156,7 @@ class DenseNet3D(NetworkFamily):
             if stc:
                 stages[stage] = f"{stage}_stc"
                 x = SpatioTemporalChannelCorrelation(
-                    **(stc_options or {}), dtype=shared.dtype, name=stages[stage]
+                    **(stc_options or {}), **every, name=stages[stage]
                 )(x)
             if index < len(block_layers):
                 x = self._transition(x, index, every)

@@ -68,20 +68,8 @@ def checked_depths(name: str, counts: Any, example: str) -> tuple[int, ...]:
     return tuple(whole_number("model", name, count) for count in counts)
 
 
-def check_stc(
-    stc: str | None,
-    options: Mapping[str, Any] | None,
-    places: Sequence[Any],
-    causal: bool = False,
-) -> None:
+def check_stc(stc: str | None, options: Mapping[str, Any] | None, places: Sequence[Any]) -> None:
     """Raises InvalidArgumentError if STC options do not fit, before any layer is built."""
-    if causal and stc is not None:
-        raise InvalidArgumentError(
-            "`causal` must be False with STC blocks, whose weights read all frames of a clip: "
-            f"leave out `stc`, or use a network without, for example resnext3d_101. Received: "
-            f"causal=True with stc={stc!r}",
-            argument="causal",
-        )
     if stc not in places:
         raise InvalidArgumentError(
             f"`stc` must be one of {tuple(places)}. Received: {stc!r}", argument="stc"

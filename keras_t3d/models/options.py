@@ -61,7 +61,7 @@ class ClassifierOptions:
         causal: whether no layer reads a later frame, as a stream needs it (`keras_t3d.streaming`):
             convolutions and pools pad time before the clip only, and deviations over time are those
             from the mean so far. The weights are the same, and those of a network that is not
-            causal are a start. Not with STC blocks, which read the whole clip.
+            causal are a start. STC blocks read the mean of the frames so far.
         weights: path of a `.keras` model or of a `.weights.h5` file to start from; for named
             networks, also the name of published weights, see `keras_t3d.models.list_weights`. The
             classifying layer of a `.keras` model with other classes is not loaded; without

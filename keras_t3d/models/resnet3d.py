@@ -120,7 +120,7 @@ class ResNet3D(NetworkFamily):
     ) -> None:
         shared = ClassifierOptions(input_shape, num_classes, **options)
         stage_blocks = checked_depths("stage_blocks", stage_blocks, "(3, 4, 6, 3)")
-        check_stc(stc, stc_options, (None, "residual", "output", "between_stages"), shared.causal)
+        check_stc(stc, stc_options, (None, "residual", "output", "between_stages"))
         stem_kernel = checked_odd("stem_kernel", stem_kernel)
         stem_stride = three_sizes("stem", "stem_stride", stem_stride)
         if stem_pool_stride is not None:
@@ -164,7 +164,7 @@ class ResNet3D(NetworkFamily):
             if stc == "between_stages" and index < len(stage_blocks):
                 stages[stage] = f"{stage}_stc"
                 x = SpatioTemporalChannelCorrelation(
-                    **(stc_options or {}), dtype=shared.dtype, name=stages[stage]
+                    **(stc_options or {}), **every, name=stages[stage]
                 )(x)
         super().__init__(shared, inputs, x, stages, locals())
 

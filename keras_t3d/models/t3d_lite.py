@@ -132,7 +132,7 @@ class T3DLite(NetworkFamily):
         temporal_stages = _checked_stages(temporal_stages)
         config = locals()
         shared = ClassifierOptions(input_shape, num_classes, **options)
-        check_stc(stc, stc_options, (None, "residual"), shared.causal)
+        check_stc(stc, stc_options, (None, "residual"))
         every: dict[str, Any] = {"causal": shared.causal, "dtype": shared.dtype}
         inputs, x = shared.open_graph()
         x = NormalizedConv3D(

@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.layers import ClipConv3D, ClipMaxPooling3D
+from keras_t3d.layers import ClipConv3D, ClipMaxPooling3D, SpatioTemporalChannelCorrelation
 from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.operations.padding import Padding
 from keras_t3d.models.composition import composition, in_order
@@ -132,6 +132,9 @@ class StreamingForm:
         if type(layer) is ClipMaxPooling3D:
             # What is kept is smaller after the pool over each frame.
             return layer.pool_time(*memory.extend(layer, layer.pool_frames(inputs[0])))
+        if type(layer) is SpatioTemporalChannelCorrelation:
+            means = memory.means(layer, layer.frame_means(inputs[0]))
+            return layer.scale_by_means(inputs[0], means, *layer.tensors())
         if type(layer) in GLOBAL_POOLS:
             return pool(layer, inputs[0], memory)
         if any(len(x.shape) == 5 for x in keras.tree.flatten(inputs) if hasattr(x, "shape")):

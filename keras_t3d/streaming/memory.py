@@ -65,6 +65,27 @@ class Memory:
         started = ops.reshape(self._steps_before > 0, (-1, *[1] * (len(first.shape) - 1)))
         return ops.where(started, past, first)
 
+    def means(self, layer: Any, frames: Any) -> Any:
+        """Returns the mean of the frames since the reset up to each, (batch, time, channels).
+
+        Args:
+            layer: the layer that reads them.
+            frames: what stands for each frame of this step, (batch, time, channels).
+
+        Raises:
+            StreamingError: if the layer is not causal.
+        """
+        if not layer.causal:
+            raise StreamingError(layer, "is not causal")
+        name, count = self.name(layer, "mean"), frames.shape[1]
+        mean = self.recall(name, (frames.shape[2],))
+        before, means = self._steps_before * count, []
+        for number in range(count):
+            mean = mean + (frames[:, number] - mean) / (before + (number + 1.0))
+            means.append(mean)
+        self.after[name] = mean
+        return ops.stack(means, axis=1)
+
     def extend(self, layer: Any, clips: Any, is_positive: bool = False) -> tuple[Any, str]:
         """Returns the frames that a convolution or pool reads, and how it then pads time.
 

@@ -130,6 +130,12 @@ CASES = {
         CLIPS,
         (2, 2, 6, 3, 3),
     ),
+    "stc_causal": (
+        layers.SpatioTemporalChannelCorrelation,
+        {"reduction": 2, "causal": True},
+        CLIPS,
+        None,
+    ),
     "stc": (layers.SpatioTemporalChannelCorrelation, {"reduction": 2}, CLIPS, None),
     "stc_bins": (
         layers.SpatioTemporalChannelCorrelation,

@@ -69,6 +69,20 @@ COMBINE = {
 }
 
 
+@pytest.mark.parametrize("temporal_bins", [None, 2])
+def test_causal_factors_are_those_of_a_clip_of_the_mean_so_far(temporal_bins):
+    x = features(2, 3, 4, 5, 6)
+    layer = built(x.shape, reduction=2, temporal_bins=temporal_bins, use_bias=True, causal=True)
+    found = array(layer(x))
+    for frame in range(3):
+        mean = x[:, : frame + 1].mean(axis=(1, 2, 3), keepdims=True)
+        still = by_hand(
+            layer, mean.repeat(3, axis=1), ACTIVATIONS["relu"], COMBINE["average"], temporal_bins
+        )
+        expected = x[:, frame] * still[:, 0] / mean[:, 0]
+        np.testing.assert_allclose(found[:, frame], expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("combine", COMBINE)
 @pytest.mark.parametrize("use_bias", [False, True])
 def test_the_equations(combine, use_bias):

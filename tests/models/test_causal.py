@@ -4,8 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-from keras_t3d import models
-from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models import inflation
 from tests.battery import array, noise_clips, randomize
 from tests.models.test_battery import CASES
@@ -18,7 +16,7 @@ def build(case, **options):
     return randomize(factory(SHAPE, 3, **{**own, "causal": True, **options}))
 
 
-@pytest.mark.parametrize("case", ["t3d", "resnet", "r2plus1d_18", "t3d_lite"])
+@pytest.mark.parametrize("case", ["t3d", "stc_residual", "r2plus1d_18", "t3d_lite"])
 def test_features_depend_on_no_later_frame(case):
     network = build(case)
     stages = network.feature_model(*network.stages)
@@ -48,8 +46,3 @@ def test_the_frame_of_an_output_is_the_last_tap_of_an_inflated_kernel():
     network = build("t3d")
     own_tap = inflation._own_tap(network)
     assert [own_tap(depth) for depth in (1, 3, 6)] == [0, 2, 5]
-
-
-def test_stc_reads_the_whole_clip():
-    with pytest.raises(InvalidArgumentError, match=r"`causal`.*stc='residual'"):
-        models.STCResNet3D18(SHAPE, 3, causal=True)

@@ -14,14 +14,14 @@ from keras_t3d.layers import (
     FactorizedConv3D,
     GlobalDeviationPooling3D,
     InvertedResidualBlock3D,
+    SpatioTemporalChannelCorrelation,
     TemporalTransition,
 )
 from tests.models.test_battery import CASES
 
 CAUSAL = {"causal": True}
 SIZE = 8
-# Networks of every family, with STC left out.
-FAMILIES = [name for name, (_, options, _) in CASES.items() if "stc" not in options]
+FAMILIES = list(CASES)
 
 
 def of_family(name, shape=(16, 32, 32, 3), **options):
@@ -51,6 +51,10 @@ _LAYERS = {
     ),
     "mixing": lambda size, stride: DepthwiseTemporalTransition(
         (1, size + 1), "he_normal", **CAUSAL
+    ),
+    # Its weights are those of a clip of any length only with bins.
+    "stc": lambda size, stride: SpatioTemporalChannelCorrelation(
+        2, temporal_bins=size, combine=("average", "maximum")[stride - 1], **CAUSAL
     ),
     "ttl": lambda size, stride: TemporalTransition(
         2, (1, size + 1), pool_size=(stride, 1, 1), **CAUSAL
