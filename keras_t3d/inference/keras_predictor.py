@@ -11,7 +11,8 @@ from keras_t3d.inference.predictor import validate_clips
 from keras_t3d.inference.stream_predictor import StreamPredictor
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.private_interfaces import flatten_layers
-from keras_t3d.streaming import StreamingError, StreamingForm, StreamOptions
+from keras_t3d.streaming import StreamingError, StreamOptions
+from keras_t3d.streaming.answer import pooled_frames
 
 
 class KerasPredictor:
@@ -49,7 +50,7 @@ class KerasPredictor:
         if not any(getattr(layer, "causal", False) for layer in layers):
             return None
         try:
-            steps = self.clip_spec.num_frames // StreamingForm(self._model).frames_per_step
+            steps = pooled_frames(self._model)
             options = StreamOptions(answer_over="window", answer_steps=steps)
             return keras_stream(self._model, options)
         except StreamingError:  # of layers that are not causal, or that read whole clips

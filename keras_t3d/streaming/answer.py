@@ -7,6 +7,7 @@ from typing import Any
 from keras import layers, ops
 
 from keras_t3d.layers import GlobalDeviationPooling3D
+from keras_t3d.private_interfaces import flatten_layers
 from keras_t3d.streaming.errors import StreamingError
 from keras_t3d.streaming.memory import Memory
 
@@ -15,6 +16,12 @@ GLOBAL_POOLS: tuple[type[Any], ...] = (
     layers.GlobalAveragePooling3D,
     layers.GlobalMaxPooling3D,
 )
+
+
+def pooled_frames(model: Any) -> int:
+    """Returns the number of frames of a clip at the global pools of a model: its steps."""
+    pools = (layer for layer in flatten_layers(model) if isinstance(layer, GLOBAL_POOLS))
+    return max((layer.input.shape[1] for layer in pools), default=1)
 
 
 def pool(layer: Any, clips: Any, memory: Memory) -> Any:

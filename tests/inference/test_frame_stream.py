@@ -25,7 +25,7 @@ from keras_t3d.inference import (
     watch_frames,
 )
 from keras_t3d.layers import ClipConv3D
-from keras_t3d.streaming import StreamingError, StreamOptions
+from keras_t3d.streaming import StreamingError, StreamingForm, StreamOptions
 from tests.battery import array, randomize
 from tests.conftest import write_video
 
@@ -147,6 +147,14 @@ def test_a_causal_model_streams_over_as_many_steps_as_a_clip_has(network, video)
         answers = [stream.push(frame.pixels) for frame in reader.timed()]
     found = [window.probabilities for window in windows]
     np.testing.assert_allclose(found, answers[3::4], atol=1e-6)
+
+
+def test_a_causal_model_is_traced_once_for_its_state(network, monkeypatch):
+    traced = []
+    specs = StreamingForm._specs
+    monkeypatch.setattr(StreamingForm, "_specs", lambda *a: traced.append(a[1]) or specs(*a))
+    assert load_predictor(network).streaming().frames_per_step == 2
+    assert traced == [2]
 
 
 @pytest.mark.parametrize("options", [{"hop": 0.08}, {"hop_frames": 2}, {"num_crops": 3}])
