@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jsonargparse
 
@@ -31,6 +31,14 @@ def print_classes(
     write(f"{video}{note}")
     for name, probability in classes:
         write(f"  {probability:6.1%}  {name}")
+
+
+def window_line(record: dict[str, Any], as_json: bool) -> str:
+    """Returns the line of what `window_record` returns."""
+    if as_json:
+        return json.dumps(record, ensure_ascii=False)
+    classes = ", ".join(f"{c['class']} {c['probability']:.1%}" for c in record["classes"])
+    return f"  {record['start']:9.2f} to {record['end']:9.2f} s  {classes}"
 
 
 def print_note(text: str) -> None:

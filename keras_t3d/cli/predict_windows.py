@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jsonargparse
 
 from keras_t3d.atomic import check_file_path
 from keras_t3d.cli import loading
 from keras_t3d.cli.options import window_options
-from keras_t3d.cli.output import for_each_video, print_classes, print_note, print_unless_closed
+from keras_t3d.cli.output import (
+    for_each_video,
+    print_classes,
+    print_note,
+    print_unless_closed,
+    window_line,
+)
 from keras_t3d.errors import check_argument
 from keras_t3d.progress import progress_bar
 
@@ -95,7 +100,7 @@ def _score(
         def record(window: WindowPrediction) -> None:
             outputs.add(video, window)
             if shown:
-                write_line(_window_line(window_record(video, window, names, top), arguments.json))
+                write_line(window_line(window_record(video, window, names, top), arguments.json))
             if progress is not None:
                 progress(round(window.end), max(seconds, round(window.end)))
 
@@ -113,10 +118,3 @@ def _score(
     if summary.stopped:
         print_note(f"scored up to second {summary.end:.2f}: {video}")
     warn_of_damage(video, reader.damage)
-
-
-def _window_line(record: dict[str, Any], as_json: bool) -> str:
-    if as_json:
-        return json.dumps(record, ensure_ascii=False)
-    classes = ", ".join(f"{c['class']} {c['probability']:.1%}" for c in record["classes"])
-    return f"  {record['start']:9.2f} to {record['end']:9.2f} s  {classes}"

@@ -1,7 +1,7 @@
 from .errors import ExportError, QuantizationError, UnsupportedLayerError
 from .options import EXPORT_TARGETS, ExportTarget, SavedModelOptions, TFLiteOptions
 from .saved_model import export_saved_model
-from .serving_client import ServingClient, ServingError, connect, query
+from .serving_client import ServingClient, ServingError, connect, query, served_stream
 from .tflite import export_tflite
 from .tflite_operations import list_ops
 
@@ -20,4 +20,5 @@ __all__ = [
     "export_tflite",
     "list_ops",
     "query",
+    "served_stream",
 ]

@@ -65,6 +65,15 @@ def connected(server, protocol, name="t3d", **options):
     return connect(address, grpc=protocol == "grpc", **options)
 
 
+def test_steps_of_a_model_that_is_no_stream(server, protocol, video, capsys):
+    flags = ["--grpc"] * (protocol == "grpc")
+    address = getattr(server, protocol)("t3d")
+    assert cli.main(["query", address, str(video), "--windows", *flags]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "must serve a stream" in line
+    assert line.endswith("features, files, serve_jpeg, serving_default, views")
+
+
 # What it says.
 
 

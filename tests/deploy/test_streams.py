@@ -1,5 +1,6 @@
 """Exported streams give Keras's answers after every step of a video."""
 
+import contextlib
 import json
 import zipfile
 
@@ -9,22 +10,23 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_t3d import models
+from keras_t3d import cli, models
 from keras_t3d.deploy import (
     SavedModelOptions,
     TFLiteOptions,
     export_saved_model,
     export_tflite,
     list_ops,
+    query,
 )
 from keras_t3d.deploy.tflite_conversion import convert
 from keras_t3d.deploy.tflite_forms import StepForm
 from keras_t3d.deploy.warmup import WARMUP_REQUESTS
 from keras_t3d.errors import InvalidArgumentError
-from keras_t3d.inference import StreamPredictor, load_predictor
+from keras_t3d.inference import StreamPredictor, load_predictor, stream_video
 from keras_t3d.streaming import StreamingError, StreamingForm
 from tests.battery import array, noise_clips
-from tests.conftest import NEEDS_SERVING_API
+from tests.conftest import NEEDS_SERVING_API, write_video
 from tests.deploy.networks import randomize
 from tests.streaming.networks import FAMILIES, of_family
 
@@ -36,7 +38,8 @@ VIDEOS = noise_clips(3, (32, 32, 32, 3))  # of four clips
 
 @pytest.fixture(scope="module")
 def network():
-    return randomize(of_family("t3d_lite", SHAPE, pooling="avg_deviation"))
+    stc = {"stc": "residual", "stc_options": {"temporal_bins": 2}, "temporal_stages": (4, 7)}
+    return randomize(of_family("t3d_lite", SHAPE, pooling="avg_deviation", **stc))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +63,8 @@ def test_the_state_is_in_8_bits_but_for_the_answer(int8):
     assert after.pop("probabilities")["dtype"] == np.float32
     assert before.keys() == after.keys()
     in_floats = {name for name, details in before.items() if details["dtype"] == np.float32}
-    assert in_floats == {"steps", "embedding_mean", "embedding_deviation"}
+    answer = {"steps", "embedding_mean", "embedding_deviation"}
+    assert in_floats == answer | {"stage4_block1_stc_mean", "stage7_block1_stc_mean"}
     for name in before.keys() - in_floats:
         assert before[name]["dtype"] == np.int8
         assert before[name]["quantization"] == after[name]["quantization"]
@@ -122,6 +126,38 @@ def test_tf_serving_warms_up_a_saved_model(saved):
 
     assert (saved.path / "assets.extra" / WARMUP_REQUESTS).stat().st_size < 10_000
     assert Servable(saved.path).warmed_up == ["step", "initial_state", "files"]
+
+
+@pytest.fixture(scope="module")
+def served(saved):
+    """A stand-in for TF Serving that serves the SavedModel."""
+    pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
+    from tests.deploy.tf_serving_stand_in import StandIn
+
+    with contextlib.closing(StandIn({"stream": saved.path.parent})) as server:
+        yield server
+
+
+@pytest.mark.parametrize("protocol", ["rest", "grpc"])
+def test_a_served_stream_is_asked_step_by_step(saved, served, protocol, tmp_path, capsys):
+    video = write_video(tmp_path / "noise.mp4", VIDEOS[0, :6])
+    windows = list(stream_video(load_predictor(saved.path.parent), video))
+    address, flags = getattr(served, protocol)("stream"), ["--grpc"] * (protocol == "grpc")
+    assert cli.main(["query", address, str(video), "--windows", "--json", *flags]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [record["end"] for record in records] == [round(w.end, 6) for w in windows]
+    names = load_predictor(saved.path.parent).class_names
+    for record, window in zip(records, windows, strict=True):
+        found = {entry["class"]: entry["probability"] for entry in record["classes"]}
+        assert [found[name] for name in names] == pytest.approx(window.probabilities, abs=1e-5)
+    classes = dict(query(address, video, grpc=protocol == "grpc"))
+    assert [classes[n] for n in names] == pytest.approx(windows[-1].probabilities, abs=1e-5)
+
+
+def test_what_does_not_apply_to_a_served_stream(served, tmp_path):
+    video = write_video(tmp_path / "noise.mp4", VIDEOS[0, :6])
+    with pytest.raises(InvalidArgumentError, match=r"`num_views`.*stream.*Received: 2"):
+        query(served.rest("stream"), video, num_views=2)
 
 
 def test_the_predictor_of_a_file_reads_clips_too(network, int8):

@@ -493,12 +493,12 @@ def _fill_fast(proto, value, sizes):
 
 
 def _adder(proto, dtype):
-    name = "DT_STRING" if dtype == tf.string.as_datatype_enum else "DT_UINT8"
+    name = tf.dtypes.as_dtype(dtype).name
 
     def wrong_type(item):
         return invalid(
             f"JSON Value: {_shown(item)} Type: {type(item).__name__} is not of expected type: "
-            f"{'string' if name == 'DT_STRING' else 'uint8'}"
+            f"{name}"
         )
 
     def add_string(item):
@@ -514,12 +514,22 @@ def _adder(proto, dtype):
         else:
             raise wrong_type(item)
 
+    def add_float(item):
+        if isinstance(item, bool) or not isinstance(item, (int, float)):
+            raise wrong_type(item)
+        proto.float_val.append(item)
+
+    def add_long(item):
+        if isinstance(item, bool) or not isinstance(item, int):
+            raise wrong_type(item)
+        proto.int64_val.append(item)
+
     def add_int(item):
         if isinstance(item, bool) or not isinstance(item, int) or not -(2**31) <= item < 2**31:
             raise wrong_type(item)
         proto.int_val.append(item % 256)  # static_cast<uint8>
 
-    return add_string if name == "DT_STRING" else add_int
+    return {"string": add_string, "float32": add_float, "int64": add_long}.get(name, add_int)
 
 
 class _HTTPServer(ThreadingHTTPServer):

@@ -16,6 +16,7 @@ from keras_t3d.clips import ClipSpec, take_view
 from keras_t3d.data.video.reader import VideoReader, warn_of_damage
 from keras_t3d.deploy.serving_client.client import ServingClient
 from keras_t3d.deploy.serving_client.connection import connect
+from keras_t3d.deploy.serving_client.stream_query import query_stream, serves_stream
 from keras_t3d.errors import InvalidArgumentError, check_argument, check_integer
 from keras_t3d.inference.predictor import top_classes
 from keras_t3d.inference.video_views import read_clips
@@ -37,7 +38,8 @@ def query(
 
     The served model returns its ClipSpec. Views spread over the whole video are cut here, sent in
     batches, and their probabilities averaged, as `predict_video` does. A model without the
-    signature `files` receives the whole decoded video and takes the centre view itself.
+    signature `files` receives the whole decoded video and takes the centre view itself. Of a
+    stream, the steps are sent one after the other, and the answer after the last one counts.
 
     Args:
         server: address as for `connect`, or a ServingClient.
@@ -73,6 +75,9 @@ def query(
         with connect(server, grpc, timeout) as client:
             return query(client, path, top, num_views, jpeg, clip_spec)
     server.forget()
+    if serves_stream(server):
+        _check_left_out(num_views=num_views, jpeg=jpeg or None, clip_spec=clip_spec)
+        return top_classes(query_stream(server, path), server.class_names, top)
     names, known_spec = _read_clip_spec(clip_spec)
     if known_spec is None and server.has_clip_spec:
         known_spec = server.clip_spec
@@ -95,6 +100,11 @@ def query(
             argument="clip_spec",
         )
     return top_classes(scores.mean(axis=0), names or list(map(str, range(scores.shape[1]))), top)
+
+
+def _check_left_out(**options: object) -> None:
+    for name, value in options.items():
+        check_argument(name, value, value is None, "left out for a stream, which reads all steps")
 
 
 def _query_whole_video(
