@@ -3,14 +3,15 @@
 A window is computed anew at every step: with a hop of one step, each frame is in as many windows
 as the clip has steps. `step_without_state` is the network for a clip of one step, which keeps
 nothing: what a stream takes more is the price of its state and of the taps that read it. All files
-are run as an application does, with the state as inputs and outputs. `--beside` times a stream of
-another project too, whose state has the same names before and after a step.
+are run as an application does, with the state as inputs and outputs. Several sizes, and networks of
+several `--options`, take turns in one run. `--beside` times a stream of another project too, whose
+state has the same names before and after a step.
 
 With `--steps` nothing is timed: frames are pushed into an int8 stream in a process that imports no
 TensorFlow, whose resident memory is recorded after each tenth of the steps. Linux only.
 
     python benchmarks/streaming.py
-    python benchmarks/streaming.py --sizes 128 224 --options '{"stem_stride": [1, 2, 2]}'
+    python benchmarks/streaming.py --sizes 128 --options '{}' '{"stem_stride": [1, 2, 2]}'
     python benchmarks/streaming.py --sizes 128 --beside movinet_a0_stream_128.tflite
     python benchmarks/streaming.py --sizes 128 --steps 100000
     python benchmarks/streaming.py --quick
@@ -19,6 +20,7 @@ TensorFlow, whose resident memory is recorded after each tenth of the steps. Lin
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import tempfile
 from pathlib import Path
@@ -32,11 +34,40 @@ _CLIPS = 2  # of four clips' length, that ranges are taken from
 _FRAMES = 16  # of a camera, which are pushed again and again
 
 
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A network that is timed.
+
+    Attributes:
+        model: name of the configuration.
+        frames: frames of a window.
+        size: height and width in pixels.
+        options: further options.
+    """
+
+    model: str
+    frames: int
+    size: int
+    options: dict[str, Any]
+
+    def build(self, frames: int) -> Any:
+        """Builds it for clips of so many frames."""
+        import keras
+
+        from keras_t3d import models
+
+        keras.utils.set_random_seed(0)
+        shape = (frames, self.size, self.size, 3)
+        return models.create(self.model, shape, 21, causal=True, **self.options)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Measures and prints; the last line is one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", default="t3d_lite0")
-    parser.add_argument("--options", type=json.loads, default={}, help="of the network, as JSON")
+    parser.add_argument(
+        "--options", type=json.loads, nargs="+", default=[{}], help="of each network, as JSON"
+    )
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 224], help="pixels")
     parser.add_argument("--frames", type=int, default=16, help="frames of a window")
     parser.add_argument("--threads", type=int, default=2)
@@ -47,54 +78,82 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if options.quick:
         options.sizes, options.frames, options.rounds = [32], 8, 1
-        options.options = {**options.options, "width": 0.1, "depth": 0.2}
+        options.options = [{**each, "width": 0.1, "depth": 0.2} for each in options.options]
     machine = turns.machine()
-    sizes: dict[int, Any] = {}
-    for size in options.sizes:
+    if options.steps is None:
+        results = _measure(options)
+    else:
+        results = {name: _measure_memory(each, options) for name, each in _networks(options)}
+    for name, result in results.items():
         if options.steps is None:
-            sizes[size] = _measure(size, options)
-            turns.print_table(f"{options.model}, {size} px", sizes[size])
+            turns.print_table(f"{options.model}, {name}", result)
         else:
-            sizes[size] = _measure_memory(size, options)
-            print(f"{options.model}, {size} px, resident MB: {sizes[size]}", flush=True)
+            print(f"{options.model}, {name}, resident MB: {result}", flush=True)
     arguments = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in vars(options).items()
         if name != "quick"
     }
-    print(json.dumps({**arguments, "machine": machine, "sizes": sizes}))
+    print(json.dumps({**arguments, "machine": machine, "networks": results}))
 
 
-def _measure(size: int, options: argparse.Namespace) -> dict[str, Any]:
+def _networks(options: argparse.Namespace) -> list[tuple[str, Network]]:
+    """Returns the networks of all sizes and options, by what they are."""
+    return [
+        (
+            f"{size} px {json.dumps(own) if own else ''}".strip(),
+            Network(options.model, options.frames, size, own),
+        )
+        for own in options.options
+        for size in options.sizes
+    ]
+
+
+def _measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Times the files of all networks in turns."""
+    networks = _networks(options)
     with tempfile.TemporaryDirectory() as folder:
-        facts = turns.facts_of(_write, folder, size, vars(options))
-        names = [path.stem for path in sorted(Path(folder).glob("*.tflite"))]
-        entries = {name: (_runner, folder, name, options.threads) for name in names}
+        entries: dict[str, tuple[Any, ...]] = {}
+        facts: dict[str, dict[str, Any]] = {}
+        for name, network in networks:
+            own = Path(folder, str(len(facts)))
+            own.mkdir()
+            facts[name] = turns.facts_of(_write, str(own), network)
+            for path in sorted(own.glob("*.tflite")):
+                entries[f"{name}: {path.stem}"] = (_runner, str(path), options.threads)
         if options.beside is not None:
-            beside = options.beside.resolve()
-            entries["beside"] = (_runner, str(beside.parent), beside.stem, options.threads)
+            entries["beside"] = (_runner, str(options.beside.resolve()), options.threads)
         race = turns.race(entries, options.rounds, _IN_A_ROW)
-    times, frames = race.milliseconds, facts["frames_per_step"]
-    step = times.get("stream_int8")
+    return {name: _ratios(name, facts[name], race) for name, _ in networks}
+
+
+def _ratios(name: str, facts: dict[str, Any], race: turns.Race) -> dict[str, Any]:
+    """Returns the times of a network's files, and how they compare."""
+    times = {
+        form.removeprefix(f"{name}: "): time
+        for form, time in race.milliseconds.items()
+        if form.startswith(f"{name}: ") or form == "beside"
+    }
+    step, frames = times.get("stream_int8"), facts["frames_per_step"]
     return {
         "milliseconds": times,  # of a step, or of a window
         "unavailable": race.unavailable,
-        "frames_per_step": frames,
-        "state_bytes": facts["state_bytes"],
+        **facts,
         "window_to_step_int8": turns.ratio(times.get("windows_int8"), step),
         "window_to_step_float32": turns.ratio(
             times.get("windows_float32"), times.get("stream_float32")
         ),
         "step_to_step_without_state": turns.ratio(step, times.get("step_without_state_int8")),
+        "int8_milliseconds_per_frame": turns.ratio(step, frames),
         "int8_frames_per_second": turns.ratio(1000.0 * frames, step),
     }
 
 
-def _measure_memory(size: int, options: argparse.Namespace) -> list[float]:
+def _measure_memory(network: Network, options: argparse.Namespace) -> list[float]:
     """Returns the resident megabytes after the first step and after each tenth of the steps."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder, "stream.tflite"))
-        turns.facts_of(_export, path, size, vars(options))
+        turns.facts_of(_export, path, network)
         megabytes: list[float] = turns.facts_of(_push, path, options.steps)["megabytes"]
     return megabytes
 
@@ -102,7 +161,7 @@ def _measure_memory(size: int, options: argparse.Namespace) -> list[float]:
 # What the contenders' processes run.
 
 
-def _write(folder: str, size: int, given: dict[str, Any]) -> tuple[dict[str, Any], turns.Step]:
+def _write(folder: str, network: Network) -> tuple[dict[str, Any], turns.Step]:
     """Writes all files; returns the frames and the bytes of the state of a step."""
     from keras_t3d.deploy.integer_conversion import IntegerConversion
     from keras_t3d.deploy.options import TFLiteOptions
@@ -110,11 +169,11 @@ def _write(folder: str, size: int, given: dict[str, Any]) -> tuple[dict[str, Any
     from keras_t3d.deploy.tflite_forms import ClipForm, LiteRTForm, StepForm
     from keras_t3d.streaming import StreamingForm
 
-    stream = StreamingForm(_network(given["frames"], size, given))
+    stream = StreamingForm(network.build(network.frames))
     forms: dict[str, LiteRTForm] = {
         "stream": StepForm(stream),
         "windows": ClipForm(stream.model),
-        "step_without_state": ClipForm(_network(stream.frames_per_step, size, given)),
+        "step_without_state": ClipForm(network.build(stream.frames_per_step)),
     }
     for name, form in forms.items():
         clips = _noise(_CLIPS, *form.clip_spec.input_shape)
@@ -127,12 +186,12 @@ def _write(folder: str, size: int, given: dict[str, Any]) -> tuple[dict[str, Any
     return {"frames_per_step": stream.frames_per_step, "state_bytes": state_bytes}, int
 
 
-def _export(path: str, size: int, given: dict[str, Any]) -> tuple[dict[str, Any], turns.Step]:
+def _export(path: str, network: Network) -> tuple[dict[str, Any], turns.Step]:
     """Writes a stream in integers."""
     from keras_t3d.deploy import TFLiteOptions, export_tflite
 
-    model = _network(given["frames"], size, given)
-    clips = _noise(_CLIPS, 4 * given["frames"], *model.clip_spec.input_shape[1:])
+    model = network.build(network.frames)
+    clips = _noise(_CLIPS, 4 * network.frames, *model.clip_spec.input_shape[1:])
     options = TFLiteOptions("int8", streaming=True)
     export_tflite(model, path, calibration=clips, options=options)
     return {}, int
@@ -155,24 +214,14 @@ def _push(path: str, steps: int) -> tuple[dict[str, Any], turns.Step]:
     return {"megabytes": megabytes}, int
 
 
-def _network(frames: int, size: int, given: dict[str, Any]) -> Any:
-    import keras
-
-    from keras_t3d import models
-
-    keras.utils.set_random_seed(0)
-    shape = (frames, size, size, 3)
-    return models.create(given["model"], shape, 21, causal=True, **given["options"])
-
-
 def _noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
-def _runner(folder: str, name: str, threads: int) -> tuple[dict[str, Any], turns.Step]:
+def _runner(path: str, threads: int) -> tuple[dict[str, Any], turns.Step]:
     from ai_edge_litert.interpreter import Interpreter
 
-    run = Interpreter(str(Path(folder, f"{name}.tflite")), num_threads=threads)
+    run = Interpreter(path, num_threads=threads)
     step = run.get_signature_runner()
     inputs = {
         key: np.full(details["shape"], details["quantization"][1], details["dtype"])
