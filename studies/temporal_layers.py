@@ -26,30 +26,14 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # `turns`
 
-import keras
-import numpy as np
 from keras_machine import hardware, keras_machine
+from late_stages import train_late_stages
 from result_files import newest_result, write_result
 from temporal_results import section
-from temporal_videos import (
-    LAST_FROZEN,
-    Videos,
-    frozen_stages,
-    held_out_films,
-    official,
-    read_videos,
-    share,
-)
-
-from keras_t3d.models.options import EMBEDDING
-from keras_t3d.optimization import CrossEntropy, Learner, make_optimizer
-from keras_t3d.training.linear_head import fit_head
+from temporal_videos import Videos, held_out_films, official, read_videos, share
 
 NAME = "temporal-layers"
 RESULTS = Path(__file__).parent / "results"
-BATCH = 8
-EPOCHS, LEAST_STEPS = 6, 120
-RATE, NEW_RATE = 1e-4, 10.0  # and its factor for temporal layers, which have no ImageNet weights
 _LATE = {"temporal_stages": (6, 7)}
 # Before stage 6 alone, as the other transitions are among the frozen layers.
 _TTL = {"transition_depths": (None, None, (1, 3, 4))}
@@ -71,7 +55,7 @@ ARMS: dict[str, dict[str, Any]] = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs what is not finished; prints one line a run."""
     options = _options(argv)
-    videos = read_videos(options.videos, options.out)
+    videos = read_videos(options.videos, options.out, ARMS[WITHOUT])
     if options.held_out:
         _choose(videos, options.arms)
         return
@@ -85,9 +69,9 @@ def main(argv: Sequence[str] | None = None) -> None:
                     continue
                 train, test = official(videos, split)
                 train = share(videos.labels, train, options.labels, seed)
-                start, top1 = run(videos, arm, train, test, seed)
+                scores = train_late_stages(videos, ARMS[arm], train, test, seed)
                 result = {"arm": arm, "split": split, "seed": seed, "labels": options.labels}
-                runs.append({**result, "start": start, "top1": top1})
+                runs.append({**result, "start": scores.start, "top1": scores.top1})
                 print(json.dumps(runs[-1]), flush=True)
                 machine = hardware(keras_machine(), "16 x 128 x 128")
                 write_result(options.results, NAME, section(runs, machine))
@@ -112,71 +96,8 @@ def _choose(videos: Videos, arms: Sequence[str]) -> None:
         train, test = held_out_films(videos, number)
         for arm in arms:
             for factor in (1.0, 10.0, 100.0) if arm != WITHOUT else (1.0,):
-                start, top1 = run(videos, arm, train, test, number, factor)
-                print(json.dumps([arm, factor, number, start, top1]), flush=True)
-
-
-def run(
-    videos: Videos,
-    arm: str,
-    train: np.ndarray,
-    test: np.ndarray,
-    seed: int,
-    new_rate: float = NEW_RATE,
-) -> tuple[float, float]:
-    """Trains a network; returns its top-1 in percent before, as a linear classifier, and after.
-
-    Args:
-        videos: all videos.
-        arm: a key of ARMS.
-        train: numbers of the videos to train on.
-        test: numbers of the videos to score.
-        seed: seed of fresh weights, dropout, order and views.
-        new_rate: factor of the learning rate of temporal layers.
-    """
-    keras.utils.set_random_seed(seed)
-    network, _, rest = frozen_stages(ARMS[arm], videos.class_names)
-    last_frozen = network.get_layer(network.stages[LAST_FROZEN])
-    embedding = keras.Model(last_frozen.output, network.get_layer(EMBEDDING).output)
-    features = embedding.predict(videos.centre(train), batch_size=BATCH, verbose=0)
-    fit_head(network, features, videos.labels[train])
-    scores = [_top1(rest, videos, test)]
-
-    random = np.random.default_rng(seed)
-    epochs = max(EPOCHS, -(-LEAST_STEPS * BATCH // len(train)))
-    steps = len(train) // BATCH
-
-    def batches() -> Any:
-        for _ in range(epochs):
-            order = random.permutation(train)[: steps * BATCH].reshape(steps, BATCH)
-            for numbers in order:
-                views = random.integers(0, len(videos.values) - 1, BATCH)
-                yield videos.values[views, numbers], videos.labels[numbers]
-
-    learner = Learner(rest)
-    rate = keras.optimizers.schedules.CosineDecay(RATE, epochs * steps)
-    of_images = {id(v) for v in rest.trainable_variables if not _is_temporal(v.path)}
-    learner.compile(
-        make_optimizer(
-            "adamw",
-            rate,
-            weight_decay=0.01,
-            rate_of=lambda variable: 1.0 if id(variable) in of_images else new_rate,
-        ),
-        CrossEntropy(0.1),
-    )
-    learner.fit(batches(), epochs=epochs, steps_per_epoch=steps, verbose=0)
-    scores.append(_top1(rest, videos, test))
-    return scores[0], scores[1]
-
-
-def _is_temporal(path: str) -> bool:
-    return any(part in path for part in ("transition", "over_time", "stc"))
-
-
-def _top1(rest: keras.Model, videos: Videos, numbers: np.ndarray) -> float:
-    logits = rest.predict(videos.centre(numbers), batch_size=BATCH, verbose=0)
-    return round(100 * float(np.mean(logits.argmax(-1) == videos.labels[numbers])), 2)
+                scores = train_late_stages(videos, ARMS[arm], train, test, number, factor)
+                print(json.dumps([arm, factor, number, scores.start, scores.top1]), flush=True)
 
 
 if __name__ == "__main__":

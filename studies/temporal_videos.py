@@ -1,4 +1,4 @@
-"""JHMDB's videos as outputs of the frozen stages of `t3d_lite0`, for `temporal_layers.py`."""
+"""JHMDB's videos as outputs of the frozen stages of `t3d_lite0`, for studies of later layers."""
 
 from __future__ import annotations
 
@@ -35,22 +35,38 @@ class Videos:
         labels: int64 (videos,).
         rows: the manifest's row of each video.
         class_names: names of the classes.
+        pixels: height and width of the frames.
     """
 
     values: np.ndarray
     labels: np.ndarray
     rows: list[dict[str, str]]
     class_names: tuple[str, ...]
+    pixels: int = PIXELS
 
     def centre(self, numbers: np.ndarray) -> np.ndarray:
         """Returns the centre views of some videos."""
         return self.values[-1][numbers]
 
 
-def read_videos(folder: Path, out: Path) -> Videos:
-    """Computes the outputs of the frozen stages, or opens them."""
+def read_videos(
+    folder: Path,
+    out: Path,
+    options: Mapping[str, Any],
+    outputs: str = "outputs",
+    pixels: int = PIXELS,
+) -> Videos:
+    """Computes the outputs of the frozen stages, or opens them.
+
+    Args:
+        folder: JHMDB with its manifest.csv.
+        out: folder of the shards, and of what is stored.
+        options: options of the network that has the stages.
+        outputs: name of the folder of the outputs in `out`.
+        pixels: height and width of the frames.
+    """
     shards = ShardSet.open(split_shards(folder, out, 1))  # both sides together are all videos
-    network, beginning, _ = frozen_stages({"transition_depths": None}, shards.class_names)
+    network, beginning, _ = frozen_stages(options, shards.class_names, pixels)
     with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
         rows = {Path(row["file"]).stem: row for row in csv.DictReader(file)}
     values, labels, names = [], [], []
@@ -65,8 +81,8 @@ def read_videos(folder: Path, out: Path) -> Videos:
             options=ReadOptions(repeat=True),
         )
         centre = ClipReader(shards, split, network.clip_spec, 8)
-        views = stored_outputs(beginning, random, VIEWS, out / "outputs")
-        middle = stored_outputs(beginning, centre, 1, out / "outputs")
+        views = stored_outputs(beginning, random, VIEWS, out / outputs)
+        middle = stored_outputs(beginning, centre, 1, out / outputs)
         values.append(np.concatenate([views.values, middle.values]))
         labels.append(middle.labels)
         for _, _, ids, _ in centre.as_views_of_records().as_numpy_iterator():
@@ -76,15 +92,16 @@ def read_videos(folder: Path, out: Path) -> Videos:
         np.concatenate(labels),
         [rows[name] for name in names],
         shards.class_names,
+        pixels,
     )
 
 
 def frozen_stages(
-    options: Mapping[str, Any], class_names: tuple[str, ...]
+    options: Mapping[str, Any], class_names: tuple[str, ...], pixels: int = PIXELS
 ) -> tuple[Any, keras.Model, keras.Model]:
     """Returns a network from ImageNet, its frozen stages, and what follows them."""
     start = published_weights("t3d_lite0", "imagenet")
-    spec = ClipSpec(16, 2, PIXELS, PIXELS, mean=start.mean, std=start.std)
+    spec = ClipSpec(16, 2, pixels, pixels, mean=start.mean, std=start.std)
     network = T3DLite0(
         spec.input_shape,
         len(class_names),

@@ -1,0 +1,152 @@
+"""What a causal `t3d_lite0` loses, and what time strides cost, on JHMDB's official splits.
+
+```
+python studies/streaming_jhmdb.py --videos ../shared/data/jhmdb --out runs/imagenet
+python studies/streaming_jhmdb.py --videos ../shared/data/jhmdb --out runs/imagenet --held-out
+```
+
+Stages 1 to 5 are frozen, as in the recipe `own_videos_stream`, and compute each frame by itself:
+their outputs for every frame are computed once, and a network takes those that its stem reads. Each
+run trains stages 6 and 7, the Temporal Transition Layer before them and the classifying layer, and
+scores the centre views of the test side once. `--held-out` compares the small networks instead: it
+trains on three quarters of the films of split 1's training side and scores the others. Each
+finished run is stored in studies/results/ at once; a killed script resumes with the same command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # `turns`
+
+import numpy as np
+from keras_machine import hardware, keras_machine
+from late_stages import train_late_stages
+from result_files import newest_result, write_result
+from streaming_results import section
+from temporal_videos import PIXELS, Videos, held_out_films, official, read_videos
+
+NAME = "streaming-jhmdb"
+RESULTS = Path(__file__).parent / "results"
+_EVERY_FRAME: dict[str, Any] = {"transition_depths": None, "stem_stride": (1, 2, 2)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """A network of the study.
+
+    Attributes:
+        stride: frames of a step: the stride of the stem over time.
+        causal: whether no layer reads a later frame.
+        pixels: height and width of the frames.
+        is_small: whether it is one of the small networks, among which `--held-out` chooses.
+    """
+
+    stride: int = 2
+    causal: bool = True
+    pixels: int = PIXELS
+    is_small: bool = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the network."""
+        return {
+            # Before stage 6 alone, as the other transitions are among the frozen layers.
+            "transition_depths": (None, None, (1, 3, 4)),
+            "stem_stride": (self.stride, 2, 2),
+            "causal": self.causal,
+        }
+
+    def videos(self, every_frame: Videos) -> Videos:
+        """Returns the outputs of the frames that the stem reads: causal, the last of each step."""
+        first = self.stride - 1 if self.causal else 0
+        return dataclasses.replace(
+            every_frame, values=every_frame.values[:, :, first :: self.stride]
+        )
+
+
+WHOLE_CLIPS, CAUSAL = "not causal", "causal"
+ARMS: Mapping[str, Arm] = {
+    WHOLE_CLIPS: Arm(causal=False),
+    CAUSAL: Arm(),
+    "causal, all frames": Arm(stride=1),
+    "causal, every 4th frame": Arm(stride=4, is_small=True),
+    "causal, 96 px": Arm(pixels=96, is_small=True),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs what is not finished; prints one line a run."""
+    options = _options(argv)
+    every_frame = functools.cache(
+        lambda pixels: read_videos(
+            options.videos, options.out, _EVERY_FRAME, f"every-frame-{pixels}", pixels
+        )
+    )
+    if options.held_out:
+        _compare_small(every_frame, options.seeds)
+        return
+    before = newest_result(options.results, NAME)
+    runs = before["runs"] if before else []
+    done = {(run["arm"], run["split"], run["seed"]) for run in runs}
+    for name in options.arms:
+        for split in options.splits:
+            for seed in options.seeds:
+                if (name, split, seed) in done:
+                    continue
+                runs.append({"arm": name, "split": split, "seed": seed})
+                runs[-1] |= _run(every_frame(ARMS[name].pixels), name, split, seed)
+                machine = hardware(keras_machine(), "16 x 128 x 128")
+                write_result(options.results, NAME, section(runs, machine))
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--videos", type=Path, required=True, help="JHMDB with its manifest.csv")
+    parser.add_argument("--out", type=Path, required=True, help="folder of shards and outputs")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON file")
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--splits", type=int, nargs="+", choices=(1, 2, 3), default=[1])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--held-out", action="store_true", help="compare small ones, see above")
+    return parser.parse_args(argv)
+
+
+def _compare_small(every_frame: Any, seeds: Sequence[int]) -> None:
+    """Prints what the small networks score on held-out films, beside the causal one."""
+    for name, arm in ARMS.items():
+        if not arm.is_small and name != CAUSAL:
+            continue
+        for seed in seeds:
+            videos = every_frame(arm.pixels)
+            train, test = held_out_films(videos, seed)
+            scores = train_late_stages(arm.videos(videos), arm.options, train, test, seed)
+            print(json.dumps([name, seed, scores.start, scores.top1]), flush=True)
+
+
+def _run(videos: Videos, name: str, split: int, seed: int) -> dict[str, Any]:
+    arm = ARMS[name]
+    train, test = official(videos, split)
+    scores = train_late_stages(arm.videos(videos), arm.options, train, test, seed)
+    films = np.array([videos.rows[number]["source_group"] for number in test])
+    result = {
+        "start": scores.start,
+        "top1": scores.top1,
+        "films": [  # [right, videos] of each
+            [int(scores.correct[films == film].sum()), int(np.sum(films == film))]
+            for film in np.unique(films)
+        ],
+    }
+    print(json.dumps([name, split, seed, scores.start, scores.top1]), flush=True)
+    return result
+
+
+if __name__ == "__main__":
+    main()
