@@ -3,7 +3,7 @@
 - In TF Serving's C++ loader (a session, one callable per signature): each signature on one clip,
   beside "bare", a SavedModel whose only signature is the network. Each runs in its own process with
   the same number of threads; they are timed in turns.
-- Through the tests' server (tests/deploy/tf_serving_stand_in.py): the cost of client, messages and
+- Through the server of `keras-t3d serve`: the cost of client, messages and
   JSON. The server is written in Python, so its times do not represent TF Serving.
 - Malformed requests, to the session and to a server of their own: how many are refused, and the
   process's memory before and after.
@@ -29,6 +29,8 @@ import turns
 from serving_inputs import connected, inputs_of, module_of_tests
 from serving_malformed import malformed_by_server, malformed_by_session
 
+from keras_t3d.deploy.serving_server.saved_model_servable import SavedModelServable
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _WARM_UP = 3  # runs
@@ -50,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
         _print(f"{options.model}, the C++ loader", graph, to_bare)
         with started(Path(folder) / "t3d", options.threads) as server:
             served = turns.race(_client_entries(folder, server), options.rounds)
-            _print("requests to the stand-in", served, {})
+            _print("requests to the server", served, {})
             jpeg = _jpeg_difference(server, options.videos) if options.videos else None
         # Otherwise glibc keeps free memory in one arena per thread, which adds megabytes of noise.
         os.environ["MALLOC_ARENA_MAX"] = "1"
@@ -167,9 +169,10 @@ def _graph_entries(folder: str, threads: int) -> dict[str, tuple[Any, ...]]:
 def _signature(
     folder: str, threads: int, model: str, name: str, inputs_name: str
 ) -> tuple[dict[str, Any], turns.Step]:
-    servable = module_of_tests("tf_serving_stand_in").Servable(Path(folder) / model / "1", threads)
-    inputs = inputs_of(folder)[inputs_name]
-    return _ready(lambda: servable.run(name, [inputs]))
+    servable = SavedModelServable(Path(folder) / model / "1", threads)
+    (argument,) = servable.signatures[name].inputs
+    inputs = {argument: inputs_of(folder)[inputs_name]}
+    return _ready(lambda: servable.predict(name, inputs))
 
 
 def _client_entries(folder: str, server: dict[str, int]) -> dict[str, tuple[Any, ...]]:

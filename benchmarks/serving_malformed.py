@@ -10,6 +10,10 @@ import numpy as np
 import turns
 from serving_inputs import clip_spec_of, connected, inputs_of, module_of_tests
 
+from keras_t3d.deploy.serving_server.models import ModelSpec, ServedModels
+from keras_t3d.deploy.serving_server.saved_model_servable import SavedModelServable
+from keras_t3d.deploy.serving_server.status import StatusError
+
 _REFUSED = {400, "INVALID_ARGUMENT", "FAILED_PRECONDITION"}
 
 
@@ -30,18 +34,22 @@ def malformed_by_server(folder: str, server: dict[str, int], count: int) -> dict
 
 
 def malformed_by_session(folder: str, count: int) -> tuple[dict[str, Any], turns.Step]:
-    requests, server = module_of_tests("malformed_requests"), module_of_tests("tf_serving_stand_in")
+    malformed = module_of_tests("malformed_requests").malformed
     resident_bytes = module_of_tests("server_process").resident_bytes
     spec, clip = clip_spec_of(folder), inputs_of(folder)["views"]
-    servable = server.Servable(Path(folder) / "t3d" / "1")
-    expected = servable.run("views", [clip])[0]
+    models = ServedModels({"t3d": {1: SavedModelServable(Path(folder) / "t3d" / "1")}})
+
+    def answer(signature: str, inputs: Any) -> np.ndarray:
+        return next(iter(models.predict(ModelSpec("t3d", signature=signature), inputs)[1].values()))
+
+    expected = answer("views", {"clips": clip})
 
     def refusals(number: int, seed: int) -> int:
         refused = 0
-        for _, signature, inputs in requests.malformed(spec, number, seed):
+        for _, signature, inputs in malformed(spec, number, seed):
             try:
-                servable.predict(requests.as_request("t3d", signature, inputs))
-            except server.StatusError as error:
+                answer(signature, inputs)
+            except StatusError as error:
                 refused += error.code in _REFUSED and error.message != ""
         return refused
 
@@ -49,7 +57,7 @@ def malformed_by_session(folder: str, count: int) -> tuple[dict[str, Any], turns
     before = resident_bytes(os.getpid())
     refused = refusals(count, 0)
     after = resident_bytes(os.getpid())
-    alive = bool(np.array_equal(servable.run("views", [clip])[0], expected))
+    alive = bool(np.array_equal(answer("views", {"clips": clip}), expected))
     return _found(count, refused, alive, before, after), int
 
 

@@ -266,6 +266,26 @@ def forget_gradients(graph: Any) -> None:
                 ops.gradient_registry._registry.pop(name, None)
 
 
+def session_callable(session: Any, inputs: Any, outputs: Any) -> Callable[..., Any]:
+    """Returns a function of arrays that runs a signature in a `tf.compat.v1.Session`.
+
+    `Session.run` would refuse other shapes than those of the signature in Python, which TF
+    Serving leaves to the graph.
+
+    Args:
+        session: the session.
+        inputs: `TensorInfo` messages of the signature's inputs, by name.
+        outputs: the same for its outputs.
+    """
+    from tensorflow.core.protobuf import config_pb2
+
+    feeds, fetches = ([info.name for info in side.values()] for side in (inputs, outputs))
+    call: Callable[..., Any] = session._make_callable_from_options(
+        config_pb2.CallableOptions(feed=feeds, fetch=fetches)
+    )
+    return call
+
+
 def only_calibrate(converter: Any) -> None:
     """Makes a `tf.lite.TFLiteConverter` stop after calibration, before quantization."""
     converter._experimental_calibrate_only = True

@@ -24,6 +24,7 @@ from tests.made_once import made_once
 
 NEEDS_JAX = "needs JAX: make test EXTRAS=dev,backends"
 NEEDS_TORCH = "needs PyTorch: make test EXTRAS=dev,backends"
+NEEDS_SERVE = "needs the server's packages: make test EXTRAS=dev,serve"
 NEEDS_SERVING_API = "needs tensorflow-serving-api: make test EXTRAS=dev,backends"
 
 if "PYTEST_XDIST_WORKER" not in os.environ:

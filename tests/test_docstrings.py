@@ -45,6 +45,8 @@ NOT_RUN = {
     "s3://": "needs an object store",
     "convert_with_beam": "needs Apache Beam, which starts a service",
     "localhost:": "needs TF Serving",
+    "deploy.serve(": "serves until a signal",
+    "ModelServer(": "needs the packages of the extra serve",
     "Camera(": "needs a camera",
     "Screen(": "needs a display",
     "keras.applications.": "downloads weights",

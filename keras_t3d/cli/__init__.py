@@ -42,7 +42,8 @@ COMMANDS = {
     "embed": "write the embeddings of videos, for search and clustering",
     "explain": "show where in a video a network finds the evidence for a class",
     "watch": "show the classes over a video or camera as it plays",
-    "query": "classify a video with TF Serving",
+    "serve": "serve a model over TF Serving's REST and gRPC interfaces, for trying it",
+    "query": "classify videos with TF Serving, or with serve",
     "export": "write a model for serving or for devices",
 }
 _FAILED, _WRONG_USAGE = 1, 2

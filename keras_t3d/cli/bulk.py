@@ -13,15 +13,12 @@ from keras_t3d.inference.bulk.options import BulkOptions
 if TYPE_CHECKING:
     from keras_t3d.inference import BulkReport
 
+VIDEOS = "video files, folders of them, or csv files with the column path"
+
 
 def add_videos(parser: jsonargparse.ArgumentParser) -> None:
     """Adds the videos, and how they are read."""
-    parser.add_argument(
-        "videos",
-        metavar="VIDEO",
-        nargs="+",
-        help="video files, folders of them, or csv files with the column path",
-    )
+    parser.add_argument("videos", metavar="VIDEO", nargs="+", help=VIDEOS)
     add_options(parser, BulkOptions, flags={"num_views": "--views"})
 
 

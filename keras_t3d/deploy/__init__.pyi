@@ -2,6 +2,8 @@ from .errors import ExportError, QuantizationError, UnsupportedLayerError
 from .options import EXPORT_TARGETS, ExportTarget, SavedModelOptions, TFLiteOptions
 from .saved_model import export_saved_model
 from .serving_client import ServingClient, ServingError, connect, query, served_stream
+from .serving_server.options import ServerOptions
+from .serving_server.serve import serve
 from .tflite import export_tflite
 from .tflite_operations import list_ops
 
@@ -11,6 +13,7 @@ __all__ = [
     "ExportTarget",
     "QuantizationError",
     "SavedModelOptions",
+    "ServerOptions",
     "ServingClient",
     "ServingError",
     "TFLiteOptions",
@@ -20,5 +23,6 @@ __all__ = [
     "export_tflite",
     "list_ops",
     "query",
+    "serve",
     "served_stream",
 ]

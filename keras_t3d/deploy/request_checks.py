@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-LONGEST_SIDE = 4096  # pixels of a frame: 4K video
-MOST_ASPECT = 10  # long side / short side, as resizing needs the product of both
+from keras_t3d.deploy.frame_sides import SIDES, can_be_viewed
 
 
 def checked_videos(clips: tf.Tensor, name: str) -> tf.Tensor:
@@ -19,7 +18,7 @@ def checked_videos(clips: tf.Tensor, name: str) -> tf.Tensor:
     shape = tf.shape(received)
     received = _where(tf.equal(shape[4], 3), f"{rule}, R, G, B last", shape, received)
     received = _where(tf.reduce_all(shape > 0), f"{rule}, none of them 0", shape, received)
-    received = _where(_can_be_viewed(shape[2], shape[3]), f"{name}: {_SIDES}", shape, received)
+    received = _where(can_be_viewed(shape[2], shape[3]), f"{name}: {SIDES}", shape, received)
     return tf.ensure_shape(received, clips.shape)
 
 
@@ -57,18 +56,7 @@ def checked_jpeg(encoded: tf.Tensor) -> tf.Tensor:
         encoded,
     )
     shape = tf.image.extract_jpeg_shape(encoded)
-    return _where(_can_be_viewed(shape[0], shape[1]), f"serve_jpeg: {_SIDES}", shape, encoded)
-
-
-_SIDES = (
-    f"frames may have sides of 1 to {LONGEST_SIDE} pixels, the long one at most {MOST_ASPECT} "
-    "times the short one"
-)
-
-
-def _can_be_viewed(height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-    shorter, longer = tf.minimum(height, width), tf.maximum(height, width)
-    return (shorter > 0) & (longer <= LONGEST_SIDE) & (longer <= MOST_ASPECT * shorter)
+    return _where(can_be_viewed(shape[0], shape[1]), f"serve_jpeg: {SIDES}", shape, encoded)
 
 
 def _of_rank(tensor: tf.Tensor, rank: int) -> tf.Tensor:

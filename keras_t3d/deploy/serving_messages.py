@@ -39,19 +39,23 @@ _MESSAGES: dict[str, list[tuple[int, str, str]]] = {
         (4, "version_label", "string"),
     ],
     "PredictRequest": [(1, "model_spec", "ModelSpec"), (2, "inputs", "map TensorProto")],
-    "PredictResponse": [(1, "outputs", "map TensorProto")],
+    "PredictResponse": [(1, "outputs", "map TensorProto"), (2, "model_spec", "ModelSpec")],
     "GetModelMetadataRequest": [
         (1, "model_spec", "ModelSpec"),
         (2, "metadata_field", "repeated string"),
     ],
     "Any": [(1, "type_url", "string"), (2, "value", "bytes")],
-    "GetModelMetadataResponse": [(2, "metadata", "map Any")],
+    "GetModelMetadataResponse": [(1, "model_spec", "ModelSpec"), (2, "metadata", "map Any")],
     "TensorInfo": [
         (1, "name", "string"),
         (2, "dtype", "int32"),
         (3, "tensor_shape", "TensorShapeProto"),
     ],
-    "SignatureDef": [(1, "inputs", "map TensorInfo"), (2, "outputs", "map TensorInfo")],
+    "SignatureDef": [
+        (1, "inputs", "map TensorInfo"),
+        (2, "outputs", "map TensorInfo"),
+        (3, "method_name", "string"),
+    ],
     "SignatureDefMap": [(1, "signature_def", "map SignatureDef")],
     "GetModelStatusRequest": [(1, "model_spec", "ModelSpec")],
     "StatusProto": [(1, "error_code", "int32"), (2, "error_message", "string")],
@@ -78,10 +82,17 @@ _TYPES: dict[int, np.dtype[Any]] = {
 }
 _VALUES = {1: "float_val", 4: "int_val", 7: "string_val", 9: "int64_val"}
 
+STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
+
 
 def type_name(number: int) -> str:
     """Returns the name of a TensorFlow type; its number, for one that is not used here."""
     return "string" if number == 7 else str(_TYPES.get(number, f"type {number}"))
+
+
+def type_number(name: str) -> int:
+    """Returns TensorFlow's number of a type of `type_name`."""
+    return next(number for number in _TYPES if type_name(number) == name)
 
 
 def _new_tensor(dtype: np.dtype[Any], shape: Sequence[int]) -> Any:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import NEEDS_SERVING_API
+from tests.conftest import NEEDS_SERVE
 from tests.deploy.networks import clips_for, small_network
 
 
@@ -35,12 +35,13 @@ def report(model, clips, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def stand_in(report):
-    """A local stand-in for TF Serving that serves it."""
-    pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
-    from tests.deploy.tf_serving_stand_in import StandIn
+def watched_server(report):
+    """A server that serves it."""
+    pytest.importorskip("grpc", reason=NEEDS_SERVE)
+    pytest.importorskip("starlette", reason=NEEDS_SERVE)
+    from tests.deploy.watched_server import WatchedServer, versions_in
 
-    server = StandIn({"t3d": report.path.parent})
+    server = WatchedServer({"t3d": versions_in(report.path.parent)})
     yield server
     server.close()
 
@@ -61,9 +62,9 @@ def no_waiting(monkeypatch):
 
 
 @pytest.fixture
-def server(stand_in):
+def server(watched_server):
     """The server, reset after earlier tests."""
-    stand_in.models.faults.clear()
-    stand_in.models.states.clear()
-    stand_in.models.requests.clear()
-    return stand_in
+    watched_server.models.faults.clear()
+    watched_server.models.states.clear()
+    watched_server.models.requests.clear()
+    return watched_server

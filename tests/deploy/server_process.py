@@ -1,33 +1,38 @@
-"""The stand-in server in a separate process, so that its memory can be measured."""
+"""`keras-t3d serve` in a separate process, so that its memory can be measured."""
 
 import contextlib
-import json
+import os
 import pathlib
+import re
 import subprocess
 import sys
 
-_SCRIPT = pathlib.Path(__file__).with_name("tf_serving_stand_in.py")
+_PORT = re.compile(r"127\.0\.0\.1:(\d+)/")
 
 
 @contextlib.contextmanager
-def started(folder, threads=None):
-    """Serves a directory of versions; yields {"rest": port, "grpc": port, "pid": pid}.
+def started(model, threads=None):
+    """Serves a model; yields ports ("rest", "grpc"), "pid", "process", and the "lines" it printed.
 
-    The model has the directory's name.
+    The model has the name of the file or folder.
     """
-    words = ["--rest-port", "0", "--grpc-port", "0"]
-    words += [] if threads is None else ["--threads", str(threads)]
+    words = ["serve", str(model), "--rest-port", "0", "--grpc-port", "0"]
+    limit = {} if threads is None else {"TF_NUM_INTRAOP_THREADS": str(threads)}
+    limit |= {} if threads is None else {"TF_NUM_INTEROP_THREADS": str(threads)}
     process = subprocess.Popen(
-        [sys.executable, str(_SCRIPT), str(folder), *words],
+        [sys.executable, "-m", "keras_t3d.cli", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env={**os.environ, **limit},
     )
     try:
-        line = process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"The server did not start: {_SCRIPT} {folder} {' '.join(words)}")
-        yield {**json.loads(line), "pid": process.pid}
+        lines = [process.stdout.readline() for _ in range(4)]
+        if not lines[-1]:
+            raise RuntimeError(f"The server did not start: keras-t3d {' '.join(words)}")
+        rest, grpc = (int(_PORT.search(line)[1]) for line in lines[1:3])
+        ports = {"rest": rest, "grpc": grpc}
+        yield {**ports, "pid": process.pid, "process": process, "lines": lines}
     finally:
         process.terminate()
         process.wait()

@@ -1,4 +1,4 @@
-"""The client against a stand-in server, with both protocols."""
+"""The client against the server of `keras-t3d serve`, with both protocols."""
 
 import base64
 import contextlib
@@ -26,6 +26,7 @@ from keras_t3d.deploy.serving_client.address import grpc_address, rest_address
 from keras_t3d.deploy.serving_client.client import ServingClient, VersionStatus
 from keras_t3d.deploy.serving_client.deadline import Deadline, with_retries
 from keras_t3d.deploy.serving_client.tensors import Signature, TensorSpec, checked_inputs
+from keras_t3d.deploy.serving_server.status import StatusError
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference import load_predictor, predict_video
 from tests.conftest import write_video
@@ -356,8 +357,8 @@ def test_no_such_model(server, protocol, clips, no_waiting):
 
 def test_model_that_is_not_ready(server, protocol, clips):
     server.models.states = {
-        "young": [(3, "LOADING", 0, "")],
-        "broken": [(1, "END", 9, "Op type not registered 'Foo'")],
+        "young": [VersionStatus(3, "LOADING", "")],
+        "broken": [VersionStatus(1, "END", "Op type not registered 'Foo'")],
     }
     for name, message in (
         ("young", "still loading version 3"),
@@ -391,8 +392,6 @@ def test_requests_that_the_model_rejects(client):
 
 
 def test_requests_to_busy_servers_are_retried(server, client, clips, no_waiting):
-    from tests.deploy.tf_serving_stand_in import StatusError
-
     full = "The batch scheduling queue to which this task was submitted is full"
     expected = client.probabilities(clips)
     server.models.faults += [StatusError("UNAVAILABLE", full)] * 2
@@ -416,8 +415,6 @@ def test_requests_to_busy_servers_are_retried(server, client, clips, no_waiting)
     ],
 )
 def test_failures_that_are_not_retried(server, client, clips, no_waiting, code, kind):
-    from tests.deploy.tf_serving_stand_in import StatusError
-
     server.models.faults.append(StatusError(code, "for a reason"))
     with pytest.raises(kind, match="Received: for a reason"):
         client.predict("views", {"clips": clips})
@@ -750,7 +747,24 @@ def test_command_prints_errors_in_one_line(server, video, capsys):
     assert len(said) == 1
     assert said[0].startswith("keras-t3d: error: The server has no such model")
     assert cli.main(["query", server.rest("t3d"), "no-such.mp4"]) == 1
-    assert "no such file" in capsys.readouterr().err
+    assert "No such file" in capsys.readouterr().err
+
+
+def test_command_takes_folders_and_lists_of_parts(server, video, tmp_path, capsys):
+    table = tmp_path / "parts.csv"
+    table.write_text(f"path,start,end\n{video},0,0.8\n{video},0.8,1.6\n")
+    words = ["query", server.rest("t3d"), str(video.parent), str(table), "--json", "--top", "1"]
+    assert cli.main(words) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["video"] for one in found] == [
+        f"{video}{part}" for part in ("", "@0-0.8", "@0.8-1.6")
+    ]
+    wrong = tmp_path / "no-video.mp4"
+    wrong.write_text("none")
+    assert cli.main(["query", server.rest("t3d"), str(wrong), str(video)]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == str(video)
+    assert "1 of 2 videos could not be read" in err
 
 
 @pytest.mark.process

@@ -11,16 +11,16 @@ from tests.conftest import NEEDS_SERVING_API
 pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
 
 from keras_t3d.deploy import connect
+from keras_t3d.deploy.serving_server.models import ModelSpec
+from keras_t3d.deploy.serving_server.status import StatusError
 from tests.deploy.malformed_requests import (
     _KINDS,
-    as_request,
     claiming,
     jpeg,
     sent,
 )
 from tests.deploy.networks import SPEC
 from tests.deploy.server_process import resident_bytes, started
-from tests.deploy.tf_serving_stand_in import StatusError
 
 pytestmark = pytest.mark.export
 
@@ -28,13 +28,17 @@ _REFUSED = {"INVALID_ARGUMENT", "FAILED_PRECONDITION"}
 
 
 @pytest.fixture(scope="module")
-def servable(stand_in):
-    return stand_in.models.servables["t3d"][1]
+def models(watched_server):
+    return watched_server.models
 
 
-def refusal(servable, signature, inputs):
+def answer(models, signature, inputs):
+    return models.predict(ModelSpec("t3d", signature=signature), inputs)[1]
+
+
+def refusal(models, signature, inputs):
     with pytest.raises(StatusError) as error:
-        servable.predict(as_request("t3d", signature, inputs))
+        answer(models, signature, inputs)
     assert error.value.code in _REFUSED
     return error.value.message
 
@@ -54,33 +58,33 @@ def refusal(servable, signature, inputs):
         ("files", "names", np.array([b"x"], object), "labels.txt, clip_spec.json.*another"),
     ],
 )
-def test_graph_reports_the_cause(servable, signature, name, array, message):
-    said = refusal(servable, signature, {name: array})
+def test_graph_reports_the_cause(models, signature, name, array, message):
+    said = refusal(models, signature, {name: array})
     assert re.search(message, said, re.DOTALL), said
 
 
-def test_size_in_a_jpeg_header_is_checked(servable):
+def test_size_in_a_jpeg_header_is_checked(models):
     image = jpeg(np.zeros((40, 48, 3), np.uint8))
     frames = np.array([[claiming(image, 60_000, 60_000)] * 16], object)
-    said = refusal(servable, "serve_jpeg", {"frames": frames})
+    said = refusal(models, "serve_jpeg", {"frames": frames})
     assert "sides of 1 to 4096 pixels" in said
     assert "[60000 60000 3]" in said
 
 
-def test_large_frame_within_the_limits(servable):
+def test_large_frame_within_the_limits(models):
     video = np.zeros((1, 1, 410, 4096, 3), np.uint8)
-    response = servable.predict(as_request("t3d", "serving_default", {"clips": video}))
-    assert np.isfinite(response.outputs["probabilities"].float_val).all()
+    outputs = answer(models, "serving_default", {"clips": video})
+    assert np.isfinite(outputs["probabilities"]).all()
 
 
 @pytest.mark.parametrize("what", list(_KINDS))
-def test_malformed_requests_do_not_affect_the_next_request(server, servable, what):
-    good = as_request("t3d", "views", {"clips": np.ones((1, *SPEC.input_shape), np.uint8)})
-    before = servable.predict(good).SerializeToString(deterministic=True)
+def test_malformed_requests_do_not_affect_the_next_request(server, models, what):
+    good = {"clips": np.ones((1, *SPEC.input_shape), np.uint8)}
+    before = answer(models, "views", good)["probabilities"]
     rng = np.random.default_rng(0)
     for _ in range(2):
-        assert refusal(servable, *_KINDS[what](rng, SPEC)).strip()
-    assert servable.predict(good).SerializeToString(deterministic=True) == before
+        assert refusal(models, *_KINDS[what](rng, SPEC)).strip()
+    np.testing.assert_array_equal(answer(models, "views", good)["probabilities"], before)
 
 
 @pytest.mark.skipif(not pathlib.Path("/proc/self/status").exists(), reason="reads /proc")

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.conftest import NEEDS_SERVING_API
+from tests.conftest import NEEDS_SERVE
 
 ROOT = pathlib.Path(__file__).parents[2]
 SCRIPT = ROOT / "export" / "smoke_tf_serving.sh"
@@ -54,16 +54,15 @@ def test_wrong_arguments(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what_it_serves", ["$path", "$other"])
-def test_with_the_stand_in_for_a_server(tmp_path, model, what_it_serves):
+def test_with_our_server(tmp_path, model, what_it_serves):
     """One that serves the export, and one that serves another model, which must be noticed."""
-    pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
+    pytest.importorskip("starlette", reason=NEEDS_SERVE)
     from keras_t3d.deploy import export_saved_model
     from tests.deploy.networks import clips_for, randomize, small_network
 
     other = tmp_path / "t3d"
     if what_it_serves == "$other":
         export_saved_model(randomize(small_network(list("abcdef")), 5), other, clips_for(model, 1))
-    stand_in = ROOT / "tests" / "deploy" / "tf_serving_stand_in.py"
     script = f"""
 for word in "$@"; do
   case $word in
@@ -73,7 +72,9 @@ for word in "$@"; do
   esac
 done
 other={other}
-exec {sys.executable} {stand_in} "{what_it_serves}" --rest-port "$rest" --grpc-port "$grpc"
+cd {ROOT}
+serve="{sys.executable} -m keras_t3d.cli serve"
+exec $serve "{what_it_serves}" --rest-port "$rest" --grpc-port "$grpc"
 """
     program(tmp_path / "bin", "tensorflow_model_server", script)
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"

@@ -19,6 +19,7 @@ from keras_t3d.deploy import (
     list_ops,
     query,
 )
+from keras_t3d.deploy.serving_server.saved_model_servable import SavedModelServable
 from keras_t3d.deploy.tflite_conversion import convert
 from keras_t3d.deploy.tflite_forms import StepForm
 from keras_t3d.deploy.warmup import WARMUP_REQUESTS
@@ -26,7 +27,7 @@ from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference import StreamPredictor, load_predictor, stream_video
 from keras_t3d.streaming import StreamingError, StreamingForm
 from tests.battery import array, noise_clips
-from tests.conftest import NEEDS_SERVING_API, write_video
+from tests.conftest import NEEDS_SERVE, write_video
 from tests.deploy.networks import randomize
 from tests.streaming.networks import FAMILIES, of_family
 
@@ -121,20 +122,18 @@ def test_saved_model(saved):
 
 
 def test_tf_serving_warms_up_a_saved_model(saved):
-    pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
-    from tests.deploy.tf_serving_stand_in import Servable
-
     assert (saved.path / "assets.extra" / WARMUP_REQUESTS).stat().st_size < 10_000
-    assert Servable(saved.path).warmed_up == ["step", "initial_state", "files"]
+    assert SavedModelServable(saved.path).warmed_up == ["step", "initial_state", "files"]
 
 
 @pytest.fixture(scope="module")
 def served(saved):
-    """A stand-in for TF Serving that serves the SavedModel."""
-    pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
-    from tests.deploy.tf_serving_stand_in import StandIn
+    """A server of the SavedModel."""
+    pytest.importorskip("starlette", reason=NEEDS_SERVE)
+    from tests.deploy.watched_server import WatchedServer, versions_in
 
-    with contextlib.closing(StandIn({"stream": saved.path.parent})) as server:
+    servables = {"stream": versions_in(saved.path.parent)}
+    with contextlib.closing(WatchedServer(servables)) as server:
         yield server
 
 

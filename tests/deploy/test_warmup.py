@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_t3d.deploy import ServingError
 from keras_t3d.deploy.serving_messages import constant_tensor, message_classes, to_array, to_tensor
+from keras_t3d.deploy.serving_server.models import ModelSpec
 from keras_t3d.deploy.warmup import WARMUP_REQUESTS
 from keras_t3d.errors import InvalidArgumentError
 from tests.conftest import NEEDS_SERVING_API
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.export
 apis = pytest.importorskip("tensorflow_serving.apis", reason=NEEDS_SERVING_API)
 
 
-def test_each_signature_has_a_warmup_request(report, stand_in):
+def test_each_signature_has_a_warmup_request(report, watched_server):
     from tensorflow_serving.apis import prediction_log_pb2
 
     path = report.path / "assets.extra" / WARMUP_REQUESTS
@@ -23,10 +24,9 @@ def test_each_signature_has_a_warmup_request(report, stand_in):
     records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
     logs = [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
     assert {log.WhichOneof("log_type") for log in logs} == {"predict_log"}
-    servable = stand_in.models.servables["t3d"][1]
+    _, servable = watched_server.models.find(ModelSpec("t3d"))
     names = [log.predict_log.request.model_spec.signature_name for log in logs]
-    signatures = set(servable.meta_graph.signature_def) - {"__saved_model_init_op"}
-    assert sorted(names) == sorted(signatures)
+    assert sorted(names) == sorted(servable.signatures)
     assert servable.warmed_up == names  # as it was loaded
 
 

@@ -16,7 +16,13 @@ from keras_t3d.deploy.serving_client.client import ServingClient, VersionStatus
 from keras_t3d.deploy.serving_client.deadline import Deadline
 from keras_t3d.deploy.serving_client.errors import Failure
 from keras_t3d.deploy.serving_client.tensors import Signature, TensorSpec
-from keras_t3d.deploy.serving_messages import message_classes, to_array, to_tensor, type_name
+from keras_t3d.deploy.serving_messages import (
+    STATES,
+    message_classes,
+    to_array,
+    to_tensor,
+    type_name,
+)
 from keras_t3d.errors import MissingPackageError
 
 try:
@@ -34,7 +40,6 @@ _OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
-_STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 
 
 class GrpcClient(ServingClient):
@@ -80,7 +85,7 @@ class GrpcClient(ServingClient):
         )
         return [
             VersionStatus(
-                one.version, _STATES.get(one.state, str(one.state)), one.status.error_message
+                one.version, STATES.get(one.state, str(one.state)), one.status.error_message
             )
             for one in response.model_version_status
         ]

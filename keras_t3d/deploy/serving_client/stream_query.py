@@ -57,19 +57,26 @@ def served_stream(client: ServingClient) -> StreamPredictor:
     )
 
 
-def query_stream(client: ServingClient, path: str | os.PathLike[str]) -> np.ndarray:
+def query_stream(
+    client: ServingClient,
+    path: str | os.PathLike[str],
+    start: float | None = None,
+    end: float | None = None,
+) -> np.ndarray:
     """Returns the probabilities of a served stream after the last step of a video.
 
     Args:
         client: client of the model.
         path: video file.
+        start: as for VideoReader.
+        end: as for VideoReader.
 
     Raises:
         InvalidArgumentError: if the served model is no stream, or the video is shorter than a step.
         ServingError: if a request fails.
     """
     stream = served_stream(client)
-    with VideoReader(path) as reader:
+    with VideoReader(path, 1, start, end) as reader:
         last = collections.deque(stream_video(stream, reader), maxlen=1)
     warn_of_damage(path, reader.damage)
     check_argument(

@@ -33,6 +33,8 @@ def query(
     clip_spec: ClipSpec | str | os.PathLike[str] | None = None,
     grpc: bool = False,
     timeout: float = 60.0,
+    start: float | None = None,
+    end: float | None = None,
 ) -> list[tuple[str, float]]:
     """Classifies a video by a served model.
 
@@ -52,6 +54,8 @@ def query(
             the signature `files`.
         grpc: whether `server` is a gRPC address.
         timeout: seconds for each request to an address; a ServingClient has its own.
+        start: seconds of the video to begin at; None for its start.
+        end: seconds of the video to end at; None for its end.
 
     Returns:
         (class name, probability) pairs, the most probable first.
@@ -73,17 +77,17 @@ def query(
     check_integer("top", top, 1, 5)
     if isinstance(server, str):
         with connect(server, grpc, timeout) as client:
-            return query(client, path, top, num_views, jpeg, clip_spec)
+            return query(client, path, top, num_views, jpeg, clip_spec, start=start, end=end)
     server.forget()
     if serves_stream(server):
         _check_left_out(num_views=num_views, jpeg=jpeg or None, clip_spec=clip_spec)
-        return top_classes(query_stream(server, path), server.class_names, top)
+        return top_classes(query_stream(server, path, start, end), server.class_names, top)
     names, known_spec = _read_clip_spec(clip_spec)
     if known_spec is None and server.has_clip_spec:
         known_spec = server.clip_spec
     if known_spec is None:
-        return _query_whole_video(server, path, top, num_views, jpeg)
-    windows, damage = read_clips(path, known_spec, num_views, _span)
+        return _query_whole_video(server, path, top, num_views, jpeg, start, end)
+    windows, damage = read_clips(path, known_spec, num_views, _span, start, end)
     warn_of_damage(path, damage)
     if jpeg:
         rows = np.array([[_encode(frame) for frame in window] for window in windows], object)
@@ -113,6 +117,8 @@ def _query_whole_video(
     top: int,
     num_views: int | None,
     jpeg: bool,
+    start: float | None,
+    end: float | None,
 ) -> list[tuple[str, float]]:
     rule = (
         "left out without `clip_spec`, as this served model has no signature `files` and takes the "
@@ -121,7 +127,7 @@ def _query_whole_video(
     )
     check_argument("num_views", num_views, num_views in (None, 1), rule)
     frames, num_bytes = [], 0
-    with VideoReader(path) as reader:
+    with VideoReader(path, 1, start, end) as reader:
         for frame in reader:
             frames.append(np.array(_encode(frame), object) if jpeg else frame)
             num_bytes += server.sent_bytes(frames[-1])
