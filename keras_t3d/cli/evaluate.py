@@ -20,6 +20,11 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
         "--split", default="test", choices=("train", "val", "test"), help="split to score"
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the report")
+    parser.add_argument(
+        "--previews",
+        action="store_true",
+        help="let the report play the middle of the videos that it shows: about 3 MB more",
+    )
     add_options(parser, EvaluationOptions)
 
 
@@ -37,6 +42,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
             arguments.split,
             arguments.out,
             options,
+            previews=arguments.previews,
             progress=progress,
         )
     low, high = metrics["intervals"]["top1"]

@@ -1,4 +1,4 @@
-"""Charts of a report as PNG: confusion matrix and reliability diagram."""
+"""Charts of a report as PNG: confusion matrix, reliability diagram, curves of two classes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_t3d.evaluation.two_class_curves import TwoClassCurves
 from keras_t3d.fonts import font_families, without_glyph_warnings
 
 
@@ -134,15 +135,49 @@ def draw_reliability_diagram(bins: Sequence[dict[str, Any]], palette: Palette = 
     below.set(xlabel="confidence: probability of the predicted class", ylabel="videos")
     below.yaxis.get_major_locator().set_params(integer=True, nbins=3)
     for axes in (above, below):
-        axes.set_facecolor(palette.background)
-        axes.tick_params(colors=palette.text)
-        axes.xaxis.label.set_color(palette.text)
-        axes.yaxis.label.set_color(palette.text)
-        axes.grid(color=palette.lines, linewidth=0.5, alpha=0.6)
-        axes.set_axisbelow(True)
-        for spine in axes.spines.values():
-            spine.set_color(palette.lines)
+        _colour(axes, palette)
     return _save_png(figure)
+
+
+def draw_two_class_curves(curves: TwoClassCurves, palette: Palette = LIGHT) -> bytes:
+    """Draws ROC and precision-recall curves side by side, with what guessing gives.
+
+    Args:
+        curves: see `two_class_curves`.
+        palette: colours.
+
+    Returns:
+        The content of a PNG file.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(
+        figsize=(9.2, 4.4), dpi=_DPI, layout="constrained", facecolor=palette.background
+    )
+    roc, precision = figure.subplots(1, 2)
+    style: dict[str, Any] = {"color": palette.data, "linewidth": 2}
+    guess: dict[str, Any] = {"color": palette.text, "linestyle": "--", "linewidth": 1}
+    roc.plot(curves.false_positive_rate, curves.true_positive_rate, **style)
+    roc.plot([0, 1], [0, 1], **guess)
+    roc.set(xlabel="false positive rate", ylabel="true positive rate")
+    precision.step(curves.recall, curves.precision, where="post", **style)
+    precision.plot([0, 1], [curves.share, curves.share], **guess)
+    precision.set(xlabel="recall", ylabel="precision")
+    for axes in (roc, precision):
+        axes.set(xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
+        _colour(axes, palette)
+    return _save_png(figure)
+
+
+def _colour(axes: Any, palette: Palette) -> None:
+    axes.set_facecolor(palette.background)
+    axes.tick_params(colors=palette.text)
+    axes.xaxis.label.set_color(palette.text)
+    axes.yaxis.label.set_color(palette.text)
+    axes.grid(color=palette.lines, linewidth=0.5, alpha=0.6)
+    axes.set_axisbelow(True)
+    for spine in axes.spines.values():
+        spine.set_color(palette.lines)
 
 
 def _width(text: str) -> float:

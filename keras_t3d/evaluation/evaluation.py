@@ -25,6 +25,7 @@ def evaluate(
     out: str | os.PathLike[str],
     options: EvaluationOptions | None = None,
     *,
+    previews: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Scores every video of a split and writes the report.
@@ -35,6 +36,7 @@ def evaluate(
         split: `"train"`, `"val"` or `"test"`.
         out: new or empty folder for the report.
         options: which views are scored; None for the defaults.
+        previews: whether the report plays the videos that it shows, see `write_report`.
         progress: called with (records done, records in all).
 
     Returns:
@@ -78,4 +80,4 @@ def evaluate(
         "clip_spec": predictor.clip_spec.get_config(),
         "keras_t3d": __version__,
     }
-    return write_report(scores, out, protocol, split_records(shard_set, split))
+    return write_report(scores, out, protocol, split_records(shard_set, split), previews=previews)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 import pathlib
@@ -14,19 +15,39 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from keras_t3d.evaluation.charts import DARK, draw_reliability_diagram
+from keras_t3d.evaluation.charts import (
+    DARK,
+    draw_reliability_diagram,
+    draw_two_class_curves,
+)
 from keras_t3d.evaluation.failure_examples import ConfusedPair, confused_pairs, highest_loss_videos
 from keras_t3d.evaluation.scores import VideoScores
+from keras_t3d.evaluation.two_class_curves import two_class_curves
 
 _TEMPLATE = pathlib.Path(__file__).with_name("report_template.html")
 _ALL_CORRECT = "<p>All videos are classified correctly.</p>"
+
+_TWO_CLASSES_LINK = '<a href="#curves">Thresholds</a>'
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """What the report shows of videos, by the index of the video.
+
+    Attributes:
+        thumbnails: JPEG files. A video without one is shown by its name.
+        previews: mp4 files, played instead of the thumbnail.
+    """
+
+    thumbnails: Mapping[int, bytes] = dataclasses.field(default_factory=dict)
+    previews: Mapping[int, bytes] = dataclasses.field(default_factory=dict)
 
 
 def render_html(
     metrics: Mapping[str, Any],
     scores: VideoScores,
     confusion_matrix: tuple[bytes, bytes],
-    thumbnails: Mapping[int, bytes],
+    pictures: Pictures,
 ) -> str:
     """Returns the report as an HTML page with embedded styles and pictures, without scripts.
 
@@ -34,14 +55,15 @@ def render_html(
         metrics: metrics of `compute_metrics`, and `protocol`.
         scores: scores of the videos.
         confusion_matrix: PNG of the confusion matrix in light and in dark colours.
-        thumbnails: JPEG by index of the video. A video without one is shown by its name.
+        pictures: thumbnails and previews of `shown_videos`.
 
     Returns:
         The HTML text.
     """
     protocol, calibration = metrics["protocol"], metrics["calibration"]
     split = f" of the split “{escape(str(protocol['split']))}”" if "split" in protocol else ""
-    pairs = "\n".join(_pair(pair, scores, thumbnails) for pair in confused_pairs(scores))
+    pairs = "\n".join(_pair(pair, scores, pictures) for pair in confused_pairs(scores))
+    two_classes = _two_classes(scores)
     return string.Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         model=escape(str(protocol.get("model", "a model"))),
         videos=metrics["videos"],
@@ -62,6 +84,8 @@ def render_html(
             "Reliability diagram: accuracy of the videos in each bin of confidence",
             "chart",
         ),
+        two_classes=two_classes,
+        two_classes_link=_TWO_CLASSES_LINK if two_classes else "",
         matrix_box=_png_width(confusion_matrix[0]) + 20,  # with borders and a scroll bar
         matrix=_picture(
             *confusion_matrix,
@@ -69,7 +93,7 @@ def render_html(
             "matrix",
         ),
         pairs=f'<ol class="cards pairs">\n{pairs}\n</ol>' if pairs else _ALL_CORRECT,
-        worst="\n".join(_worst(video, scores, thumbnails) for video in highest_loss_videos(scores)),
+        worst="\n".join(_worst(video, scores, pictures) for video in highest_loss_videos(scores)),
         classes=_classes(metrics["per_class"]),
     )
 
@@ -107,15 +131,35 @@ def _figures(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def _pair(pair: ConfusedPair, scores: VideoScores, thumbnails: Mapping[int, bytes]) -> str:
+def _two_classes(scores: VideoScores) -> str:
+    """Returns the section on the curves of two classes; nothing for more classes."""
+    curves = two_class_curves(scores)
+    if curves is None:
+        return ""
+    picture = _picture(
+        draw_two_class_curves(curves),
+        draw_two_class_curves(curves, DARK),
+        "ROC curve, and precision by recall",
+        "chart",
+    )
+    return f"""<section id="curves">
+<h2>Thresholds</h2>
+<p>What each threshold on the probability of {escape(curves.positive)}, the class with fewer videos,
+does. Dashed lines are what guessing gives. Area under the ROC curve: {curves.roc_auc:.3f}, 0.5 at
+chance; average precision: {curves.average_precision:.3f}, {curves.share:.3f} at chance.</p>
+{picture}
+</section>"""
+
+
+def _pair(pair: ConfusedPair, scores: VideoScores, pictures: Pictures) -> str:
     true, predicted = (escape(scores.class_names[index]) for index in (pair.true, pair.predicted))
     count = f"{pair.num_videos} video{'' if pair.num_videos == 1 else 's'}"
-    confused = _figure(pair.confused_video, scores, thumbnails, f"{true}, predicted: {predicted}")
+    confused = _figure(pair.confused_video, scores, pictures, f"{true}, predicted: {predicted}")
     other = (
         '<figure><div class="missing">no video of this class in the split</div>'
         f"<figcaption>{predicted}</figcaption></figure>"
         if pair.predicted_video is None
-        else _figure(pair.predicted_video, scores, thumbnails, predicted)
+        else _figure(pair.predicted_video, scores, pictures, predicted)
     )
     return f"""<li>
 <h3>{true} → {predicted} <span class="soft">{count}</span></h3>
@@ -126,7 +170,7 @@ def _pair(pair: ConfusedPair, scores: VideoScores, thumbnails: Mapping[int, byte
 </li>"""
 
 
-def _worst(video: int, scores: VideoScores, thumbnails: Mapping[int, bytes]) -> str:
+def _worst(video: int, scores: VideoScores, pictures: Pictures) -> str:
     probabilities = scores.probabilities[video]
     true, predicted = int(scores.labels[video]), int(probabilities.argmax())
     style = "good" if true == predicted else "bad"
@@ -135,18 +179,25 @@ def _worst(video: int, scores: VideoScores, thumbnails: Mapping[int, bytes]) -> 
         f'<span class="{style}">predicted: {escape(scores.class_names[predicted])}, '
         f"{_percent(probabilities[predicted])}</span>"
     )
-    return f"<li>{_figure(video, scores, thumbnails, caption)}</li>"
+    return f"<li>{_figure(video, scores, pictures, caption)}</li>"
 
 
-def _figure(video: int, scores: VideoScores, thumbnails: Mapping[int, bytes], caption: str) -> str:
+def _figure(video: int, scores: VideoScores, pictures: Pictures, caption: str) -> str:
     name = escape(_printable(scores.video_ids[video]))
-    picture = (
-        f'<img src="{_data("jpeg", thumbnails[video])}" alt="Middle frame of {name}">'
-        if video in thumbnails
-        else '<div class="missing">no picture</div>'
-    )
+    thumbnail = pictures.thumbnails.get(video)
+    if video in pictures.previews:
+        poster = "" if thumbnail is None else f' poster="{_data("image/jpeg", thumbnail)}"'
+        source = _data("video/mp4", pictures.previews[video])
+        shown = (
+            f'<video controls loop muted playsinline preload="none"{poster} src="{source}" '
+            f'aria-label="Middle of {name}"></video>'
+        )
+    elif thumbnail is not None:
+        shown = f'<img src="{_data("image/jpeg", thumbnail)}" alt="Middle frame of {name}">'
+    else:
+        shown = '<div class="missing">no picture</div>'
     return (
-        f"<figure>{picture}<figcaption>{caption}<br>"
+        f"<figure>{shown}<figcaption>{caption}<br>"
         f'<span class="soft">{name}</span></figcaption></figure>'
     )
 
@@ -174,9 +225,10 @@ def _class_row(name: str, values: Mapping[str, Any]) -> str:
 
 def _picture(light: bytes, dark: bytes, alt: str, style: str) -> str:
     """Returns an image that the browser shows in light or dark colours."""
+    dark_data = _data("image/png", dark)
     return (
-        f'<picture><source media="(prefers-color-scheme: dark)" srcset="{_data("png", dark)}">'
-        f'<img class="{style}" src="{_data("png", light)}" alt="{escape(alt)}"></picture>'
+        f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark_data}">'
+        f'<img class="{style}" src="{_data("image/png", light)}" alt="{escape(alt)}"></picture>'
     )
 
 
@@ -186,7 +238,7 @@ def _png_width(png: bytes) -> int:
 
 
 def _data(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _percent(value: float | np.floating) -> str:

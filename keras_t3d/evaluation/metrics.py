@@ -12,6 +12,7 @@ from keras_t3d.evaluation.accuracy import label_ranks, mean_class_accuracy
 from keras_t3d.evaluation.calibration import compute_calibration
 from keras_t3d.evaluation.confidence_intervals import bootstrap_intervals
 from keras_t3d.evaluation.scores import VideoScores
+from keras_t3d.evaluation.two_class_curves import two_class_curves
 
 _MAX_PAIRS = 20
 
@@ -29,6 +30,8 @@ def compute_metrics(scores: VideoScores) -> dict[str, Any]:
               frequent class of the split, the accuracy of always predicting it.
             - `videos`, `top1`, `top5` (omitted below 6 classes), `mean_class_accuracy` and
               `macro_f1` (both over the classes that have videos), of whole videos.
+            - `two_classes`: `positive`, the class with fewer videos, `roc_auc` and
+              `average_precision`; omitted for more classes.
             - `intervals`, see `bootstrap_intervals`.
             - `clip_level`: `clips`, `top1`, `top5` and `mean_class_accuracy` of single views;
               None if the scores have no view counts.
@@ -57,6 +60,9 @@ def compute_metrics(scores: VideoScores) -> dict[str, Any]:
     if num_classes > 5:
         metrics["top5"] = float((ranks < 5).mean())
     present = np.unique(labels)
+    curves = two_class_curves(scores)
+    if curves is not None:
+        metrics["two_classes"] = curves.metrics()
     return {
         **metrics,
         "mean_class_accuracy": mean_class_accuracy(labels, ranks == 0),

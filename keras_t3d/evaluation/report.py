@@ -11,8 +11,9 @@ from keras_t3d.atomic import check_new_folder, written_beside
 from keras_t3d.data.shards.damage import SplitRecords
 from keras_t3d.evaluation.charts import DARK, LIGHT, draw_confusion_matrix
 from keras_t3d.evaluation.csv_tables import confusion_csv, per_class_csv, predictions_csv
-from keras_t3d.evaluation.html_report import render_html, shown_videos
+from keras_t3d.evaluation.html_report import Pictures, render_html, shown_videos
 from keras_t3d.evaluation.metrics import compute_metrics, confusion_counts
+from keras_t3d.evaluation.previews import make_previews
 from keras_t3d.evaluation.scores import VideoScores
 from keras_t3d.evaluation.thumbnails import make_thumbnails
 from keras_t3d.fonts import font_families
@@ -32,6 +33,8 @@ def write_report(
     out: str | os.PathLike[str],
     protocol: dict[str, Any],
     records: SplitRecords | None = None,
+    *,
+    previews: bool = False,
 ) -> dict[str, Any]:
     """Writes an HTML report, metrics as JSON and tables as CSV; `index.html` is written last.
 
@@ -42,6 +45,8 @@ def write_report(
             It is part of `metrics.json` and of the HTML report.
         records: records that were scored, from which thumbnails are read; None for a report
             without thumbnails.
+        previews: whether the page holds the middle three seconds of the videos that it shows, to
+            play, instead of a frame: about 3 MB more.
 
     Returns:
         The content of `metrics.json`.
@@ -71,7 +76,9 @@ def write_report(
         "predictions.csv": predictions_csv(scores),
         "per_class.csv": per_class_csv(metrics["per_class"]),
         "confusion.csv": confusion_csv(counts, scores.class_names),
-        "index.html": render_html(metrics, scores, (light, dark), _thumbnails(scores, records)),
+        "index.html": render_html(
+            metrics, scores, (light, dark), _pictures(scores, records, previews)
+        ),
     }
     # File names need not be UTF-8; other bytes are written as \udcff and the like.
     files = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
@@ -82,10 +89,13 @@ def write_report(
     return metrics
 
 
-def _thumbnails(scores: VideoScores, records: SplitRecords | None) -> dict[int, bytes]:
-    """Returns the thumbnails of the videos that the report shows, by the index of the video."""
+def _pictures(scores: VideoScores, records: SplitRecords | None, previews: bool) -> Pictures:
+    """Returns what the report shows of its videos."""
     if records is None or scores.middle_records is None:
-        return {}
+        return Pictures()
     record_of = {video: int(scores.middle_records[video]) for video in shown_videos(scores)}
-    thumbnails = make_thumbnails(records, record_of.values())
-    return {video: thumbnails[i] for video, i in record_of.items() if i in thumbnails}
+    makers = (make_thumbnails, make_previews) if previews else (make_thumbnails,)
+    made = [make(records, record_of.values()) for make in makers]
+    return Pictures(
+        *({video: files[i] for video, i in record_of.items() if i in files} for files in made)
+    )

@@ -18,6 +18,7 @@ from keras_t3d.evaluation import (
     write_report,
 )
 from keras_t3d.evaluation import report as report_module
+from keras_t3d.evaluation.previews import make_previews
 from keras_t3d.evaluation.report import FILES
 from tests.evaluation.written import FirstFrame, by_hand, write_shards
 
@@ -141,6 +142,29 @@ class TestPage:
                 assert base64.b64decode(content, validate=True).startswith(start)
         targets = {attributes["id"] for _, attributes in page.seen if "id" in attributes}
         assert targets == {link["href"][1:] for link in page.attributes("a")}
+
+    def test_shows_the_curves_of_two_classes_only(self, written, tmp_path):
+        page = Page((written / "index.html").read_text(encoding="utf-8"))
+        # u is the rarer class: a, which is of it, has more of it than b and less than c.
+        assert "Area under the ROC curve: 0.500, 0.5 at chance" in page.text
+        assert "average precision: 0.500, 0.333 at chance" in page.text
+        write_report(by_hand(), tmp_path, {})
+        assert "ROC" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+    def test_plays_previews(self, tmp_path):
+        shards = write_shards(tmp_path, [[("a", 0, 5), ("b", 1, 2)]])
+        scores = score_videos(FirstFrame(), shards, "test", EvaluationOptions("t3d"))
+        records = split_records(shards, "test")
+        write_report(scores, tmp_path / "out", {}, records, previews=True)
+        page = Page((tmp_path / "out" / "index.html").read_text(encoding="utf-8"))
+        videos = page.attributes("video")
+        assert {video["aria-label"] for video in videos} == {"Middle of a", "Middle of b"}
+        previews = make_previews(records, [0, 1])
+        for video in videos:
+            content = base64.b64decode(video["src"].removeprefix("data:video/mp4;base64,"))
+            assert content == previews["ab".index(video["aria-label"][-1])]
+            assert video["poster"].startswith("data:image/jpeg")
+            assert "autoplay" not in video
 
     def test_shows_what_is_reached_without_a_model(self, tmp_path):
         write_report(by_hand(), tmp_path, {})
