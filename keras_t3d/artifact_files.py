@@ -67,6 +67,17 @@ def read_stream(read: Callable[[str], bytes]) -> dict[str, Any] | None:
     return description
 
 
+def check_model_exists(path: str | os.PathLike[str]) -> None:
+    """Raises an InvalidArgumentError if there is no such file or folder."""
+    if not os.path.exists(path):
+        raise InvalidArgumentError(f"No such model: {os.fspath(path)}", argument="model")
+
+
+def is_saved_model(path: str | os.PathLike[str]) -> bool:
+    """Returns whether a model is a folder that is not the directory of a run."""
+    return os.path.isdir(path) and not os.path.isfile(os.path.join(path, CONFIG))
+
+
 def model_file(path: str | os.PathLike[str]) -> str:
     """Returns the path of a model; for a run directory, that of its best model, with a warning.
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import jsonargparse
 
-from keras_t3d.cli.loading import import_tensorflow
+from keras_t3d.artifact_files import check_model_exists
+from keras_t3d.cli.loading import import_tensorflow, print_processors
 from keras_t3d.cli.options import MODEL, SHARDS, add_options, selected
 from keras_t3d.evaluation.options import EvaluationOptions
 from keras_t3d.progress import progress_bar
@@ -30,11 +31,13 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     arguments = parser.parse_args(words)
+    check_model_exists(arguments.model)
     import_tensorflow()
     from keras_t3d.evaluation import evaluate
     from keras_t3d.evaluation.report import FILES
 
     options = EvaluationOptions(**selected(arguments, EvaluationOptions))
+    print_processors(arguments.model)
     with progress_bar("evaluating", "videos") as progress:
         metrics = evaluate(
             arguments.model,

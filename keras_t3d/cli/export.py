@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import jsonargparse
 
+from keras_t3d.artifact_files import check_model_exists
 from keras_t3d.cli.loading import import_tensorflow
 from keras_t3d.cli.options import add_options, selected
 from keras_t3d.deploy.options import EXPORT_TARGETS
@@ -32,6 +33,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     parsed = parser.parse_args(words)
     target, arguments = EXPORT_TARGETS[parsed.format], parsed[parsed.format]
     options = target.options(**selected(arguments, target.options))
+    check_model_exists(arguments.model)
     import_tensorflow()
     target.export(
         arguments.model,

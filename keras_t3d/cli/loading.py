@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from keras_t3d.artifact_files import check_model_exists, is_saved_model
+from keras_t3d.cli.output import print_note
+from keras_t3d.hardware import Framework, describe_processors
+
 if TYPE_CHECKING:
     from keras_t3d.inference.predictor import Predictor
 
@@ -22,7 +26,8 @@ def import_tensorflow() -> None:
 
 
 def prepare(model: str) -> None:
-    """Imports TensorFlow, without its messages, if a model needs it."""
+    """Imports TensorFlow, without its messages, if a model that exists needs it."""
+    check_model_exists(model)
     if not model.endswith(".tflite"):
         import_tensorflow()
 
@@ -31,4 +36,22 @@ def predictor(model: str) -> Predictor:
     from keras_t3d.inference import load_predictor
 
     prepare(model)
-    return load_predictor(model)
+    loaded = load_predictor(model)
+    print_processors(model)
+    return loaded
+
+
+def print_processors(model: str | None = None) -> None:
+    """Prints what computes a model, or Keras's backend without one; warns of an unused GPU."""
+    print_note(describe_processors(_framework(model)))
+
+
+def _framework(model: str | None) -> Framework:
+    if model is not None and model.endswith(".tflite"):
+        return "litert"
+    if model is not None and is_saved_model(model):
+        return "tensorflow"
+    import keras
+
+    backend: Framework = keras.backend.backend()
+    return backend

@@ -85,6 +85,7 @@ def _write_classes_of(videos: Sequence[VideoEntry], arguments: jsonargparse.Name
     check_argument("json", arguments.json, not arguments.json, rule)
     model, out, options = arguments.model, arguments.out, bulk_options(arguments)
     loading.prepare(model)
+    loading.print_processors(model)
     with progress_bar("predicting", "videos") as progress:
         report = write_predictions(
             model, videos, out, options, top=arguments.top, progress=progress

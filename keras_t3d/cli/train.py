@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import jsonargparse
 
-from keras_t3d.cli.loading import import_tensorflow
+from keras_t3d.cli.loading import import_tensorflow, print_processors
 from keras_t3d.errors import check_argument
 from keras_t3d.training.command_line import add_config, parse_config
 from keras_t3d.training.config import TrainConfig
@@ -32,4 +32,5 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
         import_tensorflow()
     from keras_t3d.training.supervised import train_and_report
 
+    print_processors()
     train_and_report(config, run_dir, others["init"], others["profile"])

@@ -6,7 +6,7 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from keras_t3d.artifact_files import model_file
+from keras_t3d.artifact_files import check_model_exists, model_file
 from keras_t3d.errors import InvalidArgumentError, check_argument
 from keras_t3d.inference.predictor import Predictor
 from keras_t3d.inference.stream_predictor import StreamPredictor
@@ -130,8 +130,7 @@ def load_layers(model: Any) -> VideoClassifier:
 
 def _existing(model: str | os.PathLike[str]) -> pathlib.Path:
     path = pathlib.Path(model_file(model))
-    if not path.exists():
-        raise InvalidArgumentError(f"No such model: {path}", argument="model")
+    check_model_exists(path)
     return path
 
 

@@ -56,7 +56,8 @@ def test_printed_predictions_are_decoded_in_processes(lite_path, archive, capsys
     assert [json.loads(line)["video"] for line in here[1].splitlines()] == [
         str(archive / name) for name in ("a.mp4", "b.mp4")
     ]
-    (note, error) = here[2].splitlines()
+    (processors, note, error) = here[2].splitlines()
+    assert processors.startswith("keras-t3d: LiteRT ")
     assert note.startswith("keras-t3d: Cannot open")
     assert error == "keras-t3d: error: 1 of 3 videos could not be read"
 
@@ -93,7 +94,7 @@ def test_embed_to_a_file(model_path, archive, tmp_path, capsys):
 def test_errors_are_one_line_and_leave_no_file(lite_path, archive, tmp_path, capsys, words, said):
     names = {"lite": lite_path, "a": archive, "t": tmp_path}
     code, out, err = run(capsys, *(word.format(**names) for word in words))
-    lines = [line for line in err.splitlines() if not line.startswith("INFO: ")]
+    lines = [line for line in err.splitlines() if not line.startswith(("INFO: ", "keras-t3d: LiteRT"))]
     assert (code, out, len(lines)) == (1, "", 1)
     assert lines[0].startswith("keras-t3d: error: ")
     assert said in lines[0]

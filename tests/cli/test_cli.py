@@ -101,7 +101,8 @@ def test_verify_names_a_damaged_shard(videos, tmp_path, capsys):
     assert victim.name in err
 
 
-_PROGRESS = ("converting: ", "evaluating: ", "generating: ", "INFO: ")
+_PROCESSORS = ("keras-t3d: TensorFlow", "keras-t3d: LiteRT")
+_PROGRESS = ("converting: ", "evaluating: ", "generating: ", "INFO: ", *_PROCESSORS)
 
 
 @pytest.mark.parametrize(
