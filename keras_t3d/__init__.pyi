@@ -8,6 +8,7 @@ from . import (
     models,
     motion_set,
     optimization,
+    streaming,
     training,
     transfer,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "models",
     "motion_set",
     "optimization",
+    "streaming",
     "training",
     "transfer",
 ]

@@ -2,8 +2,8 @@
 
 Keras finds a custom class only in its registry of custom objects, which is filled when the class
 is defined. Importing the classes here would load a deep-learning backend into every process that
-imports keras_t3d, such as `keras-t3d --help` and each conversion worker. Therefore an importer of
-each class stands in for it, from the moment at which Keras has a registry.
+imports keras_t3d, such as `keras-t3d --help` and each conversion worker. Therefore, as soon as
+Keras is loaded, each class gets an importer in the registry, which runs when the class is needed.
 """
 
 from __future__ import annotations

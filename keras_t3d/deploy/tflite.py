@@ -126,7 +126,7 @@ def export_tflite(
         calibration,
         calibration is not None or options.quantization != "int8",
         "given with `quantization` 'int8', which takes its ranges from typical clips, for example "
-        "those of keras_t3d.data.load_clips('shards', 'train', model.clip_spec, 16)",
+        "those of your shards",
     )
     check_lowerable(model)
     form = form_for(model, options)

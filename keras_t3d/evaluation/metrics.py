@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_
 
 from keras_t3d.evaluation.accuracy import label_ranks, mean_class_accuracy
 from keras_t3d.evaluation.calibration import compute_calibration
-from keras_t3d.evaluation.confidence_intervals import bootstrap_intervals
+from keras_t3d.evaluation.confidence_intervals import confidence_intervals
 from keras_t3d.evaluation.scores import VideoScores
 from keras_t3d.evaluation.two_class_curves import two_class_curves
 
@@ -32,7 +32,7 @@ def compute_metrics(scores: VideoScores) -> dict[str, Any]:
               `macro_f1` (both over the classes that have videos), of whole videos.
             - `two_classes`: `positive`, the class with fewer videos, `roc_auc` and
               `average_precision`; omitted for more classes.
-            - `intervals`, see `bootstrap_intervals`.
+            - `intervals`, see `confidence_intervals`.
             - `clip_level`: `clips`, `top1`, `top5` and `mean_class_accuracy` of single views;
               None if the scores have no view counts.
             - `calibration`, see `compute_calibration`.
@@ -69,7 +69,7 @@ def compute_metrics(scores: VideoScores) -> dict[str, Any]:
         "macro_f1": float(
             f1_score(labels, predicted, labels=present, average="macro", zero_division=0.0)
         ),
-        "intervals": bootstrap_intervals(ranks, labels, num_classes),
+        "intervals": confidence_intervals(ranks, labels, num_classes),
         "clip_level": clip_metrics(scores),
         "calibration": compute_calibration(scores.probabilities.max(axis=1), ranks == 0),
         "most_confused": [

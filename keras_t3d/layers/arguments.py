@@ -17,7 +17,8 @@ def whole_number(layer: str, name: str, value: Any, at_least: int = 1) -> int:
         number = at_least - 1
     if number < at_least:
         raise InvalidArgumentError(
-            f"{layer}: `{name}` must be an integer of at least {at_least}. Received: {value!r}",
+            f"{layer}: `{name}` must be an integer of at least {at_least}, for example "
+            f"{name}={max(at_least, 2)}. Received: {value!r}",
             argument=name,
         )
     return number

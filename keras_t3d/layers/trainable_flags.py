@@ -41,7 +41,7 @@ def set_trainable_flags(layer: Any, flags: Mapping[str, bool]) -> dict[str, bool
 def copy_trainable_flags(source: Any, target: Any) -> None:
     """Sets the flags of a model like those of another one, of which it is a copy.
 
-    Layers inside keep their own flags where the copy has others than its source.
+    Where the copy's layers differ in kind from the source's, only the model's own flag is copied.
     """
     layers = flatten_layers(source), flatten_layers(target)
     kinds = [[type(layer) for layer in each[1:]] for each in layers]

@@ -60,8 +60,8 @@ class ClassifierOptions:
             None, which returns the feature map.
         causal: whether no layer reads a later frame, as a stream needs it (`keras_t3d.streaming`):
             convolutions and pools pad time before the clip only, and deviations over time are those
-            from the mean so far. The weights are the same, and those of a network that is not
-            causal are a start. STC blocks read the mean of the frames so far.
+            from the mean so far. The weights are the same: a causal network can start from those of
+            a network that is not causal. STC blocks read the mean of the frames so far.
         weights: path of a `.keras` model or of a `.weights.h5` file to start from; for named
             networks, also the name of published weights, see `keras_t3d.models.list_weights`. The
             classifying layer of a `.keras` model with other classes is not loaded; without
@@ -70,8 +70,8 @@ class ClassifierOptions:
         clip_spec: ClipSpec of that input shape; None derives it from `input_shape`.
         class_names: one name per class; None names them `"class_0"`, `"class_1"`, ...
         name: name of the model.
-        dtype: dtype policy, such as `"mixed_bfloat16"`; logits stay float32. None is Keras's
-            global policy, but float32 if that is only the global float type.
+        dtype: dtype policy, such as `"mixed_bfloat16"`; logits stay float32. None takes
+            Keras's global dtype policy if one was set, else float32.
     """
 
     input_shape: Sequence[int | None]
@@ -114,7 +114,7 @@ class ClassifierOptions:
                 argument="num_classes",
             )
         if self.num_classes is not None:
-            self.num_classes = whole_number("model", "num_classes", self.num_classes)
+            self.num_classes = whole_number("The network", "num_classes", self.num_classes)
         if self.pooling not in POOLINGS and (self.include_top or self.pooling is not None):
             raise InvalidArgumentError(
                 f"`pooling` must be one of {tuple(POOLINGS)}, or None with include_top=False. "

@@ -153,11 +153,15 @@ def published_weights(name: str, weights: str) -> PublishedWeights:
     configuration = find_configuration(name, _CONFIGURATIONS)
     if weights not in list_weights(name):
         having = [other for other in _CONFIGURATIONS if weights in list_weights(other)]
+        elsewhere = (
+            f"Weights of this name are published for {', '.join(having)}"
+            if having
+            else "No network has published weights of this name"
+        )
         known = f"one of {list(list_weights(name))}, or " if configuration.published else ""
         raise InvalidArgumentError(
             f"`weights` of {name} must be {known}the path of a .keras model or of a .weights.h5 "
-            f"file, for example start.keras. {weights!r} are published for "
-            f"{', '.join(having) or 'no network'}. Received: {weights!r}",
+            f"file, for example start.keras. {elsewhere}. Received: {weights!r}",
             argument="weights",
         )
     return list_weights(name)[weights]

@@ -15,8 +15,8 @@ class StreamOptions:
     """What the answer of a stream is about.
 
     Args:
-        answer_over: average features over all steps since the reset (mean), over all with a weight
-            that halves and halves (exponential), or over the last steps (window)
+        answer_over: average features over all steps since the reset (mean), over all with
+            exponentially decaying weights (exponential), or over the last steps (window)
         answer_rate: weight of the newest step of the exponential average, above 0 and below 1; the
             first steps have the weights of a mean
         answer_steps: steps of the window

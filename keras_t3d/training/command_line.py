@@ -13,7 +13,7 @@ import jsonargparse
 import yaml
 
 from keras_t3d.clips import ClipSpec
-from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.errors import InvalidArgumentError, did_you_mean
 from keras_t3d.parser_messages import explained
 from keras_t3d.training.config import YAML_KEYS, RunConfig, TrainConfig
 from keras_t3d.training.pretrain_config import PretrainConfig
@@ -146,9 +146,10 @@ def find_recipe(name_or_path: str, config_class: type[RunConfig] = TrainConfig) 
     if not path.is_file():
         path = RECIPES / f"{name_or_path}.yaml"
     if not path.is_file():
+        names = recipe_names(config_class)
         raise InvalidArgumentError(
-            f"`config` must be a YAML file or one of the recipes "
-            f"{', '.join(recipe_names(config_class))}. Received: {name_or_path!r}",
+            f"`config` must be a YAML file or one of the recipes {', '.join(names)}."
+            f"{did_you_mean(name_or_path, names)} Received: {name_or_path!r}",
             argument="config",
         )
     try:

@@ -14,7 +14,7 @@ from keras_t3d.data.shards.labels import check_labelled
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.evaluation.accuracy import label_ranks
-from keras_t3d.evaluation.confidence_intervals import bootstrap_intervals
+from keras_t3d.evaluation.confidence_intervals import confidence_intervals
 from keras_t3d.evaluation.scores import score_videos
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.models import create
@@ -111,7 +111,7 @@ def accuracy(network: VideoClassifier, shards: ShardSet, split: str) -> ProbeRep
     scores = score_videos(load_predictor(network), shards, split)
     ranks = label_ranks(scores.probabilities, scores.labels)
     classes = len(scores.class_names)
-    low, high = bootstrap_intervals(ranks, scores.labels, classes)["top1"]
+    low, high = confidence_intervals(ranks, scores.labels, classes)["top1"]
     top1 = float(np.mean(ranks == 0))
     return ProbeReport(split, len(ranks), top1, (low, high), 1 / classes)
 

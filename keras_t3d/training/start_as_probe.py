@@ -61,7 +61,11 @@ def compare_with_probe(folder: str | os.PathLike[str]) -> None:
     if top1 is None:
         return
     path = os.path.join(folder, run_directory.PROBE)
-    print(f"Before training, with a fitted classifying layer: val_top1 {probe['top1']:.4f}, {path}")
+    verdict = "better" if top1 > probe["top1"] else "equal" if top1 == probe["top1"] else "worse"
+    print(
+        f"val_top1 before training, with a fitted classifying layer: {probe['top1']:.4f}, {path}; "
+        f"after: {top1:.4f}, {verdict}"
+    )
     if top1 < probe["top1"]:
         warnings.warn(
             f"Training did not help: {path} has val_top1 {probe['top1']:.4f}, best.keras "

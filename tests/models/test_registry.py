@@ -10,7 +10,7 @@ from keras_t3d.models import registry
 def test_create_builds_the_model_of_a_name():
     names = models.list_models()
     assert {"densenet3d_121", "densenet3d_169", "densenet3d_201", "t3d_121", "t3d_169"} < set(names)
-    assert len(names) == 27
+    assert len(names) == len(set(names))
     model = models.create("t3d_tiny", input_shape=(16, 64, 64, 3), num_classes=4, dropout=0.1)
     assert (model.name, model.num_classes) == ("t3d_tiny", 4)
 

@@ -60,7 +60,7 @@ def list_videos(source: str | os.PathLike[str], options: SourceOptions) -> Listi
     source = pathlib.Path(source)
     if layout.reads_folder and not source.is_dir():
         is_list = source.is_file() and source.suffix.lower() in (".csv", ".tsv", ".txt")
-        hint = "; for a csv file set `layout` to csv" if is_list else ""
+        hint = "; a list of videos needs another `layout`, for example csv" if is_list else ""
         raise InvalidArgumentError(
             "`source` must be an existing folder of videos for the layout "
             f"{options.layout!r}{hint}. Received: {source}",

@@ -27,7 +27,7 @@ _SET = re.compile("[ _-]?(set|split|data|videos)$")
 
 
 class DatasetWarning(KerasT3DWarning):
-    """Videos that can be used, but probably not as meant; the message states why."""
+    """Videos are usable, but probably mislabelled or in the wrong split; the message says why."""
 
 
 class SourceError(KerasT3DError, ValueError):

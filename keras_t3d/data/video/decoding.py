@@ -32,10 +32,10 @@ def open_video(path: str) -> tuple[Any, Any]:
         VideoError: if it is not a local file, or PyAV cannot decode it.
     """
     if not os.path.isfile(path):
-        what = "no such file"
-        if os.path.exists(path):
-            what = "a folder" if os.path.isdir(path) else "a pipe or device"
-        raise VideoError(f"Expected the path of a local video file ({what}): {path}")
+        if not os.path.exists(path):
+            raise VideoError(f"No such file: {path}")
+        what = "a folder" if os.path.isdir(path) else "a pipe or device"
+        raise VideoError(f"Expected the path of a video file, not of {what}: {path}")
     try:
         # Absolute: FFmpeg takes "12:30.mp4" for a protocol.
         container = av.open(os.path.abspath(path), **_OPTIONS)
