@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 _AT_THE_ROOT = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 _PACKAGES = (
     *("data", "models", "layers", "optimization", "training", "transfer", "evaluation"),
-    *("inference", "streaming", "deploy", "motion_set"),
+    *("inference", "streaming", "deploy", "hub", "motion_set"),
 )
 
 

@@ -68,9 +68,14 @@ def read_stream(read: Callable[[str], bytes]) -> dict[str, Any] | None:
 
 
 def check_model_exists(path: str | os.PathLike[str]) -> None:
-    """Raises an InvalidArgumentError if there is no such file or folder."""
-    if not os.path.exists(path):
+    """Raises an InvalidArgumentError if there is no such file or folder, of those on disk."""
+    if not is_on_hub(path) and not os.path.exists(path):
         raise InvalidArgumentError(f"No such model: {os.fspath(path)}", argument="model")
+
+
+def is_on_hub(path: str | os.PathLike[str]) -> bool:
+    """Returns whether a model is one of the Hugging Face Hub, such as `hf://user/name`."""
+    return str(path).startswith("hf://")
 
 
 def is_saved_model(path: str | os.PathLike[str]) -> bool:

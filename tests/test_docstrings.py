@@ -35,7 +35,7 @@ _FENCE = re.compile(r"^( *)```python\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 # Where examples find names that their module does not define.
 PACKAGES = (
     *("clips", "data", "layers", "models", "optimization", "inference", "deploy", "evaluation"),
-    *("transfer", "training", "motion_set", "streaming"),
+    *("transfer", "training", "motion_set", "streaming", "hub"),
 )
 
 # Examples with one of these texts are compiled only, for the reason beside it.
@@ -46,6 +46,7 @@ NOT_RUN = {
     "convert_with_beam": "needs Apache Beam, which starts a service",
     "localhost:": "needs TF Serving",
     "deploy.serve(": "serves until a signal",
+    "push_to_hub(": "needs the Hugging Face Hub",
     "ModelServer(": "needs the packages of the extra serve",
     "Camera(": "needs a camera",
     "Screen(": "needs a display",

@@ -44,6 +44,7 @@ COMMANDS = {
     "watch": "show the classes over a video or camera as it plays",
     "serve": "serve a model over TF Serving's REST and gRPC interfaces, for trying it",
     "query": "classify videos with TF Serving, or with serve",
+    "publish": "save a model to the Hugging Face Hub, with a model card",
     "export": "write a model for serving or for devices",
 }
 _FAILED, _WRONG_USAGE = 1, 2

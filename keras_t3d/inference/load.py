@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from typing import TYPE_CHECKING, Any
 
 from keras_t3d.artifact_files import check_model_exists, model_file
@@ -128,19 +127,19 @@ def load_layers(model: Any) -> VideoClassifier:
     return load_keras_model(path)
 
 
-def _existing(model: str | os.PathLike[str]) -> pathlib.Path:
-    path = pathlib.Path(model_file(model))
+def _existing(model: str | os.PathLike[str]) -> str:
+    path = model_file(model)
     check_model_exists(path)
     return path
 
 
-def _is_artifact(path: pathlib.Path) -> bool:
-    return path.is_dir() or path.suffix == ".tflite"
+def _is_artifact(path: str) -> bool:
+    return os.path.isdir(path) or path.endswith(".tflite")
 
 
-def _load_artifact(path: pathlib.Path) -> Predictor:
+def _load_artifact(path: str) -> Predictor:
     """Loads a SavedModel folder or a `.tflite` file, of clips or of a stream."""
-    if path.is_dir():
+    if os.path.isdir(path):
         from keras_t3d.inference.saved_model_predictor import load_saved_model
 
         return load_saved_model(path)

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import os
 import zipfile
+from typing import Any
 
 import keras
 
-from keras_t3d.artifact_files import model_file
+from keras_t3d.artifact_files import is_on_hub, model_file
 from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.hub.repository import hub_errors, import_hub, repository_of
 from keras_t3d.models.video_classifier import VideoClassifier
 
 
 def load_keras_model(path: str | os.PathLike[str]) -> VideoClassifier:
-    """Loads a `.keras` file of this package.
+    """Loads a `.keras` file of this package, or a model of the Hugging Face Hub.
 
     Args:
-        path: path of the file, or of a run directory, whose best model is taken.
+        path: path of the file, or of a run directory, whose best model is taken; or an address
+            such as `hf://user/name`.
 
     Returns:
         The VideoClassifier.
 
     Raises:
         InvalidArgumentError: if there is no such file, or it holds no VideoClassifier.
+        HubError: if the Hub has no such model, or cannot be reached.
 
     Example:
 
@@ -31,6 +35,8 @@ def load_keras_model(path: str | os.PathLike[str]) -> VideoClassifier:
     model.clip_spec
     ```
     """
+    if is_on_hub(path):
+        return _load_from_hub(str(path))
     path = model_file(path)
     expected = "Expected a .keras file that this package saved, for example runs/a/best.keras."
     if not os.path.isfile(path):
@@ -46,9 +52,21 @@ def load_keras_model(path: str | os.PathLike[str]) -> VideoClassifier:
         raise InvalidArgumentError(
             f"Keras cannot load the file ({first_line}). {expected} Received: {path}"
         ) from None
+    return _checked(model, path)
+
+
+def _load_from_hub(address: str) -> VideoClassifier:
+    repository_of(address)
+    import_hub()
+    with hub_errors(address):
+        model = keras.saving.load_model(address)
+    return _checked(model, address)
+
+
+def _checked(model: Any, path: str) -> VideoClassifier:
     if not isinstance(model, VideoClassifier):
         raise InvalidArgumentError(
-            f"The file holds a {type(model).__name__}, without ClipSpec and class names. "
-            f"{expected} Received: {path}"
+            f"Expected a model that this package saved. Received: {path} with a "
+            f"{type(model).__name__}, without ClipSpec and class names"
         )
     return model

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_t3d.artifact_files import is_on_hub
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.operations.known_sizes import with_known_sizes
@@ -211,6 +212,28 @@ class VideoClassifier(PaddingAware, ClonableModel):
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
+
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Saves the model, as `keras.Model.save` does; at `hf://user/name`, with a model card.
+
+        Args:
+            filepath: path of the `.keras` file, or address of a repository of the Hugging Face
+                Hub; see `push_to_hub` for a card with license, data and accuracy.
+            overwrite: whether to replace a file without asking.
+            **kwargs: further arguments of `keras.Model.save`.
+
+        Example:
+
+        ```python
+        model.save("new.keras")
+        ```
+        """
+        from keras_t3d.hub.repository import push_to_hub
+
+        if is_on_hub(filepath):
+            push_to_hub(self, str(filepath))
+        else:
+            super().save(filepath, overwrite, **kwargs)
 
     def feature_model(self, *layer_names: str) -> keras.Model:
         """Returns a model that maps clips to features and shares this model's weights.

@@ -94,7 +94,9 @@ def test_embed_to_a_file(model_path, archive, tmp_path, capsys):
 def test_errors_are_one_line_and_leave_no_file(lite_path, archive, tmp_path, capsys, words, said):
     names = {"lite": lite_path, "a": archive, "t": tmp_path}
     code, out, err = run(capsys, *(word.format(**names) for word in words))
-    lines = [line for line in err.splitlines() if not line.startswith(("INFO: ", "keras-t3d: LiteRT"))]
+    lines = [
+        line for line in err.splitlines() if not line.startswith(("INFO: ", "keras-t3d: LiteRT"))
+    ]
     assert (code, out, len(lines)) == (1, "", 1)
     assert lines[0].startswith("keras-t3d: error: ")
     assert said in lines[0]

@@ -336,10 +336,10 @@ def test_the_command_serves_until_a_signal(lite_path, number):
             assert probe.connect_ex(("127.0.0.1", server["rest"])) != 0
 
 
-def test_missing_packages_are_told_before_the_model_is_read(monkeypatch, capsys):
+def test_missing_packages_are_told_before_the_model_is_read(lite_path, monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "keras_t3d.deploy.serving_server.server")
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    assert cli.main(["serve", "none.tflite"]) == 1
+    assert cli.main(["serve", str(lite_path)]) == 1
     assert 'pip install "keras-t3d[serve]"' in capsys.readouterr().err
 
 

@@ -66,19 +66,19 @@ def load_servable(model: str | os.PathLike[str]) -> tuple[str, int, Servable]:
     Raises:
         InvalidArgumentError: if it is not a model of this package.
     """
-    path = pathlib.Path(model_file(model))
-    if path.is_dir():
+    path = model_file(model)
+    if os.path.isdir(path):
         from keras_t3d.deploy.serving_server.saved_model_servable import SavedModelServable
 
-        folder = newest_version(path)
+        folder = newest_version(pathlib.Path(path))
         number = int(folder.name) if folder.name.isdecimal() else 1
         named = folder.resolve().parent if folder.name.isdecimal() else folder
         return named.name, number, SavedModelServable(folder)
     from keras_t3d.deploy.serving_server.predictor_servable import PredictorServable
     from keras_t3d.inference.load import load_layers, load_predictor
 
-    name = pathlib.Path(model).resolve().stem
-    if path.suffix == ".tflite":
+    name = pathlib.Path(model).resolve().stem  # of hf://user/name, too
+    if path.endswith(".tflite"):
         return name, 1, PredictorServable(load_predictor(path))
     from keras_t3d.inference.keras_embedder import KerasEmbedder
 

@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from keras_t3d.artifact_files import model_file
+from keras_t3d.artifact_files import is_on_hub, model_file
 from keras_t3d.atomic import check_file_path
 from keras_t3d.clips import ClipSpec
 from keras_t3d.data.shards.shard import checksum
@@ -109,9 +109,12 @@ def _report(path: pathlib.Path, rows: Iterable[Row]) -> BulkReport:
 
 
 def _model_digest(model: Any) -> str:
-    """Returns a hash of a model's files; of its classes and ClipSpec, if it is in memory."""
+    """Returns a hash of a model's files; of its classes and ClipSpec, if it is in memory; of its
+    address, if it is on a Hub."""
     if not isinstance(model, str):
         return _digest([json.dumps([list(model.class_names), model.clip_spec.get_config()])])
+    if is_on_hub(model):
+        return _digest([model])
     path = pathlib.Path(model)
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     return _digest(checksum(file) for file in files if file.is_file())
