@@ -34,7 +34,23 @@ class Scores:
     @property
     def top1(self) -> float:
         """Top-1 in percent after training."""
-        return _percent(self.correct)
+        return percent(self.correct)
+
+
+def linear_classifier(videos: Videos, options: Mapping[str, Any], train: np.ndarray) -> keras.Model:
+    """Returns what follows the frozen stages of a network, as training starts.
+
+    Args:
+        videos: all videos.
+        options: options of the network.
+        train: numbers of the videos that the logistic regression is fitted to.
+    """
+    network, _, rest = frozen_stages(options, videos.class_names, videos.pixels)
+    last_frozen = network.get_layer(network.stages[LAST_FROZEN])
+    embedding = keras.Model(last_frozen.output, network.get_layer(EMBEDDING).output)
+    features = embedding.predict(videos.centre(train), batch_size=BATCH, verbose=0)
+    fit_head(network, features, videos.labels[train])
+    return rest
 
 
 def train_late_stages(
@@ -56,12 +72,8 @@ def train_late_stages(
         new_rate: factor of the learning rate of temporal layers.
     """
     keras.utils.set_random_seed(seed)
-    network, _, rest = frozen_stages(options, videos.class_names, videos.pixels)
-    last_frozen = network.get_layer(network.stages[LAST_FROZEN])
-    embedding = keras.Model(last_frozen.output, network.get_layer(EMBEDDING).output)
-    features = embedding.predict(videos.centre(train), batch_size=BATCH, verbose=0)
-    fit_head(network, features, videos.labels[train])
-    start = _percent(_correct(rest, videos, test))
+    rest = linear_classifier(videos, options, train)
+    start = percent(is_right(rest, videos, test))
 
     random = np.random.default_rng(seed)
     epochs = max(EPOCHS, -(-LEAST_STEPS * BATCH // len(train)))
@@ -87,17 +99,19 @@ def train_late_stages(
         CrossEntropy(0.1),
     )
     learner.fit(batches(), epochs=epochs, steps_per_epoch=steps, verbose=0)
-    return Scores(start, _correct(rest, videos, test))
+    return Scores(start, is_right(rest, videos, test))
 
 
 def _is_temporal(path: str) -> bool:
     return any(part in path for part in ("transition", "over_time", "stc"))
 
 
-def _correct(rest: keras.Model, videos: Videos, numbers: np.ndarray) -> np.ndarray:
+def is_right(rest: keras.Model, videos: Videos, numbers: np.ndarray) -> np.ndarray:
+    """Returns whether the layers after the frozen stages name the class of each of some videos."""
     logits = rest.predict(videos.centre(numbers), batch_size=BATCH, verbose=0)
     return np.asarray(logits.argmax(-1) == videos.labels[numbers])
 
 
-def _percent(correct: np.ndarray) -> float:
-    return round(100 * float(np.mean(correct)), 2)
+def percent(right: np.ndarray) -> float:
+    """Returns how many of some videos are right."""
+    return round(100 * float(np.mean(right)), 2)

@@ -43,6 +43,7 @@ PAGES = (
     ),
     ("accuracy", "Accuracy", ("motion-set", "jhmdb-6-classes", "imagenet-jhmdb", "jhmdb")),
     ("temporal_layers", "Temporal layers", ("temporal-layers",)),
+    ("streaming", "Streams", ("streaming-jhmdb", "streaming-speed")),
     ("transfer", "2D to 3D transfer", ("transfer", "transfer-motion", "transfer-motion-full")),
     ("transfer_jhmdb", "2D to 3D transfer on JHMDB", ("transfer-jhmdb", "transfer-jhmdb-full")),
 )

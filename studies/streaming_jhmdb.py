@@ -2,15 +2,15 @@
 
 ```
 python studies/streaming_jhmdb.py --videos ../shared/data/jhmdb --out runs/imagenet
-python studies/streaming_jhmdb.py --videos ../shared/data/jhmdb --out runs/imagenet --held-out
+python studies/streaming_jhmdb.py --videos ../shared/data/jhmdb --out runs/imagenet --probe
 ```
 
 Stages 1 to 5 are frozen, as in the recipe `own_videos_stream`, and compute each frame by itself:
 their outputs for every frame are computed once, and a network takes those that its stem reads. Each
 run trains stages 6 and 7, the Temporal Transition Layer before them and the classifying layer, and
-scores the centre views of the test side once. `--held-out` compares the small networks instead: it
-trains on three quarters of the films of split 1's training side and scores the others. Each
-finished run is stored in studies/results/ at once; a killed script resumes with the same command.
+scores the centre views of the test side once. `--probe` scores where training starts instead, a
+logistic regression of the features, on all splits. Each finished run is stored in studies/results/
+at once; a killed script resumes with the same command.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # `turns`
 
 import numpy as np
 from keras_machine import hardware, keras_machine
-from late_stages import train_late_stages
+from late_stages import is_right, linear_classifier, percent, train_late_stages
 from result_files import newest_result, write_result
 from streaming_results import section
-from temporal_videos import PIXELS, Videos, held_out_films, official, read_videos
+from temporal_videos import PIXELS, Videos, official, read_videos
 
 NAME = "streaming-jhmdb"
 RESULTS = Path(__file__).parent / "results"
@@ -46,13 +46,11 @@ class Arm:
         stride: frames of a step: the stride of the stem over time.
         causal: whether no layer reads a later frame.
         pixels: height and width of the frames.
-        is_small: whether it is one of the small networks, among which `--held-out` chooses.
     """
 
     stride: int = 2
     causal: bool = True
     pixels: int = PIXELS
-    is_small: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
@@ -77,8 +75,8 @@ ARMS: Mapping[str, Arm] = {
     WHOLE_CLIPS: Arm(causal=False),
     CAUSAL: Arm(),
     "causal, all frames": Arm(stride=1),
-    "causal, every 4th frame": Arm(stride=4, is_small=True),
-    "causal, 96 px": Arm(pixels=96, is_small=True),
+    "causal, every 4th frame": Arm(stride=4),
+    "causal, 96 px": Arm(pixels=96),
 }
 
 
@@ -90,21 +88,21 @@ def main(argv: Sequence[str] | None = None) -> None:
             options.videos, options.out, _EVERY_FRAME, f"every-frame-{pixels}", pixels
         )
     )
-    if options.held_out:
-        _compare_small(every_frame, options.seeds)
-        return
-    before = newest_result(options.results, NAME)
-    runs = before["runs"] if before else []
-    done = {(run["arm"], run["split"], run["seed"]) for run in runs}
-    for name in options.arms:
+    before = newest_result(options.results, NAME) or {"runs": [], "probes": []}
+    runs, probes = before["runs"], before["probes"]
+    records, seeds, score = (probes, [0], _probe) if options.probe else (runs, options.seeds, _run)
+    done = {(record["arm"], record["split"], record["seed"]) for record in records}
+    for seed in seeds:
         for split in options.splits:
-            for seed in options.seeds:
+            for name in options.arms:
                 if (name, split, seed) in done:
                     continue
-                runs.append({"arm": name, "split": split, "seed": seed})
-                runs[-1] |= _run(every_frame(ARMS[name].pixels), name, split, seed)
+                videos = every_frame(ARMS[name].pixels)
+                records.append({"arm": name, "split": split, "seed": seed})
+                records[-1] |= score(videos, ARMS[name], split, seed)
+                print(json.dumps([name, split, seed, records[-1]["top1"]]), flush=True)
                 machine = hardware(keras_machine(), "16 x 128 x 128")
-                write_result(options.results, NAME, section(runs, machine))
+                write_result(options.results, NAME, section(runs, probes, machine))
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -115,37 +113,34 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
     parser.add_argument("--splits", type=int, nargs="+", choices=(1, 2, 3), default=[1])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--held-out", action="store_true", help="compare small ones, see above")
+    parser.add_argument("--probe", action="store_true", help="score the start, see above")
     return parser.parse_args(argv)
 
 
-def _compare_small(every_frame: Any, seeds: Sequence[int]) -> None:
-    """Prints what the small networks score on held-out films, beside the causal one."""
-    for name, arm in ARMS.items():
-        if not arm.is_small and name != CAUSAL:
-            continue
-        for seed in seeds:
-            videos = every_frame(arm.pixels)
-            train, test = held_out_films(videos, seed)
-            scores = train_late_stages(arm.videos(videos), arm.options, train, test, seed)
-            print(json.dumps([name, seed, scores.start, scores.top1]), flush=True)
+def _probe(every_frame: Videos, arm: Arm, split: int, seed: int) -> dict[str, Any]:
+    """Returns how the network is where training starts."""
+    videos, (train, test) = arm.videos(every_frame), official(every_frame, split)
+    right = is_right(linear_classifier(videos, arm.options, train), videos, test)
+    return {"top1": percent(right), "films": _of_films(videos, test, right)}
 
 
-def _run(videos: Videos, name: str, split: int, seed: int) -> dict[str, Any]:
-    arm = ARMS[name]
-    train, test = official(videos, split)
-    scores = train_late_stages(arm.videos(videos), arm.options, train, test, seed)
-    films = np.array([videos.rows[number]["source_group"] for number in test])
-    result = {
+def _run(every_frame: Videos, arm: Arm, split: int, seed: int) -> dict[str, Any]:
+    """Trains a network."""
+    videos, (train, test) = arm.videos(every_frame), official(every_frame, split)
+    scores = train_late_stages(videos, arm.options, train, test, seed)
+    return {
         "start": scores.start,
         "top1": scores.top1,
-        "films": [  # [right, videos] of each
-            [int(scores.correct[films == film].sum()), int(np.sum(films == film))]
-            for film in np.unique(films)
-        ],
+        "films": _of_films(videos, test, scores.correct),
     }
-    print(json.dumps([name, split, seed, scores.start, scores.top1]), flush=True)
-    return result
+
+
+def _of_films(videos: Videos, numbers: np.ndarray, right: np.ndarray) -> list[list[int]]:
+    """Returns how many of the videos of each film are right, and how many it has."""
+    films = np.array([videos.rows[number]["source_group"] for number in numbers])
+    return [
+        [int(right[films == film].sum()), int(np.sum(films == film))] for film in np.unique(films)
+    ]
 
 
 if __name__ == "__main__":

@@ -16,17 +16,16 @@ DIFFERENCES = (
 _SAMPLES = 10_000
 
 
-def section(runs: Sequence[dict[str, Any]], machine: str) -> dict[str, Any]:
-    """Returns the study's section of the results page."""
-    rows = []
-    for arm in dict.fromkeys(run["arm"] for run in runs):
-        mine = [run for run in runs if run["arm"] == arm]
-        rows.append([arm, [run["start"] for run in mine], [run["top1"] for run in mine]])
-    differences = [
-        [f"{arm}, beside {other}", *difference(runs, arm, other)]
-        for arm, other in DIFFERENCES
-        if _pairs(runs, arm, other)
-    ]
+def section(
+    runs: Sequence[dict[str, Any]], probes: Sequence[dict[str, Any]], machine: str
+) -> dict[str, Any]:
+    """Returns the study's section of the results page.
+
+    Args:
+        runs: trained networks.
+        probes: networks where training starts.
+        machine: what computed them.
+    """
     return {
         "title": "Streams on JHMDB: what does a causal network lose?",
         "command": "python studies/streaming_jhmdb.py --videos ../shared/data/jhmdb "
@@ -35,16 +34,34 @@ def section(runs: Sequence[dict[str, Any]], machine: str) -> dict[str, Any]:
         "blocks": [
             "`t3d_lite0` from ImageNet at 128 pixels, clips of 16 frames, stages 1 to 5 frozen, as "
             "in the recipe `own_videos_stream`: top-1 of the centre views of the test videos of "
-            "official splits, before and after training. Without another note a network reads "
-            "every second frame.",
-            {"columns": ["network", "before", "trained"], "rows": rows, "decimals": 1},
-            "Differences of two networks of the same split and seed. The 95 % interval is the "
-            "percentile bootstrap over the films of the test videos, with runs of other seeds "
-            "averaged.",
-            {"columns": ["difference", "runs", "points", "95 % interval"], "rows": differences},
+            "official splits. Without another note a network reads every second frame. "
+            "Differences are of the same splits and seeds; their 95 % interval is the percentile "
+            "bootstrap over the films of the test videos, with runs of other seeds averaged.",
+            *_tables("Where training starts, a logistic regression, on splits", probes),
+            *_tables("Trained, on splits", runs),
         ],
         "runs": list(runs),
+        "probes": list(probes),
     }
+
+
+def _tables(title: str, runs: Sequence[dict[str, Any]]) -> list[Any]:
+    """Returns the scores of some runs, and their differences."""
+    if not runs:
+        return []
+    arms = dict.fromkeys(run["arm"] for run in runs)
+    rows = [[arm, [run["top1"] for run in runs if run["arm"] == arm]] for arm in arms]
+    differences = [
+        [f"{arm}, beside {other}", *difference(runs, arm, other)]
+        for arm, other in DIFFERENCES
+        if _pairs(runs, arm, other)
+    ]
+    splits = ", ".join(sorted({str(run["split"]) for run in runs}))
+    return [
+        f"{title} {splits}:",
+        {"columns": ["network", "top-1"], "rows": rows, "decimals": 1},
+        {"columns": ["difference", "runs", "points", "95 % interval"], "rows": differences},
+    ]
 
 
 def difference(runs: Sequence[dict[str, Any]], arm: str, other: str) -> tuple[str, str, str]:

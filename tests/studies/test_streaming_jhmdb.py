@@ -49,11 +49,19 @@ def test_finished_runs_are_stored_and_not_run_again(tmp_path, monkeypatch):
     streaming_jhmdb.main([*words, "1", "--arms", "not causal", "causal"])
     assert asked == [(True, 0), (False, 0), (False, 1), (True, 1)]
     (path,) = tmp_path.iterdir()
-    first = json.loads(path.read_text())["runs"][0]
+    monkeypatch.setattr(streaming_jhmdb, "linear_classifier", lambda *_: None)
+    monkeypatch.setattr(streaming_jhmdb, "is_right", lambda *_: np.arange(8) % 4 == 0)
+    streaming_jhmdb.main([*words, "--arms", "causal", "--probe"])
+    result = json.loads(path.read_text())
+    first = result["runs"][0]
     films = [[1, 2]] * 4
     assert first == {
         **{"arm": "causal", "split": 1, "seed": 0, "start": 50.0, "top1": 50.0, "films": films}
     }
+    assert len(result["runs"]) == 4
+    (probe,) = result["probes"]
+    assert (probe["top1"], probe["films"]) == (25.0, [[1, 2], [0, 2], [1, 2], [0, 2]])
+    assert len([block for block in result["blocks"] if "columns" in block]) == 4
 
 
 def run(arm, seed, films):
