@@ -84,14 +84,18 @@ def size_of(path: pathlib.Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
+def finished_files(folder: pathlib.Path) -> set[str]:
+    """Returns the names of what is in a folder, without what a killed process left unfinished."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return {name for name in names if not name.startswith(_PART)}
+
+
 def check_new_folder(folder: pathlib.Path, argument: str) -> None:
     """Raises an InvalidArgumentError unless a folder is new or empty.
 
     Files that a killed process left unfinished in it do not count.
     """
-    if folder.exists() and (
-        not folder.is_dir() or any(not p.name.startswith(_PART) for p in folder.iterdir())
-    ):
+    if folder.exists() and (not folder.is_dir() or finished_files(folder)):
         raise InvalidArgumentError(
             f"`{argument}` must be a new or empty folder, for example runs/a/report. "
             f"Received: {folder}",

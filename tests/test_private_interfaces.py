@@ -12,7 +12,7 @@ from keras_t3d import private_interfaces
 PACKAGE = pathlib.Path(keras_t3d.__file__).parent
 PRIVATE_MODULES = ("keras.src", "tensorflow.lite", "tensorflow.python")
 # Private names of other libraries.
-OTHERS = {"_SubParsersAction", "_actions", "_exit", "_getframe", "_replace"}
+OTHERS = {"_SubParsersAction", "_actions", "_exit", "_getframe", "_replace", "_typehint"}
 
 
 def private_names(path):

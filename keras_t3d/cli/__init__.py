@@ -46,6 +46,7 @@ COMMANDS = {
     "query": "classify videos with TF Serving, or with serve",
     "publish": "save a model to the Hugging Face Hub, with a model card",
     "export": "write a model for serving or for devices",
+    "completion": "print what makes bash or zsh complete commands and flags",
 }
 _FAILED, _WRONG_USAGE = 1, 2
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -26,6 +26,9 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
         action="store_true",
         help="let the report play the middle of the videos that it shows: about 3 MB more",
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an earlier report in the folder"
+    )
     add_options(parser, EvaluationOptions)
 
 
@@ -46,6 +49,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
             arguments.out,
             options,
             previews=arguments.previews,
+            overwrite=arguments.overwrite,
             progress=progress,
         )
     low, high = metrics["intervals"]["top1"]

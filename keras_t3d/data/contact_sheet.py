@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import pathlib
@@ -32,6 +33,8 @@ def contact_sheet(
     most_classes: int = 20,
 ) -> int:
     """Draws the middle frames of some videos as a PNG, one row per class (or one without labels).
+
+    Below each stand its split and its id.
 
     Records are read in random order until each row is full, so a large set takes no longer than a
     small one, except for rare classes. Without a manifest, which counts the videos of each class,
@@ -89,15 +92,24 @@ def _videos_of_classes(shards: ShardSet) -> dict[str, int]:
     return {name: sum(split[name] for split in splits) for name in shards.class_names}
 
 
+@dataclasses.dataclass(frozen=True)
+class _Tile:
+    """A video on the sheet: its split and id, and its middle frame."""
+
+    split: str
+    video_id: str
+    picture: Image.Image
+
+
 def _middle_frames(
     shards: ShardSet, wanted: dict[str, int], chance: random.Random
-) -> dict[str, list[tuple[str, Image.Image]]]:
-    """Returns ids and middle frames of some videos of each class, by class."""
-    rows: dict[str, list[tuple[str, Image.Image]]] = {name: [] for name in wanted}
+) -> dict[str, list[_Tile]]:
+    """Returns some videos of each class, by class."""
+    rows: dict[str, list[_Tile]] = {name: [] for name in wanted}
     missing = sum(wanted.values())
     paths = shard_paths(shards)
     chance.shuffle(paths)
-    for _, path in paths:
+    for split, path in paths:
         offsets = record_offsets(path).tolist()
         chance.shuffle(offsets)
         for video in stored_videos(path, offsets):
@@ -105,7 +117,7 @@ def _middle_frames(
                 return rows
             name = class_name(shards, video, path)
             if name in wanted and len(rows[name]) < wanted[name]:
-                rows[name].append((video.video_id, _middle_frame(video, path)))
+                rows[name].append(_Tile(split, video.video_id, _middle_frame(video, path)))
                 missing -= 1
     if missing:
         raise RecordError(
@@ -128,14 +140,14 @@ def _middle_frame(video: StoredVideo, path: str) -> Image.Image:
     return picture
 
 
-def _draw(
-    rows: dict[str, list[tuple[str, Image.Image]]], columns: int, more_classes: int
-) -> Image.Image:
-    highest = max(picture.height for row in rows.values() for _, picture in row)
+def _draw(rows: dict[str, list[_Tile]], columns: int, more_classes: int) -> Image.Image:
+    highest = max(tile.picture.height for row in rows.values() for tile in row)
     row_height = _HEADING + highest + _CAPTION
     height = _GAP + len(rows) * row_height + (_HEADING if more_classes else 0)
     sheet = Image.new("RGB", (_GAP + columns * (_TILE + _GAP), height), "white")
-    shown = [text for name, row in rows.items() for text in (name, *(video for video, _ in row))]
+    shown = [
+        text for name, row in rows.items() for text in (name, *(tile.video_id for tile in row))
+    ]
     fonts = find_fonts(map(_printable, shown))
     warn_of_missing_characters(map(_printable, shown), fonts)
     heading = PillowFont(fonts, 14)
@@ -147,11 +159,11 @@ def _draw(
     top = 0
     for name, row in rows.items():
         write(_printable(name) or "no labels", _GAP, top + _HEADING - 6, heading)
-        for column, (video_id, picture) in enumerate(row):
+        for column, tile in enumerate(row):
             left = _GAP + column * (_TILE + _GAP)
-            sheet.paste(picture, (left, top + _HEADING))
-            below = top + _HEADING + picture.height
-            for line, text in enumerate(_caption(video_id, caption), start=1):
+            sheet.paste(tile.picture, (left, top + _HEADING))
+            below = top + _HEADING + tile.picture.height
+            for line, text in enumerate(_caption(tile, caption), start=1):
                 write(text, left, below + 11 * line, caption)
         top += row_height
     if more_classes:
@@ -160,14 +172,15 @@ def _draw(
     return sheet
 
 
-def _caption(video_id: str, font: PillowFont) -> list[str]:
-    """Returns the id in at most two lines as wide as a tile; a longer one is cut at its start."""
-    text = _printable(video_id)
-    lines = _broken(text, font)
+def _caption(tile: _Tile, font: PillowFont) -> list[str]:
+    """Returns split and id in at most two lines as wide as a tile; a longer id is cut at its
+    start."""
+    text = _printable(tile.video_id)
+    lines = _broken(f"{tile.split}: {text}", font)
     while len(lines) > 2:
         text = text[-_TILE:]  # no letter is narrower than two pixels
         text = text[1:]
-        lines = _broken(f"…{text}", font)
+        lines = _broken(f"{tile.split}: …{text}", font)
     return lines
 
 

@@ -6,12 +6,12 @@ import os
 import pathlib
 from typing import Any
 
-from keras_t3d.atomic import check_new_folder, new_folder
+from keras_t3d.atomic import new_folder
 from keras_t3d.data.inspection import warn_of_missing_classes
 from keras_t3d.data.shards.damage import split_records
 from keras_t3d.data.shards.shard_set import ShardSet
 from keras_t3d.evaluation.options import EvaluationOptions
-from keras_t3d.evaluation.report import write_report
+from keras_t3d.evaluation.report import check_report_folder, write_report
 from keras_t3d.evaluation.scores import score_videos
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.progress import Progress
@@ -26,6 +26,7 @@ def evaluate(
     options: EvaluationOptions | None = None,
     *,
     previews: bool = False,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Scores every video of a split and writes the report.
@@ -34,9 +35,10 @@ def evaluate(
         model: as for `keras_t3d.inference.load_predictor`.
         shards: folder that `convert` wrote.
         split: `"train"`, `"val"` or `"test"`.
-        out: new or empty folder for the report.
+        out: folder for the report, new or empty.
         options: which views are scored; None for the defaults.
         previews: whether the report plays the videos that it shows, see `write_report`.
+        overwrite: whether `out` may hold an earlier report, which is replaced.
         progress: called with (records done, records in all).
 
     Returns:
@@ -60,7 +62,7 @@ def evaluate(
     """
     options = options or EvaluationOptions()
     folder = pathlib.Path(out)
-    check_new_folder(folder, "out")
+    check_report_folder(folder, overwrite)
     shard_set = ShardSet.open(shards)
     shard_set.check_split(split)
     warn_of_missing_classes(shard_set, [split])
@@ -80,4 +82,5 @@ def evaluate(
         "clip_spec": predictor.clip_spec.get_config(),
         "keras_t3d": __version__,
     }
-    return write_report(scores, out, protocol, split_records(shard_set, split), previews=previews)
+    records = split_records(shard_set, split)
+    return write_report(scores, out, protocol, records, previews=previews, overwrite=overwrite)

@@ -7,8 +7,9 @@ import os
 import pathlib
 from typing import Any
 
-from keras_t3d.atomic import check_new_folder, written_beside
+from keras_t3d.atomic import check_new_folder, finished_files, written_beside
 from keras_t3d.data.shards.damage import SplitRecords
+from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.evaluation.charts import DARK, LIGHT, draw_confusion_matrix
 from keras_t3d.evaluation.csv_tables import confusion_csv, per_class_csv, predictions_csv
 from keras_t3d.evaluation.html_report import Pictures, render_html, shown_videos
@@ -35,6 +36,7 @@ def write_report(
     records: SplitRecords | None = None,
     *,
     previews: bool = False,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Writes an HTML report, metrics as JSON and tables as CSV; `index.html` is written last.
 
@@ -47,6 +49,7 @@ def write_report(
             without thumbnails.
         previews: whether the page holds the middle three seconds of the videos that it shows, to
             play, instead of a frame: about 3 MB more.
+        overwrite: whether `out` may hold an earlier report, which is replaced.
 
     Returns:
         The content of `metrics.json`.
@@ -63,7 +66,7 @@ def write_report(
     ```
     """
     folder = pathlib.Path(out)
-    check_new_folder(folder, "out")
+    check_report_folder(folder, overwrite)
     metrics = {"protocol": protocol, **compute_metrics(scores)}
     counts = confusion_counts(scores)
     families = font_families(scores.class_names)
@@ -83,10 +86,31 @@ def write_report(
     # File names need not be UTF-8; other bytes are written as \udcff and the like.
     files = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
     files["confusion.png"] = light
+    (folder / FILES[-1]).unlink(missing_ok=True)  # the earlier report is no longer complete
     for name in FILES:
         with written_beside(folder / name) as part:
             part.write_bytes(files[name])
     return metrics
+
+
+def check_report_folder(folder: pathlib.Path, overwrite: bool) -> None:
+    """Raises an InvalidArgumentError unless a report can be written to a folder.
+
+    Args:
+        folder: folder of the report.
+        overwrite: whether it may hold an earlier report, and nothing else.
+    """
+    names = finished_files(folder)
+    holds_report = bool(names) and names <= set(FILES)
+    if holds_report and overwrite:
+        return
+    if holds_report:
+        raise InvalidArgumentError(
+            "`out` holds an earlier report: name a new folder, or add `overwrite` to replace it. "
+            f"Received: {folder}",
+            argument="out",
+        )
+    check_new_folder(folder, "out")
 
 
 def _pictures(scores: VideoScores, records: SplitRecords | None, previews: bool) -> Pictures:

@@ -239,6 +239,19 @@ class TestContactSheet:
         assert sheet[72:82].min() < 100  # the id below, in one line
         assert sheet[86:].min() == 255
 
+    def test_the_split_is_written_below_the_picture(self, tmp_path):
+        sheets = []
+        for split in ("train", "val"):
+            (tmp_path / split).mkdir()
+            videos = [(split, "1.mp4", "a", video(["white"]))]
+            shards = write_shards(tmp_path / split, ["a"], videos)
+            contact_sheet(shards, tmp_path / f"{split}.png")
+            sheets.append(opened(tmp_path / f"{split}.png"))
+        different = (sheets[0] != sheets[1]).any(axis=(1, 2))
+        assert different[72:84].any()
+        assert not different[:72].any()
+        assert not different[86:].any()
+
     def test_a_long_id_takes_a_second_line(self, tmp_path):
         videos = [("train", "long/" * 20 + "1.mp4", "a", video(["white"]))]
         contact_sheet(write_shards(tmp_path, ["a"], videos), tmp_path / "sheet.png", per_class=1)

@@ -52,8 +52,8 @@ def test_classes_without_videos_are_named_at_once(model_path, shards, tmp_path, 
     (copied / "manifest.json").write_text(json.dumps(manifest))
     words = ["evaluate", model_path, copied, "--out", tmp_path / "out"]
     assert main([str(word) for word in words]) == 0
-    first, *_ = capsys.readouterr().err.splitlines()
-    assert first == "keras-t3d: warning: No test videos of 1 class: dark"
+    _, second, *_ = capsys.readouterr().err.splitlines()
+    assert second == "keras-t3d: warning: No test videos of 1 class: dark"
 
 
 @pytest.mark.parametrize("given", [["--views", "3"], ["--crops", "1"]])

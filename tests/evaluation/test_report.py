@@ -274,6 +274,34 @@ def test_a_folder_with_files_is_rejected(tmp_path):
         write_report(by_hand(), tmp_path / "index.html", {})
 
 
+def test_an_earlier_report_is_replaced_if_asked(tmp_path):
+    write_report(by_hand(), tmp_path, {"model": "first"})
+    with pytest.raises(ValueError, match="`out` holds an earlier report"):
+        write_report(by_hand(), tmp_path, {"model": "second"})
+    write_report(by_hand(), tmp_path, {"model": "second"}, overwrite=True)
+    assert "second" in (tmp_path / "metrics.json").read_text()
+    assert {path.name for path in tmp_path.iterdir()} == set(FILES)
+
+
+def test_a_folder_with_other_files_is_never_overwritten(tmp_path):
+    write_report(by_hand(), tmp_path, {})
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(ValueError, match="`out` must be a new or empty folder"):
+        write_report(by_hand(), tmp_path, {}, overwrite=True)
+
+
+def test_a_replaced_report_is_not_complete_before_its_end(tmp_path, monkeypatch):
+    write_report(by_hand(), tmp_path, {})
+
+    def killed(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report_module, "written_beside", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_report(by_hand(), tmp_path, {}, overwrite=True)
+    assert not (tmp_path / "index.html").exists()
+
+
 def test_partial_files_of_a_killed_evaluation_are_allowed(tmp_path):
     (tmp_path / ".part-1-index.html").write_text("half")
     write_report(by_hand(), tmp_path, {})
