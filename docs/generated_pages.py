@@ -20,6 +20,14 @@ _PACKAGES = (
     *("inference", "streaming", "deploy", "hub", "motion_set"),
 )
 
+_COMPLETION = """\
+bash and zsh complete commands, flags and choices, with `pip install "keras-t3d[completion]"`:
+
+```
+keras-t3d completion bash > ~/.local/share/bash-completion/completions/keras-t3d
+keras-t3d completion zsh > ~/.zsh/_keras-t3d    # a folder of your fpath
+```"""
+
 
 def on_files(files: Files, config: Any) -> Files:
     """Adds the pages on commands and packages, and the documents at the root."""
@@ -73,7 +81,7 @@ def _commands() -> str:
     from keras_t3d.cli import COMMANDS
     from keras_t3d.deploy.options import EXPORT_TARGETS
 
-    parts = ["# Commands"]
+    parts = ["# Commands", _COMPLETION]
     for name, summary in COMMANDS.items():
         parts.append(f"## {name}\n\n{summary[0].upper()}{summary[1:]}.")
         forms = [[name, target] for target in EXPORT_TARGETS] if name == "export" else [[name]]

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from keras_t3d import data, evaluation, inference, motion_set, training
 from keras_t3d.atomic import check_new_folder, size_of
+from keras_t3d.demo_picture import draw_results
 from keras_t3d.deploy.options import EXPORT_TARGETS, TFLiteOptions
 from keras_t3d.progress import progress_bar
 
@@ -104,14 +105,17 @@ def run_demo(
         console.print(str(video))
         for name, probability in inference.predict_video(artifacts["TFLite float32"], video, top=3):
             console.print(f"  {probability:6.1%}  {name}")
+    top1 = f"top-1 {metrics['top1']:.1%} on {metrics['videos']} test videos (chance 12.5%)"
+    picture = folder / "results.png"
+    clips, labels = _clip_of_each_class(shards, best)
+    title = f"t3d_tiny, {top1}: frames of a test video of each class, and what speaks for the class"
+    draw_results(picture, best, clips, labels, title)
 
     console.rule("Results")
     console.print(_table(rows))
-    console.print(
-        f"top-1 {metrics['top1']:.1%} on {metrics['videos']} test videos (chance 12.5%), "
-        f"{_VIEWS} views each; {time.perf_counter() - started:.0f} s in all\n"
-    )
+    console.print(f"{top1}, {_VIEWS} views each; {time.perf_counter() - started:.0f} s in all\n")
     for path, what in {
+        picture: "the results as a picture",
         videos: "the videos",
         shards: "their shards",
         run: "best.keras, history.csv, curves.png, tensorboard/",
@@ -121,6 +125,15 @@ def run_demo(
     }.items():
         console.print(f"{path}: {what}", soft_wrap=True)
     return {"top1": metrics["top1"], "artifacts": rows}
+
+
+def _clip_of_each_class(shards: pathlib.Path, model: str) -> tuple[list[np.ndarray], list[int]]:
+    """Returns the centre view of the first test video of each class, and the classes."""
+    clip_spec = inference.load_predictor(model).clip_spec
+    found: dict[int, np.ndarray] = {}
+    for clip, label in data.load_clips(shards, "test", clip_spec, 1).as_numpy_iterator():
+        found.setdefault(int(label[0]), clip[0])
+    return [found[label] for label in sorted(found)], sorted(found)
 
 
 @contextlib.contextmanager

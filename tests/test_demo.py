@@ -25,6 +25,7 @@ def test_every_step_writes_its_files(demo):
         "run/history.csv",
         "report/metrics.json",
         "report/confusion.png",
+        "results.png",
         "serving/t3d_tiny/1/saved_model.pb",
         "t3d_tiny.tflite",
         "t3d_tiny_float16.tflite",

@@ -11,6 +11,7 @@ import jsonargparse
 
 from keras_t3d.errors import MissingPackageError
 
+shtab: Any
 try:
     import shtab
 except ImportError:

@@ -9,6 +9,7 @@ import jsonargparse
 
 from keras_t3d.artifact_files import check_model_exists
 from keras_t3d.cli.loading import import_tensorflow
+from keras_t3d.cli.native_messages import without_meaningless_messages
 from keras_t3d.cli.options import add_options, selected
 from keras_t3d.deploy.options import EXPORT_TARGETS
 
@@ -35,10 +36,11 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     options = target.options(**selected(arguments, target.options))
     check_model_exists(arguments.model)
     import_tensorflow()
-    target.export(
-        arguments.model,
-        arguments.out,
-        arguments.calibration,
-        options,
-        functools.partial(print, flush=True),
-    )
+    with without_meaningless_messages():
+        target.export(
+            arguments.model,
+            arguments.out,
+            arguments.calibration,
+            options,
+            functools.partial(print, flush=True),
+        )
