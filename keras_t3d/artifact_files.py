@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from xml.etree import ElementTree
 
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError, KerasT3DWarning
@@ -15,6 +17,9 @@ from keras_t3d.errors import InvalidArgumentError, KerasT3DWarning
 LABELS = "labels.txt"
 CLIP_SPEC = "clip_spec.json"
 STREAM = "stream.json"
+SAVED_MODEL = "saved_model.pb"
+OPENVINO_MODEL = "model.xml"
+OPENVINO_SECTION = "keras_t3d"  # of the model's rt_info
 # Of a run directory.
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
@@ -56,6 +61,19 @@ def read_artifact(read: Callable[[str], bytes]) -> tuple[tuple[str, ...], ClipSp
     """Returns class names and ClipSpec; `read` returns the content of a file of that name."""
     class_names = tuple(read(LABELS).decode("utf-8").splitlines())
     return class_names, ClipSpec.from_config(json.loads(read(CLIP_SPEC)))
+
+
+def openvino_texts(file: pathlib.Path) -> dict[str, str]:
+    """Returns the texts by name that this package stored in an OpenVINO model, without OpenVINO.
+
+    Args:
+        file: the `model.xml`.
+    """
+    with contextlib.suppress(ElementTree.ParseError):
+        section = ElementTree.parse(file).find(f"rt_info/{OPENVINO_SECTION}")
+        if section is not None:
+            return {entry.tag: entry.get("value", "") for entry in section}
+    return {}
 
 
 def read_stream(read: Callable[[str], bytes]) -> dict[str, Any] | None:
@@ -105,22 +123,33 @@ def model_file(path: str | os.PathLike[str]) -> str:
     return folder
 
 
-def newest_version(folder: pathlib.Path) -> pathlib.Path:
-    """Returns the folder of a SavedModel: this one, or the largest version number below it.
+def newest_version(folder: pathlib.Path, file: str = SAVED_MODEL) -> pathlib.Path:
+    """Returns the folder that holds a model: this one, or the largest version number below it.
+
+    Args:
+        folder: folder of a version, or of all versions.
+        file: name of the model's file in the folder of a version.
 
     Raises:
         InvalidArgumentError: if there is none.
     """
-    if (folder / "saved_model.pb").is_file():
-        return folder
-    versions = [
-        path
-        for path in (folder.iterdir() if folder.is_dir() else ())
-        if path.name.isdecimal() and (path / "saved_model.pb").is_file()
-    ]
+    versions = _versions(folder, file)
     if not versions:
         raise InvalidArgumentError(
-            "Expected a SavedModel folder with saved_model.pb in it, or in a numbered version "
-            f"below it, for example serving/t3d/1. Received: {folder}"
+            f"Expected a folder with {file} in it, or in a numbered version below it, for example "
+            f"serving/t3d/1. Received: {folder}"
         )
-    return max(versions, key=lambda path: int(path.name))
+    return versions[-1]
+
+
+def has_version(folder: pathlib.Path, file: str) -> bool:
+    """Returns whether a folder holds a model, itself or in a numbered version below it."""
+    return bool(_versions(folder, file))
+
+
+def _versions(folder: pathlib.Path, file: str) -> list[pathlib.Path]:
+    if (folder / file).is_file():
+        return [folder]
+    below = folder.iterdir() if folder.is_dir() else ()
+    numbered = [path for path in below if path.name.isdecimal() and (path / file).is_file()]
+    return sorted(numbered, key=lambda path: int(path.name))

@@ -8,11 +8,8 @@ import pathlib
 import shutil
 import subprocess
 import warnings
-from typing import Literal
 
 from keras_t3d.errors import KerasT3DWarning
-
-Framework = Literal["tensorflow", "jax", "torch", "litert"]
 
 _NVIDIA_GPUS = pathlib.Path("/proc/driver/nvidia/gpus")
 _PACKAGES = {"litert": "ai-edge-litert"}
@@ -29,14 +26,14 @@ class UnusedGPUWarning(KerasT3DWarning):
     """The machine has a GPU that the framework does not use."""
 
 
-def describe_processors(framework: Framework) -> str:
+def describe_processors(framework: str) -> str:
     """Returns what a framework computes on, such as `TensorFlow 2.21.0 on the CPU, 2 cores`.
 
-    The framework is imported.
+    The framework is imported. It is named as Keras names backends, or as its package.
 
     Warns:
         UnusedGPUWarning: if the machine has an NVIDIA GPU, and the framework lists none. Not if
-            CUDA_VISIBLE_DEVICES or JAX_PLATFORMS hide it, nor for LiteRT, which has no use for it.
+            CUDA_VISIBLE_DEVICES or JAX_PLATFORMS hide it, nor for LiteRT and others without use for it.
 
     Example:
 
@@ -46,14 +43,14 @@ def describe_processors(framework: Framework) -> str:
     """
     version = importlib.metadata.version(_PACKAGES.get(framework, framework))
     used = _used_gpus(framework)
-    if not used and framework != "litert" and not _are_hidden():
+    if not used and framework in _INSTALLATIONS and not _are_hidden():
         _warn_of_unused(framework)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     where = f"{len(used)} GPU: {', '.join(used)}" if used else f"the CPU, {cores} cores"
-    return f"{_NAMES[framework]} {version} on {where}"
+    return f"{_NAMES.get(framework, framework)} {version} on {where}"
 
 
-def _used_gpus(framework: Framework) -> list[str]:
+def _used_gpus(framework: str) -> list[str]:
     """Returns the names of the GPUs (or other accelerators) that a framework lists."""
     if framework == "tensorflow":
         import tensorflow as tf
@@ -77,7 +74,7 @@ def _are_hidden() -> bool:
     return visible in ("", "-1") or os.environ.get("JAX_PLATFORMS") == "cpu"
 
 
-def _warn_of_unused(framework: Framework) -> None:
+def _warn_of_unused(framework: str) -> None:
     gpus = _nvidia_gpus()
     if gpus:
         text = (

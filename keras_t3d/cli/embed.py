@@ -12,7 +12,9 @@ from keras_t3d.progress import progress_bar
 
 
 def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help=".keras file or run directory")
+    parser.add_argument(
+        "model", metavar="MODEL", help=".keras file, run directory, .onnx file or OpenVINO folder"
+    )
     add_videos(parser)
     parser.add_argument(
         "--out",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from keras_t3d.artifact_files import check_model_exists, is_saved_model
+from keras_t3d.artifact_files import check_model_exists
 from keras_t3d.cli.output import print_note
-from keras_t3d.hardware import Framework, describe_processors
+from keras_t3d.hardware import describe_processors
+from keras_t3d.inference.artifact_formats import artifact_format
 
 if TYPE_CHECKING:
     from keras_t3d.inference.predictor import Predictor
@@ -28,7 +29,8 @@ def import_tensorflow() -> None:
 def prepare(model: str) -> None:
     """Imports TensorFlow, without its messages, if a model that exists needs it."""
     check_model_exists(model)
-    if not model.endswith(".tflite"):
+    artifact = artifact_format(model)
+    if artifact is None or artifact.framework == "tensorflow":
         import_tensorflow()
 
 
@@ -46,12 +48,11 @@ def print_processors(model: str | None = None) -> None:
     print_note(describe_processors(_framework(model)))
 
 
-def _framework(model: str | None) -> Framework:
-    if model is not None and model.endswith(".tflite"):
-        return "litert"
-    if model is not None and is_saved_model(model):
-        return "tensorflow"
+def _framework(model: str | None) -> str:
+    artifact = None if model is None else artifact_format(model)
+    if artifact is not None:
+        return artifact.framework
     import keras
 
-    backend: Framework = keras.backend.backend()
+    backend: str = keras.backend.backend()
     return backend

@@ -13,10 +13,11 @@ from typing import Any
 import docstring_parser
 import jsonargparse
 
+from keras_t3d.inference.artifact_formats import ARTIFACT_FORMATS
 from keras_t3d.inference.options import WindowOptions
 from keras_t3d.inference.smoothing import parse_smoothing
 
-MODEL = ".keras file, SavedModel folder or .tflite file"
+MODEL = " or ".join([".keras file", *(known.description for known in ARTIFACT_FORMATS)])
 SHARDS = "folder that `keras-t3d convert` wrote"
 
 

@@ -4,6 +4,7 @@ from .tensorflow_view import (
     clip_frames_tensorflow,
     resize_and_crop_tensorflow,
     take_view_tensorflow,
+    views_of_videos_tensorflow,
 )
 from .view import (
     CENTRE,
@@ -33,4 +34,5 @@ __all__ = [
     "take_view",
     "take_view_tensorflow",
     "view_starts",
+    "views_of_videos_tensorflow",
 ]

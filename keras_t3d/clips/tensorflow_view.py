@@ -5,6 +5,8 @@ It returns the same bytes as `keras_t3d.clips.view`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from keras_t3d.clips.clip_spec import ClipSpec
@@ -35,6 +37,31 @@ def take_view_tensorflow(
     return resize_and_crop_tensorflow(chosen, clip_spec, position)
 
 
+def views_of_videos_tensorflow(videos: Tensor, clip_spec: ClipSpec) -> Tensor:
+    """Returns the centre views of a batch of videos, without branches.
+
+    A video of exactly the sizes of a view is one. Other runtimes than TensorFlow read this graph,
+    of which OpenVINO 2026.4 computes branches before a network wrongly at the first inference.
+
+    Args:
+        videos: uint8 tensor of shape (batch, frames, height, width, 3).
+        clip_spec: the clip.
+
+    Returns:
+        uint8 tensor of shape (batch, *clip_spec.input_shape).
+    """
+    shape = tf.shape(videos, out_type=tf.int64)
+    is_view = tf.reduce_all(tf.equal(shape[1:], clip_spec.input_shape))
+    frames = tf.range(clip_spec.num_frames, dtype=tf.int64)
+    chosen = tf.where(is_view, frames, clip_frames_tensorflow(shape[1], clip_spec))
+    size, corner = _resized_size_and_corner(shape[2], shape[3], clip_spec, CENTRE)
+    size = tf.where(is_view, shape[2:4], size)  # the weights are 1 then
+    corner = tf.where(is_view, tf.zeros_like(corner), corner)
+    flat = tf.reshape(tf.gather(videos, chosen, axis=1), tf.concat([[-1], shape[2:]], axis=0))
+    views = _resize_and_crop(flat, tf.unstack(size), tf.unstack(corner), clip_spec.crop_size)
+    return tf.reshape(views, (-1, *clip_spec.input_shape))
+
+
 def clip_frames_tensorflow(
     num_video_frames: Tensor, clip_spec: ClipSpec, start: Tensor | int | None = None
 ) -> Tensor:
@@ -52,34 +79,50 @@ def resize_and_crop_tensorflow(
     """Resizes and crops the frames of a clip: the spatial half of `take_view_tensorflow`."""
     shape = tf.shape(frames, out_type=tf.int64)
     height, width = shape[1], shape[2]
-    shortest = tf.minimum(height, width)
-    scaled_height, scaled_width = (
-        (2 * side * clip_spec.resize + shortest) // (2 * shortest) for side in (height, width)
-    )
-    crop_height, crop_width = clip_spec.crop_size
-    top = (scaled_height - crop_height) * tf.cast(position[0], tf.int64) // 2
-    left = (scaled_width - crop_width) * tf.cast(position[1], tf.int64) // 2
+    size, corner = _resized_size_and_corner(height, width, clip_spec, position)
+    (top, left), (crop_height, crop_width) = tf.unstack(corner), clip_spec.crop_size
 
     def crop_only() -> Tensor:
         return frames[:, top : top + crop_height, left : left + crop_width]
 
     def resize_then_crop() -> Tensor:
-        rows = _resize_weights_tensorflow(height, scaled_height, top, crop_height)
-        columns = _resize_weights_tensorflow(width, scaled_width, left, crop_width)
-        (rows, above, below), (columns, before, behind) = _band(rows), _band(columns)
-        used = frames[:, above:below, before:behind]  # the crop needs no more of a frame
-        count, width_used = shape[0], behind - before
-        flat = tf.reshape(tf.cast(used, tf.float32), (count, below - above, width_used * 3))
-        tall = _round_tensorflow(tf.matmul(rows[None], flat))
-        # One matrix product per channel: thousands of small ones take far longer.
-        lines = tf.transpose(tf.reshape(tall, (count * crop_height, width_used, 3)), (0, 2, 1))
-        lines = tf.reshape(lines, (-1, width_used))
-        wide = _round_tensorflow(tf.matmul(lines, columns, transpose_b=True))
-        wide = tf.reshape(wide, (count, crop_height, 3, crop_width))
-        return tf.cast(tf.transpose(wide, (0, 1, 3, 2)), tf.uint8)
+        return _resize_and_crop(frames, tf.unstack(size), (top, left), clip_spec.crop_size)
 
-    clip = tf.cond(tf.equal(shortest, clip_spec.resize), crop_only, resize_then_crop)
+    is_resized = tf.equal(tf.minimum(height, width), clip_spec.resize)
+    clip = tf.cond(is_resized, crop_only, resize_then_crop)
     return tf.ensure_shape(clip, clip_spec.input_shape)
+
+
+def _resized_size_and_corner(
+    height: Tensor, width: Tensor, clip_spec: ClipSpec, position: Tensor | tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Returns (height, width) of the resized frames, and (top, left) of the crop."""
+    sides, shortest = tf.stack([height, width]), tf.minimum(height, width)
+    size = (2 * sides * clip_spec.resize + shortest) // (2 * shortest)
+    return size, (size - clip_spec.crop_size) * tf.cast(position, tf.int64) // 2
+
+
+def _resize_and_crop(
+    frames: Tensor,
+    size: Sequence[Tensor],
+    corner: Sequence[Tensor],
+    crop: tuple[int, int],
+) -> Tensor:
+    """Returns the same bytes as `keras_t3d.clips.resize.resize_and_crop`."""
+    shape = tf.shape(frames, out_type=tf.int64)
+    rows = _resize_weights_tensorflow(shape[1], size[0], corner[0], crop[0])
+    columns = _resize_weights_tensorflow(shape[2], size[1], corner[1], crop[1])
+    (rows, above, below), (columns, before, behind) = _band(rows), _band(columns)
+    used = frames[:, above:below, before:behind]  # the crop needs no more of a frame
+    count, width_used = shape[0], behind - before
+    flat = tf.reshape(tf.cast(used, tf.float32), (count, below - above, width_used * 3))
+    tall = _round_tensorflow(tf.matmul(rows[None], flat))
+    # One matrix product per channel: thousands of small ones take far longer.
+    lines = tf.transpose(tf.reshape(tall, (count * crop[0], width_used, 3)), (0, 2, 1))
+    lines = tf.reshape(lines, (-1, width_used))
+    wide = _round_tensorflow(tf.matmul(lines, columns, transpose_b=True))
+    wide = tf.reshape(wide, (count, crop[0], 3, crop[1]))
+    return tf.cast(tf.transpose(wide, (0, 1, 3, 2)), tf.uint8)
 
 
 def _band(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,5 +1,14 @@
 from .errors import ExportError, QuantizationError, UnsupportedLayerError
-from .options import EXPORT_TARGETS, ExportTarget, SavedModelOptions, TFLiteOptions
+from .onnx import export_onnx
+from .openvino import export_openvino
+from .options import (
+    EXPORT_TARGETS,
+    ExportTarget,
+    ONNXOptions,
+    OpenVINOOptions,
+    SavedModelOptions,
+    TFLiteOptions,
+)
 from .saved_model import export_saved_model
 from .serving_client import ServingClient, ServingError, connect, query, served_stream
 from .serving_server.options import ServerOptions
@@ -11,6 +20,8 @@ __all__ = [
     "EXPORT_TARGETS",
     "ExportError",
     "ExportTarget",
+    "ONNXOptions",
+    "OpenVINOOptions",
     "QuantizationError",
     "SavedModelOptions",
     "ServerOptions",
@@ -19,6 +30,8 @@ __all__ = [
     "TFLiteOptions",
     "UnsupportedLayerError",
     "connect",
+    "export_onnx",
+    "export_openvino",
     "export_saved_model",
     "export_tflite",
     "list_ops",

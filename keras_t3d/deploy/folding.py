@@ -4,13 +4,14 @@ TensorFlow fuses a 3D convolution, its bias, the addition of a residual and a Re
 a constant. So a batch normalization that reads a ClipConv3D is folded into its kernel and bias; any
 other one, as in DenseNet, stays, with constants.
 
-Each layer class with a rule has one small function, in the table `_RULES` at the end. Models and
-composite layers are computed from their layers; any other layer is called.
+Each layer class with a rule has one small function, in the table `_RULES` at the end; other
+runtimes have a table of their own (`portable_graph.py`). Models and composite layers are computed
+from their layers; any other layer is called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -28,8 +29,10 @@ from keras_t3d.layers.operations.padding import Padding, pad, unmerged, without_
 from keras_t3d.models.composition import in_order
 from keras_t3d.private_interfaces import computing_in_float32, is_functional
 
+Rules = Mapping[type[Any], Callable[..., Any]]  # functions `rule(layer, *inputs)` by class of layer
 
-def fold(model: keras.Model) -> Callable[[tf.Tensor], Any]:
+
+def fold(model: keras.Model, rules: Rules | None = None) -> Callable[[tf.Tensor], Any]:
     """Returns a faster function that computes the model in inference.
 
     Weights become constants, and everything is computed in float32, whatever the
@@ -38,6 +41,7 @@ def fold(model: keras.Model) -> Callable[[tf.Tensor], Any]:
     Args:
         model: functional `keras.Model` with one input of shape
             `(batch, frames, height, width, channels)`.
+        rules: how layers are computed; None for what TensorFlow computes fastest.
 
     Returns:
         A function from clips of that shape, of any dtype, to the model's output, or its
@@ -52,27 +56,28 @@ def fold(model: keras.Model) -> Callable[[tf.Tensor], Any]:
     ```
     """
 
+    rules = _RULES if rules is None else rules
+
+    def apply(layer: Any, *inputs: Any, **options: Any) -> Any:
+        """Runs one layer by its rule."""
+        inputs, options = in_order(layer, inputs, options)
+        rule = find_rule(layer, rules, apply)
+        # A functional model passes `training` to each of its layers.
+        in_training = options.get("training") and not is_functional(layer)
+        try:
+            if rule is None or in_training:
+                return _call(layer, computed(inputs), computed(options))
+            return rule(*inputs)
+        except ExportError:
+            raise
+        except Exception as error:
+            raise UntraceableLayerError(layer, error) from error
+
     def folded(clips: Any) -> Any:
         with computing_in_float32(model):
-            return computed(_apply(model, tf.cast(clips, tf.float32)))
+            return computed(apply(model, tf.cast(clips, tf.float32)))
 
     return folded
-
-
-def _apply(layer: Any, *inputs: Any, **options: Any) -> Any:
-    """Runs one layer by its rule."""
-    inputs, options = in_order(layer, inputs, options)
-    rule = find_rule(layer, _RULES, _apply)
-    # A functional model passes `training` to each of its layers.
-    in_training = options.get("training") and not is_functional(layer)
-    try:
-        if rule is None or in_training:
-            return _call(layer, computed(inputs), computed(options))
-        return rule(*inputs)
-    except ExportError:
-        raise
-    except Exception as error:
-        raise UntraceableLayerError(layer, error) from error
 
 
 def _call(layer: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -142,7 +147,7 @@ def _clip_batch_normalization(
     return normalize_by(clips, mean, variance, gamma, beta, layer.epsilon, layer.activation)
 
 
-_RULES: dict[type[Any], Callable[..., Any]] = {
+_RULES: Rules = {
     ClipBatchNormalization: _clip_batch_normalization,
     ClipConv3D: _clip_conv3d,
 }

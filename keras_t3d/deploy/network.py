@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_t3d.deploy.errors import ExportError, UnsupportedLayerError
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.models import VideoClassifier
+from keras_t3d.models.embedding import embedding_of
 from keras_t3d.private_interfaces import computing_in_float32
 
 
@@ -37,6 +38,15 @@ def check_exportable(model: Any) -> None:
             "KERAS_BACKEND=tensorflow, load and export it there. "
             f"Received: the {keras.backend.backend()} backend"
         )
+
+
+def outputs_and_embedding(model: VideoClassifier) -> keras.Model:
+    """Returns a model with both outputs.
+
+    Raises:
+        InvalidArgumentError: if the model has no embedding layer.
+    """
+    return keras.Model(model.inputs[0], [model.outputs[0], embedding_of(model)])
 
 
 def constant(variable: Any) -> np.ndarray:

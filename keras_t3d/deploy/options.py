@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from keras_t3d.deploy.comparison import ExportReport
 
 Quantization = Literal["none", "float16", "dynamic", "int8"]
+OpenVINOQuantization = Literal["none", "bfloat16", "int8"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,15 +69,28 @@ class SavedModelOptions(StreamExportOptions):
         check_argument("frozen", self.frozen, is_valid, "left out with `streaming`")
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QuantizationOptions:
+    """Options of the exports that measure the effect of 8 bits.
+
+    Args:
+        report_clips: clips of the shards' test or val split on which to measure the effect of
+            8 bits, at most
+    """
+
+    report_clips: int = 200
+
+    def __post_init__(self) -> None:
+        check_integer("report_clips", self.report_clips, 1, 200)
+
+
 @dataclasses.dataclass(frozen=True)
-class TFLiteOptions(StreamExportOptions):
+class TFLiteOptions(StreamExportOptions, QuantizationOptions):
     """Options of a TFLite export.
 
     Args:
         quantization: float32; weights of 16 bits; weights of 8 bits; weights and activations of
             8 bits
-        report_clips: clips of the shards' test or val split on which to measure the effect of
-            8 bits, at most
         float_layers: layers that int8 keeps in floats, named as in its report, for example stem
             block1/layer2_conv1
         integer_output: compute the int8 classification layer in integers too; probabilities are
@@ -94,17 +108,15 @@ class TFLiteOptions(StreamExportOptions):
     """
 
     quantization: Quantization = "none"
-    report_clips: int = 200
     float_layers: Sequence[str] = ()
     integer_output: bool = False
     licence: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        kinds, layers = get_args(Quantization), self.float_layers
-        one_of = f"one of {', '.join(kinds)}"
-        check_argument("quantization", self.quantization, self.quantization in kinds, one_of)
-        check_integer("report_clips", self.report_clips, 1, 200)
+        QuantizationOptions.__post_init__(self)
+        _check_quantization(self.quantization, Quantization)
+        layers = self.float_layers
         names = f"a list of layer names, for example [{layers!r}]"
         check_argument("float_layers", layers, not isinstance(layers, str), names)
         for name in ("float_layers", "integer_output"):
@@ -113,6 +125,48 @@ class TFLiteOptions(StreamExportOptions):
             check_argument(name, value, is_valid, "left out unless `quantization` is 'int8'")
         rule = "left out with `streaming`, whose answer is computed in floats"
         check_argument("integer_output", True, not (self.integer_output and self.streaming), rule)
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenVINOOptions(QuantizationOptions):
+    """Options of an OpenVINO export.
+
+    Args:
+        quantization: float32; the same with a hint to compute in bfloat16, which is faster where
+            the processor has it; weights and activations of 8 bits
+
+    Raises:
+        InvalidArgumentError: if an option is out of its range.
+
+    Example:
+
+    ```python
+    OpenVINOOptions("int8")
+    ```
+    """
+
+    quantization: OpenVINOQuantization = "none"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_quantization(self.quantization, OpenVINOQuantization)
+
+
+@dataclasses.dataclass(frozen=True)
+class ONNXOptions:
+    """Options of an ONNX export: none, weights are float32.
+
+    Example:
+
+    ```python
+    ONNXOptions()
+    ```
+    """
+
+
+def _check_quantization(value: str, kinds: Any) -> None:
+    one_of = f"one of {', '.join(get_args(kinds))}"
+    check_argument("quantization", value, value in get_args(kinds), one_of)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,6 +236,20 @@ EXPORT_TARGETS: dict[str, ExportTarget] = {
             ".tflite file to write",
             TFLiteOptions,
             "keras_t3d.deploy.tflite:export_tflite_file",
+        ),
+        ExportTarget(
+            "openvino",
+            "for OpenVINO, on processors of servers",
+            "directory of versions: writes OUT/1, then OUT/2",
+            OpenVINOOptions,
+            "keras_t3d.deploy.openvino:export_openvino_file",
+        ),
+        ExportTarget(
+            "onnx",
+            "for ONNX Runtime and others that read ONNX",
+            ".onnx file to write",
+            ONNXOptions,
+            "keras_t3d.deploy.onnx:export_onnx_file",
         ),
     )
 }

@@ -6,17 +6,19 @@ import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import loky
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 from keras_t3d.deploy.comparison import LabelledClips
+from keras_t3d.deploy.errors import QuantizationError
 from keras_t3d.deploy.integer_conversion import LayerError
-from keras_t3d.deploy.tflite_forms import LiteRTForm
 
+CALIBRATION_CLIPS = 64
+# Smallest allowed correlation of 8-bit logits with the float model's.
+LEAST_CORRELATION = 0.9
 _MARGIN = 0.1  # of the largest probability over the next, from which a prediction is confident
 _TIMED_RUNS = 11
 _LEAST = 1e-30
@@ -96,40 +98,50 @@ class QuantizationReport:
         return lines
 
 
+@dataclasses.dataclass(frozen=True)
+class MeasuredFile:
+    """Size of a file, and what computes one clip, or one step, with it."""
+
+    num_bytes: int
+    run: Callable[[], object]
+
+
+Answers = Callable[[np.ndarray], np.ndarray]  # probabilities for uint8 clips, (answers, classes)
+
+
 def measure(
-    form: LiteRTForm,
+    expected_of: Answers,
+    found_of: Answers,
     batches: Iterable[LabelledClips],
-    contents: tuple[bytes, bytes],
+    files: Sequence[MeasuredFile],
     layer_errors: tuple[LayerError, ...] = (),
+    step: float = 0.0,
 ) -> QuantizationReport:
     """Runs the float model and the quantized file on the same clips.
 
     Args:
-        form: the form of the model that the files compute.
+        expected_of, found_of: the float model and the quantized file.
         batches: uint8 clips of the model's input shape, with labels or None.
-        contents: the float32 file and the quantized one.
-        layer_errors: errors of the layers, the largest first.
+        files: see `compare`, as the other arguments.
     """
     expected, found = [], []
     labels: list[np.ndarray] = []
     for clips, batch_labels in batches:
-        expected.append(form.expected(clips))
-        found.append(form.found(contents[1], clips))
+        expected.append(expected_of(clips))
+        found.append(found_of(clips))
         if batch_labels is not None:
-            labels.append(np.repeat(batch_labels, form.answers_per_clip(clips)))
+            labels.append(np.repeat(batch_labels, len(found[-1]) // len(clips)))
     known = np.concatenate(labels) if len(labels) == len(expected) else None
-    step = form.probability_step(contents[1])
-    report = compare(
-        np.concatenate(expected), np.concatenate(found), known, contents, layer_errors, step
+    return compare(
+        np.concatenate(expected), np.concatenate(found), known, files, layer_errors, step
     )
-    return report if form.stream is None else dataclasses.replace(report, unit="step")
 
 
 def compare(
     expected: np.ndarray,
     found: np.ndarray,
     labels: np.ndarray | None,
-    contents: tuple[bytes, bytes],
+    files: Sequence[MeasuredFile],
     layer_errors: tuple[LayerError, ...] = (),
     step: float = 0.0,
 ) -> QuantizationReport:
@@ -139,7 +151,7 @@ def compare(
         expected, found: probabilities of the float model and of the quantized file, float arrays
             of shape (clips, classes).
         labels: int array of shape (clips,), or None.
-        contents: the float32 file and the quantized one.
+        files: the float32 file and the quantized one.
         layer_errors: errors of the layers, the largest first.
         step: quantization step of the quantized file's probabilities; 0 for floats.
     """
@@ -147,7 +159,7 @@ def compare(
     ordered = np.sort(expected, axis=1)
     confident = ordered[:, -1] - ordered[:, -2] > _MARGIN if expected.shape[1] > 1 else best
     threads = loky.cpu_count()
-    float_time, quantized_time = _times(contents, threads)
+    float_time, quantized_time = _times(files)
     accuracies: dict[str, Any] = dict.fromkeys(("float_top1", "top1", "top1_interval"))
     if labels is not None:
         float_right, right = (values.argmax(1) == labels for values in (expected, found))
@@ -163,14 +175,27 @@ def compare(
         num_confident=int(confident.sum()),
         correlation=logit_correlation(expected, found, step / 2),
         largest_difference=float(np.abs(expected - found).max()),
-        float_bytes=len(contents[0]),
-        num_bytes=len(contents[1]),
+        float_bytes=files[0].num_bytes,
+        num_bytes=files[1].num_bytes,
         float_milliseconds=float_time,
         milliseconds=quantized_time,
         threads=threads,
         layer_errors=layer_errors,
         **accuracies,
     )
+
+
+def check_correlation(report: QuantizationReport, quantization: str) -> None:
+    """Raises QuantizationError if the logits correlate too little with the float model's."""
+    if not report.correlation >= LEAST_CORRELATION:  # so that NaN fails too
+        worst = [error.layer for error in report.layer_errors[:3]]
+        advice = f"set `float_layers` to {' '.join(worst)}, or use " if worst else "use "
+        raise QuantizationError(
+            f"The logits of `quantization` {quantization!r} correlate with the float model's by "
+            f"{report.correlation:.3f}; at least {LEAST_CORRELATION} is required. To improve it, "
+            f"{advice}calibration clips like those that the model was trained on.",
+            report,
+        )
 
 
 def change_interval(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
@@ -217,16 +242,11 @@ def logit_correlation(expected: np.ndarray, found: np.ndarray, least: float = 0.
     return float((first * second).sum() / math.sqrt((first**2).sum() * (second**2).sum()))
 
 
-def _times(contents: tuple[bytes, bytes], threads: int) -> list[float]:
-    runs = []
-    for content in contents:
-        interpreter = Interpreter(model_content=content, num_threads=threads)
-        interpreter.allocate_tensors()
-        runs.append(interpreter)
-    times: list[list[float]] = [[] for _ in runs]
+def _times(files: Sequence[MeasuredFile]) -> list[float]:
+    times: list[list[float]] = [[] for _ in files]
     for _ in range(_TIMED_RUNS):
-        for interpreter, durations in zip(runs, times, strict=True):
+        for file, durations in zip(files, times, strict=True):
             start = time.perf_counter()
-            interpreter.invoke()
+            file.run()
             durations.append(1000 * (time.perf_counter() - start))
     return [statistics.median(durations[1:]) for durations in times]

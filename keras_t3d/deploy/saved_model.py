@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import gc
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_t3d.artifact_files import artifact_texts
-from keras_t3d.atomic import new_folder, size_of
+from keras_t3d.artifact_files import SAVED_MODEL, artifact_texts
+from keras_t3d.atomic import size_of
 from keras_t3d.deploy.calibration import first_clips
 from keras_t3d.deploy.comparison import (
     NUM_CLIPS,
@@ -29,6 +27,7 @@ from keras_t3d.deploy.options import SavedModelOptions
 from keras_t3d.deploy.signatures import write_graph
 from keras_t3d.deploy.stream_signatures import write_stream_graph
 from keras_t3d.deploy.tflite_forms import StepForm
+from keras_t3d.deploy.versions import check_holds_versions, new_version
 from keras_t3d.deploy.warmup import (
     WARMUP_REQUESTS,
     clip_requests,
@@ -36,7 +35,6 @@ from keras_t3d.deploy.warmup import (
     write_warmup_requests,
 )
 from keras_t3d.errors import check_argument
-from keras_t3d.folder_lock import written_by_many
 from keras_t3d.inference.saved_model_steps import SavedModelSteps
 from keras_t3d.models import VideoClassifier
 from keras_t3d.models.load import load_keras_model
@@ -128,19 +126,11 @@ def export_saved_model(
     options = options or SavedModelOptions()
     stream = StreamingForm(model, options.stream_options) if options.streaming else None
     directory = Path(directory)
-    is_version = (directory / "saved_model.pb").exists()
-    rule = "the directory of versions, not one of them, for example serving/t3d"
-    check_argument("directory", str(directory), not is_version, rule)
+    check_holds_versions(directory, SAVED_MODEL)
     clips = comparison_clips(model.clip_spec, calibration)
     frozen = stream is None and _is_frozen(model, options.frozen)
-    # Renamed when complete: TF Serving reads only directories whose names are numbers.
-    with (
-        new_folder(directory, "directory"),
-        written_by_many(directory),
-        tempfile.TemporaryDirectory(prefix=".part-", dir=directory) as part,
-    ):
-        folder = Path(part, "version")  # the temporary directory is readable by its owner only
-        folder.mkdir()
+    with new_version(directory) as version:
+        folder = version.folder
         if stream is None:
             _write_extra_assets(folder / "assets.extra", model)
             requests = clip_requests(model.clip_spec)
@@ -154,8 +144,8 @@ def export_saved_model(
         write_warmup_requests(folder / "assets.extra" / WARMUP_REQUESTS, requests)
         gc.collect()  # graphs with copies of all weights, which refer to each other
         check_difference(difference, TOLERANCE)
-        version = _publish(folder, directory)
-    return SavedModelReport(version, size_of(version), difference, len(clips), frozen)
+    path = version.path
+    return SavedModelReport(path, size_of(path), difference, len(clips), frozen)
 
 
 def export_saved_model_file(
@@ -199,23 +189,6 @@ def _is_frozen(model: VideoClassifier, frozen: bool | None) -> bool:
     rule = f"False above 1.9 GB of weights: a graph holds at most 2 GB, not {num_bytes / 1e9:.1f}"
     check_argument("frozen", frozen, fits, rule)
     return frozen
-
-
-def _publish(folder: Path, directory: Path) -> Path:
-    """Renames the complete version to the next number, which another export may take first."""
-    while True:
-        version = directory / str(_last_version(directory) + 1)
-        try:
-            folder.rename(version)
-            return version
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-
-
-def _last_version(directory: Path) -> int:
-    versions = [int(entry.name) for entry in directory.iterdir() if entry.name.isdecimal()]
-    return max(versions, default=0)
 
 
 def _write_extra_assets(

@@ -22,7 +22,7 @@ from keras_t3d.deploy.comparison import probabilities_of
 from keras_t3d.deploy.errors import ExportError, in_one_line
 from keras_t3d.deploy.files_signature import files_signature
 from keras_t3d.deploy.folding import fold
-from keras_t3d.deploy.network import in_float32
+from keras_t3d.deploy.network import in_float32, outputs_and_embedding
 from keras_t3d.deploy.request_checks import (
     checked_encoded,
     checked_jpeg,
@@ -30,7 +30,6 @@ from keras_t3d.deploy.request_checks import (
     checked_views,
 )
 from keras_t3d.models import VideoClassifier
-from keras_t3d.models.embedding import embedding_of
 from keras_t3d.private_interfaces import forget_gradients
 
 _TOP = 5  # number of classes returned with a name
@@ -49,7 +48,7 @@ def write_graph(model: VideoClassifier, folder: Path, frozen: bool) -> None:
         InvalidArgumentError: if the model has no embedding layer.
     """
     clip_spec = model.clip_spec
-    graph = _outputs_and_embedding(model)  # kept alive until all is written
+    graph = outputs_and_embedding(model)  # kept alive until all is written
     network = _trace(graph, clip_spec, frozen)
     predict = _top_classes(model, network)
     video = tf.TensorSpec((None, None, None, None, 3), tf.uint8, name="clips")
@@ -89,12 +88,6 @@ def write_graph(model: VideoClassifier, folder: Path, frozen: bool) -> None:
     # Gradients of the graph would store its constants a second time.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(served, str(folder), signatures, options)
-
-
-def _outputs_and_embedding(model: VideoClassifier) -> keras.Model:
-    """Returns a model with both outputs."""
-    outputs = [model.outputs[0], embedding_of(model)]
-    return keras.Model(model.inputs[0], outputs)
 
 
 def _trace(graph: keras.Model, clip_spec: ClipSpec, frozen: bool) -> Any:

@@ -4,40 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
-import tensorflow as tf
-
 from keras_t3d.artifact_files import artifact_texts
-from keras_t3d.atomic import write_text, written_beside
+from keras_t3d.atomic import written_beside
 from keras_t3d.deploy.calibration import first_clips, held_out_clips
-from keras_t3d.deploy.comparison import (
-    ExportReport,
-)
+from keras_t3d.deploy.comparison import ExportReport
 from keras_t3d.deploy.errors import QuantizationError
 from keras_t3d.deploy.lowering import check_lowerable
 from keras_t3d.deploy.network import check_exportable
 from keras_t3d.deploy.options import Quantization, TFLiteOptions
-from keras_t3d.deploy.quantization_report import QuantizationReport
-from keras_t3d.deploy.tflite_content import (
-    CALIBRATION_CLIPS,
-    TOLERANCES,
-    content_of_8_bits,
-    content_of_floats,
-)
+from keras_t3d.deploy.quantization_report import CALIBRATION_CLIPS, QuantizationReport
+from keras_t3d.deploy.report_file import describe_evaluation, write_report
+from keras_t3d.deploy.tflite_content import TOLERANCES, content_of_8_bits, content_of_floats
 from keras_t3d.deploy.tflite_forms import form_for, number_of_clips
 from keras_t3d.deploy.tflite_metadata import with_metadata
 from keras_t3d.errors import InvalidArgumentError, check_argument
 from keras_t3d.models import VideoClassifier
 from keras_t3d.models.load import load_keras_model
 from keras_t3d.streaming import StreamingForm
-from keras_t3d.version import __version__
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,14 +173,14 @@ def export_tflite_file(
                 "split": split,
                 "clips_of_ranges": num_ranges,
             }
-            _describe_evaluation(split, is_labelled, num_ranges, notify)
+            describe_evaluation(split, is_labelled, num_ranges, notify)
     report_path = Path(path).with_suffix(".report.json")
     try:
         report = export_tflite(
             network, path, calibration=clips, evaluation=evaluation, options=options
         )
     except QuantizationError as error:
-        _write_report(error.report, {**facts, "refused": str(error)}, report_path, notify)
+        write_report(error.report, {**facts, "refused": str(error)}, report_path, notify)
         raise
     for line in report.lines():
         notify(line)
@@ -199,7 +188,7 @@ def export_tflite_file(
         report_path.unlink(missing_ok=True)  # of an earlier file
     else:
         checksum = hashlib.sha256(report.path.read_bytes()).hexdigest()
-        _write_report(report.quantized, {**facts, "sha256": checksum}, report_path, notify)
+        write_report(report.quantized, {**facts, "sha256": checksum}, report_path, notify)
     return report
 
 
@@ -225,27 +214,3 @@ def _append_associated_files(
         texts = artifact_texts(model.class_names, model.clip_spec, description)
         for name, text in texts.items():
             associated.writestr(zipfile.ZipInfo(name, fixed), text)
-
-
-def _describe_evaluation(
-    split: str, is_labelled: bool, num_ranges: int, notify: Callable[[str], None]
-) -> None:
-    ranges = f"Taking ranges of {num_ranges} clips, comparing" if num_ranges else "Comparing"
-    notify(f"{ranges} on clips of {split}")
-    if split not in ("test", "val"):
-        notify(f"The shards have no test or val split: {split} is optimistic, as training data")
-    if not is_labelled:
-        notify("The shards have no labels of the model's classes: accuracy is not measured")
-
-
-def _write_report(
-    report: QuantizationReport, facts: dict[str, Any], path: Path, notify: Callable[[str], None]
-) -> None:
-    if facts["clips"] == "generated":
-        notify("Compared on generated clips; with calibration shards, on yours")
-    for line in report.lines():
-        notify(line)
-    versions = {"keras_t3d": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
-    values = {**facts, **versions, **dataclasses.asdict(report)}
-    write_text(path, json.dumps(values, indent=2) + "\n")
-    notify(f"Wrote {path}")

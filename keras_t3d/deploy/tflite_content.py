@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from typing import Any
 
+import loky
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 
 from keras_t3d.deploy.comparison import (
     NUM_CLIPS,
@@ -12,19 +16,21 @@ from keras_t3d.deploy.comparison import (
     clip_batches,
     comparison_clips,
 )
-from keras_t3d.deploy.errors import QuantizationError
 from keras_t3d.deploy.integer_conversion import IntegerConversion, LayerError
 from keras_t3d.deploy.options import TFLiteOptions
-from keras_t3d.deploy.quantization_report import QuantizationReport, measure
+from keras_t3d.deploy.quantization_report import (
+    CALIBRATION_CLIPS,
+    MeasuredFile,
+    QuantizationReport,
+    check_correlation,
+    measure,
+)
 from keras_t3d.deploy.tflite_conversion import convert
 from keras_t3d.deploy.tflite_forms import LiteRTForm, number_of_clips
 from keras_t3d.deploy.tflite_operations import check_builtins_only
 
 # Largest allowed difference of a probability from the Keras model's, by quantization.
 TOLERANCES = {"none": 1e-4, "float16": 2e-2}
-# Smallest allowed correlation of 8-bit logits with the float model's.
-LEAST_CORRELATION = 0.9
-CALIBRATION_CLIPS = 64
 
 
 def content_of_floats(
@@ -54,18 +60,22 @@ def content_of_8_bits(
     check_builtins_only(content)
     measured = clips if evaluation is None else evaluation
     batches = clip_batches(form.clip_spec, measured, "evaluation")
-    report = measure(form, batches, (convert(form, "none"), content), tuple(errors))
-    _check_correlation(report, options.quantization)
+    report = measure(
+        form.expected,
+        functools.partial(form.found, content),
+        batches,
+        (litert_file(convert(form, "none")), litert_file(content)),
+        tuple(errors),
+        form.probability_step(content),
+    )
+    if form.stream is not None:
+        report = dataclasses.replace(report, unit="step")
+    check_correlation(report, options.quantization)
     return content, report
 
 
-def _check_correlation(report: QuantizationReport, quantization: str) -> None:
-    if not report.correlation >= LEAST_CORRELATION:  # so that NaN fails too
-        worst = [error.layer for error in report.layer_errors[:3]]
-        advice = f"set `float_layers` to {' '.join(worst)}, or use " if worst else "use "
-        raise QuantizationError(
-            f"The logits of `quantization` {quantization!r} correlate with the float model's by "
-            f"{report.correlation:.3f}; at least {LEAST_CORRELATION} is required. To improve it, "
-            f"{advice}calibration clips like those that the model was trained on.",
-            report,
-        )
+def litert_file(content: bytes) -> MeasuredFile:
+    """Returns what measures a `.tflite` file."""
+    interpreter = Interpreter(model_content=content, num_threads=loky.cpu_count())
+    interpreter.allocate_tensors()
+    return MeasuredFile(len(content), interpreter.invoke)

@@ -66,10 +66,6 @@ class LiteRTForm(Protocol):
         """Returns a file's probabilities for uint8 clips, (answers, classes)."""
         ...
 
-    def answers_per_clip(self, clips: np.ndarray) -> int:
-        """Returns the number of answers for each clip."""
-        ...
-
     def probability_step(self, content: bytes) -> float:
         """Returns the smallest difference between two probabilities of a file; 0 for floats."""
         ...
@@ -135,9 +131,6 @@ class ClipForm:
         run = LiteRTRunner(content)
         return np.concatenate([run(clip[None]) for clip in clips])
 
-    def answers_per_clip(self, clips: np.ndarray) -> int:
-        return 1
-
     def probability_step(self, content: bytes) -> float:
         return LiteRTRunner(content).step
 
@@ -191,9 +184,6 @@ class StepForm:
         """Returns the probabilities of an artifact's steps for uint8 clips, (answers, classes)."""
         steps = self._steps(run, run.initial_state(), clips)
         return np.concatenate([probabilities for *_, probabilities in steps])
-
-    def answers_per_clip(self, clips: np.ndarray) -> int:
-        return clips.shape[1] // self.stream.frames_per_step
 
     def probability_step(self, content: bytes) -> float:
         return 0.0

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from keras_t3d.artifact_files import check_model_exists, model_file
 from keras_t3d.errors import InvalidArgumentError, check_argument
-from keras_t3d.inference.predictor import Predictor
+from keras_t3d.inference.artifact_formats import artifact_format
+from keras_t3d.inference.predictor import Embedder, Predictor
 from keras_t3d.inference.stream_predictor import StreamPredictor
 
 if TYPE_CHECKING:
-    from keras_t3d.inference.keras_embedder import KerasEmbedder
     from keras_t3d.models.video_classifier import VideoClassifier
 
 
@@ -19,8 +19,9 @@ def load_predictor(model: Any) -> Predictor:
     """Returns a predictor for a model in memory or on disk.
 
     Args:
-        model: VideoClassifier, Predictor, or path of a `.keras` file, a SavedModel folder, a
-            `.tflite` file or a run directory, whose best model is taken.
+        model: VideoClassifier, Predictor, or path of a `.keras` file, of an exported model (see
+            `keras_t3d/inference/artifact_formats.py`) or of a run directory, whose best model is
+            taken.
 
     Returns:
         A Predictor; a StreamPredictor if the file was exported with `streaming`.
@@ -42,8 +43,9 @@ def load_predictor(model: Any) -> Predictor:
 
         return KerasPredictor(_checked_classifier(model))
     path = _existing(model)
-    if _is_artifact(path):
-        return _load_artifact(path)
+    artifact = artifact_format(path)
+    if artifact is not None:
+        return artifact.load(path)
     from keras_t3d.inference.keras_predictor import KerasPredictor
     from keras_t3d.models.load import load_keras_model
 
@@ -56,8 +58,9 @@ def load_stream(model: Any, options: Any = None) -> StreamPredictor:
         return model
     if isinstance(model, (str, os.PathLike)):
         path = _existing(model)
-        if _is_artifact(path):
-            predictor = _load_artifact(path)
+        artifact = artifact_format(path)
+        if artifact is not None:
+            predictor = artifact.load(path)
             if not isinstance(predictor, StreamPredictor):
                 raise InvalidArgumentError(
                     "`model` must be a stream, and this one reads whole clips: export a causal "
@@ -75,15 +78,15 @@ def load_stream(model: Any, options: Any = None) -> StreamPredictor:
     return keras_stream(_checked_classifier(model), options)
 
 
-def load_embedder(model: Any) -> KerasEmbedder:
+def load_embedder(model: Any) -> Embedder:
     """Returns what computes the embeddings of clips with a model in memory or on disk.
 
     Args:
-        model: VideoClassifier, KerasEmbedder, or path of a `.keras` file or a run directory, whose
-            best model is taken.
+        model: VideoClassifier, Embedder, or path of a `.keras` file, of an exported model that
+            returns embeddings, or of a run directory, whose best model is taken.
 
     Raises:
-        InvalidArgumentError: if it is not a Keras model of this package, or has no embedding.
+        InvalidArgumentError: if it is not a model of this package, or has no embedding.
 
     Example:
 
@@ -92,9 +95,17 @@ def load_embedder(model: Any) -> KerasEmbedder:
     keras_t3d.inference.write_embeddings(embedder, "films", "embeddings.npz")
     ```
     """
+    if hasattr(model, "embeddings"):
+        return model
+    if isinstance(model, (str, os.PathLike)):
+        path = _existing(model)
+        artifact = artifact_format(path)
+        predictor: Any = None if artifact is None else artifact.load(path)
+        if hasattr(predictor, "embeddings"):
+            return predictor
     from keras_t3d.inference.keras_embedder import KerasEmbedder
 
-    return model if isinstance(model, KerasEmbedder) else KerasEmbedder(load_layers(model))
+    return KerasEmbedder(load_layers(model))
 
 
 def load_layers(model: Any) -> VideoClassifier:
@@ -116,7 +127,7 @@ def load_layers(model: Any) -> VideoClassifier:
     if not isinstance(model, (str, os.PathLike)):
         return _checked_classifier(model)
     path = _existing(model)
-    if _is_artifact(path):
+    if artifact_format(path) is not None:
         raise InvalidArgumentError(
             "`model` must be a .keras file, which holds the layers, for example "
             f"runs/a/best.keras: exported ones return probabilities of clips. Received: {path}",
@@ -131,21 +142,6 @@ def _existing(model: str | os.PathLike[str]) -> str:
     path = model_file(model)
     check_model_exists(path)
     return path
-
-
-def _is_artifact(path: str) -> bool:
-    return os.path.isdir(path) or path.endswith(".tflite")
-
-
-def _load_artifact(path: str) -> Predictor:
-    """Loads a SavedModel folder or a `.tflite` file, of clips or of a stream."""
-    if os.path.isdir(path):
-        from keras_t3d.inference.saved_model_predictor import load_saved_model
-
-        return load_saved_model(path)
-    from keras_t3d.inference.litert_predictor import load_litert
-
-    return load_litert(path)
 
 
 def _checked_classifier(model: Any) -> Any:

@@ -10,13 +10,16 @@ import numpy as np
 from keras_t3d.clips import ClipSpec
 from keras_t3d.errors import InvalidArgumentError
 
+# Names of inputs and outputs of exported models.
+CLIPS, PROBABILITIES, EMBEDDING = "clips", "probabilities", "embedding"
+
 NOT_FINITE = (
     "The model predicts NaN: its training diverged. Train it again with a lower learning rate."
 )
 
 
 class Predictor(Protocol):
-    """Predicts class probabilities of clips; implemented for Keras, SavedModel and LiteRT.
+    """Predicts class probabilities of clips; implemented for Keras and each format of export.
 
     Predictors may be called from several threads at once.
 
@@ -30,6 +33,22 @@ class Predictor(Protocol):
 
     def probabilities(self, clips: np.ndarray) -> np.ndarray:
         """Maps uint8 clips `(n, *clip_spec.input_shape)` to float32 `(n, classes)`."""
+        ...
+
+
+class Embedder(Protocol):
+    """Computes the features of clips that a classifying layer reads.
+
+    Attributes:
+        clip_spec: the clips that the model reads.
+        class_names: one name per class.
+    """
+
+    clip_spec: ClipSpec
+    class_names: tuple[str, ...]
+
+    def embeddings(self, clips: np.ndarray) -> np.ndarray:
+        """Maps uint8 clips `(n, *clip_spec.input_shape)` to float32 `(n, width)`."""
         ...
 
 

@@ -102,7 +102,7 @@ def test_debugging_raises(fail, monkeypatch):
         ["convert", "a", "b", "--no-such-flag"],
         ["evaluate", "m", "s", "--out", "o", "--split", "dev"],
         ["export"],
-        ["export", "onnx", "m", "o"],
+        ["export", "coreml", "m", "o"],
         ["export", "tflite", "m.keras"],
         ["import-weights", "x.pth", "o.keras"],
     ],

@@ -1,8 +1,11 @@
 """The model from which the artifacts of the tests are exported."""
 
+import json
+
+import numpy as np
 import pytest
 
-from tests.conftest import NEEDS_SERVE
+from tests.conftest import NEEDS_SERVE, write_video
 from tests.deploy.networks import clips_for, small_network
 
 
@@ -68,3 +71,30 @@ def server(watched_server):
     watched_server.models.states.clear()
     watched_server.models.requests.clear()
     return watched_server
+
+
+@pytest.fixture
+def check_commands(model, tmp_path, monkeypatch):
+    """A function that checks `predict` and `embed` with an exported model, and no TensorFlow."""
+    from keras_t3d import cli
+    from keras_t3d.cli import loading
+    from keras_t3d.inference import embed_videos, predict_videos
+
+    frames = np.random.default_rng(0).integers(0, 256, (20, 48, 64, 3), np.uint8)
+    video = str(write_video(tmp_path / "noise.mp4", frames))
+
+    def check(path):
+        monkeypatch.setattr(loading, "import_tensorflow", pytest.fail)
+        words = [str(path), video, "--workers", "0", "--out"]
+        assert cli.main(["predict", *words, str(tmp_path / "scores.jsonl"), "--top", "6"]) == 0
+        (row,) = map(json.loads, (tmp_path / "scores.jsonl").read_text().splitlines())
+        (result,) = predict_videos(model, [video])
+        expected = dict(zip(model.class_names, result.values, strict=True))
+        found = {one["class"]: one["probability"] for one in row["classes"]}
+        assert found == pytest.approx(expected, abs=1e-5)
+        assert cli.main(["embed", *words, str(tmp_path / "embeddings.npz")]) == 0
+        (result,) = embed_videos(model, [video])
+        embeddings = np.load(tmp_path / "embeddings.npz")["embeddings"]
+        np.testing.assert_allclose(embeddings, [result.values], atol=1e-4)
+
+    return check

@@ -33,6 +33,31 @@ def small_network(class_names=NAMES, dtype=None):
     return randomize(network)
 
 
+def grouped_network():
+    """A ResNeXt with channel correlations."""
+    network = models.ResNet3D(
+        input_shape=(8, 24, 24, 3),
+        num_classes=4,
+        block="bottleneck",
+        stage_blocks=(1, 1),
+        stage_filters=(16, 32),
+        expansion=2,
+        groups=4,
+        stem_filters=8,
+        stc="residual",
+    )
+    return randomize(network)
+
+
+def softmax_network():
+    """A network of two classes that returns probabilities."""
+    inputs = keras.Input(SPEC.input_shape)
+    x = keras.layers.Conv3D(4, 3, strides=2, activation="relu")(inputs)
+    x = keras.layers.GlobalAveragePooling3D(name="embedding")(x)
+    outputs = keras.layers.Dense(2, activation="softmax")(x)
+    return models.VideoClassifier(inputs, outputs, SPEC)
+
+
 class NormalizedConv3D(CompositeLayer):
     """A composite layer that is not one of the package's: BN - ReLU over a convolution."""
 

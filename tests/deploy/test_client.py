@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from concurrent import futures
+from xml.sax.saxutils import quoteattr
 
 import hypothesis
 import numpy as np
@@ -19,6 +20,7 @@ from hypothesis import strategies
 from hypothesis.extra import numpy as arrays
 
 from keras_t3d import cli
+from keras_t3d.artifact_files import artifact_texts
 from keras_t3d.clips import take_view
 from keras_t3d.deploy import ServingError, connect, query
 from keras_t3d.deploy.serving_client import errors, rest_client, video_query
@@ -236,6 +238,17 @@ def test_views_of_a_model_without_files_need_a_clip_spec(silent, in_keras, video
         np.testing.assert_allclose([p for _, p in answer], expected, atol=0.05 if jpeg else 1e-5)
     with pytest.raises(ServingError, match=r"`clip_spec`.*Received: signatures"):
         silent.clip_spec  # noqa: B018
+
+
+def test_clip_spec_of_an_openvino_directory(silent, in_keras, video, tmp_path):
+    texts = artifact_texts(NAMES, SPEC)
+    entries = "".join(f"<{name} value={quoteattr(text)} />" for name, text in texts.items())
+    (tmp_path / "1").mkdir()
+    content = f"<net><rt_info><keras_t3d>{entries}</keras_t3d></rt_info></net>"
+    (tmp_path / "1" / "model.xml").write_text(content, encoding="utf-8")
+    expected = predict_video(in_keras, video, 6, num_views=3)
+    answer = query(silent, video, 6, num_views=3, clip_spec=tmp_path)
+    assert dict(answer) == pytest.approx(dict(expected), abs=1e-5)
 
 
 def test_clip_spec_of_another_model(silent, video, report, tmp_path):
@@ -469,6 +482,17 @@ def test_metadata_request_for_the_output_name_shares_the_deadline(monkeypatch):
     np.testing.assert_array_equal(answer["p"], [[1.0]])
     first, second = deadlines
     assert first is second
+
+
+def test_metadata_of_openvino_model_server(monkeypatch):
+    """It writes JSON's names of fields where TF Serving writes protobuf's."""
+    clips = {"dtype": "DT_UINT8", "tensorShape": {"dim": [{"size": "-1"}, {"size": "3"}]}}
+    signatures = {"serving_default": {"inputs": {"clips": clips}, "outputs": {}}}
+    metadata = {"metadata": {"signature_def": {"signatureDef": signatures}}}
+    answer = 200, json.dumps(metadata).encode()
+    monkeypatch.setattr(rest_client, "exchange", lambda *arguments: answer)
+    found = connect("http://h:1/v1/models/t3d").signatures
+    assert found == {"serving_default": Signature({"clips": TensorSpec("uint8", (None, 3))}, {})}
 
 
 def test_a_request_too_large(server, client, monkeypatch, clips):

@@ -21,5 +21,5 @@ def test_a_target_has_a_function_and_describes_its_options(target):
 
 
 def test_targets_are_named_as_subcommands():
-    assert list(EXPORT_TARGETS) == ["saved-model", "tflite"]
+    assert list(EXPORT_TARGETS) == ["saved-model", "tflite", "openvino", "onnx"]
     assert all(name == target.name for name, target in EXPORT_TARGETS.items())

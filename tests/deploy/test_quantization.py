@@ -20,7 +20,7 @@ from keras_t3d.cli import main
 from keras_t3d.clips import ClipSpec
 from keras_t3d.data import ConversionOptions
 from keras_t3d.data import convert as convert_videos
-from keras_t3d.deploy import TFLiteOptions, export_tflite, tflite_content
+from keras_t3d.deploy import TFLiteOptions, export_tflite, quantization_report
 from keras_t3d.deploy.calibration import held_out_clips
 from keras_t3d.deploy.comparison import keras_probabilities
 from keras_t3d.deploy.integer_conversion import IntegerConversion, LayerError
@@ -29,6 +29,7 @@ from keras_t3d.deploy.quantization_report import (
     compare,
     logit_correlation,
 )
+from keras_t3d.deploy.tflite_content import litert_file
 from keras_t3d.deploy.tflite_conversion import convert
 from keras_t3d.deploy.tflite_operations import check_builtins_only, list_ops
 from keras_t3d.errors import InvalidArgumentError
@@ -274,7 +275,8 @@ class TestReport:
     def test_measurements(self, exported, calibration, model):
         contents = (convert(model, "none"), exported.path.read_bytes())
         errors = (LayerError("stem/conv", "CONV_2D", 0.25),)
-        report = compare(self.EXPECTED, self.FOUND, np.array([0, 1, 1, 2]), contents, errors)
+        files = tuple(map(litert_file, contents))
+        report = compare(self.EXPECTED, self.FOUND, np.array([0, 1, 1, 2]), files, errors)
         assert report.num_clips == 4
         assert report.agreement == 0.5
         assert report.num_confident == 3
@@ -391,7 +393,7 @@ class TestCommand:
     def test_rejected_model_leaves_its_report(
         self, model_path, shards, tmp_path, capsys, monkeypatch
     ):
-        monkeypatch.setattr(tflite_content, "LEAST_CORRELATION", 1.1)
+        monkeypatch.setattr(quantization_report, "LEAST_CORRELATION", 1.1)
         words = ["--quantization", "int8", "--calibration", str(shards), "--report-clips", "2"]
         assert main(["export", "tflite", str(model_path), str(tmp_path / "t.tflite"), *words]) == 1
         said = capsys.readouterr()

@@ -268,22 +268,6 @@ def test_concurrent_exports_get_different_numbers(model, clips, tmp_path, monkey
         assert (version.path / "saved_model.pb").is_file()
 
 
-def test_number_taken_before_the_rename(tmp_path, monkeypatch):
-    """Another export takes the number between listing and rename."""
-    (tmp_path / "new").mkdir()
-    (tmp_path / "versions" / "1").mkdir(parents=True)
-    (tmp_path / "versions" / "1" / "saved_model.pb").touch()
-    seen = [0]
-    look = saved_model._last_version
-    monkeypatch.setattr(saved_model, "_last_version", lambda d: seen.pop() if seen else look(d))
-    published = saved_model._publish(tmp_path / "new", tmp_path / "versions")
-    assert published == tmp_path / "versions" / "2"
-    assert published.is_dir()
-    assert not (tmp_path / "new").exists()
-    with pytest.raises(FileNotFoundError):  # nothing else is tried again
-        saved_model._publish(tmp_path / "new", tmp_path / "versions")
-
-
 def test_original_error_is_raised_despite_another_export(model, clips, tmp_path, monkeypatch):
     def fail(model, folder, frozen):
         (tmp_path / "t3d" / "1").mkdir()

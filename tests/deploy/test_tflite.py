@@ -15,7 +15,7 @@ from keras_t3d.deploy import ExportError, export_tflite, tflite, tflite_content
 from keras_t3d.deploy.tflite_conversion import convert
 from keras_t3d.deploy.tflite_operations import check_builtins_only, list_ops
 from keras_t3d.errors import InvalidArgumentError
-from tests.deploy.networks import clips_for, randomize, small_network, types_of
+from tests.deploy.networks import clips_for, grouped_network, randomize, small_network, types_of
 
 pytestmark = pytest.mark.export
 
@@ -101,18 +101,8 @@ def test_a_shared_layer_is_stored_once(tmp_path):
 
 
 def test_grouped_convolutions_and_channel_correlations(tmp_path):
-    network = models.ResNet3D(
-        input_shape=(8, 24, 24, 3),
-        num_classes=4,
-        block="bottleneck",
-        stage_blocks=(1, 1),
-        stage_filters=(16, 32),
-        expansion=2,
-        groups=4,
-        stem_filters=8,
-        stc="residual",
-    )
-    clips = clips_for(randomize(network), 3)
+    network = grouped_network()
+    clips = clips_for(network, 3)
     report = export_tflite(network, tmp_path / "resnext.tflite", calibration=clips)
     assert report.largest_difference < 1e-5
     # Groups are one operation, and batch normalisations are gone: the pixels' alone is left.

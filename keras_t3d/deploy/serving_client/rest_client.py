@@ -74,7 +74,7 @@ class RestClient(ServingClient):
                         for side in ("inputs", "outputs")
                     )
                 )
-                for name, signature in metadata["signature_def"]["signature_def"].items()
+                for name, signature in _field(metadata["signature_def"], "signature_def").items()
             }
 
     def _status(self, deadline: Deadline) -> list[VersionStatus]:
@@ -154,13 +154,19 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _tensor_spec(info: dict[str, Any]) -> TensorSpec:
-    shape = info["tensor_shape"]
+    shape = _field(info, "tensor_shape")
     sizes = [int(dim["size"]) for dim in shape.get("dim", ())]
     known = not shape.get("unknown_rank", False)
     return TensorSpec(
         {"DT_FLOAT": "float32"}.get(info["dtype"], info["dtype"].removeprefix("DT_").lower()),
         tuple(None if size < 0 else size for size in sizes) if known else None,
     )
+
+
+def _field(message: dict[str, Any], name: str) -> Any:
+    """Returns a field, which OpenVINO Model Server names as JSON does: `tensorShape`."""
+    first, *others = name.split("_")
+    return message[name] if name in message else message[first + "".join(map(str.title, others))]
 
 
 def _beginning(answer: bytes) -> str:

@@ -11,7 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from keras_t3d.artifact_files import newest_version, read_artifact
+from keras_t3d.artifact_files import (
+    OPENVINO_MODEL,
+    has_version,
+    newest_version,
+    openvino_texts,
+    read_artifact,
+)
 from keras_t3d.clips import ClipSpec, take_view
 from keras_t3d.data.video.reader import VideoReader, warn_of_damage
 from keras_t3d.deploy.serving_client.client import ServingClient
@@ -50,8 +56,8 @@ def query(
         num_views: number of views to score. None covers the video without gaps, with at most 10.
         jpeg: whether to send JPEG images, which the server decodes: at most a tenth of the bytes,
             with slightly different probabilities.
-        clip_spec: ClipSpec, `clip_spec.json` or SavedModel directory of a served model without
-            the signature `files`.
+        clip_spec: ClipSpec, `clip_spec.json` or directory of a served model without the signature
+            `files`, as of an OpenVINO model.
         grpc: whether `server` is a gRPC address.
         timeout: seconds for each request to an address; a ServingClient has its own.
         start: seconds of the video to begin at; None for its start.
@@ -154,18 +160,21 @@ def _encode(frame: np.ndarray) -> bytes:
 def _read_clip_spec(
     clip_spec: ClipSpec | str | os.PathLike[str] | None,
 ) -> tuple[Sequence[str] | None, ClipSpec | None]:
-    """Returns the class names, of a SavedModel directory only, and the ClipSpec."""
+    """Returns the class names, of a model's directory only, and the ClipSpec."""
     if clip_spec is None or isinstance(clip_spec, ClipSpec):
         return None, clip_spec
     path = pathlib.Path(clip_spec)
     try:
+        if path.is_dir() and has_version(path, OPENVINO_MODEL):
+            texts = openvino_texts(newest_version(path, OPENVINO_MODEL) / OPENVINO_MODEL)
+            return read_artifact(lambda name: texts[name].encode())
         if path.is_dir():
             extra = newest_version(path) / "assets.extra"
             return read_artifact(lambda name: (extra / name).read_bytes())
         return None, ClipSpec.from_config(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise InvalidArgumentError(
-            "`clip_spec` must be the clip_spec.json of the served model or its SavedModel "
-            f"directory, for example serving/t3d/1 ({error}). Received: {path}",
+            "`clip_spec` must be the clip_spec.json of the served model, or its directory as "
+            f"exported, for example serving/t3d/1 ({error}). Received: {path}",
             argument="clip_spec",
         ) from None

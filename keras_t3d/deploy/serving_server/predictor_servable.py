@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -17,18 +16,10 @@ from keras_t3d.deploy.serving_client.tensors import Signature, TensorSpec
 from keras_t3d.deploy.serving_server.models import Arrays
 from keras_t3d.deploy.serving_server.status import invalid
 from keras_t3d.errors import KerasT3DError
-from keras_t3d.inference.predictor import Predictor
+from keras_t3d.inference.predictor import Embedder, Predictor
 
 _TOP = 5  # number of classes returned with a name
 _JPEG_START = b"\xff\xd8\xff"
-
-
-class Embedder(Protocol):
-    """Computes the embeddings of clips, as `KerasEmbedder` does."""
-
-    def embeddings(self, clips: np.ndarray) -> np.ndarray:
-        """Maps uint8 clips `(n, *clip_spec.input_shape)` to float32 `(n, width)`."""
-        ...
 
 
 class PredictorServable:

@@ -11,6 +11,7 @@ from keras_t3d.artifact_files import model_file, newest_version
 from keras_t3d.deploy.serving_server.models import Servable, ServedModels
 from keras_t3d.deploy.serving_server.options import ServerOptions
 from keras_t3d.errors import InvalidArgumentError
+from keras_t3d.inference.artifact_formats import artifact_format
 from keras_t3d.inference.signals import catch_stop_signals
 
 _PAUSE = 0.2  # seconds between looks at the signals
@@ -28,7 +29,7 @@ def serve(
 
     Args:
         model: path of a `.keras` file, a SavedModel folder, of which the newest version is
-            served, a `.tflite` file or a run directory.
+            served, another exported model or a run directory.
         options: where to listen, and what to accept.
         notify: called with lines about what is served.
 
@@ -67,7 +68,8 @@ def load_servable(model: str | os.PathLike[str]) -> tuple[str, int, Servable]:
         InvalidArgumentError: if it is not a model of this package.
     """
     path = model_file(model)
-    if os.path.isdir(path):
+    artifact = artifact_format(path)
+    if artifact is not None and artifact.framework == "tensorflow":
         from keras_t3d.deploy.serving_server.saved_model_servable import SavedModelServable
 
         folder = newest_version(pathlib.Path(path))
@@ -78,8 +80,10 @@ def load_servable(model: str | os.PathLike[str]) -> tuple[str, int, Servable]:
     from keras_t3d.inference.load import load_layers, load_predictor
 
     name = pathlib.Path(model).resolve().stem  # of hf://user/name, too
-    if path.endswith(".tflite"):
-        return name, 1, PredictorServable(load_predictor(path))
+    if artifact is not None:
+        predictor = load_predictor(path)
+        embedder = predictor if hasattr(predictor, "embeddings") else None
+        return name, 1, PredictorServable(predictor, embedder)
     from keras_t3d.inference.keras_embedder import KerasEmbedder
 
     network = load_layers(path)
