@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from keras_t3d.clips import ClipSpec, clip_frames, resize_short_side, take_view, view_starts
+from keras_t3d.clips import (
+    ClipSpec,
+    clip_frames,
+    crop_offsets,
+    resize_short_side,
+    resized_size,
+    view_starts,
+)
 from keras_t3d.clips.frame_rate import frames_for_clips
+from keras_t3d.clips.resize import resize_and_crop
 from keras_t3d.data.video.reader import VideoReader
 
 
@@ -35,10 +44,18 @@ def read_views(
     frame_decoded: Callable[[], None] | None = None,
 ) -> VideoViews:
     """Reads the views of a video; the arguments are those of `read_clips`."""
-    frames, damage = read_clips(path, clip_spec, num_views, clip_frames, start, end, frame_decoded)
-    # Their frames are selected already.
-    consecutive = dataclasses.replace(clip_spec, frame_stride=1)
-    return VideoViews(np.stack([take_view(np.stack(clip), consecutive) for clip in frames]), damage)
+    cropped = functools.partial(_resized_and_cropped, clip_spec=clip_spec)
+    frames, damage = read_clips(
+        path, clip_spec, num_views, clip_frames, start, end, frame_decoded, cropped
+    )
+    return VideoViews(np.array(frames), damage)
+
+
+def _resized_and_cropped(frame: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:
+    """Returns a frame of the view: of a large frame, columns beyond the crop cost much time."""
+    size = resized_size(frame.shape[0], frame.shape[1], clip_spec.resize)
+    corner = crop_offsets(*size, clip_spec)
+    return resize_and_crop(frame[None], size, corner, clip_spec.crop_size)[0]
 
 
 def read_clips(
@@ -49,8 +66,9 @@ def read_clips(
     start: float | None = None,
     end: float | None = None,
     frame_decoded: Callable[[], None] | None = None,
+    prepared: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[list[list[np.ndarray]], str | None]:
-    """Returns the frames of each view of a video, with the short side as the model resizes it.
+    """Returns the frames of each view of a video.
 
     The video is decoded once if its header states the right number of frames, otherwise, and for
     a span and a ClipSpec with a frame rate, twice.
@@ -64,10 +82,13 @@ def read_clips(
         start: as for VideoReader.
         end: as for VideoReader.
         frame_decoded: as for VideoReader.
+        prepared: returns what to keep of a frame; None resizes its short side as the model does.
 
     Returns:
         The frames of each view, and the damage, see `keras_t3d.data.Video`.
     """
+
+    prepared = prepared or functools.partial(resize_short_side, short_side=clip_spec.resize)
 
     def opened() -> VideoReader:
         return VideoReader(path, 1, start, end, frame_decoded)
@@ -76,14 +97,14 @@ def read_clips(
         states_frames = clip_spec.fps is None and start is None and end is None
         known: Sequence[int] = range((states_frames and reader.header.num_frames) or 0)
         clips = _indices(known, clip_spec, num_views, frames_of) if known else []
-        frames = _read_frames(reader, clips, clip_spec)
+        frames = _read_frames(reader, clips, prepared)
         num_frames = reader.num_decoded
         times = reader.times
     if num_frames != len(known):
         known = frames_for_clips(num_frames, times, clip_spec).tolist()
         clips = _indices(known, clip_spec, num_views, frames_of)
         with opened() as reader:
-            frames = _read_frames(reader, clips, clip_spec)
+            frames = _read_frames(reader, clips, prepared)
     return [[frames[index] for index in clip] for clip in clips], reader.damage
 
 
@@ -99,8 +120,8 @@ def _indices(
 
 
 def _read_frames(
-    reader: VideoReader, clips: list[list[int]], clip_spec: ClipSpec
+    reader: VideoReader, clips: list[list[int]], prepared: Callable[[np.ndarray], np.ndarray]
 ) -> dict[int, np.ndarray]:
-    """Returns the frames of these clips by index, resized."""
+    """Returns the frames of these clips by index, prepared."""
     indices = {index for clip in clips for index in clip}
-    return {i: resize_short_side(frame, clip_spec.resize) for i, frame in reader.pick(indices)}
+    return {index: prepared(frame) for index, frame in reader.pick(indices)}
