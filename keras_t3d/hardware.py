@@ -33,7 +33,7 @@ def describe_processors(framework: str) -> str:
 
     Warns:
         UnusedGPUWarning: if the machine has an NVIDIA GPU, and the framework lists none. Not if
-            CUDA_VISIBLE_DEVICES or JAX_PLATFORMS hide it, nor for LiteRT and others without use for it.
+            CUDA_VISIBLE_DEVICES or JAX_PLATFORMS hide it, nor for those that use none.
 
     Example:
 

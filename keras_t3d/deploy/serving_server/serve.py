@@ -6,6 +6,7 @@ import os
 import pathlib
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from keras_t3d.artifact_files import model_file, newest_version
 from keras_t3d.deploy.serving_server.models import Servable, ServedModels
@@ -81,9 +82,9 @@ def load_servable(model: str | os.PathLike[str]) -> tuple[str, int, Servable]:
 
     name = pathlib.Path(model).resolve().stem  # of hf://user/name, too
     if artifact is not None:
-        predictor = load_predictor(path)
-        embedder = predictor if hasattr(predictor, "embeddings") else None
-        return name, 1, PredictorServable(predictor, embedder)
+        predictor: Any = load_predictor(path)
+        computes_embeddings = hasattr(predictor, "embeddings")
+        return name, 1, PredictorServable(predictor, predictor if computes_embeddings else None)
     from keras_t3d.inference.keras_embedder import KerasEmbedder
 
     network = load_layers(path)
