@@ -48,6 +48,8 @@ NOT_RUN = {
     "deploy.serve(": "serves until a signal",
     "push_to_hub(": "needs the Hugging Face Hub",
     "ModelServer(": "needs the packages of the extra serve",
+    '"openvino/t3d"': "needs the packages of the extra openvino",
+    '"t3d.onnx"': "needs the packages of the extra onnx",
     "Camera(": "needs a camera",
     "Screen(": "needs a display",
     "keras.applications.": "downloads weights",
