@@ -13,8 +13,8 @@ from keras_t3d.cli.output import for_each_video, print_classes
 from keras_t3d.cli.predict_windows import predict_windows
 from keras_t3d.data.sources.listing import VideoEntry
 from keras_t3d.data.sources.named_videos import named_videos
+from keras_t3d.data.video.damage import warn_of_damage
 from keras_t3d.data.video.errors import VideoError
-from keras_t3d.data.video.reader import warn_of_damage
 from keras_t3d.errors import check_argument, check_integer
 from keras_t3d.inference.options import WindowOptions
 from keras_t3d.inference.predict import predict_video

@@ -84,7 +84,7 @@ def _score(
     arguments: jsonargparse.Namespace,
 ) -> None:
     from keras_t3d.data import VideoReader
-    from keras_t3d.data.video.reader import warn_of_damage
+    from keras_t3d.data.video.damage import warn_of_damage
     from keras_t3d.inference import summarize_windows, window_record
 
     names, top = predictor.class_names, arguments.top

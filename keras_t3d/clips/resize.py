@@ -72,8 +72,24 @@ def resize_short_side(frame: np.ndarray, short_side: int) -> np.ndarray:
     return resize_frames(frame[None], height, width)[0]
 
 
+def columns_of_crop(
+    width: int, size: tuple[int, int], corner: tuple[int, int], crop: tuple[int, int]
+) -> tuple[int, int]:
+    """Returns the first column of frames that `resize_and_crop` reads, and the one after the last.
+
+    Args:
+        width: width of the frames, in pixels.
+        size, corner, crop: as for `resize_and_crop`.
+    """
+    return _used(_Axis(width, size[1], corner[1], crop[1]))
+
+
 def resize_and_crop(
-    frames: np.ndarray, size: tuple[int, int], corner: tuple[int, int], crop: tuple[int, int]
+    frames: np.ndarray,
+    size: tuple[int, int],
+    corner: tuple[int, int],
+    crop: tuple[int, int],
+    width: int | None = None,
 ) -> np.ndarray:
     """Resizes frames, and computes only a part of the result: rows first, then columns.
 
@@ -82,19 +98,19 @@ def resize_and_crop(
         size: height and width of the resized frames, in pixels.
         corner: top and left of the part in the resized frames.
         crop: height and width of the part.
+        width: width of the frames, if `frames` holds the `columns_of_crop` only.
 
     Returns:
         uint8 array of shape (N, *crop, 3).
     """
     out = np.empty((len(frames), *crop, _COLOURS), np.uint8)
-    (top, left), (height, width) = corner, crop
-    if frames.shape[1:3] == size:
-        out[:] = frames[:, top : top + height, left : left + width]
+    rows = _Axis(frames.shape[1], size[0], corner[0], crop[0])
+    columns = _Axis(width or frames.shape[2], size[1], corner[1], crop[1])
+    used = frames if width else frames[:, :, slice(*_used(columns))]
+    if (rows.size_in, columns.size_in) == size:
+        out[:] = used[:, slice(*_used(rows))]
         return out
-    rows = _Axis(frames.shape[1], size[0], top, height)
-    columns = _Axis(frames.shape[2], size[1], left, width)
-    used = frames[:, :, slice(*_used(columns))]
-    together = max(_IN_CACHE // (height * used.shape[2] * _COLOURS), 1)
+    together = max(_IN_CACHE // (crop[0] * used.shape[2] * _COLOURS), 1)
     for first in range(0, len(frames), together):
         part = slice(first, first + together)
         # The values are positive, so the conversion to integers rounds them down.
@@ -117,9 +133,14 @@ def _resize_rows(frames: np.ndarray, axis: _Axis) -> np.ndarray:
         return frames[:, axis.first : axis.first + axis.pixels].astype(np.float32)
     count, _, width, colours = frames.shape
     tall = np.empty((count, axis.pixels, width * colours), np.float32)
+    used = np.empty((count, 0, width * colours), np.float32)  # one for all: new memory takes time
     for band in _bands(axis, 1):
-        used = frames[:, slice(*band.used)].astype(np.float32)
-        np.matmul(band.weights, used.reshape(count, -1, width * colours), out=tall[:, band.made])
+        first, end = band.used
+        if end - first > used.shape[1]:
+            used = np.empty((count, end - first, width * colours), np.float32)
+        rows = used[:, : end - first]
+        rows.reshape(count, -1, width, colours)[:] = frames[:, first:end]
+        np.matmul(band.weights, rows, out=tall[:, band.made])
     tall += 0.5
     np.floor(tall, out=tall)
     return tall.reshape(count, axis.pixels, width, colours)

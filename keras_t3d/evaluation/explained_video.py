@@ -12,8 +12,9 @@ import numpy as np
 
 from keras_t3d.atomic import check_file_path
 from keras_t3d.clips import ClipSpec
+from keras_t3d.data.video.damage import warn_of_damage
 from keras_t3d.data.video.frames import SAME_TIME, TimedFrame
-from keras_t3d.data.video.reader import VideoReader, warn_of_damage
+from keras_t3d.data.video.reader import VideoReader
 from keras_t3d.errors import check_argument
 from keras_t3d.evaluation.heat_overlay import draw_heat, heat_strip, stretch, with_strip
 from keras_t3d.evaluation.options import HeatMethod

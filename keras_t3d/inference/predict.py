@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_t3d.data.video.reader import warn_of_damage
+from keras_t3d.data.video.damage import warn_of_damage
 from keras_t3d.errors import check_integer
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.predictor import top_classes

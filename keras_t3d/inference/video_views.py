@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 
@@ -18,7 +17,7 @@ from keras_t3d.clips import (
     view_starts,
 )
 from keras_t3d.clips.frame_rate import frames_for_clips
-from keras_t3d.clips.resize import resize_and_crop
+from keras_t3d.clips.resize import columns_of_crop, resize_and_crop
 from keras_t3d.data.video.reader import VideoReader
 
 
@@ -44,18 +43,10 @@ def read_views(
     frame_decoded: Callable[[], None] | None = None,
 ) -> VideoViews:
     """Reads the views of a video; the arguments are those of `read_clips`."""
-    cropped = functools.partial(_resized_and_cropped, clip_spec=clip_spec)
     frames, damage = read_clips(
-        path, clip_spec, num_views, clip_frames, start, end, frame_decoded, cropped
+        path, clip_spec, num_views, clip_frames, start, end, frame_decoded, cropped=True
     )
     return VideoViews(np.array(frames), damage)
-
-
-def _resized_and_cropped(frame: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:
-    """Returns a frame of the view: of a large frame, columns beyond the crop cost much time."""
-    size = resized_size(frame.shape[0], frame.shape[1], clip_spec.resize)
-    corner = crop_offsets(*size, clip_spec)
-    return resize_and_crop(frame[None], size, corner, clip_spec.crop_size)[0]
 
 
 def read_clips(
@@ -66,7 +57,7 @@ def read_clips(
     start: float | None = None,
     end: float | None = None,
     frame_decoded: Callable[[], None] | None = None,
-    prepared: Callable[[np.ndarray], np.ndarray] | None = None,
+    cropped: bool = False,
 ) -> tuple[list[list[np.ndarray]], str | None]:
     """Returns the frames of each view of a video.
 
@@ -82,13 +73,12 @@ def read_clips(
         start: as for VideoReader.
         end: as for VideoReader.
         frame_decoded: as for VideoReader.
-        prepared: returns what to keep of a frame; None resizes its short side as the model does.
+        cropped: whether frames have the size of the model's centre crop. Else their short side has
+            the length to which the model resizes it.
 
     Returns:
         The frames of each view, and the damage, see `keras_t3d.data.Video`.
     """
-
-    prepared = prepared or functools.partial(resize_short_side, short_side=clip_spec.resize)
 
     def opened() -> VideoReader:
         return VideoReader(path, 1, start, end, frame_decoded)
@@ -97,14 +87,14 @@ def read_clips(
         states_frames = clip_spec.fps is None and start is None and end is None
         known: Sequence[int] = range((states_frames and reader.header.num_frames) or 0)
         clips = _indices(known, clip_spec, num_views, frames_of) if known else []
-        frames = _read_frames(reader, clips, prepared)
+        frames = _read_frames(reader, clips, clip_spec, cropped)
         num_frames = reader.num_decoded
         times = reader.times
     if num_frames != len(known):
         known = frames_for_clips(num_frames, times, clip_spec).tolist()
         clips = _indices(known, clip_spec, num_views, frames_of)
         with opened() as reader:
-            frames = _read_frames(reader, clips, prepared)
+            frames = _read_frames(reader, clips, clip_spec, cropped)
     return [[frames[index] for index in clip] for clip in clips], reader.damage
 
 
@@ -120,8 +110,27 @@ def _indices(
 
 
 def _read_frames(
-    reader: VideoReader, clips: list[list[int]], prepared: Callable[[np.ndarray], np.ndarray]
+    reader: VideoReader, clips: list[list[int]], clip_spec: ClipSpec, cropped: bool
 ) -> dict[int, np.ndarray]:
-    """Returns the frames of these clips by index, prepared."""
+    """Returns the frames of these clips by index, resized."""
     indices = {index for clip in clips for index in clip}
-    return {index: prepared(frame) for index, frame in reader.pick(indices)}
+    if not cropped:
+        return {i: resize_short_side(frame, clip_spec.resize) for i, frame in reader.pick(indices)}
+
+    def columns(height: int, width: int) -> tuple[int, int]:
+        return columns_of_crop(width, *_crop_of(height, width, clip_spec))
+
+    # Columns beside the crop would take half of the time of wide frames.
+    picked = reader.pick_columns(indices, columns)
+    return {
+        index: resize_and_crop(part[None], *_crop_of(len(part), width, clip_spec), width)[0]
+        for index, part, width in picked
+    }
+
+
+def _crop_of(
+    height: int, width: int, clip_spec: ClipSpec
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Returns size, corner and crop, as `resize_and_crop` takes them, for frames of this size."""
+    size = resized_size(height, width, clip_spec.resize)
+    return size, crop_offsets(*size, clip_spec), clip_spec.crop_size

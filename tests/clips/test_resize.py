@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_t3d.clips import ClipSpec, resize_frames, resize_weights, take_view
-from keras_t3d.clips.resize import resize_and_crop
+from keras_t3d.clips.resize import columns_of_crop, resize_and_crop
 
 sys.path.append(str(pathlib.Path(__file__).parents[2] / "benchmarks"))
 import view_row_by_row
@@ -91,3 +91,12 @@ def test_the_result_shares_no_memory():
     spec = ClipSpec(num_frames=2, frame_stride=1, resize=16, crop=16)
     assert not np.shares_memory(take_view(frames, spec), frames)
     assert not np.shares_memory(resize_frames(frames, 16, 16), frames)
+
+
+@pytest.mark.parametrize("size", [(30, 60), (48, 96), (70, 140)])
+def test_columns_of_a_crop_suffice(size):
+    frames, corner, crop = noise(3, 48, 96, 3), (5, 17), (20, 22)
+    first, end = columns_of_crop(96, size, corner, crop)
+    assert end - first < 96
+    found = resize_and_crop(frames[:, :, first:end], size, corner, crop, width=96)
+    np.testing.assert_array_equal(found, resize_and_crop(frames, size, corner, crop))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+
 from keras_t3d.data.video.decoding import StreamDecoder
+from keras_t3d.data.video.errors import DamagedVideoWarning
 from keras_t3d.data.video.header import VideoHeader
 from keras_t3d.data.video.span import Span
 
@@ -61,3 +65,10 @@ def missing_frames(
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def warn_of_damage(path: str | os.PathLike[str], damage: str | None) -> None:
+    """Issues a DamagedVideoWarning if the frames of a video that were read are not all of it."""
+    if damage:
+        text = f"damaged, scored without what does not decode ({damage}): {os.fspath(path)}"
+        warnings.warn(text, DamagedVideoWarning, stacklevel=4)

@@ -15,6 +15,11 @@ def is_turned(frame: av.VideoFrame) -> bool:
     return not across and not along
 
 
+def is_upright(frame: av.VideoFrame) -> bool:
+    """Returns whether the frame is shown as it is stored."""
+    return _display_matrix(frame) == (1, 0, 0, 1)
+
+
 def upright(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     """Returns the pixels as they are shown: in one of eight orientations.
 

@@ -6,7 +6,6 @@ import array
 import dataclasses
 import functools
 import os
-import warnings
 from collections.abc import Callable, Collection, Iterator
 
 import av
@@ -14,7 +13,7 @@ import numpy as np
 
 from keras_t3d.data.video.damage import left_out_frames, missing_frames
 from keras_t3d.data.video.decoding import StreamDecoder, open_video
-from keras_t3d.data.video.errors import DamagedVideoWarning, VideoError
+from keras_t3d.data.video.errors import VideoError
 from keras_t3d.data.video.frames import (
     TimedFrame,
     counted_times,
@@ -25,7 +24,8 @@ from keras_t3d.data.video.frames import (
     with_time_of_first,
 )
 from keras_t3d.data.video.header import VideoHeader
-from keras_t3d.data.video.rgb import RgbConverter
+from keras_t3d.data.video.orientation import is_turned
+from keras_t3d.data.video.rgb import Columns, RgbConverter
 from keras_t3d.data.video.span import (
     Span,
     TimedFrames,
@@ -179,10 +179,21 @@ class VideoReader:
 
     def pick(self, indices: Collection[int]) -> Iterator[tuple[int, np.ndarray]]:
         """Yields (index, frame) for the frames with these indices, from 0, in order."""
+        return ((index, self._pixels(frame)) for index, frame in self._picked(indices))
+
+    def pick_columns(
+        self, indices: Collection[int], columns: Columns
+    ) -> Iterator[tuple[int, np.ndarray, int]]:
+        """Yields (index, these columns of the frame, width of the whole frame)."""
+        for index, frame in self._picked(indices):
+            pixels = self._converter.pixels(frame, self._size, columns)
+            yield index, pixels, self._size[1 if is_turned(frame) else 0]
+
+    def _picked(self, indices: Collection[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         wanted = set(indices)
         for index, (_, frame) in enumerate(self._decoded()):
             if index in wanted:
-                yield index, self._pixels(frame)
+                yield index, frame
 
     def _decoded(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """Yields the frames of the span with their times, in seconds from the first frame."""
@@ -219,7 +230,9 @@ class VideoReader:
     def _timed_frames(self) -> tuple[StreamDecoder, TimedFrames]:
         """Returns a decoder and its frames with their times, from before the span on."""
         if self._span.first > 0 and can_seek(self._stream, self.header):
-            found = self._seek() if has_index(self._container) else self._skip()
+            place = (self._container, self._stream, self.header, self._span)
+            is_indexed = has_index(self._container)
+            found = seek_before(*place, self._is_requested) if is_indexed else self._skip()
             if found is not None:
                 return found
             self._reopen()
@@ -230,11 +243,6 @@ class VideoReader:
         if not header.knows_first_frame:
             header.first_frame_time, frames = with_time_of_first(frames)
         return decoder, presentation_times(frames, header.first_frame_time, header.gap)
-
-    def _seek(self) -> tuple[StreamDecoder, TimedFrames] | None:
-        return seek_before(
-            self._container, self._stream, self.header, self._span, self._is_requested
-        )
 
     def _skip(self) -> tuple[StreamDecoder, TimedFrames] | None:
         skip = packets_to_skip(self._container, self._stream, self.header, self._span)
@@ -290,10 +298,3 @@ def read_video(path: str | os.PathLike[str], threads: int = 1) -> Video:
     with VideoReader(path, threads) as reader:
         frames = np.stack(list(reader))
     return Video(frames, reader.fps, reader.damage)
-
-
-def warn_of_damage(path: str | os.PathLike[str], damage: str | None) -> None:
-    """Issues a DamagedVideoWarning if the frames of a video that were read are not all of it."""
-    if damage:
-        text = f"damaged, scored without what does not decode ({damage}): {os.fspath(path)}"
-        warnings.warn(text, DamagedVideoWarning, stacklevel=4)

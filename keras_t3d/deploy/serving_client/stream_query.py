@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from keras_t3d.data.video.reader import VideoReader, warn_of_damage
+from keras_t3d.data.video.damage import warn_of_damage
+from keras_t3d.data.video.reader import VideoReader
 from keras_t3d.deploy.serving_client.client import ServingClient
 from keras_t3d.errors import InvalidArgumentError, check_argument
 from keras_t3d.inference.stream import stream_video

@@ -19,7 +19,8 @@ from keras_t3d.artifact_files import (
     read_artifact,
 )
 from keras_t3d.clips import ClipSpec, take_view
-from keras_t3d.data.video.reader import VideoReader, warn_of_damage
+from keras_t3d.data.video.damage import warn_of_damage
+from keras_t3d.data.video.reader import VideoReader
 from keras_t3d.deploy.serving_client.client import ServingClient
 from keras_t3d.deploy.serving_client.connection import connect
 from keras_t3d.deploy.serving_client.stream_query import query_stream, serves_stream

@@ -100,6 +100,14 @@ def test_frames_are_upright(turned):
     assert frames.flags.c_contiguous
 
 
+def test_columns_are_those_of_the_upright_frame(turned):
+    path, expected = turned
+    (frame,) = (frame for _, frame in VideoReader(path).pick([1]))
+    ((index, columns, width),) = VideoReader(path).pick_columns([1], lambda h, w: (5, w - 3))
+    assert (index, width) == (1, 48 if is_on_its_side(expected) else 64)
+    np.testing.assert_array_equal(columns, frame[:, 5:-3])
+
+
 def test_a_frame_is_scaled_before_it_is_turned(turned):
     path, expected = turned
     pixels = RgbConverter("turned.mp4").pixels(first_frame(path), (32, 16))

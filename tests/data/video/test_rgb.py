@@ -1,5 +1,6 @@
 """One scaler for the frames of a stream gives the pixels of a new scaler for each."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
@@ -138,3 +139,26 @@ def test_a_frame_that_does_not_convert_says_so_and_spoils_no_other():
     assert np.array_equal(
         converter.pixels(frame, (64, 48)), pixels_of_a_new_scaler(frame, (64, 48))
     )
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("width", [300, 301, 64])
+def test_columns_are_those_of_the_whole_frame(kind, width):
+    """In some formats others are not converted: the vector code must not see the cut."""
+    converter, whole = RgbConverter("a.mp4"), RgbConverter("a.mp4")
+    colours = [(None, None), (BT709, None), (BT601, FULL), (BT709, FULL)]
+    columns = [(width // 4, 2 * width // 3), (0, 1), (width - 3, width), (0, width)]
+    for seed, ((colorspace, color_range), (first, end)) in enumerate(
+        itertools.product(colours, columns)
+    ):
+        frame = noisy_frame(kind, (width, 50), seed, colorspace, color_range)
+        expected = whole.pixels(frame, (width, 50))[:, first:end]
+        found = converter.pixels(frame, (width, 50), lambda h, w, some=(first, end): some)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_columns_of_a_scaled_frame():
+    frame = noisy_frame(size=(300, 50))
+    converter = RgbConverter("a.mp4")
+    found = converter.pixels(frame, (150, 25), lambda height, width: (height, width))
+    np.testing.assert_array_equal(found, converter.pixels(frame, (150, 25))[:, 25:])
