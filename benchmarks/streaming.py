@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -129,16 +130,22 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def _ratios(name: str, facts: dict[str, Any], race: turns.Race) -> dict[str, Any]:
     """Returns the times of a network's files, and how they compare."""
-    times = {
-        form.removeprefix(f"{name}: "): time
-        for form, time in race.milliseconds.items()
+    all_times = {
+        form.removeprefix(f"{name}: "): turns_of
+        for form, turns_of in race.times.items()
         if form.startswith(f"{name}: ") or form == "beside"
     }
+    times = {form: round(statistics.median(all_), 3) for form, all_ in all_times.items()}
+    least = {form: round(min(all_), 3) for form, all_ in all_times.items()}
     step, frames = times.get("stream_int8"), facts["frames_per_step"]
     return {
         "milliseconds": times,  # of a step, or of a window
+        "least_milliseconds": least,  # which other load disturbs least
         "unavailable": race.unavailable,
         **facts,
+        "least_window_to_step_int8": turns.ratio(
+            least.get("windows_int8"), least.get("stream_int8")
+        ),
         "window_to_step_int8": turns.ratio(times.get("windows_int8"), step),
         "window_to_step_float32": turns.ratio(
             times.get("windows_float32"), times.get("stream_float32")

@@ -56,11 +56,15 @@ def _tables(title: str, runs: Sequence[dict[str, Any]]) -> list[Any]:
         for arm, other in DIFFERENCES
         if _pairs(runs, arm, other)
     ]
+    of_differences = {
+        "columns": ["difference", "runs", "points", "95 % interval"],
+        "rows": differences,
+    }
     splits = ", ".join(sorted({str(run["split"]) for run in runs}))
     return [
         f"{title} {splits}:",
         {"columns": ["network", "top-1"], "rows": rows, "decimals": 1},
-        {"columns": ["difference", "runs", "points", "95 % interval"], "rows": differences},
+        *([of_differences] if differences else []),
     ]
 
 
@@ -69,9 +73,13 @@ def difference(runs: Sequence[dict[str, Any]], arm: str, other: str) -> tuple[st
     pairs = _pairs(runs, arm, other)
     random = np.random.default_rng(0)
     samples = np.mean([_resampled(of_split, random) for of_split in _by_split(pairs)], axis=0)
-    low, high = np.quantile(samples, [0.025, 0.975])
     mean = np.mean([mine["top1"] - theirs["top1"] for mine, theirs in pairs])
-    return str(len(pairs)), f"{mean:+.1f}", f"{low:+.1f} to {high:+.1f}"
+    low, high = (_signed(each) for each in np.quantile(samples, [0.025, 0.975]))
+    return str(len(pairs)), _signed(mean), f"{low} to {high}"
+
+
+def _signed(points: Any) -> str:
+    return f"{round(float(points), 1) + 0.0:+.1f}"  # no -0.0
 
 
 def _pairs(
