@@ -20,10 +20,8 @@ sys.exit(code)
     "words",
     [
         ["predict", "none.keras", __file__],
-        ["explain", "none.keras", __file__, "--out", "explained.mp4"],
         ["evaluate", "none.tflite", "shards", "--out", "report"],
         ["export", "tflite", "none.keras", "out.tflite"],
-        ["serve", "serving/none"],
     ],
     ids=lambda words: words[0],
 )

@@ -84,4 +84,4 @@ exec $serve "{what_it_serves}" --rest-port "$rest" --grpc-port "$grpc"
         assert done.stdout.splitlines()[-1].endswith("REST and gRPC answer as Keras does")
     else:
         assert done.returncode == 1
-        assert "answers differently" in done.stderr
+        assert "the predictions of the served model differ" in done.stderr
