@@ -98,12 +98,8 @@ def run_through_graph(model: Any, inputs: Any, operation: Callable[[Any], Any]) 
 def update_metrics(model: Any, labels: Any, outputs: Any, counted: Any, sample_weight: Any) -> None:
     """Updates the compiled metrics of a Keras model with one output, on one batch.
 
-    Args:
-        model: the model.
-        labels: labels of the batch.
-        outputs: outputs of the model.
-        counted: weights for `metrics`, to which Keras gives none.
-        sample_weight: weights for `weighted_metrics`.
+    `counted` weighs the clips in `metrics`, where Keras does not; `sample_weight` in
+    `weighted_metrics`.
     """
     compiled = model._compile_metrics
     if compiled is None:
@@ -130,12 +126,7 @@ def batch_spec(iterator: Any) -> Any | None:
 
 @contextlib.contextmanager
 def masked_outputs(outputs: Any, mask: Any) -> Iterator[None]:
-    """Makes Keras's losses leave out the clips that are False in a mask, for their mean as well.
-
-    Args:
-        outputs: outputs of a Keras model, a tensor or a nest of tensors.
-        mask: boolean tensor `(batch,)`.
-    """
+    """Makes Keras's losses of these outputs leave out the clips that are False in a mask."""
     import keras
     from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 
@@ -232,11 +223,9 @@ def averaged_weights(optimizer: Any) -> list[tuple[Any, Any]]:
 
 
 def identity_with_gradient(tensors: list[Any], gradient: Callable[..., list[Any]]) -> list[Any]:
-    """Returns the same TensorFlow tensors, in a graph, with a gradient that the graph keeps.
+    """Returns the same tensors of the TensorFlow graph that is being traced, with a gradient.
 
-    Args:
-        tensors: tensors of the graph that is being traced.
-        gradient: maps the gradients of the results to those of `tensors`, or None.
+    The graph keeps it. It maps the gradients of the results to those of `tensors`, or None.
     """
     import tensorflow as tf
     from tensorflow.python.eager import record
@@ -267,15 +256,9 @@ def forget_gradients(graph: Any) -> None:
 
 
 def session_callable(session: Any, inputs: Any, outputs: Any) -> Callable[..., Any]:
-    """Returns a function of arrays that runs a signature in a `tf.compat.v1.Session`.
+    """Returns a function that runs a signature, `TensorInfo`s by name, in a TensorFlow session.
 
-    `Session.run` would refuse other shapes than those of the signature in Python, which TF
-    Serving leaves to the graph.
-
-    Args:
-        session: the session.
-        inputs: `TensorInfo` messages of the signature's inputs, by name.
-        outputs: the same for its outputs.
+    `Session.run` would check shapes in Python, which TF Serving leaves to the graph.
     """
     from tensorflow.core.protobuf import config_pb2
 

@@ -104,9 +104,7 @@ def export_openvino(
         QuantizationError: if the logits of 8 bits correlate with the Keras model's by less than
             `LEAST_CORRELATION`; it has the report.
         ExportError: if a probability differs from the Keras model's by more than `TOLERANCES`
-            allows.
-
-        Nothing is written if an error is raised.
+            allows. Nothing is written then, nor after any other error.
 
     Example:
 
@@ -126,7 +124,7 @@ def export_openvino(
         calibration,
         calibration is not None or options.quantization != "int8",
         "given with `quantization` 'int8', which takes its ranges from typical clips, for example "
-        "those of keras_t3d.data.load_clips('shards', 'train', model.clip_spec, 16)",
+        "those of your shards",
     )
     is_quantized = options.quantization == "int8"
     if is_quantized:

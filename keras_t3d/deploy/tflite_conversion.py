@@ -66,7 +66,7 @@ def run_converter(
         problem = f"LiteRT has no {missing.group(1)}" if missing else in_one_line(error)
         raise ExportError(
             f"TensorFlow's converter rejects the model: {problem}. Build its layers from those "
-            f"that docs/export.md lists. Received: {form.model.name!r}"
+            f"that docs/reference/exports.md lists. Received: {form.model.name!r}"
         ) from error
     # Its graphs, a dozen copies of all weights, refer to each other.
     del converter

@@ -16,8 +16,8 @@ from keras_t3d.models.class_names import checked_class_names, listed_class_names
 from keras_t3d.models.classification_loss import check_loss, default_loss
 from keras_t3d.models.clonable import ClonableModel
 from keras_t3d.models.copied_weights import copy_weights
+from keras_t3d.models.feature_model import feature_model
 from keras_t3d.models.option_checks import checked_clip_spec
-from keras_t3d.models.options import EMBEDDING
 from keras_t3d.models.outputs import (
     OutputsAre,
     check_one_class_of_many,
@@ -257,17 +257,7 @@ class VideoClassifier(PaddingAware, ClonableModel):
         coarse, fine = model.feature_model("stage2", "stage1")(clips)
         ```
         """
-        layers = {layer.name: layer for layer in self.layers}
-        names = [self.stages.get(name, name) for name in layer_names or (EMBEDDING,)]
-        unknown = [name for name in names if name not in layers]
-        if unknown:
-            raise InvalidArgumentError(
-                f"`layer_names` must be stages or layers of {self.name}. Its stages are "
-                f"{list(self.stages)}. Received: {unknown}",
-                argument="layer_names",
-            )
-        outputs = [layers[name].output for name in names]
-        return keras.Model(self.inputs[0], outputs[0] if len(outputs) == 1 else outputs)
+        return feature_model(self, layer_names)
 
     def copy_weights_from(self, other: VideoClassifier) -> list[str]:
         """Copies the weights of a network of the same kind, all but the head if classes differ.

@@ -79,9 +79,7 @@ class PredictorServable:
         # One at a time: a clip of the larger networks needs hundreds of megabytes.
         rows = [self._predictor.probabilities(clip[None]) for clip in clips]
         probabilities = np.concatenate(rows).astype(np.float32)
-        top = self.signatures["views"].outputs["top_scores"].shape
-        assert top is not None
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, : top[1]]
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :_TOP]
         names = np.array([name.encode() for name in self._predictor.class_names], object)
         scores = np.take_along_axis(probabilities, best, axis=1)
         return {"probabilities": probabilities, "top_classes": names[best], "top_scores": scores}
