@@ -73,9 +73,8 @@ def is_cloning(operation: Any) -> bool:
 def construct_clones(model_class: Any) -> None:
     """Makes `clone_model` build the clone of a functional subclass by its constructor.
 
-    It does so, with the arguments (inputs, outputs, name=...), where the constructor has the
-    signature of a functional model's; otherwise the clone is of the class Functional. The signature
-    of the class itself stays.
+    It does so where the constructor has the signature of a functional model's; otherwise the clone
+    is of the class Functional. The signature of the class itself stays.
     """
     if "__init__" not in vars(model_class):
         return
@@ -165,9 +164,8 @@ _FLOAT32 = threading.RLock()
 def computing_in_float32(model: Any) -> Iterator[None]:
     """Makes all layers of a Keras model compute in float32, whatever their dtype policies.
 
-    Variables that are stored in another float type are cast when they are read. Models in the
-    model otherwise round their inputs to the type that these had when they were built. One thread
-    does so at a time: another one would take the policies of a moment for those of the layers.
+    Variables of another float type are cast when they are read, as are inputs of models in the
+    model. One thread does so at a time: another one would take these policies for the layers' own.
     """
     with _FLOAT32, _float32_policies(model):
         yield
@@ -243,8 +241,7 @@ def identity_with_gradient(tensors: list[Any], gradient: Callable[..., list[Any]
 def forget_gradients(graph: Any) -> None:
     """Lets a TensorFlow graph that no one differentiates be collected.
 
-    Operations of TensorFlow itself, such as `tf.nn.silu`, have registered gradients that refer to
-    the graph.
+    Registered gradients, such as that of `tf.nn.silu`, refer to the graph.
     """
     from tensorflow.python.framework import ops
 

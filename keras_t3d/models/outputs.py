@@ -98,12 +98,18 @@ def check_one_class_of_many(
 
     Args:
         name: name of the model.
-        num_classes: number of its outputs.
+        num_classes: number of its outputs; 0 if they are features.
         outputs_are: what they are; None if that is not known.
 
     Returns:
         `outputs_are`, `"logits"` or `"probabilities"`.
     """
+    if num_classes == 0:
+        raise InvalidArgumentError(
+            "`model` must have classes: train one that starts from it, with `keras-t3d train "
+            f"--init student.keras`. Received: {name!r}, which returns features",
+            argument="model",
+        )
     received = None
     if num_classes == 1:
         received = "returns a single score"

@@ -9,7 +9,6 @@ import keras
 
 from keras_t3d.artifact_files import is_on_hub
 from keras_t3d.clips import ClipSpec
-from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers.operations.known_sizes import with_known_sizes
 from keras_t3d.layers.trainable_flags import copy_trainable_flags
 from keras_t3d.models.class_names import checked_class_names, listed_class_names
@@ -158,12 +157,6 @@ class VideoClassifier(PaddingAware, ClonableModel):
             InvalidArgumentError: if they are features, as of a student, scores of labels, or a
                 single score, or if it cannot be told.
         """
-        if not self.class_names:
-            raise InvalidArgumentError(
-                "`model` must have classes: train one that starts from it, with `keras-t3d train "
-                f"--init student.keras`. Received: {self.name!r}, which returns features",
-                argument="model",
-            )
         return check_one_class_of_many(self.name, self.num_classes, self.outputs_are)
 
     def compile(
