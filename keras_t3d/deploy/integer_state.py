@@ -24,6 +24,7 @@ from keras_t3d.deploy.tflite_operations import builtin_of
 
 _QUANTIZE = schema.BuiltinOperator.QUANTIZE
 _DEQUANTIZE = schema.BuiltinOperator.DEQUANTIZE
+_MOVES = {schema.BuiltinOperator.RESHAPE, schema.BuiltinOperator.STRIDED_SLICE}
 _FROM_INT8_TO_UINT8 = 128  # difference of zero points
 
 
@@ -43,6 +44,7 @@ def with_integer_state(content: bytes) -> bytes:
             continue
         if entry.name not in after:
             _read_uint8(graph, quantize)
+            _quantize_after_moves(graph, file, quantize)
             continue
         result = after[entry.name]
         dequantize = _only(graph, file, _DEQUANTIZE, writes=result.tensorIndex)
@@ -53,6 +55,26 @@ def with_integer_state(content: bytes) -> bytes:
                 each for each in graph.operators if each is not quantize and each is not dequantize
             ]
     return pack(file)
+
+
+def _quantize_after_moves(graph: Any, file: Any, quantize: Any) -> None:
+    """Puts a conversion of uint8 after what only moves pixels, as a step may not read all."""
+    while True:
+        readers = [each for each in graph.operators if quantize.outputs[0] in each.inputs]
+        if (
+            len(readers) != 1
+            or builtin_of(file.operatorCodes[readers[0].opcodeIndex]) not in _MOVES
+        ):
+            return
+        (move,) = readers
+        pixels, between, after = quantize.inputs[0], quantize.outputs[0], move.outputs[0]
+        graph.tensors[between].shape = graph.tensors[after].shape
+        graph.tensors[between].type = graph.tensors[pixels].type
+        graph.tensors[between].quantization = graph.tensors[pixels].quantization
+        move.inputs, move.outputs = [pixels, *move.inputs[1:]], [between]
+        quantize.inputs, quantize.outputs = [between], [after]
+        graph.operators.remove(quantize)
+        graph.operators.insert(graph.operators.index(move) + 1, quantize)
 
 
 def _only(

@@ -12,6 +12,7 @@ computed from their layers; functions of `keras.ops` have rules in `operations_2
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from collections.abc import Callable, Sequence
@@ -81,9 +82,13 @@ def lower(
     logits = tf.function(lower(model))(clip)  # (1, 2), as model(clip[None])
     ```
     """
+    normalized: list[_NormalizedPixels] = []
     rules: dict[type[Any], Callable[..., Any]] = {
         **_RULES,
-        ClipConv3D: functools.partial(_clip_conv3d, convolve=convolve, memory=memory),
+        ClipConv3D: functools.partial(
+            _clip_conv3d, convolve=convolve, memory=memory, normalized=normalized
+        ),
+        ClipNormalization: functools.partial(_clip_normalization, normalized=normalized),
         layers.Conv3D: functools.partial(_conv3d, convolve=convolve),
     }
     if memory is not None:
@@ -180,14 +185,45 @@ def _incremental_concatenation() -> Callable[[Sequence[Any]], Sequence[Any]]:
 # Convolution.
 
 
+@dataclasses.dataclass(frozen=True)
+class _NormalizedPixels:
+    """Pixels, normalized by a layer."""
+
+    tensor: tf.Tensor
+    layer: ClipNormalization
+    pixels: tf.Tensor
+
+
+def _clip_normalization(
+    layer: ClipNormalization, x: tf.Tensor, normalized: list[_NormalizedPixels]
+) -> tf.Tensor:
+    normalized.append(_NormalizedPixels(pointwise_2d.clip_normalization(layer, x), layer, x))
+    return normalized[-1].tensor
+
+
 def _clip_conv3d(
-    layer: ClipConv3D, x: tf.Tensor, convolve: Convolve, memory: Memory | None
+    layer: ClipConv3D,
+    x: tf.Tensor,
+    convolve: Convolve,
+    memory: Memory | None,
+    normalized: Sequence[_NormalizedPixels],
 ) -> PendingConvolution:
     time_padding = "causal" if layer.causal else None
     if memory is not None:
         x, time_padding = memory.extend(layer, x)
+    unread = layer.strides[0] - layer.kernel_size[0]
+    if time_padding == "causal" and unread > 0 and x.shape[0] == layer.strides[0]:
+        x, time_padding = _without_first(x, unread, normalized), "valid"
     convolution = Convolution.of(layer, padding=layer.padding, time_padding=time_padding)
     return PendingConvolution(x, convolution, _in_this_scope(convolve))
+
+
+def _without_first(x: tf.Tensor, count: int, normalized: Sequence[_NormalizedPixels]) -> tf.Tensor:
+    """Drops the first frames, before they are normalized if they are pixels."""
+    for each in normalized:
+        if each.tensor is x:
+            return pointwise_2d.clip_normalization(each.layer, each.pixels[count:])
+    return x[count:]
 
 
 def _in_this_scope(convolve: Convolve) -> Convolve:
@@ -224,7 +260,6 @@ def _stem(layer: Stem3D, x: tf.Tensor, apply: Callable[..., Any]) -> tf.Tensor:
 _RULES: dict[type[Any], Callable[..., tf.Tensor]] = {
     ClipBatchNormalization: pointwise_2d.clip_batch_normalization,
     ClipMaxPooling3D: pooling_2d.clip_max_pooling,
-    ClipNormalization: pointwise_2d.clip_normalization,
     GlobalDeviationPooling3D: pooling_2d.deviation_pooling,
     SpatioTemporalChannelCorrelation: pointwise_2d.channel_correlation,
     layers.Activation: pointwise_2d.activation,

@@ -22,6 +22,7 @@ from keras_t3d.deploy import (
 from keras_t3d.deploy.serving_server.saved_model_servable import SavedModelServable
 from keras_t3d.deploy.tflite_conversion import convert
 from keras_t3d.deploy.tflite_forms import StepForm
+from keras_t3d.deploy.tflite_operations import builtin_of
 from keras_t3d.deploy.warmup import WARMUP_REQUESTS
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.inference import StreamPredictor, load_predictor, stream_video
@@ -69,6 +70,17 @@ def test_the_state_is_in_8_bits_but_for_the_answer(int8):
     for name in before.keys() - in_floats:
         assert before[name]["dtype"] == np.int8
         assert before[name]["quantization"] == after[name]["quantization"]
+
+
+def test_of_the_pixels_those_that_are_read_are_converted(int8):
+    file = schema.ModelT.InitFromObj(schema.Model.GetRootAs(int8.path.read_bytes()))
+    (graph,) = file.subgraphs
+    codes = [builtin_of(code) for code in file.operatorCodes]
+    quantize = schema.BuiltinOperator.QUANTIZE
+    pixels = next(step for step in graph.operators if codes[step.opcodeIndex] == quantize)
+    for place, dtype in ((pixels.inputs[0], "UINT8"), (pixels.outputs[0], "INT8")):
+        assert graph.tensors[place].type == getattr(schema.TensorType, dtype)
+        assert np.prod(graph.tensors[place].shape) == np.prod(SHAPE[1:])  # one frame of two
 
 
 def test_files_describe_the_stream(int8):
