@@ -1,6 +1,7 @@
 """`keras-t3d serve`: what it answers, what it refuses, and how it ends."""
 
 import http.client
+import io
 import json
 import signal
 import socket
@@ -9,6 +10,7 @@ import threading
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_t3d import cli
 from keras_t3d.deploy import ServerOptions, ServingError, connect
@@ -112,9 +114,13 @@ def test_files_are_served_as_they_predict(request, fixture, tmp_path):
         server.close()
 
 
-def test_jpeg_images_are_decoded_and_cut_as_the_view(model_path, model, tmp_path):
-    from tests.deploy.malformed_requests import jpeg  # needs tensorflow-serving-api
+def jpeg(frame):
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
 
+
+def test_jpeg_images_are_decoded_and_cut_as_the_view(model_path):
     _, _, servable = load_servable(model_path)
     frames = np.random.default_rng(0).integers(0, 256, (12, 5, 6, 3), np.uint8)
     frames = frames.repeat(8, 1).repeat(8, 2)
