@@ -26,13 +26,12 @@ from keras_t3d.deploy.serving_messages import (
 )
 from keras_t3d.deploy.serving_server.metrics import RequestLog
 from keras_t3d.deploy.serving_server.models import DEFAULT_SIGNATURE, ModelSpec, ServedModels
-from keras_t3d.deploy.serving_server.status import StatusError, invalid
-from keras_t3d.errors import MissingPackageError
+from keras_t3d.deploy.serving_server.status import StatusError, invalid, missing_package
 
 try:
     import grpc
 except ImportError:
-    raise MissingPackageError('The server needs grpcio: pip install "keras-t3d[serve]"') from None
+    raise missing_package() from None
 
 _UNKNOWN = 2  # code of gRPC
 _MOST_REPEATED = 2**28  # bytes of a tensor of one value

@@ -7,16 +7,12 @@ import threading
 import time
 from collections.abc import Iterator
 
-from keras_t3d.deploy.serving_server.status import StatusError
-from keras_t3d.errors import MissingPackageError
+from keras_t3d.deploy.serving_server.status import StatusError, missing_package
 
 try:
     import prometheus_client
 except ImportError:
-    raise MissingPackageError(
-        'The server needs starlette, uvicorn, grpcio and prometheus-client: pip install "'
-        'keras-t3d[serve]"'
-    ) from None
+    raise missing_package() from None
 
 
 class RequestLog:

@@ -16,8 +16,12 @@ from keras_t3d.deploy.serving_client.tensors import Signature, TensorSpec
 from keras_t3d.deploy.serving_server.json_tensors import parse_document, parse_inputs, predictions
 from keras_t3d.deploy.serving_server.metrics import RequestLog
 from keras_t3d.deploy.serving_server.models import DEFAULT_SIGNATURE, ModelSpec, ServedModels
-from keras_t3d.deploy.serving_server.status import HTTP_STATUS, StatusError, invalid
-from keras_t3d.errors import MissingPackageError
+from keras_t3d.deploy.serving_server.status import (
+    HTTP_STATUS,
+    StatusError,
+    invalid,
+    missing_package,
+)
 
 try:
     from starlette.applications import Starlette
@@ -26,9 +30,7 @@ try:
     from starlette.responses import PlainTextResponse, Response
     from starlette.routing import Route
 except ImportError:
-    raise MissingPackageError(
-        'The server needs starlette and uvicorn: pip install "keras-t3d[serve]"'
-    ) from None
+    raise missing_package() from None
 
 _VERSION = r"(?:(?:/versions/(?P<version>\d+))|(?:/labels/(?P<label>[^/:]+)))?"
 _PREDICT = re.compile(rf"(?i)/v1/models/(?P<name>[^/:]+){_VERSION}:(classify|regress|predict)")

@@ -10,12 +10,13 @@ from keras_t3d.deploy.serving_server.metrics import RequestLog
 from keras_t3d.deploy.serving_server.models import ServedModels
 from keras_t3d.deploy.serving_server.options import ServerOptions
 from keras_t3d.deploy.serving_server.rest_app import rest_app
-from keras_t3d.errors import InvalidArgumentError, MissingPackageError
+from keras_t3d.deploy.serving_server.status import missing_package
+from keras_t3d.errors import InvalidArgumentError
 
 try:
     import uvicorn
 except ImportError:
-    raise MissingPackageError('The server needs uvicorn: pip install "keras-t3d[serve]"') from None
+    raise missing_package() from None
 
 _BACKLOG = 64
 

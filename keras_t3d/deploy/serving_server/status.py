@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from keras_t3d.errors import MissingPackageError
+
 HTTP_STATUS = {  # as TF Serving's http_server.cc
     "OK": 200,
     "CANCELLED": 499,
@@ -35,3 +37,11 @@ class StatusError(Exception):
 def invalid(message: str) -> StatusError:
     """Returns the error of a request that breaks a rule."""
     return StatusError("INVALID_ARGUMENT", message)
+
+
+def missing_package() -> MissingPackageError:
+    """Returns the error where a package of the server is not installed."""
+    return MissingPackageError(
+        "The server needs starlette, uvicorn, grpcio and prometheus-client: "
+        'pip install "keras-t3d[serve]"'
+    )
