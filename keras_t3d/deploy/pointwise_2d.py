@@ -30,7 +30,8 @@ def clip_normalization(layer: ClipNormalization, x: tf.Tensor) -> tf.Tensor:
     mean, std = np.asarray(layer.mean), np.asarray(layer.std)
     # With neighbouring pixels as channels, as LiteRT takes as long for 3 channels as for 48.
     count = next(each for each in _PIXELS if x.shape[2] % each == 0)
-    pixels = tf.reshape(x, (*x.shape[:2], -1, count * x.shape[3]))
+    with tf.name_scope(""):  # not of this layer, which may be in floats where pixels are not
+        pixels = tf.reshape(x, (*x.shape[:2], -1, count * x.shape[3]))
     scale, offset = np.tile(1.0 / (255.0 * std), count), np.tile(-mean / std, count)
     return tf.reshape(_scaled(pixels, scale, offset), x.shape)
 
