@@ -19,6 +19,7 @@ CLIP_SPEC = "clip_spec.json"
 STREAM = "stream.json"
 SAVED_MODEL = "saved_model.pb"
 OPENVINO_MODEL = "model.xml"
+MODEL_SUFFIXES = (".keras", ".tflite", ".onnx", ".xml")
 OPENVINO_SECTION = "keras_t3d"  # of the model's rt_info
 # Of a run directory.
 CONFIG = "config.yaml"
@@ -86,9 +87,17 @@ def read_stream(read: Callable[[str], bytes]) -> dict[str, Any] | None:
 
 
 def check_model_exists(path: str | os.PathLike[str]) -> None:
-    """Raises an InvalidArgumentError if there is no such file or folder, of those on disk."""
-    if not is_on_hub(path) and not os.path.exists(path):
+    """Raises an InvalidArgumentError if there is no such file or folder, or it is no model."""
+    if is_on_hub(path):
+        return
+    if not os.path.exists(path):
         raise InvalidArgumentError(f"No such model: {os.fspath(path)}", argument="model")
+    if os.path.isfile(path) and not os.fspath(path).endswith(MODEL_SUFFIXES):
+        raise InvalidArgumentError(
+            f"`model` must be a file that ends in one of {', '.join(MODEL_SUFFIXES)}, or a folder, "
+            f"for example runs/a/best.keras. Received: {os.fspath(path)}",
+            argument="model",
+        )
 
 
 def is_on_hub(path: str | os.PathLike[str]) -> bool:

@@ -105,7 +105,7 @@ def render_pages(folder: Path) -> dict[Path, str]:
         if results:
             sections = [render_section(result, name) for name, result in results]
             page = DOCS / "results" / f"{file_name}.md"
-            pages[page] = "\n\n".join([f"# Results: {title}", *sections]) + "\n"
+            pages[page] = "\n\n".join([f"# {title}", *sections]) + "\n"
             contents.append(f"- [{title}](results/{file_name}.md)")
             contents += [f"    - {result['title']}" for _, result in results]
     pages[DOCS / "results.md"] = f"# Results\n\n{_filled(_HEAD)}\n\n" + "\n".join(contents) + "\n"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from collections.abc import Sequence
 
 import jsonargparse
 
 from keras_t3d.artifact_files import check_model_exists
+from keras_t3d.atomic import check_new_folder
 from keras_t3d.cli.loading import import_tensorflow, print_processors
 from keras_t3d.cli.options import MODEL, SHARDS, add_options, selected
 from keras_t3d.evaluation.options import EvaluationOptions
@@ -34,12 +36,14 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     arguments = parser.parse_args(words)
+    options = EvaluationOptions(**selected(arguments, EvaluationOptions))
     check_model_exists(arguments.model)
+    if not arguments.overwrite:
+        check_new_folder(pathlib.Path(arguments.out), "out")
     import_tensorflow()
     from keras_t3d.evaluation import evaluate
     from keras_t3d.evaluation.report import FILES
 
-    options = EvaluationOptions(**selected(arguments, EvaluationOptions))
     print_processors(arguments.model)
     with progress_bar("evaluating", "videos") as progress:
         metrics = evaluate(

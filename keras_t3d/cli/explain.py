@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import jsonargparse
 
+from keras_t3d.artifact_files import check_model_exists
 from keras_t3d.cli import loading
 from keras_t3d.cli.options import add_options, selected
 from keras_t3d.evaluation.explained_video import explain_video
+from keras_t3d.inference.artifact_formats import check_has_layers
 from keras_t3d.progress import progress_bar
 
 
@@ -23,11 +25,13 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     arguments = parser.parse_args(words)
+    check_model_exists(arguments.model)
+    check_has_layers(arguments.model)
     loading.prepare(arguments.model)
     from keras_t3d.inference.signals import catch_stop_signals
     from keras_t3d.inference.timeline import format_time
 
-    with catch_stop_signals() as stopped, progress_bar("explaining", "frames") as progress:
+    with catch_stop_signals() as stopped, progress_bar("explaining", "steps") as progress:
 
         def report(done: int, total: int) -> None:
             stopped.check()

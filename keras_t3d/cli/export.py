@@ -11,7 +11,7 @@ from keras_t3d.artifact_files import check_model_exists
 from keras_t3d.cli.loading import import_tensorflow
 from keras_t3d.cli.native_messages import without_meaningless_messages
 from keras_t3d.cli.options import add_options, selected
-from keras_t3d.deploy.options import EXPORT_TARGETS
+from keras_t3d.deploy.options import EXPORT_TARGETS, check_calibration
 
 
 def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
@@ -35,6 +35,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     target, arguments = EXPORT_TARGETS[parsed.format], parsed[parsed.format]
     options = target.options(**selected(arguments, target.options))
     check_model_exists(arguments.model)
+    check_calibration(options, arguments.calibration)
     import_tensorflow()
     with without_meaningless_messages():
         target.export(

@@ -23,7 +23,7 @@ from keras_t3d.deploy.comparison import (
 from keras_t3d.deploy.errors import QuantizationError
 from keras_t3d.deploy.network import check_exportable, in_float32
 from keras_t3d.deploy.openvino_network import convert, import_nncf, quantized, with_view
-from keras_t3d.deploy.options import OpenVINOOptions
+from keras_t3d.deploy.options import OpenVINOOptions, check_calibration
 from keras_t3d.deploy.quantization_report import (
     CALIBRATION_CLIPS,
     MeasuredFile,
@@ -34,7 +34,6 @@ from keras_t3d.deploy.quantization_report import (
 from keras_t3d.deploy.report_file import describe_evaluation, write_report
 from keras_t3d.deploy.tflite_forms import ClipForm
 from keras_t3d.deploy.versions import check_holds_versions, new_version
-from keras_t3d.errors import check_argument
 from keras_t3d.inference.openvino_predictor import (
     DEFAULT_PRECISION,
     PRECISION,
@@ -119,13 +118,7 @@ def export_openvino(
     options = options or OpenVINOOptions()
     directory = Path(directory)
     check_holds_versions(directory, OPENVINO_MODEL)
-    check_argument(
-        "calibration",
-        calibration,
-        calibration is not None or options.quantization != "int8",
-        "given with `quantization` 'int8', which takes its ranges from typical clips, for example "
-        "those of your shards",
-    )
+    check_calibration(options, calibration)
     is_quantized = options.quantization == "int8"
     if is_quantized:
         import_nncf()  # before the network is converted

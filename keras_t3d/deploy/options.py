@@ -164,6 +164,17 @@ class ONNXOptions:
     """
 
 
+def check_calibration(options: Any, calibration: Any) -> None:
+    """Raises an InvalidArgumentError if 8 bits have no clips to take their ranges from."""
+    check_argument(
+        "calibration",
+        calibration,
+        calibration is not None or getattr(options, "quantization", None) != "int8",
+        "given with `quantization` 'int8', which takes its ranges from typical clips, for example "
+        "those of your shards",
+    )
+
+
 def _check_quantization(value: str, kinds: Any) -> None:
     one_of = f"one of {', '.join(get_args(kinds))}"
     check_argument("quantization", value, value in get_args(kinds), one_of)

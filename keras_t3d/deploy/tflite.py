@@ -17,7 +17,7 @@ from keras_t3d.deploy.comparison import ExportReport
 from keras_t3d.deploy.errors import QuantizationError
 from keras_t3d.deploy.lowering import check_lowerable
 from keras_t3d.deploy.network import check_exportable
-from keras_t3d.deploy.options import Quantization, TFLiteOptions
+from keras_t3d.deploy.options import Quantization, TFLiteOptions, check_calibration
 from keras_t3d.deploy.quantization_report import CALIBRATION_CLIPS, QuantizationReport
 from keras_t3d.deploy.report_file import describe_evaluation, write_report
 from keras_t3d.deploy.tflite_content import TOLERANCES, content_of_8_bits, content_of_floats
@@ -110,13 +110,7 @@ def export_tflite(
     path = Path(path)
     is_file_name = path.suffix == ".tflite" and not path.is_dir()
     check_argument("path", str(path), is_file_name, "a file that ends in .tflite, as in t3d.tflite")
-    check_argument(
-        "calibration",
-        calibration,
-        calibration is not None or options.quantization != "int8",
-        "given with `quantization` 'int8', which takes its ranges from typical clips, for example "
-        "those of your shards",
-    )
+    check_calibration(options, calibration)
     check_lowerable(model)
     form = form_for(model, options)
     licence = None if options.licence is None else Path(options.licence).read_text("utf-8")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_t3d.artifact_files import OPENVINO_MODEL, has_version, is_saved_model
+from keras_t3d.errors import InvalidArgumentError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,3 +77,14 @@ ARTIFACT_FORMATS = (
 def artifact_format(path: str | os.PathLike[str]) -> ArtifactFormat | None:
     """Returns the format of an exported model; None for another file, as a `.keras` file."""
     return next((known for known in ARTIFACT_FORMATS if known.recognizes(pathlib.Path(path))), None)
+
+
+def check_has_layers(path: str | os.PathLike[str]) -> None:
+    """Raises an InvalidArgumentError for an exported model, whose layers cannot be read."""
+    if artifact_format(path) is not None:
+        raise InvalidArgumentError(
+            "`model` must be a .keras file, which holds the layers, for example "
+            "runs/a/best.keras: exported ones return probabilities of clips. Received: "
+            f"{os.fspath(path)}",
+            argument="model",
+        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_t3d.artifact_files import check_model_exists, model_file
 from keras_t3d.errors import InvalidArgumentError, check_argument
-from keras_t3d.inference.artifact_formats import artifact_format
+from keras_t3d.inference.artifact_formats import artifact_format, check_has_layers
 from keras_t3d.inference.predictor import Embedder, Predictor
 from keras_t3d.inference.stream_predictor import StreamPredictor
 
@@ -127,12 +127,7 @@ def load_layers(model: Any) -> VideoClassifier:
     if not isinstance(model, (str, os.PathLike)):
         return _checked_classifier(model)
     path = _existing(model)
-    if artifact_format(path) is not None:
-        raise InvalidArgumentError(
-            "`model` must be a .keras file, which holds the layers, for example "
-            f"runs/a/best.keras: exported ones return probabilities of clips. Received: {path}",
-            argument="model",
-        )
+    check_has_layers(path)
     from keras_t3d.models.load import load_keras_model
 
     return load_keras_model(path)

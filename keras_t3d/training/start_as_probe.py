@@ -61,12 +61,15 @@ def compare_with_probe(folder: str | os.PathLike[str]) -> None:
     if top1 is None:
         return
     path = os.path.join(folder, run_directory.PROBE)
-    verdict = "better" if top1 > probe["top1"] else "equal" if top1 == probe["top1"] else "worse"
+    # Whole videos: the two shares may be rounded differently.
+    gained = round((top1 - probe["top1"]) * probe["videos"])
+    verdict = "equal" if gained == 0 else f"{abs(gained)} of {probe['videos']} videos "
+    verdict += "" if gained == 0 else "better" if gained > 0 else "worse"
     print(
         f"val_top1 before training, with a fitted classifying layer: {probe['top1']:.4f}, {path}; "
         f"after: {top1:.4f}, {verdict}"
     )
-    if top1 < probe["top1"]:
+    if gained < 0:
         warnings.warn(
             f"Training did not help: {path} has val_top1 {probe['top1']:.4f}, best.keras "
             f"{top1:.4f}. Use {path}, or train with a lower `optimizer.learning_rate`",
