@@ -97,8 +97,8 @@ def check_new_folder(folder: pathlib.Path, argument: str) -> None:
     """
     if folder.exists() and (not folder.is_dir() or finished_files(folder)):
         raise InvalidArgumentError(
-            f"`{argument}` must be a new or empty folder, for example runs/a/report: choose another, "
-            f"or remove this one. Received: {folder}",
+            f"`{argument}` must be a new or empty folder, for example runs/a/report: choose "
+            f"another, or remove this one. Received: {folder}",
             argument=argument,
         )
 

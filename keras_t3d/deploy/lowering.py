@@ -45,8 +45,8 @@ from keras_t3d.layers import (
 from keras_t3d.models import VideoClassifier
 from keras_t3d.models.composition import in_order
 from keras_t3d.private_interfaces import computing_in_float32
-from keras_t3d.streaming.answer import GLOBAL_POOLS
-from keras_t3d.streaming.answer import pool as pool_step
+from keras_t3d.streaming.averages import GLOBAL_POOLS
+from keras_t3d.streaming.averages import pool as pool_step
 from keras_t3d.streaming.memory import Memory
 
 

@@ -41,7 +41,7 @@ class StreamExportOptions(StreamOptions):
 
     @property
     def stream_options(self) -> StreamOptions:
-        """What the answer of the stream is about."""
+        """Which frames a prediction of the stream is about."""
         names = (field.name for field in dataclasses.fields(StreamOptions))
         return StreamOptions(**{name: getattr(self, name) for name in names})
 
@@ -123,7 +123,7 @@ class TFLiteOptions(StreamExportOptions, QuantizationOptions):
             value = getattr(self, name)
             is_valid = not value or self.quantization == "int8"
             check_argument(name, value, is_valid, "left out unless `quantization` is 'int8'")
-        rule = "left out with `streaming`, whose answer is computed in floats"
+        rule = "left out with `streaming`, whose predictions are computed in floats"
         check_argument("integer_output", True, not (self.integer_output and self.streaming), rule)
 
 

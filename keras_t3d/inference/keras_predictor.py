@@ -12,7 +12,7 @@ from keras_t3d.inference.stream_predictor import StreamPredictor
 from keras_t3d.models.video_classifier import VideoClassifier
 from keras_t3d.private_interfaces import flatten_layers
 from keras_t3d.streaming import StreamingError, StreamOptions
-from keras_t3d.streaming.answer import pooled_frames
+from keras_t3d.streaming.averages import pooled_frames
 
 
 class KerasPredictor:
@@ -51,7 +51,7 @@ class KerasPredictor:
             return None
         try:
             steps = pooled_frames(self._model)
-            options = StreamOptions(answer_over="window", answer_steps=steps)
+            options = StreamOptions(average_over="window", average_steps=steps)
             return keras_stream(self._model, options)
         except StreamingError:  # of layers that are not causal, or that read whole clips
             return None

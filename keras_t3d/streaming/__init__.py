@@ -1,4 +1,4 @@
-"""Networks that answer at every step of a video, and compute each frame once.
+"""Networks that predict at every step of a video, and compute each frame once.
 
 A causal network (`causal=True`) reads no later frame. Its streaming form follows from its layers:
 each one that reads several frames keeps the last ones from step to step.

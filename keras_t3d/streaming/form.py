@@ -17,7 +17,7 @@ from keras_t3d.layers.composite import CompositeLayer
 from keras_t3d.layers.operations.padding import Padding
 from keras_t3d.models.composition import composition, in_order
 from keras_t3d.private_interfaces import computing_in_float32, flatten_layers, output_specs
-from keras_t3d.streaming.answer import GLOBAL_POOLS, pool
+from keras_t3d.streaming.averages import GLOBAL_POOLS, pool
 from keras_t3d.streaming.memory import Memory
 from keras_t3d.streaming.options import StreamOptions
 from keras_t3d.streaming.state_check import check_state
@@ -29,14 +29,14 @@ State = dict[str, Any]
 class StreamingForm:
     """A causal model as a function of a few frames and of a state.
 
-    Whatever the video's length, each frame is computed once. The outputs after a number of steps
-    are those of the model for a clip of all frames so far, if the answer is over the mean. Layers
-    act as in inference and compute in float32, on any Keras backend.
+    Whatever the video's length, each frame is computed once. If features are averaged over all
+    steps, the outputs are those of the model for a clip of all frames so far. Layers act as in
+    inference and compute in float32, on any Keras backend.
 
     Args:
         model: functional `keras.Model` with one input of shape
             `(batch, frames, height, width, channels)`. Its weights may change later.
-        options: what the answer is about; None for the mean over all frames.
+        options: which frames a prediction is about; None for the mean over all.
 
     Attributes:
         frames_per_step: frames that a step takes: the product of the strides over time.

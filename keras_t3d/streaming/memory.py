@@ -23,7 +23,7 @@ class Memory:
 
     Args:
         model: the network.
-        options: what the answer is about.
+        options: which frames a prediction is about.
         before: state by name, float32; None takes zeros, of the shapes that are found.
         has_batch: whether clips have a batch axis, as in Keras; the lowered network has none.
 

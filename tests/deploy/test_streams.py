@@ -88,14 +88,14 @@ def test_files_describe_the_stream(int8):
         stream = json.loads(files.read("stream.json"))
     assert stream["frames_per_step"] == 2
     assert stream["state"]["transition3_depth6_conv"] == [5, 8, 8, 8]
-    assert stream["answer_over"] == "mean"
+    assert stream["average_over"] == "mean"
     file = schema.ModelT.InitFromObj(schema.Model.GetRootAs(int8.path.read_bytes()))
     assert any(entry.name == b"TFLITE_METADATA" for entry in file.metadata)
 
 
 @pytest.mark.parametrize("quantization", ["float16", pytest.param("none", marks=pytest.mark.slow)])
 def test_floats(network, quantization, tmp_path):
-    options = TFLiteOptions(quantization, streaming=True, answer_over="exponential")
+    options = TFLiteOptions(quantization, streaming=True, average_over="exponential")
     report = export_tflite(
         network, tmp_path / "stream.tflite", calibration=VIDEOS[:1], options=options
     )
@@ -114,7 +114,7 @@ def test_other_families(name):
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     network = randomize(of_family("mc3_18", SHAPE))
-    options = SavedModelOptions(streaming=True, answer_over="window", answer_steps=4)
+    options = SavedModelOptions(streaming=True, average_over="window", average_steps=4)
     folder = tmp_path_factory.mktemp("saved") / "stream"
     return export_saved_model(network, folder, VIDEOS[:1, :8], options=options)
 
@@ -199,8 +199,8 @@ def test_networks_that_are_not_causal_are_refused(tmp_path):
 
 
 def test_options():
-    with pytest.raises(InvalidArgumentError, match=r"`answer_over`.*streaming"):
-        TFLiteOptions(answer_over="window")
+    with pytest.raises(InvalidArgumentError, match=r"`average_over`.*streaming"):
+        TFLiteOptions(average_over="window")
     with pytest.raises(InvalidArgumentError, match=r"`integer_output`.*streaming"):
         TFLiteOptions("int8", streaming=True, integer_output=True)
     with pytest.raises(InvalidArgumentError, match=r"`frozen`.*streaming"):

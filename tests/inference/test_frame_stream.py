@@ -107,7 +107,7 @@ def test_models_that_do_not_stream(network, file, tmp_path):
     with pytest.raises(InvalidArgumentError, match="reads whole clips"):
         Stream(tmp_path / "clips.tflite")
     with pytest.raises(InvalidArgumentError, match="`options`"):
-        Stream(file, StreamOptions(answer_over="window"))
+        Stream(file, StreamOptions(average_over="window"))
 
 
 # Videos.
@@ -142,7 +142,7 @@ def test_watching_and_summaries_use_steps(file, video):
 def test_a_causal_model_streams_over_as_many_steps_as_a_clip_has(network, video):
     windows = list(stream_video(network, video))
     assert [window.first_frame for window in windows] == [0, 4, 8, 12]
-    stream = Stream(network, StreamOptions(answer_over="window", answer_steps=4))
+    stream = Stream(network, StreamOptions(average_over="window", average_steps=4))
     with VideoReader(video) as reader:
         answers = [stream.push(frame.pixels) for frame in reader.timed()]
     found = [window.probabilities for window in windows]

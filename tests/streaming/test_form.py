@@ -98,8 +98,8 @@ def answers(pool, values, **options):
     ("options", "expected"),
     [
         ({}, [6, 3, 4, 3]),
-        ({"answer_over": "window", "answer_steps": 2}, [6, 3, 3, 3]),
-        ({"answer_over": "exponential", "answer_rate": 0.5}, [6, 3, 4.5, 2.25]),
+        ({"average_over": "window", "average_steps": 2}, [6, 3, 3, 3]),
+        ({"average_over": "exponential", "average_rate": 0.5}, [6, 3, 4.5, 2.25]),
     ],
 )
 def test_answers(options, expected):
@@ -110,14 +110,14 @@ def test_answers(options, expected):
 def test_answers_of_a_maximum():
     pool = layers.GlobalMaxPooling3D()
     assert answers(pool, [-3, -6, -1, -6, -6]).ravel().tolist() == [-3, -3, -1, -1, -1]
-    options = {"answer_over": "window", "answer_steps": 2}
+    options = {"average_over": "window", "average_steps": 2}
     assert answers(pool, [-3, -6, -1, -6, -6], **options).ravel().tolist() == [-3, -3, -1, -1, -6]
     with pytest.raises(StreamingError, match="takes a maximum"):
-        answers(pool, [1], answer_over="exponential")
+        answers(pool, [1], average_over="exponential")
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("answer_over", "max"), ("answer_rate", 1.0), ("answer_steps", 0)]
+    ("name", "value"), [("average_over", "max"), ("average_rate", 1.0), ("average_steps", 0)]
 )
 def test_options_are_checked(name, value):
     with pytest.raises(InvalidArgumentError, match=f"`{name}`.*Received: {value!r}"):

@@ -52,14 +52,14 @@ def pool(layer: Any, clips: Any, memory: Memory) -> Any:
 def _average(name: str, values: Any, memory: Memory) -> Any:
     """Returns the average of vectors, (batch, channels)."""
     options = memory.options
-    if options.answer_over == "window":
-        past = memory.recall(name, (options.answer_steps - 1, values.shape[-1]))
+    if options.average_over == "window":
+        past = memory.recall(name, (options.average_steps - 1, values.shape[-1]))
         seen = ops.concatenate([past, values[:, None]], axis=1)
         memory.after[name] = seen[:, 1:]
-        return ops.sum(seen, axis=1) / ops.minimum(memory.steps, float(options.answer_steps))
+        return ops.sum(seen, axis=1) / ops.minimum(memory.steps, float(options.average_steps))
     share = 1.0 / memory.steps
-    if options.answer_over == "exponential":
-        share = ops.maximum(share, options.answer_rate)
+    if options.average_over == "exponential":
+        share = ops.maximum(share, options.average_rate)
     past = memory.recall(name, values.shape[1:])
     memory.after[name] = average = past + (values - past) * share
     return average
@@ -68,10 +68,12 @@ def _average(name: str, values: Any, memory: Memory) -> Any:
 def _maximum(layer: Any, values: Any, memory: Memory) -> Any:
     """Returns the maximum of vectors, (batch, channels)."""
     options, name = memory.options, memory.name(layer, "maximum")
-    if options.answer_over == "exponential":
-        raise StreamingError(layer, "takes a maximum, for which the answer is over mean or window")
-    if options.answer_over == "window":
-        past = memory.recall(name, (options.answer_steps - 1, values.shape[-1]))
+    if options.average_over == "exponential":
+        raise StreamingError(
+            layer, "takes a maximum, for which `average_over` must be mean or window"
+        )
+    if options.average_over == "window":
+        past = memory.recall(name, (options.average_steps - 1, values.shape[-1]))
         seen = ops.concatenate([memory.or_first(past, values[:, None]), values[:, None]], axis=1)
         memory.after[name] = seen[:, 1:]
         return ops.max(seen, axis=1)
