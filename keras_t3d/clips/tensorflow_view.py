@@ -40,8 +40,8 @@ def take_view_tensorflow(
 def views_of_videos_tensorflow(videos: Tensor, clip_spec: ClipSpec) -> Tensor:
     """Returns the centre views of a batch of videos, without branches.
 
-    A video of exactly the sizes of a view is one. Other runtimes than TensorFlow read this graph,
-    of which OpenVINO 2026.4 computes branches before a network wrongly at the first inference.
+    A video of exactly the sizes of a view is one. Other runtimes than TensorFlow read this graph.
+    OpenVINO 2026.4 computes branches before a network wrongly at the first inference.
 
     Args:
         videos: uint8 tensor of shape (batch, frames, height, width, 3).
@@ -58,7 +58,10 @@ def views_of_videos_tensorflow(videos: Tensor, clip_spec: ClipSpec) -> Tensor:
     size = tf.where(is_view, shape[2:4], size)  # the weights are 1 then
     corner = tf.where(is_view, tf.zeros_like(corner), corner)
     flat = tf.reshape(tf.gather(videos, chosen, axis=1), tf.concat([[-1], shape[2:]], axis=0))
-    views = _resize_and_crop(flat, tf.unstack(size), tf.unstack(corner), clip_spec.crop_size)
+    crop = clip_spec.crop_size
+    # Of whole frames, whose sizes are known where those of the video are.
+    rows, columns = _weights_of_crop(flat, tf.unstack(size), tf.unstack(corner), crop)
+    views = _weighed(flat, rows, columns, crop)
     return tf.reshape(views, (-1, *clip_spec.input_shape))
 
 
@@ -103,23 +106,32 @@ def _resized_size_and_corner(
 
 
 def _resize_and_crop(
-    frames: Tensor,
-    size: Sequence[Tensor],
-    corner: Sequence[Tensor],
-    crop: tuple[int, int],
+    frames: Tensor, size: Sequence[Tensor], corner: Sequence[Tensor], crop: tuple[int, int]
 ) -> Tensor:
     """Returns the same bytes as `keras_t3d.clips.resize.resize_and_crop`."""
+    rows, columns = _weights_of_crop(frames, size, corner, crop)
+    (rows, above, below), (columns, before, behind) = _band(rows), _band(columns)
+    # The crop needs no more of a frame.
+    return _weighed(frames[:, above:below, before:behind], rows, columns, crop)
+
+
+def _weights_of_crop(
+    frames: Tensor, size: Sequence[Tensor], corner: Sequence[Tensor], crop: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
     shape = tf.shape(frames, out_type=tf.int64)
     rows = _resize_weights_tensorflow(shape[1], size[0], corner[0], crop[0])
-    columns = _resize_weights_tensorflow(shape[2], size[1], corner[1], crop[1])
-    (rows, above, below), (columns, before, behind) = _band(rows), _band(columns)
-    used = frames[:, above:below, before:behind]  # the crop needs no more of a frame
-    count, width_used = shape[0], behind - before
-    flat = tf.reshape(tf.cast(used, tf.float32), (count, below - above, width_used * 3))
+    return rows, _resize_weights_tensorflow(shape[2], size[1], corner[1], crop[1])
+
+
+def _weighed(frames: Tensor, rows: Tensor, columns: Tensor, crop: tuple[int, int]) -> Tensor:
+    """Returns uint8 frames of the crop's size, from frames and the weights of their pixels."""
+    shape = tf.shape(frames, out_type=tf.int64)
+    count, height, width = shape[0], shape[1], shape[2]
+    flat = tf.reshape(tf.cast(frames, tf.float32), (count, height, width * 3))
     tall = _round_tensorflow(tf.matmul(rows[None], flat))
     # One matrix product per channel: thousands of small ones take far longer.
-    lines = tf.transpose(tf.reshape(tall, (count * crop[0], width_used, 3)), (0, 2, 1))
-    lines = tf.reshape(lines, (-1, width_used))
+    lines = tf.transpose(tf.reshape(tall, (count * crop[0], width, 3)), (0, 2, 1))
+    lines = tf.reshape(lines, (-1, width))
     wide = _round_tensorflow(tf.matmul(lines, columns, transpose_b=True))
     wide = tf.reshape(wide, (count, crop[0], 3, crop[1]))
     return tf.cast(tf.transpose(wide, (0, 1, 3, 2)), tf.uint8)

@@ -96,21 +96,33 @@ def test_commands(exported, check_commands):
     check_commands(exported.path)
 
 
-@pytest.mark.parametrize("size", [(40, 50, 70), (5, 36, 50), (17, 1080, 1920), (8, 36, 32)])
-def test_view_in_the_graph(exported, network, size):
+@pytest.mark.parametrize("is_fixed", [False, True])
+@pytest.mark.parametrize("size", [(40, 50, 70), (5, 36, 50), (17, 270, 480), (8, 36, 32)])
+def test_view_in_the_graph(exported, network, size, is_fixed):
     videos = np.random.default_rng(0).integers(0, 256, (2, *size, 3), dtype=np.uint8)
+    network = network.clone()
+    if is_fixed:
+        network.reshape({"clips": list(videos.shape)})
     run = openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     views = np.stack([take_view(video, SPEC) for video in videos])
     expected = load_predictor(exported.path).probabilities(views)
     np.testing.assert_allclose(run(videos)["probabilities"], expected, atol=1e-6)
 
 
+def test_a_view_passes_the_graph(exported, network, clips):
+    run = openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    expected = load_predictor(exported.path).probabilities(clips)
+    np.testing.assert_allclose(run(clips)["probabilities"], expected, atol=1e-6)
+
+
+@pytest.mark.slow  # tests/deploy/test_onnx.py exports the same graph
 def test_a_network_that_returns_probabilities(tmp_path):
     report = export_openvino(softmax_network(), tmp_path)
     assert report.num_clips == 8
     assert report.largest_difference < 1e-5
 
 
+@pytest.mark.slow  # tests/deploy/test_onnx.py exports the same graph
 def test_grouped_convolutions_are_whole(tmp_path):
     report = export_openvino(grouped_network(), tmp_path)
     assert report.largest_difference < 1e-5
