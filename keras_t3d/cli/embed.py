@@ -30,6 +30,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     loading.prepare(arguments.model)
     from keras_t3d.inference import write_embeddings
 
+    loading.print_processors(arguments.model)
     with progress_bar("embedding", "videos") as progress:
         report = write_embeddings(
             arguments.model, arguments.videos, arguments.out, options, progress=progress

@@ -28,6 +28,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     check_model_exists(arguments.model)
     check_has_layers(arguments.model)
     loading.prepare(arguments.model)
+    loading.print_processors(arguments.model)
     from keras_t3d.inference.signals import catch_stop_signals
     from keras_t3d.inference.timeline import format_time
 

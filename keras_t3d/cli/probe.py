@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import jsonargparse
 
-from keras_t3d.cli.loading import import_tensorflow
+from keras_t3d.cli.loading import import_tensorflow, print_processors
 from keras_t3d.cli.options import SHARDS, add_options, selected
 from keras_t3d.progress import progress_bar
 from keras_t3d.training.probe_options import ProbeOptions
@@ -20,10 +20,11 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     arguments = parser.parse_args(words)
+    options = ProbeOptions(**selected(arguments, ProbeOptions))
     import_tensorflow()
     from keras_t3d.training.probe import probe
 
-    options = ProbeOptions(**selected(arguments, ProbeOptions))
+    print_processors()
     with progress_bar("computing features", "videos") as progress:
         report = probe(arguments.shards, arguments.out, options, progress=progress)
     print("No videos to score: the shards have no test or val split." if report is None else report)
