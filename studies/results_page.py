@@ -39,7 +39,7 @@ PAGES = (
     (
         "inference",
         "Inference",
-        ("inference", "exports", "litert-speed", "int8-accuracy", "serving"),
+        ("inference", "exports", "litert-speed", "openvino-speed", "int8-accuracy", "serving", "bulk"),
     ),
     ("accuracy", "Accuracy", ("motion-set", "jhmdb-6-classes", "imagenet-jhmdb", "jhmdb")),
     ("temporal_layers", "Temporal layers", ("temporal-layers",)),
