@@ -39,7 +39,15 @@ PAGES = (
     (
         "inference",
         "Inference",
-        ("inference", "exports", "litert-speed", "openvino-speed", "int8-accuracy", "serving", "bulk"),
+        (
+            "inference",
+            "exports",
+            "litert-speed",
+            "openvino-speed",
+            "int8-accuracy",
+            "serving",
+            "bulk",
+        ),
     ),
     ("accuracy", "Accuracy", ("motion-set", "jhmdb-6-classes", "imagenet-jhmdb", "jhmdb")),
     ("temporal_layers", "Temporal layers", ("temporal-layers",)),
