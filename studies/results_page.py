@@ -36,19 +36,9 @@ DOCS = ROOT / "docs"
 PAGES = (
     ("networks", "Networks", ("parameters", "imported-weights")),
     ("training", "Training", ("training-step", "training-loop", "conversion", "input-pipeline")),
-    (
-        "inference",
-        "Inference",
-        (
-            "inference",
-            "exports",
-            "litert-speed",
-            "openvino-speed",
-            "int8-accuracy",
-            "serving",
-            "bulk",
-        ),
-    ),
+    ("inference", "Inference", ("inference", "exports", "int8-accuracy")),
+    ("devices", "Devices and processors", ("litert-speed", "openvino-speed")),
+    ("serving", "Serving and archives", ("serving", "bulk")),
     ("accuracy", "Accuracy", ("motion-set", "jhmdb-6-classes", "imagenet-jhmdb", "jhmdb")),
     ("temporal_layers", "Temporal layers", ("temporal-layers",)),
     ("streaming", "Streams", ("streaming-jhmdb", "streaming-speed")),

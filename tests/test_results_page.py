@@ -32,8 +32,8 @@ def test_the_newest_result_of_a_name_is_shown(tmp_path):
         result = {"title": "T", "command": "run", "blocks": [table]}
         (tmp_path / f"{date}-serving.json").write_text(json.dumps(result))
     page, contents = sorted(results_page.render_pages(tmp_path).items())
-    assert "(results/inference.md)\n    - T\n" in contents[1]
-    assert page[0].name == "inference.md"
+    assert "(results/serving.md)\n    - T\n" in contents[1]
+    assert page[0].name == "serving.md"
     assert "| x | 2 |\n| y | 1.5 ± 0.7 (1.0, 2.0) |\n| z |  |" in page[1]
     assert "2026-01-02, data: `studies/results/2026-01-02-serving.json`, command: `run`." in page[1]
     assert page[1].count("## T") == 1

@@ -1,9 +1,11 @@
 """`keras-t3d serve` in a separate process, so that its memory can be measured."""
 
 import contextlib
+import functools
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
@@ -25,6 +27,10 @@ def started(model, threads=None):
         stderr=subprocess.DEVNULL,
         text=True,
         env={**os.environ, **limit},
+        # A test run in the background of a script ignores it, and so do its processes.
+        preexec_fn=functools.partial(  # noqa: PLW1509  no thread holds a lock here
+            signal.signal, signal.SIGINT, signal.default_int_handler
+        ),
     )
     try:
         lines = [process.stdout.readline() for _ in range(4)]

@@ -208,7 +208,7 @@ def test_unknown_names_list_what_there_is(server):
     assert "resnet3d_50" in str(error.value)
     with pytest.raises(InvalidArgumentError, match=r"`weights` of resnet3d_18.*r3d_18.*Received"):
         models.ResNet3D18(SHAPE, 2, weights="kinetics400")
-    with pytest.raises(InvalidArgumentError, match=r"no network.*'sports1m'"):
+    with pytest.raises(InvalidArgumentError, match=r"No network.*'sports1m'"):
         models.R3D18(SHAPE, 2, weights="sports1m")
     with pytest.raises(InvalidArgumentError, match=r"`weights`.*named networks.*'imagenet'"):
         models.ResNet3D(SHAPE, 2, weights="imagenet")
