@@ -10,21 +10,19 @@ from typing import Any
 
 from keras_t3d.artifact_files import artifact_texts
 from keras_t3d.atomic import check_file_path, size_of, written_beside
-from keras_t3d.deploy.calibration import first_clips
 from keras_t3d.deploy.comparison import (
-    NUM_CLIPS,
     ExportReport,
     check_difference,
     comparison_clips,
     largest_difference,
 )
+from keras_t3d.deploy.file_export import export_file
 from keras_t3d.deploy.network import check_exportable, in_float32
 from keras_t3d.deploy.options import ONNXOptions
 from keras_t3d.deploy.portable_function import function_of_videos
 from keras_t3d.errors import MissingPackageError
 from keras_t3d.inference.onnx_predictor import ONNXPredictor
 from keras_t3d.models import VideoClassifier
-from keras_t3d.models.load import load_keras_model
 from keras_t3d.version import __version__
 
 TOLERANCE = 1e-4  # largest allowed difference of a probability from the Keras model's
@@ -97,14 +95,7 @@ def export_onnx_file(
     notify: Callable[[str], None] = print,
 ) -> ONNXReport:
     """Exports a `.keras` file by `export_onnx`; see `ExportTarget.export`."""
-    network = load_keras_model(model)
-    clips = None
-    if calibration is not None:
-        clips = first_clips(calibration, network.clip_spec, NUM_CLIPS)
-    report = export_onnx(network, path, clips, options=options)
-    for line in report.lines():
-        notify(line)
-    return report
+    return export_file(export_onnx, model, path, calibration, options, notify)
 
 
 def _write(model: VideoClassifier, path: Path) -> None:

@@ -14,14 +14,13 @@ import tensorflow as tf
 
 from keras_t3d.artifact_files import SAVED_MODEL, artifact_texts
 from keras_t3d.atomic import size_of
-from keras_t3d.deploy.calibration import first_clips
 from keras_t3d.deploy.comparison import (
-    NUM_CLIPS,
     ExportReport,
     check_difference,
     comparison_clips,
     largest_difference,
 )
+from keras_t3d.deploy.file_export import export_file
 from keras_t3d.deploy.network import check_exportable, in_float32
 from keras_t3d.deploy.options import SavedModelOptions
 from keras_t3d.deploy.signatures import write_graph
@@ -37,7 +36,6 @@ from keras_t3d.deploy.warmup import (
 from keras_t3d.errors import check_argument
 from keras_t3d.inference.saved_model_steps import SavedModelSteps
 from keras_t3d.models import VideoClassifier
-from keras_t3d.models.load import load_keras_model
 from keras_t3d.streaming import StreamingForm
 
 TOLERANCE = 1e-5  # largest allowed difference of a probability from the Keras model's
@@ -156,14 +154,7 @@ def export_saved_model_file(
     notify: Callable[[str], None] = print,
 ) -> SavedModelReport:
     """Exports a `.keras` file by `export_saved_model`; see `ExportTarget.export`."""
-    network = load_keras_model(model)
-    clips = None
-    if calibration is not None:
-        clips = first_clips(calibration, network.clip_spec, NUM_CLIPS)
-    report = export_saved_model(network, directory, clips, options=options)
-    for line in report.lines():
-        notify(line)
-    return report
+    return export_file(export_saved_model, model, directory, calibration, options, notify)
 
 
 def _largest_difference(model: VideoClassifier, folder: Path, clips: np.ndarray) -> float:

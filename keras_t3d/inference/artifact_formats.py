@@ -65,7 +65,7 @@ ARTIFACT_FORMATS = (
         "keras_t3d.inference.openvino_predictor:OpenVINOPredictor",
         "openvino",
     ),
-    ArtifactFormat(  # any other folder: its loader says what it lacks
+    ArtifactFormat(  # any other folder; the loader raises an error for what is missing
         "SavedModel folder",
         is_saved_model,
         "keras_t3d.inference.saved_model_predictor:load_saved_model",

@@ -221,9 +221,9 @@ class VideoClassifier(PaddingAware, ClonableModel):
         model.save("new.keras")
         ```
         """
-        from keras_t3d.hub.repository import push_to_hub
-
         if is_on_hub(filepath):
+            from keras_t3d.hub.repository import push_to_hub
+
             push_to_hub(self, str(filepath))
         else:
             super().save(filepath, overwrite, **kwargs)

@@ -63,8 +63,8 @@ def compare_with_probe(folder: str | os.PathLike[str]) -> None:
     path = os.path.join(folder, run_directory.PROBE)
     # Whole videos: the two shares may be rounded differently.
     gained = round((top1 - probe["top1"]) * probe["videos"])
-    verdict = "equal" if gained == 0 else f"{abs(gained)} of {probe['videos']} videos "
-    verdict += "" if gained == 0 else "better" if gained > 0 else "worse"
+    direction = "better" if gained > 0 else "worse"
+    verdict = f"{abs(gained)} of {probe['videos']} videos {direction}" if gained else "equal"
     print(
         f"val_top1 before training, with a fitted classifying layer: {probe['top1']:.4f}, {path}; "
         f"after: {top1:.4f}, {verdict}"

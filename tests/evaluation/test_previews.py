@@ -4,12 +4,9 @@ import av
 import numpy as np
 
 from keras_t3d.data.shards.damage import split_records
-from keras_t3d.data.shards.record import EncodedVideo, make_record
-from keras_t3d.data.shards.record_file import RecordWriter
 from keras_t3d.evaluation.previews import make_previews
 from tests.conftest import frame_numbers
-from tests.data.written_shards import jpeg, shard_set
-from tests.evaluation.written import write_shards
+from tests.evaluation.written import write_damaged, write_shards
 
 
 def decoded(preview):
@@ -37,10 +34,5 @@ def test_three_seconds_around_the_middle(tmp_path):
 
 
 def test_a_record_with_a_damaged_frame_is_left_out(tmp_path):
-    shards = shard_set(tmp_path / "s", [2])
-    good = jpeg(np.zeros((16, 20, 3), np.uint8))
-    with RecordWriter(shards.paths("train")[0]) as writer:
-        for middle in (b"no picture", good):
-            video = EncodedVideo((good, middle, good), 16, 20, 25.0)
-            writer.write(make_record(video, "v", "class 0", 0))
+    shards = write_damaged(tmp_path / "s")
     assert list(make_previews(split_records(shards, "train"), [0, 1])) == [1]

@@ -4,11 +4,9 @@ import numpy as np
 from PIL import Image
 
 from keras_t3d.data.shards.damage import split_records
-from keras_t3d.data.shards.record import EncodedVideo, make_record
-from keras_t3d.data.shards.record_file import RecordWriter
 from keras_t3d.evaluation.thumbnails import make_thumbnails
-from tests.data.written_shards import jpeg, shard_set
-from tests.evaluation.written import write_shards
+from tests.data.written_shards import shard_set
+from tests.evaluation.written import write_damaged, write_shards
 
 
 def test_the_middle_frame_of_the_records_that_are_asked_for(tmp_path):
@@ -33,10 +31,5 @@ def test_large_frames_are_shrunk(tmp_path):
 
 
 def test_a_frame_that_is_no_picture_is_left_out(tmp_path):
-    shards = shard_set(tmp_path / "s", [2])
-    good = jpeg(np.zeros((16, 20, 3), np.uint8))
-    with RecordWriter(shards.paths("train")[0]) as writer:
-        for middle in (b"no picture", good):
-            video = EncodedVideo((good, middle, good), 16, 20, 25.0)
-            writer.write(make_record(video, "v", "class 0", 0))
+    shards = write_damaged(tmp_path / "s")
     assert list(make_thumbnails(split_records(shards, "train"), [0, 1])) == [1]

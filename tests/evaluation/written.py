@@ -12,7 +12,7 @@ from keras_t3d.data.shards.record import EncodedVideo, make_record
 from keras_t3d.data.shards.record_file import RecordWriter
 from keras_t3d.evaluation import VideoScores
 from tests.conftest import counting_frames, frame_numbers
-from tests.data.written_shards import jpeg
+from tests.data.written_shards import jpeg, shard_set
 
 SPEC = ClipSpec(num_frames=2, frame_stride=1, resize=16, crop=16)
 NAMES = ("u", "v")
@@ -34,6 +34,17 @@ def write_shards(
                 name = class_names[label] if label >= 0 else ""
                 writer.write(make_record(encoded, video_id, name, label))
     return ShardSet.of_files({"test": paths}, class_names)
+
+
+def write_damaged(folder: pathlib.Path) -> ShardSet:
+    """Writes the split "train": a record whose middle frame is no picture, and a whole one."""
+    shards = shard_set(folder, [2])
+    good = jpeg(np.zeros((16, 20, 3), np.uint8))
+    with RecordWriter(shards.paths("train")[0]) as writer:
+        for middle in (b"no picture", good):
+            video = EncodedVideo((good, middle, good), 16, 20, 25.0)
+            writer.write(make_record(video, "v", "class 0", 0))
+    return shards
 
 
 class FirstFrame:
