@@ -28,13 +28,13 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # `turns`
 
 import numpy as np
 from keras_machine import hardware, keras_machine
+from late_stage_options import study_parser
 from late_stages import is_right, linear_classifier, percent, train_late_stages
 from result_files import newest_result, write_result
 from streaming_results import section
 from temporal_videos import PIXELS, Videos, official, read_videos
 
 NAME = "streaming-jhmdb"
-RESULTS = Path(__file__).parent / "results"
 _EVERY_FRAME: dict[str, Any] = {"transition_depths": None, "stem_stride": (1, 2, 2)}
 
 
@@ -106,13 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--videos", type=Path, required=True, help="JHMDB with its manifest.csv")
-    parser.add_argument("--out", type=Path, required=True, help="folder of shards and outputs")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON file")
-    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
-    parser.add_argument("--splits", type=int, nargs="+", choices=(1, 2, 3), default=[1])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = study_parser(__doc__, ARMS, [1])
     parser.add_argument("--probe", action="store_true", help="score the start, see above")
     return parser.parse_args(argv)
 

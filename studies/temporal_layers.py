@@ -27,13 +27,13 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # `turns`
 
 from keras_machine import hardware, keras_machine
+from late_stage_options import study_parser
 from late_stages import train_late_stages
 from result_files import newest_result, write_result
 from temporal_results import section
 from temporal_videos import Videos, held_out_films, official, read_videos, share
 
 NAME = "temporal-layers"
-RESULTS = Path(__file__).parent / "results"
 _LATE = {"temporal_stages": (6, 7)}
 # Before stage 6 alone, as the other transitions are among the frozen layers.
 _TTL = {"transition_depths": (None, None, (1, 3, 4))}
@@ -78,13 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--videos", type=Path, required=True, help="JHMDB with its manifest.csv")
-    parser.add_argument("--out", type=Path, required=True, help="folder of shards and outputs")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON file")
-    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
-    parser.add_argument("--splits", type=int, nargs="+", choices=(1, 2, 3), default=[1, 2, 3])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = study_parser(__doc__, ARMS, [1, 2, 3])
     parser.add_argument("--labels", type=int, default=100, help="percent of the labels to train on")
     parser.add_argument("--held-out", action="store_true", help="choose settings, see above")
     return parser.parse_args(argv)
