@@ -28,7 +28,7 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
     flags = {"num_views": "--views", "clip_spec": "--spec"}
     add_options(parser, query, skip=("start", "end"), flags=flags)
     parser.add_argument(
-        "--windows", action="store_true", help="print the answer after each step, of a stream"
+        "--windows", action="store_true", help="print the prediction after each step, of a stream"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
