@@ -132,6 +132,15 @@ def model_file(path: str | os.PathLike[str]) -> str:
     return folder
 
 
+def files_of_model(path: str | os.PathLike[str]) -> list[pathlib.Path]:
+    """Returns all files of a model on disk: those of a folder; of `model.xml`, also the weights."""
+    model = pathlib.Path(path)
+    if model.is_dir():
+        return sorted(file for file in model.rglob("*") if file.is_file())
+    weights = [model.with_suffix(".bin")] if model.suffix == ".xml" else []
+    return [model, *(file for file in weights if file.is_file())]
+
+
 def newest_version(folder: pathlib.Path, file: str = SAVED_MODEL) -> pathlib.Path:
     """Returns the folder that holds a model: this one, or the largest version number below it.
 

@@ -216,3 +216,11 @@ def saved_model_path(model) -> pathlib.Path:
     from keras_t3d.deploy import export_saved_model
 
     return made_once("t3d", lambda path: export_saved_model(model, path))
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory):
+    """A file system of Beam's that knows addresses such as `box://shards`, and its `root`."""
+    from tests.beam_bucket import file_system
+
+    return file_system(tmp_path_factory.mktemp("box"))

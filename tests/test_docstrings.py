@@ -43,7 +43,7 @@ NOT_RUN = {
     "annotations=": "needs a published dataset",
     "k400/": "needs a published dataset",
     "s3://": "needs an object store",
-    "convert_with_beam": "needs Apache Beam, which starts a service",
+    "_with_beam(": "needs Apache Beam, which starts a service",
     "localhost:": "needs TF Serving",
     "deploy.serve(": "serves until a signal",
     "push_to_hub(": "needs the Hugging Face Hub",

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import jsonargparse
 
+from keras_t3d.cli.beam import add_runner, runs_on_beam, split_beam_options
 from keras_t3d.cli.options import add_options, selected
 from keras_t3d.data.conversion.convert import convert
 from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.conversion.report import ConversionReport
 from keras_t3d.data.sources.listing import Listing
-from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.progress import progress_bar
 
 
@@ -19,27 +19,14 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="folder or csv file that lists the videos")
     parser.add_argument("out", metavar="OUT", help="new folder for the shards")
     add_options(parser, ConversionOptions)
-    parser.add_argument(
-        "--runner",
-        default="local",
-        choices=("local", "beam"),
-        help="beam converts on a cluster; Apache Beam's own options follow `--`",
-    )
-    parser.add_argument(
-        "--videos-at",
-        metavar="PLACE",
-        help="with --runner beam: where the workers find SOURCE, a folder or gs://...",
-    )
+    add_runner(parser, "SOURCE")
 
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
-    beam_options: Sequence[str] = ()
-    if "--" in words:
-        separator = words.index("--")
-        words, beam_options = words[:separator], words[separator + 1 :]
+    words, beam_options = split_beam_options(words)
     arguments = parser.parse_args(words)
     options = ConversionOptions(**selected(arguments, ConversionOptions))
-    if arguments.runner == "beam":
+    if runs_on_beam(arguments, beam_options):
         from keras_t3d.data.conversion.beam import convert_with_beam
 
         report = convert_with_beam(
@@ -51,7 +38,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
             listed=_print_listing,
         )
     else:
-        report = _convert_here(arguments, options, beam_options)
+        report = _convert_here(arguments, options)
     counts = ", ".join(f"{count} {split}" for split, count in report.videos.items() if count)
     print(f"Wrote {report.folder}: {counts} videos, {report.bytes / 2**20:.1f} MiB of shards")
     if report.cut:
@@ -73,14 +60,8 @@ def _print_listing(listing: Listing) -> None:
 
 
 def _convert_here(
-    arguments: jsonargparse.Namespace, options: ConversionOptions, beam_options: Sequence[str]
+    arguments: jsonargparse.Namespace, options: ConversionOptions
 ) -> ConversionReport:
-    if beam_options or arguments.videos_at:
-        raise InvalidArgumentError(
-            "`videos_at`, and options after `--`, are for Apache Beam: add --runner beam. "
-            f"Received: --runner local, {list(beam_options) or arguments.videos_at}",
-            argument="videos_at",
-        )
     with progress_bar("converting", "videos") as progress:
         return convert(
             arguments.source, arguments.out, options, progress=progress, listed=_print_listing

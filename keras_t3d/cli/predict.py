@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import jsonargparse
 
 from keras_t3d.cli import loading
+from keras_t3d.cli.beam import add_runner, runs_on_beam, split_beam_options
 from keras_t3d.cli.bulk import add_videos, bulk_options, print_report
 from keras_t3d.cli.options import MODEL, add_options, add_window_options
 from keras_t3d.cli.output import for_each_video, print_classes
@@ -34,6 +35,7 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
     # Predictions of whole videos and of windows have defaults of their own.
     parser.set_defaults(batch_size=None)
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
+    add_runner(parser, "VIDEO")
     windows = parser.add_argument_group("over time, with a window that slides over each video")
     windows.add_argument("--windows", action="store_true", help="print the classes of each window")
     windows.add_argument(
@@ -43,20 +45,28 @@ def add_arguments(parser: jsonargparse.ArgumentParser) -> None:
 
 
 def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
+    words, beam_options = split_beam_options(words)
     arguments = parser.parse_args(words)
     check_integer("top", arguments.top, 1, 5)
+    if runs_on_beam(arguments, beam_options):
+        _write_classes_with_beam(arguments, beam_options)
+        return
     videos = named_videos(arguments.videos)
     if arguments.windows or arguments.timeline is not None:
         predict_windows(arguments, videos)
         return
-    for name in ("hop", "smoothing"):
-        value, default = getattr(arguments, name), getattr(WindowOptions(), name)
-        rule = "left out without --windows or --timeline: add --windows"
-        check_argument(name, value, value == default, rule)
+    _check_whole_videos(arguments)
     if arguments.out is None:
         _print_classes_of(videos, arguments)
     else:
         _write_classes_of(videos, arguments)
+
+
+def _check_whole_videos(arguments: jsonargparse.Namespace) -> None:
+    for name in ("hop", "smoothing"):
+        value, default = getattr(arguments, name), getattr(WindowOptions(), name)
+        rule = "left out without --windows or --timeline: add --windows"
+        check_argument(name, value, value == default, rule)
 
 
 def _print_classes_of(videos: Sequence[VideoEntry], arguments: jsonargparse.Namespace) -> None:
@@ -81,8 +91,7 @@ def _print_classes_of(videos: Sequence[VideoEntry], arguments: jsonargparse.Name
 def _write_classes_of(videos: Sequence[VideoEntry], arguments: jsonargparse.Namespace) -> None:
     from keras_t3d.inference import write_predictions
 
-    rule = "left out with --out, whose suffix tells the format"
-    check_argument("json", arguments.json, not arguments.json, rule)
+    _check_printed_as_text(arguments)
     model, out, options = arguments.model, arguments.out, bulk_options(arguments)
     loading.prepare(model)
     loading.print_processors(model)
@@ -91,3 +100,33 @@ def _write_classes_of(videos: Sequence[VideoEntry], arguments: jsonargparse.Name
             model, videos, out, options, top=arguments.top, progress=progress
         )
     print_report(report)
+
+
+def _write_classes_with_beam(
+    arguments: jsonargparse.Namespace, beam_options: Sequence[str]
+) -> None:
+    for name in ("windows", "timeline"):
+        value, rule = getattr(arguments, name), "left out with --runner beam"
+        check_argument(name, value, not value, rule)
+    _check_whole_videos(arguments)
+    _check_printed_as_text(arguments)
+    rule = "a file with --runner beam, for example scores.jsonl"
+    check_argument("out", arguments.out, arguments.out is not None, rule)
+    loading.prepare(arguments.model)
+    from keras_t3d.inference.bulk.beam import write_predictions_with_beam
+
+    report = write_predictions_with_beam(
+        arguments.model,
+        arguments.videos,
+        arguments.out,
+        bulk_options(arguments),
+        top=arguments.top,
+        videos_at=arguments.videos_at,
+        beam_options=beam_options,
+    )
+    print_report(report)
+
+
+def _check_printed_as_text(arguments: jsonargparse.Namespace) -> None:
+    rule = "left out with --out, whose suffix tells the format"
+    check_argument("json", arguments.json, not arguments.json, rule)

@@ -8,11 +8,12 @@ import io
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_t3d.artifact_files import LABELS
-from keras_t3d.data.conversion.errors import ConversionError
+from keras_t3d.data.beam.errors import BeamError
+from keras_t3d.data.beam.options import check_address, check_beam, pipeline_options
 from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.conversion.output_folder import STATE
 from keras_t3d.data.conversion.plan import ConversionPlan, check_space, plan_conversion
@@ -20,16 +21,14 @@ from keras_t3d.data.conversion.report import ConversionReport, finish_conversion
 from keras_t3d.data.shards.object_store import is_address
 from keras_t3d.data.shards.shard_set import MANIFEST, REJECTS
 from keras_t3d.data.sources.listing import Listing
-from keras_t3d.errors import InvalidArgumentError, KerasT3DError, MissingPackageError
+from keras_t3d.errors import InvalidArgumentError, KerasT3DError
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from keras_t3d.data.conversion.beam_folder import BeamFolder
+    from keras_t3d.data.beam.folder import BeamFolder
 
 _PLAN = f"{STATE}/plan.jsonl"
-# Their job servers have options that the Python part of Beam does not know.
-_RUNNERS_WITH_JOB_SERVER = ("flink", "portable", "spark")
 
 
 def convert_with_beam(
@@ -65,7 +64,8 @@ def convert_with_beam(
     Raises:
         MissingPackageError: if Apache Beam is not installed.
         InvalidArgumentError: as `convert` does, and if Beam does not accept an option.
-        ConversionError: as `convert` does, and if the pipeline fails.
+        ConversionError: as `convert` does.
+        BeamError: if the pipeline fails.
 
     Example:
 
@@ -85,16 +85,18 @@ def convert_with_beam(
             f"as --direct_num_workers=4. Received: {options.workers}",
             argument="workers",
         )
-    _check_beam()
-    from keras_t3d.data.conversion.beam_folder import BeamFolder
+    check_beam("Converting")
+    from keras_t3d.data.beam.folder import BeamFolder
+    from keras_t3d.data.beam.videos import path_of_workers
+    from keras_t3d.data.conversion.beam_state import clear, enter, leave, summaries
     from keras_t3d.data.conversion.beam_steps import plan_lines
 
-    pipeline_options = _pipeline_options(beam_options)
+    runner_options = pipeline_options(beam_options)
     source, out = os.path.abspath(source), os.fspath(out)
     in_bucket = is_address(out)
     for address in (out, videos_at or ""):
         if is_address(address):
-            _check_address(address)
+            check_address(address)
     if in_bucket and any(character in out for character in "*?["):
         raise InvalidArgumentError(
             f"`out` in a bucket must not contain any of * ? [. Received: {out}", argument="out"
@@ -106,101 +108,22 @@ def convert_with_beam(
         folder = BeamFolder(out if in_bucket else os.path.abspath(out))
         if not in_bucket:
             check_space(plan)
-        folder.enter(plan.fingerprint())
-        finished = folder.summaries()
+        enter(folder, plan.fingerprint())
+        finished = summaries(folder)
         pending = [shard for shard in plan.shards if shard.name not in finished]
         if pending:
-            lines = plan_lines(pending, plan.listing.class_ids, _path_of_workers(source, videos_at))
-            _write_shards(folder, plan, "".join(lines), pipeline_options)
-        summaries = _all_summaries(folder, plan)
-        if not any(shard["examples"] for shard in summaries):
-            folder.clear(remove=is_new)
+            root = source if os.path.isdir(source) else os.path.dirname(source)
+            paths = path_of_workers(root, videos_at)
+            lines = "".join(plan_lines(pending, plan.listing.class_ids, paths))
+            _write_shards(folder, plan, lines, runner_options)
+        shards = _in_order(summaries(folder), folder, plan)
+        if not any(shard["examples"] for shard in shards):
+            clear(folder, remove=is_new)
         with _uploaded(folder, pathlib.Path(here)):
-            report = finish_conversion(dataclasses.replace(plan, out=pathlib.Path(here)), summaries)
-        folder.leave()
+            report = finish_conversion(dataclasses.replace(plan, out=pathlib.Path(here)), shards)
+        leave(folder)
     where: Any = out if in_bucket else pathlib.Path(out)
     return dataclasses.replace(report, folder=where)
-
-
-def _check_beam() -> None:
-    try:
-        import apache_beam  # noqa: F401
-    except ModuleNotFoundError as error:
-        if error.name != "apache_beam":  # installed, but fails to import
-            raise
-        raise MissingPackageError(
-            "Converting on many machines requires Apache Beam: pip install 'keras-t3d[beam]'"
-        ) from None
-
-
-def _check_address(address: str) -> None:
-    from apache_beam.io.filesystems import FileSystems
-
-    try:
-        FileSystems.get_filesystem(address)
-    except ValueError:
-        raise InvalidArgumentError(
-            "Beam has no file system for this address: install its extra, for example "
-            "pip install 'apache-beam[gcp]' for gs:// or 'apache-beam[aws]' for s3://. "
-            f"Received: {address}"
-        ) from None
-
-
-def _pipeline_options(words: Sequence[str]) -> PipelineOptions:
-    """Parses Beam's options, and checks them as far as possible without a pipeline."""
-    from apache_beam.io.filesystems import FileSystems
-    from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-
-    if isinstance(words, str):
-        raise InvalidArgumentError(
-            "`beam_options` must be a list of words, for example "
-            f'["--runner=FlinkRunner", "--flink_master=localhost:8081"]. Received: {words!r}',
-            argument="beam_options",
-        )
-    printed = io.StringIO()
-    parsers: list[Any] = []
-    try:
-        with contextlib.redirect_stderr(printed):
-            options = PipelineOptions(list(words))
-            options.get_all_options(add_extra_args_fn=parsers.append)
-            _, unknown = parsers[0].parse_known_args(list(words))
-    except SystemExit as error:
-        if not error.code:  # --help was one of them
-            raise
-        reason = printed.getvalue().strip().rpartition("error: ")[2]
-        raise InvalidArgumentError(
-            f"Beam rejects `beam_options`: {reason}. Received: {list(words)}",
-            argument="beam_options",
-        ) from None
-    runner = (options.view_as(StandardOptions).runner or "").lower().removesuffix("runner")
-    if runner in _RUNNERS_WITH_JOB_SERVER:
-        unknown = [word for word in unknown if not word.startswith("--")]
-    if unknown:
-        raise InvalidArgumentError(
-            "Unknown words in `beam_options`; write --name=value, for example "
-            f"--runner=FlinkRunner. Received: {' '.join(unknown)}",
-            argument="beam_options",
-        )
-    FileSystems.set_options(options)
-    return options
-
-
-def _path_of_workers(source: str, videos_at: str | None) -> Callable[[str], str]:
-    """Returns the function from the path of a video to the path at which the workers find it."""
-    root = source if os.path.isdir(source) else os.path.dirname(source)
-
-    def relocated(path: str) -> str:
-        if videos_at is None:
-            return path
-        below = os.path.relpath(path, root)
-        if below.startswith(os.pardir):
-            raise InvalidArgumentError(
-                f"`videos_at` replaces {root}, so all videos must be below it. Received: {path}",
-                argument="videos_at",
-            )
-        return f"{str(videos_at).rstrip('/')}/{below}"
-
-    return relocated
 
 
 def _write_shards(
@@ -209,49 +132,30 @@ def _write_shards(
     """Runs the pipeline."""
     import apache_beam as beam
 
-    from keras_t3d.data.conversion.beam_steps import DecodeVideo, WriteShard, read_lines
+    from keras_t3d.data.beam.pipeline import run_over_lines
+    from keras_t3d.data.conversion.beam_steps import DecodeVideo, WriteShard
 
     folder.write(_PLAN, io.BytesIO(lines.encode("ascii")))
-    try:
-        pipeline = beam.Pipeline(options=options)
-    except ImportError:
-        raise
-    except Exception as error:
-        raise InvalidArgumentError(
-            f"Beam cannot run with these `beam_options`: {error}", argument="beam_options"
-        ) from error
-    _ = (
-        pipeline
-        | "Plan" >> beam.Create([folder.path(_PLAN)])
-        | "Videos" >> beam.FlatMap(read_lines)
-        | "Spread" >> beam.Reshuffle()
-        | "Decode" >> beam.ParDo(DecodeVideo(plan.options))
-        | "Shards" >> beam.GroupByKey()
-        | "Write" >> beam.ParDo(WriteShard(folder))
-    )
-    try:
-        state = pipeline.run().wait_until_finish()
-    except Exception as error:
-        reason = str(error).strip() or type(error).__name__
-        raise ConversionError(
-            f"The Beam pipeline failed: {reason}\nFinished shards are kept: re-run to resume."
-        ) from error
-    if state != "DONE":
-        raise ConversionError(
-            f"The Beam pipeline ended as {state}. Finished shards are kept: re-run to resume."
-        )
+    steps = {
+        "Decode": beam.ParDo(DecodeVideo(plan.options)),
+        "Shards": beam.GroupByKey(),
+        "Write": beam.ParDo(WriteShard(folder)),
+    }
+    run_over_lines(folder.path(_PLAN), steps, options)
 
 
-def _all_summaries(folder: BeamFolder, plan: ConversionPlan) -> list[dict[str, Any]]:
-    summaries = folder.summaries()
-    absent = [shard.name for shard in plan.shards if shard.name not in summaries]
+def _in_order(
+    finished: Mapping[str, dict[str, Any]], folder: BeamFolder, plan: ConversionPlan
+) -> list[dict[str, Any]]:
+    """Returns the summaries of all shards of a plan."""
+    absent = [shard.name for shard in plan.shards if shard.name not in finished]
     if absent:
-        raise ConversionError(
+        raise BeamError(
             f"The workers finished, but {len(absent)} of {len(plan.shards)} shards are missing "
             f"here, such as {absent[0]}: `out` must be a folder that the workers share, or in a "
-            f"bucket. Received: {folder.out}"
+            f"bucket. Received: {folder.folder}"
         )
-    return [summaries[shard.name] for shard in plan.shards]
+    return [finished[shard.name] for shard in plan.shards]
 
 
 @contextlib.contextmanager
@@ -260,7 +164,7 @@ def _uploaded(folder: BeamFolder, here: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except KerasT3DError as error:
-        raise type(error)(str(error).replace(str(here), folder.out)) from None
+        raise type(error)(str(error).replace(str(here), folder.folder)) from None
     finally:
         for name in (REJECTS, LABELS, MANIFEST):
             if (here / name).is_file():

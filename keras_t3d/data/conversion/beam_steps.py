@@ -13,24 +13,19 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import os
 import pathlib
-import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
 
-from keras_t3d.data.conversion.beam_folder import BeamFolder
-from keras_t3d.data.conversion.errors import ConversionError
+from keras_t3d.data.beam.folder import BeamFolder
+from keras_t3d.data.beam.videos import local_path
 from keras_t3d.data.conversion.isolated_decoder import IsolatedDecoder
 from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.conversion.output_folder import summarize_shard, summary_file
 from keras_t3d.data.conversion.shard_plan import PlannedShard
 from keras_t3d.data.conversion.video_records import Outcome
-from keras_t3d.data.shards.object_store import is_address
 from keras_t3d.data.shards.record_file import framed, read_record, record_offsets
 from keras_t3d.data.sources.listing import VideoEntry
 
@@ -42,10 +37,7 @@ def plan_lines(
     class_ids: Mapping[str, int],
     path_of_workers: Callable[[str], str],
 ) -> Iterator[str]:
-    """Yields a line for each video to decode; the workers read them from a file.
-
-    A pipeline that holds all videos itself may exceed the size limit of a runner.
-    """
+    """Yields a line for each video to decode."""
     for shard in shards:
         for place, entry in enumerate(shard.entries):
             task = {
@@ -55,13 +47,6 @@ def plan_lines(
                 "entry": {**dataclasses.asdict(entry), "path": path_of_workers(entry.path)},
             }
             yield json.dumps(task) + "\n"
-
-
-def read_lines(path: str) -> Iterator[str]:
-    """Yields the lines of a plan file."""
-    with FileSystems.open(path) as file:
-        for line in file:
-            yield line.decode("ascii")
 
 
 @beam.typehints.with_output_types(tuple[str, Piece])
@@ -82,7 +67,7 @@ class DecodeVideo(beam.DoFn):
         shard, place = task["shard"], task["place"]
         entry = VideoEntry(**task["entry"])
         with tempfile.TemporaryDirectory(prefix="keras_t3d-") as folder:
-            local = dataclasses.replace(entry, path=_local_path(entry.path, folder))
+            local = dataclasses.replace(entry, path=local_path(entry.path, folder))
             path = pathlib.Path(folder) / "records.tfrecord"
             outcome = self._decoder.write_records(local, task["label_index"], self._options, path)
             header = {"entry": task["entry"], "outcome": dataclasses.asdict(outcome)}
@@ -111,41 +96,6 @@ class WriteShard(beam.DoFn):
                 self._folder.write(name, file)
             text = json.dumps(summary).encode()
             self._folder.write(summary_file(name), io.BytesIO(text))
-
-
-def _local_path(path: str, folder: str) -> str:
-    """Returns a local path of a video, which is fetched to `folder` if it is in a bucket.
-
-    The decoder rejects a video that no longer exists.
-    """
-    if not is_address(path):
-        if not os.path.exists(path):
-            _check_visible(path)
-        return path
-    copy = os.path.join(folder, path.rpartition("/")[2])
-    if not FileSystems.exists(path):
-        _check_visible(path)
-        return copy
-    with FileSystems.open(path, compression_type="uncompressed") as video, open(copy, "wb") as file:
-        shutil.copyfileobj(video, file, 2**20)
-    return copy
-
-
-def _check_visible(path: str) -> None:
-    """Raises a ConversionError if the folder of a missing video is empty or missing.
-
-    Then the worker does not see the videos, which is no reason to reject them.
-    """
-    folder = path.rpartition("/")[0]
-    if is_address(path):
-        is_visible = bool(FileSystems.match([f"{folder}/*"], [1])[0].metadata_list)
-    else:
-        is_visible = os.path.isdir(folder) and bool(os.listdir(folder))
-    if not is_visible:
-        raise ConversionError(
-            f"The worker {socket.gethostname()} does not see {path}, nor other files in its "
-            "folder: the videos must be at the same path on all workers, or in a bucket"
-        )
 
 
 def _write_in_order(

@@ -16,7 +16,7 @@ from keras_t3d.inference.bulk.arrays import StreamedArray, text_array, write_npz
 from keras_t3d.inference.bulk.engine import VideoResult, video_results
 from keras_t3d.inference.bulk.options import BulkOptions
 from keras_t3d.inference.bulk.part_file import Row
-from keras_t3d.inference.bulk.result_file import BulkReport, Computation, Rows, write_results
+from keras_t3d.inference.bulk.result_file import BulkReport, Computation, Rows, Work, write_results
 from keras_t3d.inference.load import load_embedder
 from keras_t3d.progress import Progress
 
@@ -90,8 +90,7 @@ def write_embeddings(
     np.load("embeddings.npz")["embeddings"].shape  # (videos, width)
     ```
     """
-    options = options or BulkOptions()
-    return write_results(out, _WRITERS, model, _load, videos, options, {}, progress)
+    return write_results(EMBEDDINGS, model, videos, out, options or BulkOptions(), progress)
 
 
 def _load(model: Any) -> Computation:
@@ -148,3 +147,4 @@ def _write_parquet(rows: Rows, path: pathlib.Path) -> None:
 
 
 _WRITERS = {"embeddings.npz": _write_npz, "embeddings.parquet": _write_parquet}
+EMBEDDINGS = Work(_load, _WRITERS, {})

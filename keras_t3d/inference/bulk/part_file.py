@@ -55,7 +55,7 @@ class PartFile:
                     break
                 if started is None:
                     started = row
-                    _check_same(self._path, started, identity)
+                    check_same(self._path, started, identity)
                 else:
                     self.num_views.append(row["views"])
                 kept += len(line)
@@ -104,7 +104,14 @@ def _parsed(line: bytes) -> Row | None:
         return None
 
 
-def _check_same(part: pathlib.Path, started: Row, identity: Identity) -> None:
+def check_same(part: str | os.PathLike[str], started: Row, identity: Identity) -> None:
+    """Raises an InvalidArgumentError if unfinished results are of something else.
+
+    Args:
+        part: the file or folder that holds them.
+        started: what they depend on.
+        identity: what they should depend on.
+    """
     differences = [
         f"`{name}` {_shown(started.get(name))}, now {_shown(value)}"
         for name, value in identity.items()
@@ -114,7 +121,7 @@ def _check_same(part: pathlib.Path, started: Row, identity: Identity) -> None:
         raise InvalidArgumentError(
             f"An unfinished run left results of other arguments: {'; '.join(differences)}. Re-run "
             f"it with the same ones, choose another file, or remove {part} to start again. "
-            f"Received: {part.with_suffix('')}",
+            f"Received: {os.path.splitext(part)[0]}",
             argument="out",
         )
 

@@ -14,7 +14,7 @@ from keras_t3d.inference.bulk import tables
 from keras_t3d.inference.bulk.engine import VideoResult, video_results
 from keras_t3d.inference.bulk.options import BulkOptions
 from keras_t3d.inference.bulk.part_file import Row
-from keras_t3d.inference.bulk.result_file import BulkReport, Computation, Rows, write_results
+from keras_t3d.inference.bulk.result_file import BulkReport, Computation, Rows, Work, write_results
 from keras_t3d.inference.load import load_predictor
 from keras_t3d.inference.predictor import top_classes
 from keras_t3d.inference.window_records import class_records
@@ -100,16 +100,23 @@ def write_predictions(
     report.unreadable  # 2
     ```
     """
+    return write_results(predictions(top), model, videos, out, options or BulkOptions(), progress)
+
+
+def predictions(top: int) -> Work:
+    """Returns the work of writing the most probable classes of each video.
+
+    Args:
+        top: how many classes.
+    """
     check_integer("top", top, 1, 5)
+    return Work(functools.partial(_load, top=top), _WRITERS, {"top": top})
 
-    def load(model: Any) -> Computation:
-        predictor = load_predictor(model)
-        row = functools.partial(_row, class_names=predictor.class_names, top=top)
-        return Computation(predictor.probabilities, predictor.clip_spec, row)
 
-    options = options or BulkOptions()
-    settings = {"top": top}
-    return write_results(out, _WRITERS, model, load, videos, options, settings, progress)
+def _load(model: Any, top: int) -> Computation:
+    predictor = load_predictor(model)
+    row = functools.partial(_row, class_names=predictor.class_names, top=top)
+    return Computation(predictor.probabilities, predictor.clip_spec, row)
 
 
 def _row(result: VideoResult, class_names: Sequence[str], top: int) -> Row:

@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from keras_t3d.artifact_files import is_on_hub, model_file
+from keras_t3d.artifact_files import files_of_model, is_on_hub, model_file
 from keras_t3d.atomic import check_file_path
 from keras_t3d.clips import ClipSpec
 from keras_t3d.data.shards.shard import checksum
@@ -50,62 +50,94 @@ class Computation:
     clip_spec: ClipSpec
     row: Callable[[VideoResult], Row]
 
+    def rows(
+        self, videos: Sequence[VideoEntry], options: BulkOptions, done: Sequence[int] = ()
+    ) -> Iterator[Row]:
+        """Yields the rows of videos; see `video_results` for the arguments."""
+        results = video_results(self.function, self.clip_spec, videos, options, done)
+        return map(self.row, results)
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What is computed of videos, and the files that hold it.
+
+    Args:
+        load: returns what to compute with a model. Workers of a cluster receive it pickled.
+        writers: what writes a file, by an example of its name.
+        settings: what else the rows depend on, by the names of arguments.
+    """
+
+    load: Callable[[Any], Computation]
+    writers: Mapping[str, Callable[[Rows, pathlib.Path], None]]
+    settings: Mapping[str, Any]
+
+    def check_out(self, out: str | os.PathLike[str]) -> None:
+        """Checks the path of a file to write.
+
+        Raises:
+            InvalidArgumentError: if its suffix is none of those that can be written.
+            MissingPackageError: if it is a Parquet file and pyarrow is not installed.
+        """
+        check_file_path(out, "out", *self.writers)
+        if pathlib.Path(out).suffix.lower() == ".parquet":
+            check_parquet()
+
+    def write(self, rows: Rows, path: pathlib.Path) -> BulkReport:
+        """Writes a file, which appears whole."""
+        suffix = path.suffix.lower()
+        write = next(write for name, write in self.writers.items() if name.endswith(suffix))
+        write(rows, path)
+        videos = unreadable = damaged = 0
+        for row in rows():
+            videos += 1
+            unreadable += row["error"] is not None
+            damaged += row["damage"] is not None
+        return BulkReport(path, videos, unreadable, damaged)
+
 
 def write_results(
-    out: str | os.PathLike[str],
-    writers: Mapping[str, Callable[[Rows, pathlib.Path], None]],
+    work: Work,
     model: Any,
-    load: Callable[[Any], Computation],
     videos: VideoSource,
+    out: str | os.PathLike[str],
     options: BulkOptions,
-    settings: Mapping[str, Any],
     progress: Progress | None,
 ) -> BulkReport:
     """Computes the rows that are missing, then writes the file, which appears whole.
 
     Args:
-        out: path of the file.
-        writers: what writes it, by an example of its name.
+        work: what to compute.
         model: as the caller received it.
-        load: returns what to compute with the model.
         videos: see `named_videos`.
+        out: path of the file.
         options: BulkOptions.
-        settings: what else the rows depend on, by the names of arguments.
         progress: called with (videos done, videos in all).
     """
-    check_file_path(out, "out", *writers)
+    work.check_out(out)
     path = pathlib.Path(out)
-    suffix = path.suffix.lower()
-    if suffix == ".parquet":
-        check_parquet()
     listed = named_videos(videos)
     model = model_file(model) if isinstance(model, (str, os.PathLike)) else model
-    computation = load(model)
-    identity = {
-        "model": _model_digest(model),
-        "videos": _videos_digest(listed),
-        "num_views": options.num_views,
-        "batch_size": options.batch_size,
-        **settings,
-    }
-    with opened_part(path, identity) as part:
-        function, clip_spec = computation.function, computation.clip_spec
-        for result in video_results(function, clip_spec, listed, options, part.num_views):
-            part.append(computation.row(result))
+    computation = work.load(model)
+    with opened_part(path, identity_of(work, model, listed, options)) as part:
+        for row in computation.rows(listed, options, part.num_views):
+            part.append(row)
             if progress is not None:
                 progress(len(part.num_views), len(listed))
-        write = next(write for name, write in writers.items() if name.endswith(suffix))
-        write(part.rows, path)
-        return _report(path, part.rows())
+        return work.write(part.rows, path)
 
 
-def _report(path: pathlib.Path, rows: Iterable[Row]) -> BulkReport:
-    videos = unreadable = damaged = 0
-    for row in rows:
-        videos += 1
-        unreadable += row["error"] is not None
-        damaged += row["damage"] is not None
-    return BulkReport(path, videos, unreadable, damaged)
+def identity_of(
+    work: Work, model: Any, videos: Sequence[VideoEntry], options: BulkOptions
+) -> dict[str, Any]:
+    """Returns what the rows depend on, as JSON values by name."""
+    return {
+        "model": _model_digest(model),
+        "videos": _videos_digest(videos),
+        "num_views": options.num_views,
+        "batch_size": options.batch_size,
+        **work.settings,
+    }
 
 
 def _model_digest(model: Any) -> str:
@@ -115,9 +147,7 @@ def _model_digest(model: Any) -> str:
         return _digest([json.dumps([list(model.class_names), model.clip_spec.get_config()])])
     if is_on_hub(model):
         return _digest([model])
-    path = pathlib.Path(model)
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return _digest(checksum(file) for file in files if file.is_file())
+    return _digest(checksum(file) for file in files_of_model(model))
 
 
 def _videos_digest(videos: Sequence[VideoEntry]) -> str:

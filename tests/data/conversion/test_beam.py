@@ -1,7 +1,6 @@
 """Conversion under Apache Beam: the same bytes as the local one, on Beam's local runner."""
 
 import csv
-import importlib.util
 import io
 import os
 import pathlib
@@ -12,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+from keras_t3d.data.beam.errors import BeamError
 from keras_t3d.data.conversion.beam import convert_with_beam
 from keras_t3d.data.conversion.convert import convert
 from keras_t3d.data.conversion.errors import ConversionError
@@ -19,16 +19,10 @@ from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.conversion.shard_plan import plan_shards
 from keras_t3d.data.sources.layouts import list_videos
 from keras_t3d.errors import InvalidArgumentError
+from tests.beam_bucket import LOCAL, needs_beam
 from tests.conftest import counting_frames, write_video
 
 pytestmark = pytest.mark.process
-
-needs_beam = pytest.mark.skipif(
-    importlib.util.find_spec("apache_beam") is None,
-    reason="needs Apache Beam: make test EXTRAS=dev,beam",
-)
-# What DirectRunner comes to without Prism, which it would download.
-LOCAL = ("--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",)
 
 
 def beam_convert(source, out, videos_at=None, **options):
@@ -68,57 +62,6 @@ def converted_locally(nine_videos, tmp_path_factory):
     out = tmp_path_factory.mktemp("local") / "shards"
     convert(nine_videos, out, ConversionOptions(workers=1))
     return content(out)
-
-
-@pytest.fixture(scope="module")
-def bucket(tmp_path_factory):
-    """A file system of Beam's that knows addresses such as `box://shards`, and where they lie."""
-    from apache_beam.io.filesystem import FileMetadata
-    from apache_beam.io.localfilesystem import LocalFileSystem
-
-    root = tmp_path_factory.mktemp("box")
-
-    class Box(LocalFileSystem):
-        @classmethod
-        def scheme(cls):
-            return "box"
-
-        def has_dirs(self):
-            return False
-
-        def _at(self, address):
-            assert address.startswith("box://"), address
-            return os.path.join(root, address.removeprefix("box://"))
-
-        def _list(self, prefix):
-            for folder, _, names in os.walk(root):
-                for name in names:
-                    path = os.path.join(folder, name)
-                    address = f"box://{os.path.relpath(path, root)}"
-                    if address.startswith(prefix):
-                        yield FileMetadata(address, os.path.getsize(path))
-
-        def create(self, path, *args, **kwargs):
-            return super().create(self._at(path), *args, **kwargs)
-
-        def open(self, path, *args, **kwargs):
-            return super().open(self._at(path), *args, **kwargs)
-
-        def exists(self, path):
-            return os.path.isfile(self._at(path))
-
-        def rename(self, sources, destinations):
-            for source, destination in zip(sources, destinations, strict=True):
-                assert not self.exists(destination)  # as on HDFS
-                os.makedirs(os.path.dirname(self._at(destination)), exist_ok=True)
-                os.rename(self._at(source), self._at(destination))
-
-        def delete(self, paths):
-            for path in paths:
-                (shutil.rmtree if path.endswith("/") else os.unlink)(self._at(path))
-
-    Box.root = root
-    return Box  # Beam finds the class for as long as it is kept
 
 
 @needs_beam
@@ -194,7 +137,7 @@ def test_videos_without_labels(some_videos, tmp_path):
 
 @needs_beam
 def test_pieces_may_arrive_in_any_order(videos, shards, tmp_path):
-    from keras_t3d.data.conversion.beam_folder import BeamFolder
+    from keras_t3d.data.beam.folder import BeamFolder
     from keras_t3d.data.conversion.beam_steps import DecodeVideo, WriteShard, plan_lines
 
     options = ConversionOptions(short_side=40)
@@ -329,7 +272,7 @@ def test_workers_fetch_videos_from_where_they_find_them(
 def test_videos_that_the_workers_do_not_see_are_no_rejects(
     some_videos, converted_locally, tmp_path
 ):
-    with pytest.raises(ConversionError, match="nowhere"):
+    with pytest.raises(BeamError, match="nowhere"):
         beam_convert(some_videos, tmp_path / "out", videos_at=str(tmp_path / "nowhere"))
     assert not list((tmp_path / "out").glob("*.tfrecord"))
     beam_convert(some_videos, tmp_path / "out")
@@ -361,7 +304,7 @@ def test_a_folder_without_any_video_is_one_that_the_workers_do_not_see(
     for label in ("bright", "dark"):
         (tmp_path / "mount" / "test" / label).mkdir(parents=True)  # nothing is mounted there
     at = there if there.startswith("box:") else str(tmp_path / "mount")
-    with pytest.raises(ConversionError, match="test/"):
+    with pytest.raises(BeamError, match="test/"):
         beam_convert(some_videos, tmp_path / "out", videos_at=at)
     assert not list((tmp_path / "out").glob("*.tfrecord"))
 
@@ -385,40 +328,11 @@ def test_videos_elsewhere_than_below_the_source_cannot_be_moved(videos, tmp_path
 
 @needs_beam
 def test_shards_that_only_the_workers_see_are_an_error(some_videos, tmp_path, monkeypatch):
-    from keras_t3d.data.conversion.beam_folder import BeamFolder
+    from keras_t3d.data.conversion import beam_state
 
-    monkeypatch.setattr(BeamFolder, "summaries", lambda folder: {})
-    with pytest.raises(ConversionError, match="1 of 1 shards"):
+    monkeypatch.setattr(beam_state, "summaries", lambda folder: {})
+    with pytest.raises(BeamError, match="1 of 1 shards"):
         beam_convert(some_videos, tmp_path / "out")
-
-
-@needs_beam
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--runer=FlinkRunner"], "`beam_options`.*--runer=FlinkRunner"),
-        (["DirectRunner"], "`beam_options`.*Received: DirectRunner"),
-        (["--direct_num_workers=many"], "invalid int value: 'many'"),
-        (["--runner=NoSuchRunner"], "`beam_options`.*NoSuchRunner"),
-        ("--runner=DirectRunner", "`beam_options` must be a list"),
-        (["--runner=FlinkRunner", "parallelism=2"], "`beam_options`.*parallelism=2"),
-    ],
-)
-def test_bad_options_are_refused(words, message, some_videos, tmp_path):
-    with pytest.raises(ValueError, match=message):
-        convert_with_beam(some_videos, tmp_path / "out", beam_options=words)
-    assert not list(tmp_path.glob("out/*.tfrecord"))
-
-
-@needs_beam
-def test_options_of_a_job_server_are_left_to_it():
-    from apache_beam.options.pipeline_options import FlinkRunnerOptions
-
-    from keras_t3d.data.conversion.beam import _pipeline_options
-
-    words = ["--runner=flink", "--flink_master=host:8081", "--of_the_job_server=4"]
-    options = _pipeline_options(words)
-    assert options.view_as(FlinkRunnerOptions).flink_master == "host:8081"
 
 
 @needs_beam
@@ -439,23 +353,6 @@ def test_a_bad_address_of_the_videos_is_refused(some_videos, tmp_path):
     with pytest.raises(ValueError, match="Received: nosuch://b/videos"):
         beam_convert(some_videos, tmp_path / "out", videos_at="nosuch://b/videos")
     assert not (tmp_path / "out").exists()
-
-
-@needs_beam
-def test_a_file_is_whole_or_absent(tmp_path):
-    from keras_t3d.data.conversion.beam_folder import BeamFolder
-
-    class Breaks(io.BytesIO):
-        def read(self, size=-1):
-            if self.tell():
-                raise OSError("gone")
-            return super().read(4)
-
-    folder = BeamFolder(str(tmp_path))
-    folder.write("a.json", io.BytesIO(b"old"))
-    with pytest.raises(OSError, match="gone"):
-        folder.write("a.json", Breaks(b"newer content"))
-    assert content(tmp_path) == {"a.json": b"old"}
 
 
 def test_without_beam_it_says_what_to_install(some_videos, tmp_path, monkeypatch):

@@ -1,0 +1,1 @@
+"""What conversions, predictions and embeddings with Apache Beam have in common."""
