@@ -13,7 +13,9 @@ from keras_t3d import models
 from keras_t3d.errors import InvalidArgumentError
 from keras_t3d.layers import BasicBlock3D, BottleneckBlock3D, ClipConv3D
 from keras_t3d.layers.operations import convolution, frame_convolution
+from keras_t3d.layers.operations.normalization import normalize_by
 from keras_t3d.layers.operations.padding import Padding
+from tests import grappler
 from tests.battery import array, fit_one_step, noise_clips, randomize
 
 
@@ -236,6 +238,22 @@ def test_grouped_gradients_on_any_processor(dtype, kernels, in_graph, monkeypatc
         tolerance = {"float16": 0.01, "bfloat16": 0.05}.get(dtype, 1e-5)
         for found, exact in zip(gradients(convolved, x, kernel), expected, strict=True):
             assert np.abs(found - exact).max() <= tolerance * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("channels_of_group", [1, 2])
+@pytest.mark.parametrize("strides", [(1, 1, 1), (1, 2, 2)])
+def test_a_graph_normalizes_a_grouped_convolution(strides, channels_of_group):
+    """Without oneDNN, TensorFlow's graph optimizer merges the two into one that has no groups."""
+    grappler.turn("on")
+    x, kernel = features(2, 3, 9, 9, 8), features(1, 3, 3, channels_of_group, 8, seed=2)
+    mean, variance = tf.constant(features(8)), tf.constant(np.square(features(8)) + 0.1)
+
+    def normalized(x):
+        y = convolution.convolve(x, tf.constant(kernel), strides)
+        return normalize_by(y, mean, variance, mean, mean, 1e-3, "relu6")
+
+    in_graph = tf.function(normalized)(tf.constant(x))
+    np.testing.assert_allclose(in_graph, normalized(tf.constant(x)), atol=1e-5)
 
 
 @pytest.mark.parametrize("groups", [1, 2])

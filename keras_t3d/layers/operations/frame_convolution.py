@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_t3d.layers.operations.custom_gradient import custom_gradient
-from keras_t3d.layers.operations.padding import Padding, pad
+from keras_t3d.layers.operations.padding import Padding, pad, unmerged
 
 
 def convolve_each_frame(clips: Any, kernel: Any, strides: Sequence[int], padding: str) -> Any:
@@ -106,7 +106,8 @@ def _conv2d_by_groups(frames: Any, kernel: Any, strides: Sequence[int], padding:
             gradients = tape.gradient(y, inputs, tf.cast(upstream, wide))
             return tuple(tf.cast(gradient, frames.dtype) for gradient in gradients)
 
-        return tf.nn.conv2d(frames, kernel, strides, padding), gradient
+        # Merged with a normalization or an activation, it has no groups.
+        return unmerged(tf.nn.conv2d(frames, kernel, strides, padding)), gradient
 
     return convolved(frames, kernel)
 
