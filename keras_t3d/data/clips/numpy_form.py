@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import contextlib
 import functools
 import itertools
 import threading
@@ -138,11 +139,12 @@ class ClipDataset(keras.utils.PyDataset):
         draws = draw_clips(
             plan.seed, epoch, positions, plan.clip_spec.num_frames, plan.augmentation
         )
-        place, video = (-1, -1), None
-        for row, (shard, record) in enumerate(records.tolist()):
-            if video is None or place != (shard, record):  # repeats of a video are neighbours
-                place, video = (shard, record), self._video(shard, record)
-            yield training_clip(video, ClipDraws(*(part[row] for part in draws)), plan)
+        rows = enumerate(map(tuple, records.tolist()))
+        # Repeats of a video are neighbours.
+        for (shard, record), repeats in itertools.groupby(rows, lambda row: row[1]):
+            with self._opened(shard, record) as video:
+                for row, _ in repeats:
+                    yield training_clip(video, ClipDraws(*(part[row] for part in draws)), plan)
 
     def _evaluation_clips(self, index: int) -> Iterator[Clip]:
         plan, examples = self._plan, self._plan.records.examples
@@ -154,15 +156,16 @@ class ClipDataset(keras.utils.PyDataset):
                 return
             place = number % plan.records.num_videos
             shard = int(np.searchsorted(bounds, place, side="right"))
-            video = self._video(shard, int(place - bounds[shard] + examples[shard]))
-            yield evaluation_clip(video, np.float32(not is_padding), plan)
+            with self._opened(shard, int(place - bounds[shard] + examples[shard])) as video:
+                yield evaluation_clip(video, np.float32(not is_padding), plan)
 
-    def _video(self, shard: int, record: int) -> StoredVideo:
+    @contextlib.contextmanager
+    def _opened(self, shard: int, record: int) -> Iterator[StoredVideo]:
         plan = self._plan
-        video = plan.records.read_video(shard, record, self._offsets[shard][record])
-        if plan.labelled:
-            check_label(plan.shards, video, plan.records.paths[shard])
-        return video
+        with plan.records.opened_video(shard, record, self._offsets[shard][record]) as video:
+            if plan.labelled:
+                check_label(plan.shards, video, plan.records.paths[shard])
+            yield video
 
 
 def _check(plan: ReadPlan, workers: int) -> None:

@@ -13,7 +13,7 @@ from keras_t3d.data.clips.clip import Clip
 from keras_t3d.data.clips.clip_draws import ClipDraws
 from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.clips.record_keys import record_key
-from keras_t3d.data.clips.sampling import sample_frames
+from keras_t3d.data.clips.sampling import known_times, sample_frames
 from keras_t3d.data.clips.windows import place_window
 from keras_t3d.data.shards.record import StoredVideo
 
@@ -21,7 +21,14 @@ from keras_t3d.data.shards.record import StoredVideo
 def training_clip(video: StoredVideo, draws: ClipDraws, plan: ReadPlan) -> Clip:
     """Samples and decodes a training clip: frames, window and flip."""
     clip_spec = plan.clip_spec
-    frames = sample_frames(len(video.frames), np.array(video.times), draws, clip_spec, plan.options)
+    frames = sample_frames(
+        len(video.frames),
+        known_times(video, clip_spec),
+        float(draws.start),
+        draws.segments,
+        clip_spec,
+        plan.options,
+    )
     top, left, height, width = place_window(
         video.height, video.width, clip_spec, plan.augmentation, draws.window
     ).tolist()
@@ -35,7 +42,8 @@ def training_clip(video: StoredVideo, draws: ClipDraws, plan: ReadPlan) -> Clip:
 
 def evaluation_clip(video: StoredVideo, weight: np.float32, plan: ReadPlan) -> Clip:
     """Decodes the centre view, only the frames that it takes."""
-    known = frames_for_clips(len(video.frames), np.array(video.times), plan.clip_spec)
+    times = known_times(video, plan.clip_spec)
+    known = frames_for_clips(len(video.frames), times, plan.clip_spec)
     frames = known[clip_frames(len(known), plan.clip_spec)]
     # The frames are already those at `frame_stride`.
     spec = ClipSpec.from_config({**plan.clip_spec.get_config(), "frame_stride": 1})
@@ -49,7 +57,7 @@ def _clip(
     return Clip(
         pixels=pixels,
         label=np.int64(video.label_index),
-        key=record_key(video.video_id, video.frames[0]),
+        key=video.video_id or record_key("", video.frames[0]),
         frames=frames,
         fps=np.float32(video.fps),
         weight=weight,

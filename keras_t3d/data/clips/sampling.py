@@ -13,24 +13,34 @@ from keras_t3d.clips import ClipSpec, Tensor
 from keras_t3d.clips.frame_rate import TOO_SHORT, check_times, random_clip_at_rate
 from keras_t3d.data.clips.clip_draws import ClipDraws
 from keras_t3d.data.clips.options import ClipSelection
+from keras_t3d.data.shards.record import StoredVideo
 from keras_t3d.errors import InvalidArgumentError
+
+
+def known_times(video: StoredVideo, clip_spec: ClipSpec) -> np.ndarray:
+    """Returns the times of a video's frames, if the clips have a rate; else none, unread."""
+    return np.array(() if clip_spec.fps is None else video.times, np.int64)
 
 
 def sample_frames(
     num_video_frames: int,
     times: np.ndarray,
-    draws: ClipDraws,
+    start: float,
+    segments: np.ndarray,
     clip_spec: ClipSpec,
     options: ClipSelection,
 ) -> np.ndarray:
-    """Returns the frames of a training clip as `options` selects them: int64 (num_frames,)."""
-    count, short, draw = num_video_frames, options.short, float(draws.start)
+    """Returns the frames of a training clip as `options` selects them: int64 (num_frames,).
+
+    `start` and `segments` are those of ClipDraws.
+    """
+    count, short = num_video_frames, options.short
     if options.sampling == "segments":
-        return segment_clip(count, clip_spec.num_frames, draws.segments, short=short)
+        return segment_clip(count, clip_spec.num_frames, segments, short=short)
     if clip_spec.fps is None:
-        return random_clip(count, clip_spec, draw, short=short)
+        return random_clip(count, clip_spec, start, short=short)
     check_times(times)
-    return random_clip_at_rate(times, clip_spec.num_frames, clip_spec.fps, draw, short=short)
+    return random_clip_at_rate(times, clip_spec.num_frames, clip_spec.fps, start, short=short)
 
 
 def sample_frames_tensorflow(

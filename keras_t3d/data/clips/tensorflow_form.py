@@ -22,6 +22,12 @@ from keras_t3d.data.clips.clip import (
 )
 from keras_t3d.data.clips.clip_draws import ClipDraws, draw_clips
 from keras_t3d.data.clips.plan import ReadPlan
+from keras_t3d.data.clips.tensorflow_partial import (
+    ReadSamples,
+    epoch_places,
+    has_long_records,
+    samples_reader,
+)
 from keras_t3d.data.clips.tensorflow_phases import (
     Record,
     Sample,
@@ -30,6 +36,7 @@ from keras_t3d.data.clips.tensorflow_phases import (
     parsed_records,
     record_parser,
     sample,
+    stacked,
 )
 from keras_t3d.data.clips.tensorflow_records import (
     ReadShard,
@@ -96,13 +103,13 @@ def _epoch_samples(epoch: tf.Tensor, read_shard: ReadShard, plan: ReadPlan) -> t
     clips, not of videos.
     """
     size, count = plan.options.shuffle_buffer, plan.records.num_videos
-    parse = record_parser(plan)
     windows = tf.data.Dataset.range(0, count, size)
     draws = windows.flat_map(lambda start: _window_draws(epoch, start, plan))
-    samples = map_in_parallel(
-        tf.data.Dataset.zip(_epoch_records(epoch, read_shard, plan), draws),
-        lambda serialized, drawn: _repeated_samples(parse(serialized), drawn, plan),
-    )
+    if has_long_records(plan):
+        sources, read = epoch_places(epoch, plan), samples_reader(plan)
+    else:
+        sources, read = _epoch_records(epoch, read_shard, plan), _whole_records_reader(plan)
+    samples = map_in_parallel(tf.data.Dataset.zip(sources, draws), read)
 
     # Not Dataset.shuffle: its order depends on TensorFlow's global seed, too.
     def shuffle(start: tf.Tensor, window: Sample) -> Sample:
@@ -169,13 +176,15 @@ def _window_draws(epoch: tf.Tensor, start: tf.Tensor, plan: ReadPlan) -> tf.data
     )
 
 
-def _repeated_samples(record: dict[str, tf.Tensor], draws: ClipDraws, plan: ReadPlan) -> Sample:
-    """The samples of one record, one for each repeat, stacked."""
-    samples = [
-        sample(record, ClipDraws(*(part[repeat] for part in draws)), plan)
-        for repeat in range(plan.augmentation.repeats)
-    ]
-    return Sample(*(tf.stack(parts) for parts in zip(*samples, strict=True)))
+def _whole_records_reader(plan: ReadPlan) -> ReadSamples:
+    """Returns the function from a serialized record and draws to its samples, stacked."""
+    parse = record_parser(plan)
+
+    def samples(serialized: tf.Tensor, draws: ClipDraws) -> Sample:
+        record = parse(serialized)
+        return stacked(lambda drawn: sample(record, drawn, plan), draws, plan)
+
+    return samples
 
 
 # Evaluation.

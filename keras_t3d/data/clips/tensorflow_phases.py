@@ -64,28 +64,55 @@ def parsed_records(plan: ReadPlan) -> tf.data.Dataset:
 
 def sample(record: Record, draws: ClipDraws, plan: ReadPlan) -> Sample:
     """Chooses the frames, window and flip of a training clip."""
-    encoded, label = record[fields.FRAMES], record[fields.LABEL_INDEX]
+    encoded = record[fields.FRAMES]
     frames = sample_frames_tensorflow(
         tf.size(encoded), record[fields.TIMES], draws, plan.clip_spec, plan.options
     )
-    window = place_window_tensorflow(
+    described = Described(
+        record[fields.LABEL_INDEX],
+        _key(record),
         record[fields.HEIGHT],
         record[fields.WIDTH],
-        plan.clip_spec,
-        plan.augmentation,
-        draws.window,
+        record[fields.FPS],
     )
-    may_mirror = tf.reduce_all(label != tf.constant(plan.unmirrored, tf.int64))
+    return placed_sample(tf.gather(encoded, frames), frames, described, draws, plan)
+
+
+class Described(NamedTuple):
+    """What a record says of its video: scalars."""
+
+    label: tf.Tensor
+    key: tf.Tensor
+    height: tf.Tensor
+    width: tf.Tensor
+    fps: tf.Tensor
+
+
+def placed_sample(
+    encoded: tf.Tensor, frames: tf.Tensor, video: Described, draws: ClipDraws, plan: ReadPlan
+) -> Sample:
+    """Chooses the window and flip of a training clip, whose frames are chosen."""
+    window = place_window_tensorflow(
+        video.height, video.width, plan.clip_spec, plan.augmentation, draws.window
+    )
+    may_mirror = tf.reduce_all(video.label != tf.constant(plan.unmirrored, tf.int64))
     return Sample(
-        encoded=tf.gather(encoded, frames),
+        encoded=encoded,
         frames=frames,
         window=window,
         mirrored=tf.logical_and(draws.mirrored, may_mirror),
         seed=draws.distortion,
-        label=label,
-        key=_key(record),
-        fps=record[fields.FPS],
+        label=video.label,
+        key=video.key,
+        fps=video.fps,
     )
+
+
+def stacked(sample_of: Callable[[ClipDraws], Sample], draws: ClipDraws, plan: ReadPlan) -> Sample:
+    """Stacks the samples of a record, one for each repeat, which has its own draws."""
+    repeats = range(plan.augmentation.repeats)
+    samples = [sample_of(ClipDraws(*(part[repeat] for part in draws))) for repeat in repeats]
+    return Sample(*(tf.stack(parts) for parts in zip(*samples, strict=True)))
 
 
 def decode(sample: Sample, plan: ReadPlan) -> Clip:

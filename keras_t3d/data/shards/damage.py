@@ -16,6 +16,7 @@ import numpy as np
 from keras_t3d.data.shards.errors import RecordError, ShardError
 from keras_t3d.data.shards.labels import LABEL_MISMATCH, label_mismatch
 from keras_t3d.data.shards.object_store import is_address
+from keras_t3d.data.shards.partial_record import open_video
 from keras_t3d.data.shards.record import StoredVideo, stored_video
 from keras_t3d.data.shards.record_file import read_record, record_length, record_offsets
 from keras_t3d.data.shards.shard import Shard
@@ -69,11 +70,25 @@ class SplitRecords:
         Raises:
             ShardError: if the record is damaged.
         """
-        path = self.paths[shard]
+        with self._named(shard, record), open(self.paths[shard], "rb") as file:
+            return stored_video(read_record(file, int(offset)))
+
+    @contextlib.contextmanager
+    def opened_video(self, shard: int, record: int, offset: int) -> Iterator[StoredVideo]:
+        """Yields what `read_video` returns, without its frames: each is read when asked for.
+
+        Raises:
+            ShardError: if what is read is damaged.
+        """
+        with self._named(shard, record):
+            yield open_video(self.paths[shard], int(offset))
+
+    @contextlib.contextmanager
+    def _named(self, shard: int, record: int) -> Iterator[None]:
         try:
-            with open(path, "rb") as file:
-                return stored_video(read_record(file, int(offset)))
-        except ValueError as error:
+            yield
+        except RecordError as error:
+            path = self.paths[shard]
             raise damaged_shard(f"{path}, record {record}: {error}") from None
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from keras_t3d.clips.frame_rate import even_times
 from keras_t3d.data.shards.errors import RecordError
+from keras_t3d.data.shards.record_index import FrameIndex
 from keras_t3d.protocol_buffers import build_message_classes
 
 FRAMES = "image/encoded"
@@ -25,10 +27,11 @@ VIDEO_ID = "clip/id"
 HEIGHT = "image/height"
 WIDTH = "image/width"
 FPS = "video/fps"
+INDEX = "image/index"
 ONE_LABEL = "A record must have one label, as a classifier reads one class of each video"
 TIMES = "image/timestamp"  # as MediaPipe names it
 
-_SequenceExample: Any = build_message_classes(
+_messages: Any = build_message_classes(
     "keras_t3d",
     {
         "BytesList": [(1, "value", "repeated bytes")],
@@ -44,7 +47,8 @@ _SequenceExample: Any = build_message_classes(
         "FeatureLists": [(1, "feature_list", "map FeatureList")],
         "SequenceExample": [(1, "context", "Features"), (2, "feature_lists", "FeatureLists")],
     },
-)["SequenceExample"]
+)
+SequenceExample, FeatureLists = _messages["SequenceExample"], _messages["FeatureLists"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +64,11 @@ class EncodedVideo:
             if unknown.
     """
 
-    frames: tuple[bytes, ...]
+    frames: Sequence[bytes]
     height: int
     width: int
     fps: float
-    times: tuple[int, ...] = dataclasses.field(default=(), kw_only=True)
+    times: Sequence[int] = dataclasses.field(default=(), kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +95,7 @@ def make_record(video: EncodedVideo, video_id: str, label: str, label_index: int
         label: class name; empty for a video without a label.
         label_index: class id; -1 for a video without a label.
     """
-    example = _SequenceExample()
+    example = SequenceExample()
     context = example.context.feature
     if label_index >= 0:
         context[LABEL_INDEX].int64_list.value.append(label_index)
@@ -100,12 +104,19 @@ def make_record(video: EncodedVideo, video_id: str, label: str, label_index: int
     context[HEIGHT].int64_list.value.append(video.height)
     context[WIDTH].int64_list.value.append(video.width)
     context[FPS].float_list.value.append(video.fps)
+    for time in video.times:
+        example.feature_lists.feature_list[TIMES].feature.add().int64_list.value.append(time)
+    index = FrameIndex.of(video.frames, _serialized(example.feature_lists))
+    packed = index.packed(_serialized(example.context))
+    context[INDEX].bytes_list.value.append(packed)
     frames = example.feature_lists.feature_list[FRAMES].feature
     for frame in video.frames:
         frames.add().bytes_list.value.append(frame)
-    for time in video.times:
-        example.feature_lists.feature_list[TIMES].feature.add().int64_list.value.append(time)
-    return example.SerializeToString(deterministic=True)
+    return _serialized(example)
+
+
+def _serialized(message: Any) -> bytes:
+    return message.SerializeToString(deterministic=True)
 
 
 def stored_video(serialized: bytes) -> StoredVideo:
@@ -115,7 +126,7 @@ def stored_video(serialized: bytes) -> StoredVideo:
         RecordError: if it is no SequenceExample, holds no frames, or has several labels.
     """
     try:
-        example = _SequenceExample.FromString(serialized)
+        example = SequenceExample.FromString(serialized)
     except DecodeError:
         raise RecordError("A record must be a tf.train.SequenceExample of video frames.") from None
     frames = tuple(
@@ -125,30 +136,48 @@ def stored_video(serialized: bytes) -> StoredVideo:
     )
     if not frames:
         raise RecordError(f"A record must hold JPEG frames in the feature list {FRAMES!r}.")
-    context = example.context.feature
-    labels = context[LABEL_INDEX].int64_list.value if LABEL_INDEX in context else ()
+    return described_video(example.context, frames, stored_times(example.feature_lists))
+
+
+def described_video(context: Any, frames: Sequence[bytes], times: Sequence[int]) -> StoredVideo:
+    """Returns the content of a record.
+
+    Args:
+        context: its message Features.
+        frames: its frames.
+        times: its times; not as many as frames if it has none.
+
+    Raises:
+        RecordError: if it has several labels.
+    """
+    features = context.feature
+    labels = features[LABEL_INDEX].int64_list.value if LABEL_INDEX in features else ()
     if len(labels) > 1:
         raise RecordError(f"{ONE_LABEL}. Received: the labels {list(labels)}")
-    fps = _first(context, FPS, "float_list", 0.0)
-    times = tuple(
-        time
-        for feature in example.feature_lists.feature_list[TIMES].feature
-        for time in feature.int64_list.value
-    )
+    fps = _first(features, FPS, "float_list", 0.0)
     if len(times) != len(frames):
         times = tuple(even_times(len(frames), fps).tolist()) if fps > 0 else ()
-    height, width = (_first(context, name, "int64_list", 0) for name in (HEIGHT, WIDTH))
+    height, width = (_first(features, name, "int64_list", 0) for name in (HEIGHT, WIDTH))
     if not (height and width):
         width, height = _frame_size(frames[0])
     return StoredVideo(
         frames=frames,
-        label_index=_first(context, LABEL_INDEX, "int64_list", -1),
-        label=_first(context, LABEL_TEXT, "bytes_list", b"").decode("utf-8", "replace"),
-        video_id=_first(context, VIDEO_ID, "bytes_list", b"").decode("utf-8", "surrogateescape"),
+        label_index=_first(features, LABEL_INDEX, "int64_list", -1),
+        label=_first(features, LABEL_TEXT, "bytes_list", b"").decode("utf-8", "replace"),
+        video_id=_first(features, VIDEO_ID, "bytes_list", b"").decode("utf-8", "surrogateescape"),
         height=height,
         width=width,
         fps=fps,
         times=times,
+    )
+
+
+def stored_times(feature_lists: Any) -> tuple[int, ...]:
+    """Returns the times in a message FeatureLists."""
+    return tuple(
+        time
+        for feature in feature_lists.feature_list[TIMES].feature
+        for time in feature.int64_list.value
     )
 
 

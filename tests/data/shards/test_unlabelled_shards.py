@@ -62,7 +62,9 @@ class TestConvert:
         ids = []
         for record in records(shards):
             context = tf.train.SequenceExample.FromString(record).context.feature
-            assert set(context) == {"clip/id", "image/height", "image/width", "video/fps"}
+            assert set(context) == {
+                *("clip/id", "image/height", "image/index", "image/width", "video/fps")
+            }
             video = stored_video(record)
             assert (video.label_index, video.label) == (-1, "")
             ids.append(video.video_id)
