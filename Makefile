@@ -78,19 +78,21 @@ coverage: $(INSTALLED)
 
 # Builds the documentation site in site/; fails for a wrong link.
 docs:
-	$(MAKE) environment EXTRAS=docs
+	$(MAKE) environment EXTRAS=$(if $(findstring docs,$(EXTRAS)),$(EXTRAS),docs)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 # Writes docs/results.md and docs/results/ from studies/results/*.json.
 results: $(INSTALLED)
 	$(BIN)/python studies/results_page.py
 
-$(VENV)/installed: pyproject.toml
+$(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(BIN)/python
 	$(BIN)/$(INSTALL) -e .
 	touch $@
 
-$(INSTALLED): pyproject.toml $(VENV)/installed
+$(INSTALLED): pyproject.toml | $(BIN)/python
 	$(BIN)/$(INSTALL) -e '.[$(EXTRAS)]'
 	touch $@
 

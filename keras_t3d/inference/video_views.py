@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from keras_t3d.clips import (
 from keras_t3d.clips.frame_rate import frames_for_clips
 from keras_t3d.clips.resize import columns_of_crop, resize_and_crop
 from keras_t3d.data.video.reader import VideoReader
+
+PickFrames = Callable[[VideoReader, Collection[int], ClipSpec], dict[int, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +47,7 @@ def read_views(
 ) -> VideoViews:
     """Reads the views of a video; the arguments are those of `read_clips`."""
     frames, damage = read_clips(
-        path, clip_spec, num_views, clip_frames, start, end, frame_decoded, cropped=True
+        path, clip_spec, num_views, clip_frames, cropped_frames, start, end, frame_decoded
     )
     return VideoViews(np.array(frames), damage)
 
@@ -54,10 +57,10 @@ def read_clips(
     clip_spec: ClipSpec,
     num_views: int | None,
     frames_of: Callable[[int, ClipSpec, int], Iterable[int]],
+    pick: PickFrames,
     start: float | None = None,
     end: float | None = None,
     frame_decoded: Callable[[], None] | None = None,
-    cropped: bool = False,
 ) -> tuple[list[list[np.ndarray]], str | None]:
     """Returns the frames of each view of a video.
 
@@ -70,11 +73,10 @@ def read_clips(
         num_views: see `predict_video`.
         frames_of: returns the indices of a view's frames, given the number of frames of the video,
             the ClipSpec and the first frame of the view.
+        pick: `cropped_frames` or `whole_frames`.
         start: as for VideoReader.
         end: as for VideoReader.
         frame_decoded: as for VideoReader.
-        cropped: whether frames have the size of the model's centre crop. Else their short side has
-            the length to which the model resizes it.
 
     Returns:
         The frames of each view, and the damage, see `keras_t3d.data.Video`.
@@ -87,14 +89,14 @@ def read_clips(
         states_frames = clip_spec.fps is None and start is None and end is None
         known: Sequence[int] = range((states_frames and reader.header.num_frames) or 0)
         clips = _indices(known, clip_spec, num_views, frames_of) if known else []
-        frames = _read_frames(reader, clips, clip_spec, cropped)
+        frames = pick(reader, set(itertools.chain(*clips)), clip_spec)
         num_frames = reader.num_decoded
         times = reader.times
     if num_frames != len(known):
         known = frames_for_clips(num_frames, times, clip_spec).tolist()
         clips = _indices(known, clip_spec, num_views, frames_of)
         with opened() as reader:
-            frames = _read_frames(reader, clips, clip_spec, cropped)
+            frames = pick(reader, set(itertools.chain(*clips)), clip_spec)
     return [[frames[index] for index in clip] for clip in clips], reader.damage
 
 
@@ -109,13 +111,19 @@ def _indices(
     return [[known[int(i)] for i in frames_of(len(known), clip_spec, start)] for start in starts]
 
 
-def _read_frames(
-    reader: VideoReader, clips: list[list[int]], clip_spec: ClipSpec, cropped: bool
+def whole_frames(
+    reader: VideoReader, indices: Collection[int], clip_spec: ClipSpec
 ) -> dict[int, np.ndarray]:
-    """Returns the frames of these clips by index, resized."""
-    indices = {index for clip in clips for index in clip}
-    if not cropped:
-        return {i: resize_short_side(frame, clip_spec.resize) for i, frame in reader.pick(indices)}
+    """Returns frames by index, whose short side has the length to which the model resizes it."""
+    return {
+        index: resize_short_side(frame, clip_spec.resize) for index, frame in reader.pick(indices)
+    }
+
+
+def cropped_frames(
+    reader: VideoReader, indices: Collection[int], clip_spec: ClipSpec
+) -> dict[int, np.ndarray]:
+    """Returns frames by index, of the size of the model's centre crop."""
 
     def columns(height: int, width: int) -> tuple[int, int]:
         return columns_of_crop(width, *_crop_of(height, width, clip_spec))

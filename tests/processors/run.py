@@ -34,7 +34,8 @@ PROCESSORS: dict[str, tuple[str, dict[str, str]]] = {
         "amx fp16 bf16 vnni",
         {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "TF_ENABLE_ONEDNN_OPTS": "1"},
     ),
-    "AVX2": ("amx fp16 bf16 vnni avx512", {}),
+    "AVX2, oneDNN on": ("amx fp16 bf16 vnni avx512", {"TF_ENABLE_ONEDNN_OPTS": "1"}),
+    "AVX2": ("amx fp16 bf16 vnni avx512", {"TF_ENABLE_ONEDNN_OPTS": "0"}),
 }
 
 

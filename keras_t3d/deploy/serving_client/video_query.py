@@ -26,7 +26,7 @@ from keras_t3d.deploy.serving_client.connection import connect
 from keras_t3d.deploy.serving_client.stream_query import query_stream, serves_stream
 from keras_t3d.errors import InvalidArgumentError, check_argument, check_integer
 from keras_t3d.inference.predictor import top_classes
-from keras_t3d.inference.video_views import read_clips
+from keras_t3d.inference.video_views import read_clips, whole_frames
 
 _JPEG_QUALITY = 95
 
@@ -94,7 +94,7 @@ def query(
         known_spec = server.clip_spec
     if known_spec is None:
         return _query_whole_video(server, path, top, num_views, jpeg, start, end)
-    windows, damage = read_clips(path, known_spec, num_views, _span, start, end)
+    windows, damage = read_clips(path, known_spec, num_views, _span, whole_frames, start, end)
     warn_of_damage(path, damage)
     if jpeg:
         rows = np.array([[_encode(frame) for frame in window] for window in windows], object)
