@@ -6,7 +6,7 @@ import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # on all processors, as the command does
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as keras_t3d, which is imported later
 # Several processes share the cores: threads of a process would wait for each other, busily.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

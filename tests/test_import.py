@@ -41,6 +41,16 @@ def test_import_loads_no_backend():
     )
 
 
+@pytest.mark.process
+@pytest.mark.parametrize("chosen", ["0", None])
+def test_tensorflow_uses_onednn_on_all_processors_unless_told_otherwise(chosen, monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", chosen)
+    code = "import os, sys, keras_t3d; assert os.environ['TF_ENABLE_ONEDNN_OPTS'] == sys.argv[1]"
+    run(code, chosen or "1")
+
+
 # TensorFlow, which takes longest to import, is imported once; each order has its own process.
 _LOADS_IN_ORDERS = """
 import os, sys

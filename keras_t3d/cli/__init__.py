@@ -68,8 +68,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # TensorFlow's messages at start-up would hide ours.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow leaves oneDNN off on CPUs without VNNI, where training takes four times as long.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     for stream in (sys.stdout, sys.stderr):  # file names need not be valid UTF-8
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
