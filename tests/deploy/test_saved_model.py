@@ -159,7 +159,8 @@ def test_frames_are_decoded_one_by_one(served, model):
     decoded = [tf.io.decode_jpeg(_jpeg(frame)).numpy() for frame in frames[::2]]
     clip = np.concatenate([take_view(frame[None], spec) for frame in decoded])
     expected = served.signatures["views"](clips=tf.constant(clip[None]))
-    np.testing.assert_array_equal(answer["probabilities"], expected["probabilities"])
+    # Two graphs, whose sums need not have the same order.
+    np.testing.assert_allclose(answer["probabilities"], expected["probabilities"], rtol=1e-5)
 
 
 def test_files_returns_the_text_files(served, report):
