@@ -15,6 +15,7 @@ from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.clips.record_keys import record_key
 from keras_t3d.data.clips.sampling import known_times, sample_frames
 from keras_t3d.data.clips.windows import place_window
+from keras_t3d.data.shards.partial_record import take_frames
 from keras_t3d.data.shards.record import StoredVideo
 
 
@@ -68,7 +69,8 @@ def _clip(
 
 def _decode(video: StoredVideo, frames: np.ndarray) -> np.ndarray:
     distinct, rows = np.unique(frames, return_inverse=True)  # a looped video repeats frames
-    images = [Image.open(io.BytesIO(video.frames[index])).convert("RGB") for index in distinct]
+    encoded = take_frames(video, distinct.tolist())
+    images = [Image.open(io.BytesIO(frame)).convert("RGB") for frame in encoded]
     return np.stack([np.asarray(image) for image in images])[rows]
 
 

@@ -21,6 +21,7 @@ from keras_t3d.data.clips.sampling import known_times, sample_frames
 from keras_t3d.data.clips.tensorflow_phases import Described, Sample, placed_sample, stacked
 from keras_t3d.data.shards.labels import check_label
 from keras_t3d.data.shards.object_store import is_address
+from keras_t3d.data.shards.partial_record import take_frames
 
 # Bytes of a record. Shorter ones are read faster as a whole, without Python.
 LONG = 2**19
@@ -67,7 +68,7 @@ def samples_reader(plan: ReadPlan) -> ReadSamples:
                 )
                 for start, of_clip in zip(starts.tolist(), segments, strict=True)
             ]
-            encoded = [[video.frames[index] for index in clip] for clip in frames]
+            encoded = [take_frames(video, clip.tolist()) for clip in frames]
             key = video.video_id or record_key("", video.frames[0])
         return [
             np.array(encoded, object),

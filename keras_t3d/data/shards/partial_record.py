@@ -25,6 +25,7 @@ from keras_t3d.data.shards.record_index import FrameIndex
 
 _HEADER = 12  # bytes before a record's data
 _HEAD = 2**14  # bytes to read first: the context of most records
+_SPARSE = 4  # frames among so many times their bytes are read one by one
 _CONTEXT_TAG, _FEATURE_LISTS_TAG = 0x0A, 0x12
 
 
@@ -64,6 +65,12 @@ def open_video(path: str | os.PathLike[str], offset: int) -> StoredVideo:
     frames = _Frames(opened, begin, index, place)
     size = offset + _HEADER + length - begin - frames.end
     return described_video(context, frames, _Times(frames, size))
+
+
+def take_frames(video: StoredVideo, numbers: Sequence[int]) -> list[bytes]:
+    """Returns some frames of a video, in few reads if it was opened by `open_video`."""
+    frames = video.frames
+    return frames.at(numbers) if isinstance(frames, _Frames) else [frames[n] for n in numbers]
 
 
 def _end_of_context(head: bytes) -> int | None:
@@ -130,13 +137,23 @@ class _Frames(Sequence[bytes]):
     def __getitem__(self, number: Any) -> Any:
         if isinstance(number, slice):
             return [self[one] for one in range(len(self))[number]]
-        number = range(len(self))[number]
-        frame = self._file.read(
-            self._begin + int(self._places[number]), int(self._index.sizes[number])
-        )
-        if not self._index.is_intact(number, frame):
-            raise RecordError(f"{self._place} is damaged: frame {number} has another checksum")
-        return frame
+        return self.at([range(len(self))[number]])[0]
+
+    def at(self, numbers: Sequence[int]) -> list[bytes]:
+        """Returns some frames, read together if they lie close to each other."""
+        begins, sizes = self._places[numbers], self._index.sizes[numbers]
+        first, end = int(begins.min()), int((begins + sizes).max())
+        if end - first > _SPARSE * sizes.sum():
+            return [self[number] for number in numbers]
+        content = self._file.read(self._begin + first, end - first)
+        frames = []
+        for number, begin, size in zip(
+            numbers, (begins - first).tolist(), sizes.tolist(), strict=True
+        ):
+            frames.append(content[begin : begin + size])
+            if not self._index.is_intact(number, frames[-1]):
+                raise RecordError(f"{self._place} is damaged: frame {number} has another checksum")
+        return frames
 
     def rest(self, size: int) -> bytes:
         """Returns what follows the frames in the record, of this many bytes."""

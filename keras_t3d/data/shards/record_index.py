@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -17,6 +18,7 @@ from keras_t3d.data.shards.errors import RecordError
 _NUMBER = np.dtype("<u4")
 _CHECKSUM = 4  # bytes
 _TAG = 1  # bytes before the length of a field
+_LONGER = 1 << np.arange(7, 35, 7)  # lengths from which a length takes one byte more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,17 +85,14 @@ class FrameIndex:
         feature_list = int(entries.sum())
         key = int(_field(len(name)))
         entry = key + int(_field(feature_list))
-        header = int(_field(entry)) - entry + key + int(_field(feature_list)) - feature_list
-        ends = header + np.cumsum(entries)
-        return ends - self.sizes, int(_field(entry))
+        end = int(_field(entry))
+        return end - feature_list + np.cumsum(entries) - self.sizes, end
 
     def is_intact(self, number: int, content: bytes) -> bool:
         """Returns whether a frame has its checksum; the last number is for what follows them."""
         return bool(google_crc32c.value(content) == self.checksums[number])
 
 
-def _field(length: np.ndarray | int) -> np.ndarray:
-    """Returns the bytes of a field of this length, with its tag and its length before it."""
-    sizes = np.asarray(length, np.int64)
-    varint = sum((sizes >= 1 << bits).astype(np.int64) for bits in (7, 14, 21, 28)) + 1
-    return _TAG + varint + sizes
+def _field(lengths: np.ndarray | int) -> Any:
+    """Returns the bytes of fields of these lengths, with the tag and the length before each."""
+    return _TAG + 1 + np.searchsorted(_LONGER, lengths, side="right") + lengths

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from keras_t3d.data.shards.errors import RecordError
-from keras_t3d.data.shards.partial_record import open_video
+from keras_t3d.data.shards.partial_record import open_video, take_frames
 from keras_t3d.data.shards.record import INDEX, EncodedVideo, make_record, stored_video
 from keras_t3d.data.shards.record_file import RecordWriter, framed
 
@@ -42,6 +42,8 @@ def test_any_frame_of_any_size(path, sizes, timed):
     assert found.frames[-1] == frames[-1]
     assert tuple(found.frames) == frames
     assert tuple(found.times) == whole.times
+    some = [0, *range(len(sizes) // 2, len(sizes)), 0]
+    assert take_frames(found, some) == take_frames(whole, some) == [frames[n] for n in some]
     described = ("height", "width", "fps", "label_index", "label", "video_id")
     for name in described:
         assert getattr(found, name) == getattr(whole, name)
