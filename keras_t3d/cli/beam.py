@@ -30,25 +30,26 @@ def add_runner(parser: jsonargparse.ArgumentParser, source: str) -> None:
 
 
 def split_beam_options(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """Returns the words of a command line before `--`, and Beam's options after it."""
-    if "--" not in words:
+    """Returns the words of a command line before `--`, and with --runner beam its options after."""
+    separator = words.index("--") if "--" in words else len(words)
+    before = words[:separator]
+    if "beam" not in before and "--runner=beam" not in before:
         return words, ()
-    separator = words.index("--")
-    return words[:separator], words[separator + 1 :]
+    return before, words[separator + 1 :]
 
 
-def runs_on_beam(arguments: jsonargparse.Namespace, beam_options: Sequence[str]) -> bool:
+def runs_on_beam(arguments: jsonargparse.Namespace) -> bool:
     """Returns whether a command runs with Apache Beam.
 
     Raises:
-        InvalidArgumentError: if it does not, and has options for it.
+        InvalidArgumentError: if it does not, and has an option for it.
     """
     if arguments.runner == "beam":
         return True
-    if beam_options or arguments.videos_at:
+    if arguments.videos_at:
         raise InvalidArgumentError(
             "`videos_at`, and options after `--`, are for Apache Beam: add --runner beam. "
-            f"Received: --runner local, {list(beam_options) or arguments.videos_at}",
+            f"Received: --runner local, {arguments.videos_at}",
             argument="videos_at",
         )
     return False

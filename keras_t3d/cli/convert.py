@@ -26,7 +26,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     words, beam_options = split_beam_options(words)
     arguments = parser.parse_args(words)
     options = ConversionOptions(**selected(arguments, ConversionOptions))
-    if runs_on_beam(arguments, beam_options):
+    if runs_on_beam(arguments):
         from keras_t3d.data.conversion.beam import convert_with_beam
 
         report = convert_with_beam(

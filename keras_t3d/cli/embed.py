@@ -32,7 +32,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     options = bulk_options(arguments)
     model, videos, out = arguments.model, arguments.videos, arguments.out
     loading.prepare(model)
-    if runs_on_beam(arguments, beam_options):
+    if runs_on_beam(arguments):
         from keras_t3d.inference.bulk.beam import write_embeddings_with_beam
 
         report = write_embeddings_with_beam(

@@ -48,7 +48,7 @@ def run(parser: jsonargparse.ArgumentParser, words: Sequence[str]) -> None:
     words, beam_options = split_beam_options(words)
     arguments = parser.parse_args(words)
     check_integer("top", arguments.top, 1, 5)
-    if runs_on_beam(arguments, beam_options):
+    if runs_on_beam(arguments):
         _write_classes_with_beam(arguments, beam_options)
         return
     videos = named_videos(arguments.videos)

@@ -121,7 +121,6 @@ _PROGRESS = ("converting: ", "evaluating: ", "generating: ", "INFO: ", *_PROCESS
         ["convert", "{tmp}/two", "{tmp}/out", "--runner", "beam", "--workers", "2"],
         ["predict", "{model}", "{tmp}/two", "--videos-at", "gs://b"],
         ["predict", "{model}", "{tmp}/two", "--runner", "beam"],
-        ["predict", "{model}", "{tmp}/two", "--out", "{tmp}/o.csv", "--", "--runner=X"],
         ["inspect", "{tmp}/empty"],
         ["evaluate", "{tmp}/none.keras", "{shards}", "--out", "{tmp}/report"],
         ["evaluate", "{tmp}/full/file.txt", "{shards}", "--out", "{tmp}/report"],

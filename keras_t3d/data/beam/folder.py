@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import os
 import shutil
 import uuid
@@ -46,8 +47,10 @@ class BeamFolder:
 
     def read_all(self, names: Iterable[str]) -> Iterator[bytes]:
         """Yields the contents of files, which are read several at a time."""
+        left = iter(names)
         with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
-            yield from pool.map(self.read, names)
+            while some := list(itertools.islice(left, _READERS)):
+                yield from pool.map(self.read, some)
 
     def write(self, name: str, content: BinaryIO) -> None:
         """Writes a file completely or not at all."""

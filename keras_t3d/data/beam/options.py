@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from keras_t3d.data.shards.object_store import is_address
 from keras_t3d.errors import InvalidArgumentError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -32,8 +34,36 @@ def check_beam(work: str) -> None:
         ) from None
 
 
-def check_address(address: str) -> None:
-    """Raises an InvalidArgumentError if Beam cannot read an address in a bucket."""
+def check_places(out: str, videos_at: str | None) -> None:
+    """Checks where the workers write and read.
+
+    Args:
+        out: path or address that is written.
+        videos_at: where the workers find the videos; None for the launcher's path.
+
+    Raises:
+        InvalidArgumentError: if Beam has no file system for an address, an address is a pattern,
+            or `videos_at` is relative.
+    """
+    if is_address(out):
+        _check_address(out)
+        if any(character in out for character in "*?["):
+            raise InvalidArgumentError(
+                f"`out` in a bucket must not contain any of * ? [. Received: {out}", argument="out"
+            )
+    if videos_at is None:
+        return
+    if is_address(videos_at):
+        _check_address(videos_at)
+    elif not os.path.isabs(videos_at):
+        raise InvalidArgumentError(
+            "`videos_at` must be an absolute path of the workers, or an address, for example "
+            f"gs://bucket/videos. Received: {videos_at}",
+            argument="videos_at",
+        )
+
+
+def _check_address(address: str) -> None:
     from apache_beam.io.filesystems import FileSystems
 
     try:

@@ -26,7 +26,7 @@ def path_of_workers(root: str, videos_at: str | None) -> Callable[[str], str]:
         if videos_at is None:
             return path
         below = os.path.relpath(path, root)
-        if below.startswith(os.pardir):
+        if below.split(os.sep)[0] == os.pardir:
             raise InvalidArgumentError(
                 f"`videos_at` replaces {root}, so all videos must be below it. Received: {path}",
                 argument="videos_at",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_t3d.artifact_files import LABELS
 from keras_t3d.data.beam.errors import BeamError
-from keras_t3d.data.beam.options import check_address, check_beam, pipeline_options
+from keras_t3d.data.beam.options import check_beam, check_places, pipeline_options
 from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.conversion.output_folder import STATE
 from keras_t3d.data.conversion.plan import ConversionPlan, check_space, plan_conversion
@@ -94,13 +94,7 @@ def convert_with_beam(
     runner_options = pipeline_options(beam_options)
     source, out = os.path.abspath(source), os.fspath(out)
     in_bucket = is_address(out)
-    for address in (out, videos_at or ""):
-        if is_address(address):
-            check_address(address)
-    if in_bucket and any(character in out for character in "*?["):
-        raise InvalidArgumentError(
-            f"`out` in a bucket must not contain any of * ? [. Received: {out}", argument="out"
-        )
+    check_places(out, videos_at)
     with tempfile.TemporaryDirectory(prefix="keras_t3d-") as here:
         plan = plan_conversion(source, here if in_bucket else out, options)
         listed(plan.listing)

@@ -55,14 +55,18 @@ class SplitRecords:
         """Returns the offsets of a shard's records, in bytes; reads their headers if need be.
 
         Raises:
-            ShardError: if a header is damaged.
+            ShardError: if a header is damaged, or records are missing.
         """
         if self.offsets is not None:
             return self.offsets[shard]
+        path, expected = self.paths[shard], self.examples[shard]
         try:
-            return record_offsets(self.paths[shard])
+            offsets = record_offsets(path)
         except RecordError as error:
             raise damaged_shard(str(error)) from None
+        if len(offsets) < expected:
+            raise damaged_shard(f"{path} ends after {len(offsets)} of {expected} records")
+        return offsets
 
     def read_video(self, shard: int, record: int, offset: int) -> StoredVideo:
         """Reads a record of a shard, which is at this offset, in bytes.

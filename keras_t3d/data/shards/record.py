@@ -27,7 +27,7 @@ VIDEO_ID = "clip/id"
 HEIGHT = "image/height"
 WIDTH = "image/width"
 FPS = "video/fps"
-INDEX = "image/index"
+INDEX = "keras_t3d/index"
 ONE_LABEL = "A record must have one label, as a classifier reads one class of each video"
 TIMES = "image/timestamp"  # as MediaPipe names it
 

@@ -13,8 +13,6 @@ from typing import Any
 import google_crc32c
 import numpy as np
 
-from keras_t3d.data.shards.errors import RecordError
-
 _NUMBER = np.dtype("<u4")
 _CHECKSUM = 4  # bytes
 _TAG = 1  # bytes before the length of a field
@@ -56,15 +54,11 @@ class FrameIndex:
         return numbers + google_crc32c.value(context + numbers).to_bytes(_CHECKSUM, "little")
 
     @classmethod
-    def unpacked(cls, packed: bytes, context: bytes) -> FrameIndex:
-        """Returns the index of what `packed` returned.
-
-        Raises:
-            RecordError: if it or the context is damaged.
-        """
+    def unpacked(cls, packed: bytes, context: bytes) -> FrameIndex | None:
+        """Returns the index of what `packed` returned; None if it or the context has changed."""
         numbers, checksum = packed[:-_CHECKSUM], packed[-_CHECKSUM:]
         if google_crc32c.value(context + numbers).to_bytes(_CHECKSUM, "little") != checksum:
-            raise RecordError("is damaged: its context has another checksum")
+            return None
         values = np.frombuffer(numbers, _NUMBER)
         sizes, checksums = np.split(values, [len(values) // 2])
         return cls(sizes.astype(np.int64), checksums)

@@ -1,8 +1,8 @@
 """Predicts or embeds many videos on many machines, with Apache Beam.
 
 ```
-launcher: videos -> chunks of videos, model -> OUT.beam/
-workers:  chunk -> rows -> OUT.beam/rows-000000.jsonl
+launcher: videos -> chunks of videos, model -> OUT.beam/<hash of what the rows depend on>/
+workers:  chunk -> rows -> the same folder, rows-000000.jsonl
 launcher: rows of all chunks -> OUT
 ```
 """
@@ -10,17 +10,18 @@ launcher: rows of all chunks -> OUT
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import json
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from keras_t3d.artifact_files import files_of_model, is_on_hub, model_file
 from keras_t3d.data.beam.errors import BeamError
-from keras_t3d.data.beam.options import check_address, check_beam, pipeline_options
+from keras_t3d.data.beam.options import check_beam, check_places, pipeline_options
 from keras_t3d.data.shards.object_store import is_address
 from keras_t3d.data.sources.listing import VideoEntry
 from keras_t3d.data.sources.named_videos import VideoSource, named_videos
@@ -29,7 +30,7 @@ from keras_t3d.inference.bulk.embeddings import EMBEDDINGS
 from keras_t3d.inference.bulk.options import BulkOptions
 from keras_t3d.inference.bulk.part_file import Identity, Row, check_same
 from keras_t3d.inference.bulk.predictions import predictions
-from keras_t3d.inference.bulk.result_file import BulkReport, Rows, Work, identity_of
+from keras_t3d.inference.bulk.result_file import BulkReport, Work, identity_of
 
 if TYPE_CHECKING:
     from keras_t3d.data.beam.folder import BeamFolder
@@ -138,27 +139,24 @@ def _write(
     videos_at: str | None,
     beam_options: Sequence[str],
 ) -> BulkReport:
-    check_beam("Predicting")
+    check_beam(f"Writing {work.name}")
     import apache_beam as beam
 
     from keras_t3d.data.beam.folder import BeamFolder
     from keras_t3d.data.beam.pipeline import run_over_lines
-    from keras_t3d.inference.bulk.beam_steps import ComputeChunk, rows_of
+    from keras_t3d.inference.bulk.beam_steps import ComputeChunk
 
     is_path = isinstance(model, (str, os.PathLike))
     check_argument("model", model, is_path, "the path of a model, for example runs/a/best.keras")
     runner_options = pipeline_options(beam_options)
     options, model, out = options or BulkOptions(), model_file(model), _whole_path(out)
     work.check_out(out)
-    for address in (out, videos_at or ""):
-        if is_address(address):
-            check_address(address)
+    check_places(out, videos_at)
     listed = named_videos(videos)
-    paths = _paths_of_workers(videos, videos_at)
+    chunks = _chunks(listed, _paths_of_workers(videos, videos_at))
     work.load(model)  # what is no model is told at once
-    folder = BeamFolder(f"{out}{STATE}")
-    _enter(folder, {**identity_of(work, model, listed, options), "chunk": _VIDEOS_TOGETHER})
-    chunks = _chunks(listed, paths)
+    state = BeamFolder(f"{out}{STATE}")
+    folder = _entered(state, identity_of(work, model, listed, options))
     finished = folder.names()
     pending = [chunk for chunk in chunks if chunk.name not in finished]
     if pending:
@@ -167,12 +165,8 @@ def _write(
         step = beam.ParDo(ComputeChunk(folder, _send(folder, model), work.load, options))
         run_over_lines(folder.path(_PLAN), {"Compute": step}, runner_options)
         _check_all_there(folder, chunks)
-
-    def rows() -> Iterator[Row]:
-        return rows_of(folder, [chunk.name for chunk in chunks])
-
-    report = _write_file(work, rows, out)
-    folder.delete_all()
+    report = _write_file(work, folder.read_all(chunk.name for chunk in chunks), out)
+    state.delete_all()
     return report
 
 
@@ -199,13 +193,24 @@ def _paths_of_workers(videos: VideoSource, videos_at: str | None) -> Callable[[s
     return lambda path: relocated(os.path.abspath(path))
 
 
-def _enter(folder: BeamFolder, identity: Identity) -> None:
-    """Starts the state of a result, or checks that it is that of this result, unfinished."""
-    if _IDENTITY in folder.names():
-        check_same(folder.folder, json.loads(folder.read(_IDENTITY)), identity)
-    else:
-        folder.write(_IDENTITY, io.BytesIO(json.dumps(identity).encode()))
-    folder.delete_unfinished()
+def _entered(state: BeamFolder, identity: Identity) -> BeamFolder:
+    """Returns the folder of the rows of an identity: new, or left by an unfinished run.
+
+    Rows of another identity lie in another folder, so that none is taken for a row of this one.
+
+    Raises:
+        InvalidArgumentError: if a run with another identity is unfinished.
+    """
+    from keras_t3d.data.beam.folder import BeamFolder
+
+    content = json.dumps({**identity, "chunk": _VIDEOS_TOGETHER}).encode()
+    name = hashlib.sha256(content).hexdigest()[:16]
+    for other in state.names() - {name}:
+        if _IDENTITY in state.names(other):
+            check_same(state.folder, json.loads(state.read(f"{other}/{_IDENTITY}")), identity)
+    folder = BeamFolder(state.path(name))
+    folder.write(_IDENTITY, io.BytesIO(content))
+    return folder
 
 
 def _chunks(videos: Sequence[VideoEntry], paths: Callable[[str], str]) -> list[Chunk]:
@@ -245,16 +250,24 @@ def _check_all_there(folder: BeamFolder, chunks: Sequence[Chunk]) -> None:
         )
 
 
-def _write_file(work: Work, rows: Rows, out: str) -> BulkReport:
-    """Writes the result, in a bucket by way of a local file."""
-    if not is_address(out):
-        return work.write(rows, pathlib.Path(out))
+def _write_file(work: Work, chunks: Iterable[bytes], out: str) -> BulkReport:
+    """Writes the result of the rows of all chunks, in a bucket by way of a local file."""
     from keras_t3d.data.beam.folder import BeamFolder
 
-    parent, _, name = out.rpartition("/")
     with tempfile.TemporaryDirectory(prefix="keras_t3d-") as here:
-        report = work.write(rows, pathlib.Path(here) / name)
-        with report.path.open("rb") as content:
+        lines = pathlib.Path(here) / "rows.jsonl"  # rows are read several times
+        with lines.open("wb") as file:
+            file.writelines(chunks)
+
+        def rows() -> Iterator[Row]:
+            with lines.open("rb") as file:
+                yield from map(json.loads, file)
+
+        if not is_address(out):
+            return work.write(rows, pathlib.Path(out))
+        parent, _, name = out.rpartition("/")
+        local = pathlib.Path(here) / name
+        report = work.write(rows, local)
+        with local.open("rb") as content:
             BeamFolder(parent).write(name, content)
-    where: Any = out
-    return dataclasses.replace(report, path=where)
+        return dataclasses.replace(report, path=out)

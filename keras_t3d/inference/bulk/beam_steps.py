@@ -18,7 +18,6 @@ from keras_t3d.data.beam.folder import BeamFolder
 from keras_t3d.data.beam.videos import local_path
 from keras_t3d.data.sources.listing import VideoEntry
 from keras_t3d.inference.bulk.options import BulkOptions
-from keras_t3d.inference.bulk.part_file import Row
 from keras_t3d.inference.bulk.result_file import Computation
 
 
@@ -108,15 +107,10 @@ class ComputeChunk(beam.DoFn):
 def _here(videos: Sequence[VideoEntry]) -> Iterator[list[VideoEntry]]:
     """Yields videos with local paths; what is in a bucket is fetched, until the block ends."""
     with tempfile.TemporaryDirectory(prefix="keras_t3d-") as folder:
-        local = []
-        for number, video in enumerate(videos):
-            below = os.path.join(folder, str(number))  # names can be the same
-            os.mkdir(below)
-            local.append(dataclasses.replace(video, path=local_path(video.path, below)))
-        yield local
-
-
-def rows_of(folder: BeamFolder, names: Sequence[str]) -> Iterator[Row]:
-    """Yields the rows of some chunks, in order."""
-    for content in folder.read_all(names):
-        yield from map(json.loads, content.splitlines())
+        local: dict[str, str] = {}  # spans of one video share it
+        for video in videos:
+            if video.path not in local:
+                below = os.path.join(folder, str(len(local)))  # names can be the same
+                os.mkdir(below)
+                local[video.path] = local_path(video.path, below)
+        yield [dataclasses.replace(video, path=local[video.path]) for video in videos]

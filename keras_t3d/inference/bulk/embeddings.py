@@ -147,4 +147,4 @@ def _write_parquet(rows: Rows, path: pathlib.Path) -> None:
 
 
 _WRITERS = {"embeddings.npz": _write_npz, "embeddings.parquet": _write_parquet}
-EMBEDDINGS = Work(_load, _WRITERS, {})
+EMBEDDINGS = Work("embeddings", _load, _WRITERS, {})

@@ -110,7 +110,7 @@ def predictions(top: int) -> Work:
         top: how many classes.
     """
     check_integer("top", top, 1, 5)
-    return Work(functools.partial(_load, top=top), _WRITERS, {"top": top})
+    return Work("predictions", functools.partial(_load, top=top), _WRITERS, {"top": top})
 
 
 def _load(model: Any, top: int) -> Computation:

@@ -30,13 +30,13 @@ class BulkReport:
     """Result of writing the predictions or embeddings of many videos.
 
     Attributes:
-        path: the file.
+        path: the file; its address, if it is in a bucket.
         videos: number of videos in it.
         unreadable: number of those that cannot be read; their rows hold the reason.
         damaged: number of those of which a part does not decode; their rows hold what.
     """
 
-    path: pathlib.Path
+    path: pathlib.Path | str
     videos: int
     unreadable: int
     damaged: int
@@ -63,11 +63,13 @@ class Work:
     """What is computed of videos, and the files that hold it.
 
     Args:
+        name: what it is, for messages, and to tell it from other work.
         load: returns what to compute with a model. Workers of a cluster receive it pickled.
         writers: what writes a file, by an example of its name.
         settings: what else the rows depend on, by the names of arguments.
     """
 
+    name: str
     load: Callable[[Any], Computation]
     writers: Mapping[str, Callable[[Rows, pathlib.Path], None]]
     settings: Mapping[str, Any]
@@ -132,6 +134,7 @@ def identity_of(
 ) -> dict[str, Any]:
     """Returns what the rows depend on, as JSON values by name."""
     return {
+        "work": work.name,
         "model": _model_digest(model),
         "videos": _videos_digest(videos),
         "num_views": options.num_views,

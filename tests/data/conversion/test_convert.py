@@ -41,7 +41,7 @@ def test_a_record_has_the_published_layout(shards):
         "clip/label/text",
         "clip/id",
         "image/height",
-        "image/index",
+        "keras_t3d/index",
         "image/width",
         "video/fps",
     }

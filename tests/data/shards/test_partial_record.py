@@ -83,5 +83,25 @@ def test_a_file_that_ends_in_a_frame(path):
     path.write_bytes(path.read_bytes()[:-6])
     video = open_video(path, offset)
     assert video.frames[0] == b"one"
-    with pytest.raises(RecordError, match="frame 1"):
+    with pytest.raises(RecordError, match="ends in its middle"):
         video.frames[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda context, frames: context["clip/label/index"].int64_list.value.__setitem__(0, 8), 8),
+        (lambda context, frames: frames[1].bytes_list.value.__setitem__(0, b"longer"), b"longer"),
+        (lambda context, frames: context[INDEX].bytes_list.value.append(b"x"), 7),
+        (lambda context, frames: context[INDEX].int64_list.value.append(1), 7),
+    ],
+)
+def test_what_another_program_changes_is_read(path, change, found):
+    """The index is that of the record before; the record's own checksum is right."""
+    record = make_record(EncodedVideo((b"one", b"two"), 4, 6, 25.0, times=(0, 9)), "a", "walk", 7)
+    other = tf.train.SequenceExample.FromString(record)
+    change(other.context.feature, other.feature_lists.feature_list["image/encoded"].feature)
+    offset = written(path, other.SerializeToString(deterministic=True))
+    video = open_video(path, offset)
+    assert found in (video.label_index, *video.frames)
+    assert list(video.times) == [0, 9]

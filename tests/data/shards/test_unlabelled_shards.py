@@ -63,7 +63,7 @@ class TestConvert:
         for record in records(shards):
             context = tf.train.SequenceExample.FromString(record).context.feature
             assert set(context) == {
-                *("clip/id", "image/height", "image/index", "image/width", "video/fps")
+                *("clip/id", "image/height", "keras_t3d/index", "image/width", "video/fps")
             }
             video = stored_video(record)
             assert (video.label_index, video.label) == (-1, "")

@@ -92,8 +92,7 @@ def test_only_what_is_missing_is_computed(
         patched.setattr(beam, "_write_file", lambda *_: 1 / 0)  # killed before the end
         with pytest.raises(ZeroDivisionError):
             predict(lite_path, mine, out)
-    second = tmp_path / "scores.csv.beam" / "rows-000001.jsonl"
-    assert second.is_file()
+    (second,) = (tmp_path / "scores.csv.beam").rglob("rows-000001.jsonl")
     second.unlink()
     first, *_ = sorted(mine.iterdir())
     first.write_bytes(bytes(first.stat().st_size))
@@ -124,6 +123,34 @@ def test_videos_that_the_workers_do_not_see(lite_path, films, tmp_path):
         predict(lite_path, films, tmp_path / "s.csv", videos_at=str(tmp_path / "nowhere"))
     with pytest.raises(InvalidArgumentError, match=r"`videos_at`.*2 sources"):
         predict(lite_path, [films, films], tmp_path / "s.csv", videos_at="/mnt")
+
+
+@pytest.mark.parametrize(
+    ("out", "videos_at", "message"),
+    [
+        ("box://b/run[1]/s.csv", None, r"`out`.*run\[1\]"),
+        ("nosuch://b/s.csv", None, "nosuch://b"),
+        ("s.csv", "mount/films", "`videos_at`.*absolute"),
+    ],
+)
+def test_bad_places_leave_nothing(out, videos_at, message, lite_path, films, bucket, tmp_path):
+    out = out if ":" in out else str(tmp_path / out)
+    with pytest.raises(InvalidArgumentError, match=message):
+        predict(lite_path, films, out, videos_at=videos_at)
+    assert not list(tmp_path.iterdir())
+
+
+def test_rows_of_other_work_are_not_taken(lite_path, films, tmp_path, monkeypatch):
+    """A run that ends while it removes its state leaves rows without what they depend on."""
+    from keras_t3d.data.beam.folder import BeamFolder
+
+    out = tmp_path / "scores.csv"
+    monkeypatch.setattr(BeamFolder, "delete_all", lambda _: None)
+    predict(lite_path, films, out)
+    (left,) = (tmp_path / "scores.csv.beam").iterdir()
+    (left / "identity.json").unlink()
+    predict(lite_path, films, out, top=1)
+    assert len(out.read_text().splitlines()) == 1 + 4
 
 
 def test_a_model_in_memory_is_refused(model, films, tmp_path):

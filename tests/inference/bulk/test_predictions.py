@@ -13,7 +13,13 @@ import numpy as np
 import pytest
 
 from keras_t3d.errors import InvalidArgumentError, MissingPackageError
-from keras_t3d.inference import BulkOptions, load_predictor, predict_video, write_predictions
+from keras_t3d.inference import (
+    BulkOptions,
+    load_predictor,
+    predict_video,
+    write_embeddings,
+    write_predictions,
+)
 from tests.conftest import write_video
 
 HERE = BulkOptions(workers=0)
@@ -210,3 +216,16 @@ def test_twenty_random_kills_change_nothing(lite_path, videos, whole, tmp_path):
         if kills >= 20:
             break
     assert kills == 20
+
+
+def test_embeddings_do_not_go_on_with_predictions(model_path, archive, tmp_path):
+    pytest.importorskip("pyarrow")
+    out = tmp_path / "x.parquet"
+
+    def stopped(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_predictions(model_path, archive, out, HERE, progress=stopped)
+    with pytest.raises(InvalidArgumentError, match="`work` predictions, now embeddings"):
+        write_embeddings(model_path, archive, out, HERE)
