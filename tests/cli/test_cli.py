@@ -117,7 +117,6 @@ _PROGRESS = ("converting: ", "evaluating: ", "generating: ", "INFO: ", *_PROCESS
         ["convert", "{tmp}/two", "{tmp}/out", "--layout", "ucf101"],
         ["convert", "{tmp}/two", "{tmp}/out", "--split-ratio", "1", "--max-seconds", "0"],
         ["convert", "{tmp}/two", "{tmp}/out", "--split-ratio", "1", "--videos-at", "gs://b"],
-        ["convert", "{tmp}/two", "{tmp}/out", "--split-ratio", "1", "--", "--runner=X"],
         ["convert", "{tmp}/two", "{tmp}/out", "--runner", "beam", "--workers", "2"],
         ["predict", "{model}", "{tmp}/two", "--videos-at", "gs://b"],
         ["predict", "{model}", "{tmp}/two", "--runner", "beam"],
