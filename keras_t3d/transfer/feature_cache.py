@@ -25,7 +25,7 @@ from keras_t3d.data.clips.frame_features import (
     shard_features,
 )
 from keras_t3d.data.clips.plan import open_shards
-from keras_t3d.data.clips.record_keys import record_key
+from keras_t3d.data.clips.record_keys import video_key
 from keras_t3d.data.shards.damage import (
     SplitRecords,
     check_local,
@@ -146,7 +146,7 @@ def _read_frames(
     with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
         for record, offset in enumerate(records.offsets_in(shard)):
             video = records.read_video(shard, record, offset)
-            features.begin(record_key(video.video_id, video.frames[0]), len(video.frames))
+            features.begin(video_key(video), len(video.frames))
             groups = [video.frames[n : n + _BATCH] for n in range(0, len(video.frames), _BATCH)]
             try:
                 views = list(pool.map(view, groups))

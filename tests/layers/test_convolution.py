@@ -240,11 +240,18 @@ def test_grouped_gradients_on_any_processor(dtype, kernels, in_graph, monkeypatc
             assert np.abs(found - exact).max() <= tolerance * np.abs(exact).max()
 
 
+@pytest.fixture
+def optimized_graphs():
+    grappler.turn("on")
+    yield
+    grappler.turn("off")
+
+
+@pytest.mark.usefixtures("optimized_graphs")
 @pytest.mark.parametrize("channels_of_group", [1, 2])
 @pytest.mark.parametrize("strides", [(1, 1, 1), (1, 2, 2)])
 def test_a_graph_normalizes_a_grouped_convolution(strides, channels_of_group):
     """Without oneDNN, TensorFlow's graph optimizer merges the two into one that has no groups."""
-    grappler.turn("on")
     x, kernel = features(2, 3, 9, 9, 8), features(1, 3, 3, channels_of_group, 8, seed=2)
     mean, variance = tf.constant(features(8)), tf.constant(np.square(features(8)) + 0.1)
 

@@ -14,13 +14,14 @@ from keras_t3d.data.shards.object_store import is_address
 from keras_t3d.errors import InvalidArgumentError
 
 
-def path_of_workers(root: str, videos_at: str | None) -> Callable[[str], str]:
+def path_of_workers(source: str, videos_at: str | None) -> Callable[[str], str]:
     """Returns the function from the path of a video to the path at which the workers find it.
 
     Args:
-        root: folder of all videos, as the launcher sees it.
+        source: folder of all videos, or a csv file in it, as the launcher sees it.
         videos_at: the same folder, as the workers see it; None for the same path.
     """
+    root = source if os.path.isdir(source) else os.path.dirname(source)
 
     def relocated(path: str) -> str:
         if videos_at is None:

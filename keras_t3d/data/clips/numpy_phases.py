@@ -12,7 +12,7 @@ from keras_t3d.clips.frame_rate import frames_for_clips
 from keras_t3d.data.clips.clip import Clip
 from keras_t3d.data.clips.clip_draws import ClipDraws
 from keras_t3d.data.clips.plan import ReadPlan
-from keras_t3d.data.clips.record_keys import record_key
+from keras_t3d.data.clips.record_keys import video_key
 from keras_t3d.data.clips.sampling import known_times, sample_frames
 from keras_t3d.data.clips.windows import place_window
 from keras_t3d.data.shards.partial_record import take_frames
@@ -22,14 +22,7 @@ from keras_t3d.data.shards.record import StoredVideo
 def training_clip(video: StoredVideo, draws: ClipDraws, plan: ReadPlan) -> Clip:
     """Samples and decodes a training clip: frames, window and flip."""
     clip_spec = plan.clip_spec
-    frames = sample_frames(
-        len(video.frames),
-        known_times(video, clip_spec),
-        float(draws.start),
-        draws.segments,
-        clip_spec,
-        plan.options,
-    )
+    frames = sample_frames(video, float(draws.start), draws.segments, clip_spec, plan.options)
     top, left, height, width = place_window(
         video.height, video.width, clip_spec, plan.augmentation, draws.window
     ).tolist()
@@ -58,7 +51,7 @@ def _clip(
     return Clip(
         pixels=pixels,
         label=np.int64(video.label_index),
-        key=video.video_id or record_key("", video.frames[0]),
+        key=video_key(video),
         frames=frames,
         fps=np.float32(video.fps),
         weight=weight,

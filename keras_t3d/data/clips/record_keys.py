@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from keras_t3d.data.shards.record import StoredVideo
+
 # As `span_id` and `write_video_records` end ids.
 _SECONDS = r"[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?"
 _RECORD = re.compile(rf"(.+?)(?:@{_SECONDS}-(?:{_SECONDS})?)?(?:#(?:0|[1-9][0-9]*))?", re.DOTALL)
@@ -32,6 +34,11 @@ def record_key(video_id: str, first_frame: bytes) -> str:
     ```
     """
     return video_id or f"first frame {hashlib.sha256(first_frame).hexdigest()}"
+
+
+def video_key(video: StoredVideo) -> str:
+    """Returns the key of a record's video, whose first frame is read only if it has no id."""
+    return video.video_id or record_key("", video.frames[0])
 
 
 def source_number(key: str) -> int:

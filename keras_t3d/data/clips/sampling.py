@@ -23,8 +23,7 @@ def known_times(video: StoredVideo, clip_spec: ClipSpec) -> np.ndarray:
 
 
 def sample_frames(
-    num_video_frames: int,
-    times: np.ndarray,
+    video: StoredVideo,
     start: float,
     segments: np.ndarray,
     clip_spec: ClipSpec,
@@ -34,11 +33,12 @@ def sample_frames(
 
     `start` and `segments` are those of ClipDraws.
     """
-    count, short = num_video_frames, options.short
+    count, short = len(video.frames), options.short
     if options.sampling == "segments":
         return segment_clip(count, clip_spec.num_frames, segments, short=short)
     if clip_spec.fps is None:
         return random_clip(count, clip_spec, start, short=short)
+    times = known_times(video, clip_spec)
     check_times(times)
     return random_clip_at_rate(times, clip_spec.num_frames, clip_spec.fps, start, short=short)
 

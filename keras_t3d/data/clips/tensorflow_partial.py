@@ -16,8 +16,8 @@ import tensorflow as tf
 from keras_t3d.data.clips import order
 from keras_t3d.data.clips.clip_draws import ClipDraws
 from keras_t3d.data.clips.plan import ReadPlan
-from keras_t3d.data.clips.record_keys import record_key
-from keras_t3d.data.clips.sampling import known_times, sample_frames
+from keras_t3d.data.clips.record_keys import video_key
+from keras_t3d.data.clips.sampling import sample_frames
 from keras_t3d.data.clips.tensorflow_phases import Described, Sample, placed_sample, stacked
 from keras_t3d.data.shards.labels import check_label
 from keras_t3d.data.shards.object_store import is_address
@@ -61,15 +61,12 @@ def samples_reader(plan: ReadPlan) -> ReadSamples:
         with plan.records.opened_video(shard, record, offset) as video:
             if plan.labelled:
                 check_label(plan.shards, video, plan.records.paths[shard])
-            times = known_times(video, plan.clip_spec)
             frames = [
-                sample_frames(
-                    len(video.frames), times, start, of_clip, plan.clip_spec, plan.options
-                )
+                sample_frames(video, start, of_clip, plan.clip_spec, plan.options)
                 for start, of_clip in zip(starts.tolist(), segments, strict=True)
             ]
             encoded = [take_frames(video, clip.tolist()) for clip in frames]
-            key = video.video_id or record_key("", video.frames[0])
+            key = video_key(video)
         return [
             np.array(encoded, object),
             np.stack(frames),

@@ -106,8 +106,7 @@ def convert_with_beam(
         finished = summaries(folder)
         pending = [shard for shard in plan.shards if shard.name not in finished]
         if pending:
-            root = source if os.path.isdir(source) else os.path.dirname(source)
-            paths = path_of_workers(root, videos_at)
+            paths = path_of_workers(source, videos_at)
             lines = "".join(plan_lines(pending, plan.listing.class_ids, paths))
             _write_shards(folder, plan, lines, runner_options)
         shards = _in_order(summaries(folder), folder, plan)

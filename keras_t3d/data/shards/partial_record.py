@@ -1,4 +1,4 @@
-"""Reads parts of a record: what it says of its video, then the frames that are asked for."""
+"""Reads parts of a record: first its context, then single frames on demand."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def open_video(path: str | os.PathLike[str], offset: int) -> StoredVideo:
     record = _Record(open(path, "rb"), int(offset))  # noqa: SIM115 - closed with the record
     head = record.read(0, _HEAD)
     end = _end_of_context(head)
-    if end + _HEADER > len(head):  # room for the tag that follows
+    if end + _HEADER > len(head):  # the tag of the next field follows
         head = record.read(0, end + _HEADER)
     context = _context(head[:end])
     index = None if context is None else _index(context)

@@ -187,9 +187,7 @@ def _paths_of_workers(videos: VideoSource, videos_at: str | None) -> Callable[[s
         )
     from keras_t3d.data.beam.videos import path_of_workers
 
-    source = os.path.abspath(named[0])
-    root = source if os.path.isdir(source) else os.path.dirname(source)
-    relocated = path_of_workers(root, videos_at)
+    relocated = path_of_workers(os.path.abspath(named[0]), videos_at)
     return lambda path: relocated(os.path.abspath(path))
 
 
