@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import jsonargparse
@@ -33,7 +34,8 @@ def split_beam_options(words: Sequence[str]) -> tuple[Sequence[str], Sequence[st
     """Returns the words of a command line before `--`, and with --runner beam its options after."""
     separator = words.index("--") if "--" in words else len(words)
     before = words[:separator]
-    if "beam" not in before and "--runner=beam" not in before:
+    chosen = {"--runner=beam", "--runner beam"}
+    if chosen.isdisjoint((*before, *map(" ".join, itertools.pairwise(before)))):
         return words, ()
     return before, words[separator + 1 :]
 
@@ -48,7 +50,7 @@ def runs_on_beam(arguments: jsonargparse.Namespace) -> bool:
         return True
     if arguments.videos_at:
         raise InvalidArgumentError(
-            "`videos_at`, and options after `--`, are for Apache Beam: add --runner beam. "
+            "`videos_at` is for Apache Beam: add --runner beam. "
             f"Received: --runner local, {arguments.videos_at}",
             argument="videos_at",
         )

@@ -15,6 +15,8 @@ def test_options_follow_two_dashes():
 def test_without_beam_they_are_words_of_the_command():
     words = ["predict", "model.keras", "--", "-odd.mp4"]
     assert split_beam_options(words) == (words, ())
+    of_folder = ["predict", "model.keras", "beam", "--", "-odd.mp4"]
+    assert split_beam_options(of_folder) == (of_folder, ())
 
 
 @pytest.mark.parametrize("words", [["--", "--runner=FlinkRunner"], ["--videos-at", "gs://b"]])
