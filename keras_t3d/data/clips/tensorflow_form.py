@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from keras_t3d.clips import CENTRE, clip_frames_tensorflow
@@ -20,14 +20,10 @@ from keras_t3d.data.clips.clip import (
     model_inputs,
     video_numbers,
 )
-from keras_t3d.data.clips.clip_draws import ClipDraws, draw_clips
+from keras_t3d.data.clips.clip_draws import ClipDraws
 from keras_t3d.data.clips.plan import ReadPlan
-from keras_t3d.data.clips.tensorflow_partial import (
-    ReadSamples,
-    epoch_places,
-    has_long_records,
-    samples_reader,
-)
+from keras_t3d.data.clips.tensorflow_draws import draw_clips_tensorflow
+from keras_t3d.data.clips.tensorflow_partial import epoch_draws, has_long_records, sample_reader
 from keras_t3d.data.clips.tensorflow_phases import (
     Record,
     Sample,
@@ -36,7 +32,6 @@ from keras_t3d.data.clips.tensorflow_phases import (
     parsed_records,
     record_parser,
     sample,
-    stacked,
 )
 from keras_t3d.data.clips.tensorflow_records import (
     ReadShard,
@@ -62,21 +57,25 @@ def clip_batches(plan: ReadPlan) -> tf.data.Dataset:
 
 def _training_batches(plan: ReadPlan) -> tf.data.Dataset:
     options, steps = plan.options, plan.steps_per_epoch
-    read_shard = shard_reader(plan.records, options.cache)
     first_epoch = options.first_step // steps
     # Only the first epoch of a pass starts in its middle.
     skipped = tf.constant(options.first_step % steps * plan.batch_size, tf.int64)
 
-    def samples(epoch: tf.Tensor) -> tf.data.Dataset:
-        return (
-            _epoch_samples(epoch, read_shard, plan)
-            .take(steps * plan.batch_size)
-            .skip(tf.where(epoch == first_epoch, skipped, tf.zeros_like(skipped)))
-        )
+    def clips_of_epochs(of_epoch: Callable[[tf.Tensor], tf.data.Dataset]) -> tf.data.Dataset:
+        def used(epoch: tf.Tensor) -> tf.data.Dataset:
+            clips = of_epoch(epoch).take(steps * plan.batch_size)
+            return clips.skip(tf.where(epoch == first_epoch, skipped, tf.zeros_like(skipped)))
 
+        return _own_clips(_epochs(first_epoch, options.repeat).flat_map(used), plan)
+
+    if has_long_records(plan):
+        draws = clips_of_epochs(lambda epoch: epoch_draws(epoch, plan))
+        samples = map_in_parallel(draws, sample_reader(plan))
+    else:
+        read_shard = shard_reader(plan.records, options.cache)
+        samples = clips_of_epochs(lambda epoch: _epoch_samples(epoch, read_shard, plan))
     clips = map_in_parallel(
-        _own_clips(_epochs(first_epoch, options.repeat).flat_map(samples), plan),
-        lambda drawn: apply_transforms(decode(drawn, plan), plan.transforms),
+        samples, lambda drawn: apply_transforms(decode(drawn, plan), plan.transforms)
     )
     batches = _batch(clips, plan, drop_remainder=True)
     if options.repeat:
@@ -105,22 +104,12 @@ def _epoch_samples(epoch: tf.Tensor, read_shard: ReadShard, plan: ReadPlan) -> t
     size, count = plan.options.shuffle_buffer, plan.records.num_videos
     windows = tf.data.Dataset.range(0, count, size)
     draws = windows.flat_map(lambda start: _window_draws(epoch, start, plan))
-    if has_long_records(plan):
-        sources, read = epoch_places(epoch, plan), samples_reader(plan)
-    else:
-        sources, read = _epoch_records(epoch, read_shard, plan), _whole_records_reader(plan)
-    samples = map_in_parallel(tf.data.Dataset.zip(sources, draws), read)
+    records = tf.data.Dataset.zip(_epoch_records(epoch, read_shard, plan), draws)
+    samples = map_in_parallel(records, _samples_reader(plan))
 
     # Not Dataset.shuffle: its order depends on TensorFlow's global seed, too.
     def shuffle(start: tf.Tensor, window: Sample) -> Sample:
-        places = tf.numpy_function(
-            lambda epoch, start, count: order.shuffled_window(
-                plan.seed, int(epoch), int(start), int(count)
-            ),
-            [epoch, start, tf.shape(window.label)[0]],
-            tf.int64,
-        )
-        places = tf.ensure_shape(places, (None,))
+        places = _order_of_window(epoch, start, tf.shape(window.label)[0], plan)
         return Sample(*(tf.gather(part, places) for part in window))
 
     return tf.data.Dataset.zip(windows, samples.batch(size)).map(shuffle).unbatch().unbatch()
@@ -151,38 +140,45 @@ def _epoch_records(epoch: tf.Tensor, read_shard: ReadShard, plan: ReadPlan) -> t
 
 def _window_draws(epoch: tf.Tensor, start: tf.Tensor, plan: ReadPlan) -> tf.data.Dataset:
     """The draws for one shuffle window, `repeats` per record, in reading order."""
-    repeats, frames = plan.augmentation.repeats, plan.clip_spec.num_frames
-    seed, buffer, count = plan.seed, plan.options.shuffle_buffer, plan.records.num_videos
+    repeats, records = plan.augmentation.repeats, plan.records.num_videos
+    size = tf.minimum(tf.constant(plan.options.shuffle_buffer, tf.int64), records - start)
+    clips = tf.range(start * repeats, (start + size) * repeats)
+    # Drawn by the position where a record ends up; here they are in reading order.
+    read = tf.argsort(_order_of_window(epoch, start, size, plan))
 
-    def drawn(epoch: np.int64, start: np.int64) -> list[np.ndarray]:
-        size = min(buffer, count - int(start))
-        clips = np.arange(start * repeats, (start + size) * repeats)
-        draws = draw_clips(seed, int(epoch), clips, frames, plan.augmentation)
-        # Drawn by the position where a record ends up; here they are in reading order.
-        order_in_window = order.shuffled_window(seed, int(epoch), int(start), size)
-        read = np.argsort(order_in_window)
-        return [part.reshape(size, repeats, *part.shape[1:])[read] for part in draws]
+    def by_record(part: tf.Tensor) -> tf.Tensor:
+        shape = tf.concat([[-1, repeats], tf.shape(part)[1:]], 0)
+        return tf.gather(tf.reshape(part, shape), read)
 
-    kinds = [tf.float64, tf.float64, tf.float64, tf.bool, tf.int64]
-    shapes = [(), (frames,), (4,), (), (2,)]
-    parts = tf.numpy_function(drawn, [epoch, start], kinds)
-    return tf.data.Dataset.from_tensor_slices(
-        ClipDraws(
-            *(
-                tf.ensure_shape(part, (None, repeats, *shape))
-                for part, shape in zip(parts, shapes, strict=True)
-            )
-        )
+    draws = draw_clips_tensorflow(epoch, clips, plan)
+    return tf.data.Dataset.from_tensor_slices(ClipDraws(*map(by_record, draws)))
+
+
+def _order_of_window(
+    epoch: tf.Tensor, start: tf.Tensor, size: tf.Tensor, plan: ReadPlan
+) -> tf.Tensor:
+    places = tf.numpy_function(
+        lambda epoch, start, size: order.shuffled_window(
+            plan.seed, int(epoch), int(start), int(size)
+        ),
+        [epoch, start, size],
+        tf.int64,
     )
+    return tf.ensure_shape(places, (None,))
 
 
-def _whole_records_reader(plan: ReadPlan) -> ReadSamples:
+def _samples_reader(plan: ReadPlan) -> Callable[[tf.Tensor, ClipDraws], Sample]:
     """Returns the function from a serialized record and draws to its samples, stacked."""
     parse = record_parser(plan)
 
     def samples(serialized: tf.Tensor, draws: ClipDraws) -> Sample:
         record = parse(serialized)
-        return stacked(lambda drawn: sample(record, drawn, plan), draws, plan)
+        # Each repeat has its own draws.
+        repeats = [
+            sample(record, ClipDraws(*(part[repeat] for part in draws)), plan)
+            for repeat in range(plan.augmentation.repeats)
+        ]
+        return Sample(*(tf.stack(parts) for parts in zip(*repeats, strict=True)))
 
     return samples
 

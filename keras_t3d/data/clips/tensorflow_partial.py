@@ -18,13 +18,15 @@ from keras_t3d.data.clips.clip_draws import ClipDraws
 from keras_t3d.data.clips.plan import ReadPlan
 from keras_t3d.data.clips.record_keys import video_key
 from keras_t3d.data.clips.sampling import sample_frames
-from keras_t3d.data.clips.tensorflow_phases import Described, Sample, placed_sample, stacked
+from keras_t3d.data.clips.tensorflow_draws import draw_clips_tensorflow
+from keras_t3d.data.clips.tensorflow_phases import Described, Sample, placed_sample
 from keras_t3d.data.shards.labels import check_label
 from keras_t3d.data.shards.object_store import is_address
 from keras_t3d.data.shards.partial_record import take_frames
 
 # Bytes of a record. Shorter ones are read faster as a whole, without Python.
 LONG = 2**19
+_TOGETHER = 1024  # clips whose draws are made by one call
 
 
 def has_long_records(plan: ReadPlan) -> bool:
@@ -35,41 +37,43 @@ def has_long_records(plan: ReadPlan) -> bool:
     return sum(map(os.path.getsize, records.paths)) > LONG * records.num_videos
 
 
-def epoch_places(epoch: tf.Tensor, plan: ReadPlan) -> tf.data.Dataset:
-    """Returns (shard, record) of each record of an epoch, in the order of `reading_order`."""
-    places = tf.numpy_function(
-        lambda epoch: order.reading_order(plan.records.examples, plan.seed, int(epoch)),
-        [epoch],
-        tf.int64,
-    )
-    return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(places, (plan.records.num_videos, 2)))
+def epoch_draws(epoch: tf.Tensor, plan: ReadPlan) -> tf.data.Dataset:
+    """The places (shard, record) and draws of the clips of one epoch, in its order."""
+    repeats, size = plan.augmentation.repeats, plan.options.shuffle_buffer
+
+    def order_of(epoch: np.int64) -> np.ndarray:
+        records = order.epoch_order(plan.records.examples, plan.seed, int(epoch), size)
+        return np.repeat(records, repeats, axis=0)
+
+    def with_draws(number: tf.Tensor, places: tf.Tensor) -> tuple[tf.Tensor, ClipDraws]:
+        first = number * _TOGETHER
+        clips = tf.range(first, first + tf.shape(places, tf.int64)[0])
+        return places, draw_clips_tensorflow(epoch, clips, plan)
+
+    places = tf.numpy_function(order_of, [epoch], tf.int64)
+    places = tf.ensure_shape(places, (plan.records.num_videos * repeats, 2))
+    groups = tf.data.Dataset.from_tensor_slices(places).batch(_TOGETHER).enumerate()
+    return groups.map(with_draws).unbatch()
 
 
-ReadSamples = Callable[[tf.Tensor, ClipDraws], Sample]
-
-
-def samples_reader(plan: ReadPlan) -> ReadSamples:
-    """Returns the function from a place and draws to the samples of a record, stacked."""
-    repeats, num_frames = plan.augmentation.repeats, plan.clip_spec.num_frames
+def sample_reader(plan: ReadPlan) -> Callable[[tf.Tensor, ClipDraws], Sample]:
+    """Returns the function from the place and the draws of a clip to its sample."""
     offsets = functools.cache(plan.records.offsets_in)
     lock = threading.Lock()  # so that the headers of a shard are read once
 
-    def read(place: np.ndarray, starts: np.ndarray, segments: np.ndarray) -> list[object]:
+    def read(place: np.ndarray, start: np.float64, segments: np.ndarray) -> list[object]:
         shard, record = place.tolist()
         with lock:
             offset = offsets(shard)[record]
         with plan.records.opened_video(shard, record, offset) as video:
             if plan.labelled:
                 check_label(plan.shards, video, plan.records.paths[shard])
-            frames = [
-                sample_frames(video, start, of_clip, plan.clip_spec, plan.options)
-                for start, of_clip in zip(starts.tolist(), segments, strict=True)
-            ]
-            encoded = [take_frames(video, clip.tolist()) for clip in frames]
+            frames = sample_frames(video, float(start), segments, plan.clip_spec, plan.options)
+            encoded = take_frames(video, frames.tolist())
             key = video_key(video)
         return [
             np.array(encoded, object),
-            np.stack(frames),
+            frames,
             np.int64(video.label_index),
             key.encode("utf-8", "surrogateescape"),
             np.int64(video.height),
@@ -79,14 +83,13 @@ def samples_reader(plan: ReadPlan) -> ReadSamples:
 
     kinds = [tf.string, tf.int64, tf.int64, tf.string, tf.int64, tf.int64, tf.float32]
 
-    def samples(place: tf.Tensor, draws: ClipDraws) -> Sample:
+    def sample(place: tf.Tensor, draws: ClipDraws) -> Sample:
         encoded, frames, *described = tf.numpy_function(
             read, [place, draws.start, draws.segments], kinds
         )
         video = Described(*(tf.ensure_shape(value, ()) for value in described))
-        encoded = tf.ensure_shape(encoded, (repeats, num_frames))
-        frames = tf.ensure_shape(frames, (repeats, num_frames))
-        clips = iter(zip(tf.unstack(encoded), tf.unstack(frames), strict=True))
-        return stacked(lambda drawn: placed_sample(*next(clips), video, drawn, plan), draws, plan)
+        shape = (plan.clip_spec.num_frames,)
+        encoded, frames = tf.ensure_shape(encoded, shape), tf.ensure_shape(frames, shape)
+        return placed_sample(encoded, frames, video, draws, plan)
 
-    return samples
+    return sample

@@ -108,13 +108,6 @@ def placed_sample(
     )
 
 
-def stacked(sample_of: Callable[[ClipDraws], Sample], draws: ClipDraws, plan: ReadPlan) -> Sample:
-    """Stacks the samples of a record, one for each repeat, which has its own draws."""
-    repeats = range(plan.augmentation.repeats)
-    samples = [sample_of(ClipDraws(*(part[repeat] for part in draws))) for repeat in repeats]
-    return Sample(*(tf.stack(parts) for parts in zip(*samples, strict=True)))
-
-
 def decode(sample: Sample, plan: ReadPlan) -> Clip:
     """Decodes the window of a sample's frames, resizes, mirrors and distorts it."""
     clip_spec = plan.clip_spec
