@@ -6,7 +6,9 @@ python benchmarks/convert.py --quick
 ```
 
 - Rate: the whole of `keras-t3d convert` with one worker per core, against as many processes that
-  only decode, shrink and encode the same frames. They run in turns.
+  only decode, shrink and encode the same frames, and against ffmpeg in as many processes of one
+  thread, which scales to the same size and writes JPEG files. They run in turns.
+- Large video: the same for videos of 1080p, 10 seconds each, made of the given ones.
 - Memory: the largest sum of resident memory of the command and its workers, on these videos and
   on a long film that repeats a few seconds of 4096x2304.
 - Kills: the command and all its processes are killed at random times, and it is re-run until it
@@ -20,6 +22,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -32,6 +35,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -48,11 +52,13 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=400, help="videos to use at most")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--large", type=int, default=6, help="number of videos of 1080p")
     parser.add_argument("--film-seconds", type=int, default=60, help="length of the 4K film")
     parser.add_argument("--quick", action="store_true", help="a few videos, one repeat")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.limit, arguments.repeats, arguments.kills, arguments.film_seconds = 16, 1, 2, 1
+        arguments.large = 2  # one of each class
     with tempfile.TemporaryDirectory() as scratch:
         result = _measure(arguments, pathlib.Path(scratch))
     for name, value in result.items():
@@ -62,37 +68,25 @@ def main() -> None:
 
 def _measure(arguments: argparse.Namespace, scratch: pathlib.Path) -> dict[str, object]:
     paths = _videos(arguments.videos, arguments.limit, scratch)
-    listed = scratch / "list.csv"
-    rows = [f'"{path}",{"ab"[index % 2]},train' for index, path in enumerate(paths)]
-    listed.write_text("\n".join(["path,label,split", *rows]))
-
+    listed = _list(paths, scratch / "list.csv")
     whole = scratch / "whole"
     peak = peak_bytes(_command(listed, whole))
     expected = _digest(whole)
-    seconds: dict[str, list[float]] = {"convert": [], "alone": []}
-    with multiprocessing.get_context("spawn").Pool(_CORES) as pool:
-        pool.map(_decode_and_encode, paths[: 4 * _CORES])  # imports, page cache
-        for repeat in range(arguments.repeats):
-            start = time.perf_counter()
-            pool.map(_decode_and_encode, paths, chunksize=1)
-            seconds["alone"].append(time.perf_counter() - start)
-            start = time.perf_counter()
-            out = scratch / f"again{repeat}"
-            subprocess.run(_command(listed, out), check=True, capture_output=True)
-            seconds["convert"].append(time.perf_counter() - start)
-            shutil.rmtree(out)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    rates = _rates(paths, arguments.repeats, scratch)
+    large = _large_videos(paths, arguments.large, scratch / "large")
+    large_rates = _rates(large, arguments.repeats, scratch) if large else {}
 
     film = _film(scratch / "film.mp4", arguments.film_seconds)
-    (scratch / "film.csv").write_text(f'path,label,split\n"{film}",a,train\n"{paths[0]}",b,train\n')
+    _list([str(film), paths[0]], scratch / "film.csv")
     film_peak = peak_bytes(_command(scratch / "film.csv", scratch / "film"))
-    killed, same = _kill(listed, scratch / "killed", expected, arguments.kills, medians["convert"])
+    longest = rates["convert_seconds"]
+    killed, same = _kill(listed, scratch / "killed", expected, arguments.kills, longest)
     return {
         "videos": len(paths),
         "cores": _CORES,
-        "convert_seconds": round(medians["convert"], 2),
-        "decode_and_encode_seconds": round(medians["alone"], 2),
-        "rate_ratio": round(medians["alone"] / medians["convert"], 3),
+        **rates,
+        "large_videos": len(large),
+        **{f"large_{name}": value for name, value in large_rates.items()},
         "peak_megabytes": round(peak / 2**20),
         "film_seconds": arguments.film_seconds,
         "film_peak_megabytes": round(film_peak / 2**20),
@@ -118,6 +112,39 @@ def _videos(folder: pathlib.Path | None, limit: int, scratch: pathlib.Path) -> l
     return paths[:limit]
 
 
+def _list(paths: list[str], listed: pathlib.Path) -> pathlib.Path:
+    """Writes the csv file that lists the videos to convert."""
+    rows = [f'"{path}",{"ab"[index % 2]},train' for index, path in enumerate(paths)]
+    listed.write_text("\n".join(["path,label,split", *rows]))
+    return listed
+
+
+def _large_videos(paths: list[str], count: int, folder: pathlib.Path) -> list[str]:
+    """Writes videos of 1080p, of the frames of others, scaled up and 10 seconds long."""
+    import av
+
+    folder.mkdir()
+    frames = itertools.cycle(itertools.chain.from_iterable(map(_decoded, paths)))
+    written = [folder / f"{number}.mp4" for number in range(count)]
+    for path in written:
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=30)
+            stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+            for number, frame in enumerate(itertools.islice(frames, 300)):
+                large = frame.reformat(1920, 1080, "yuv420p", interpolation="BICUBIC")
+                large.pts, large.time_base = number, Fraction(1, 30)
+                container.mux(stream.encode(large))
+            container.mux(stream.encode(None))
+    return list(map(str, written))
+
+
+def _decoded(path: str) -> Iterator[Any]:
+    import av
+
+    with av.open(path) as container:
+        yield from container.decode(video=0)
+
+
 def _command(listed: pathlib.Path, out: pathlib.Path) -> list[str]:
     workers = ["--layout", "csv", "--workers", str(_CORES)]
     return [sys.executable, "-m", "keras_t3d.cli", "convert", str(listed), str(out), *workers]
@@ -129,6 +156,54 @@ def _digest(folder: pathlib.Path) -> str:
         if path.is_file():
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+# Rates.
+
+
+def _rates(paths: list[str], repeats: int, scratch: pathlib.Path) -> dict[str, Any]:
+    """Returns the medians of the seconds of each, and ratios to those of the conversion."""
+    listed, out = _list(paths, scratch / "timed.csv"), scratch / "timed"
+
+    def convert() -> None:
+        subprocess.run(_command(listed, out), check=True, capture_output=True)
+
+    seconds: dict[str, list[float]] = {"convert": [], "decode_and_encode": [], "ffmpeg": []}
+    with multiprocessing.get_context("spawn").Pool(_CORES) as pool:
+        pool.map(_decode_and_encode, paths[: 4 * _CORES])  # imports, page cache
+        work: dict[str, Callable[[], object]] = {
+            "convert": convert,
+            "decode_and_encode": lambda: pool.map(_decode_and_encode, paths, chunksize=1),
+            "ffmpeg": lambda: pool.map(_scale_by_ffmpeg, paths, chunksize=1),
+        }
+        for _ in range(repeats):
+            for name, function in work.items():
+                start = time.perf_counter()
+                function()
+                seconds[name].append(time.perf_counter() - start)
+            shutil.rmtree(out)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    return {
+        **{f"{name}_seconds": round(median, 2) for name, median in medians.items()},
+        "rate_ratio": round(medians["decode_and_encode"] / medians["convert"], 3),
+        "ratio_to_ffmpeg": round(medians["ffmpeg"] / medians["convert"], 3),
+    }
+
+
+def _scale_by_ffmpeg(path: str) -> None:
+    """Decodes a video, scales it to a short side of 128, and writes JPEG files."""
+    import imageio_ffmpeg
+
+    smaller = "if(gte(iw,ih),-2,128)", "if(gte(iw,ih),128,-2)"
+    with tempfile.TemporaryDirectory() as out:
+        subprocess.run(
+            [
+                *(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-threads", "1", "-i", path),
+                *("-vf", f"scale='{smaller[0]}':'{smaller[1]}'", "-q:v", "3", "-threads", "1"),
+                f"{out}/%06d.jpg",
+            ],
+            check=True,
+        )
 
 
 def _decode_and_encode(path: str) -> int:

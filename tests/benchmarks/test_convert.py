@@ -16,6 +16,8 @@ def test_quick_mode_ends_in_one_json_line():
     result = json.loads(out.splitlines()[-1])
     assert result["videos"] == 16
     assert result["rate_ratio"] > 0
+    assert result["large_videos"] == 2
+    assert result["large_ratio_to_ffmpeg"] > 0
     assert result["kills"] == 2
     assert result["identical_after_kills"] is True
     assert 0 < result["peak_megabytes"] < 1000
