@@ -43,6 +43,7 @@ import numpy as np
 from process_family import peak_bytes
 
 _CORES = os.cpu_count() or 1
+_SHORT_SIDE = 128
 
 
 def main() -> None:
@@ -146,8 +147,8 @@ def _decoded(path: str) -> Iterator[Any]:
 
 
 def _command(listed: pathlib.Path, out: pathlib.Path) -> list[str]:
-    workers = ["--layout", "csv", "--workers", str(_CORES)]
-    return [sys.executable, "-m", "keras_t3d.cli", "convert", str(listed), str(out), *workers]
+    given = ["--layout", "csv", "--workers", str(_CORES), "--short-side", str(_SHORT_SIDE)]
+    return [sys.executable, "-m", "keras_t3d.cli", "convert", str(listed), str(out), *given]
 
 
 def _digest(folder: pathlib.Path) -> str:
@@ -191,10 +192,10 @@ def _rates(paths: list[str], repeats: int, scratch: pathlib.Path) -> dict[str, A
 
 
 def _scale_by_ffmpeg(path: str) -> None:
-    """Decodes a video, scales it to a short side of 128, and writes JPEG files."""
+    """Decodes a video, scales it, and writes JPEG files."""
     import imageio_ffmpeg
 
-    smaller = "if(gte(iw,ih),-2,128)", "if(gte(iw,ih),128,-2)"
+    smaller = f"if(gte(iw,ih),-2,{_SHORT_SIDE})", f"if(gte(iw,ih),{_SHORT_SIDE},-2)"
     with tempfile.TemporaryDirectory() as out:
         subprocess.run(
             [
@@ -219,8 +220,8 @@ def _decode_and_encode(path: str) -> int:
         size = 0
         for frame in container.decode(stream):
             image = Image.fromarray(frame.to_ndarray(format="rgb24"))
-            if min(image.size) > 128:
-                scale = 128 / min(image.size)
+            if min(image.size) > _SHORT_SIDE:
+                scale = _SHORT_SIDE / min(image.size)
                 shrunk = (round(image.width * scale), round(image.height * scale))
                 image = image.resize(shrunk, Image.Resampling.BILINEAR, reducing_gap=3.0)
             buffer = io.BytesIO()

@@ -7,9 +7,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
-from keras_t3d.clips import resized_size
+from keras_t3d.clips import resize_short_side
 from keras_t3d.data.conversion.options import ConversionOptions
 from keras_t3d.data.shards.record import EncodedVideo
 from keras_t3d.data.video.frames import SAME_TIME, TimedFrame, mean_fps
@@ -22,8 +23,8 @@ def encode_parts(
 ) -> Iterator[EncodedVideo]:
     """Encodes frames as JPEG, one at a time, in parts that become one record each.
 
-    Frames larger than `short_side` shrink, with a filter like that of the view; smaller ones
-    keep their size. A video longer than `max_seconds` is cut into parts of this length; the last
+    Frames larger than `short_side` shrink as the view shrinks them; smaller ones keep their
+    size. A video longer than `max_seconds` is cut into parts of this length; the last
     two share the remainder, so that none is shorter than half of it. At most two parts are held
     in memory. A frame counts for a thirtieth of `max_seconds` or 0.2 s at most, so that a time
     lapse is not cut into single frames, and for a millisecond at least, should its time stand
@@ -46,9 +47,9 @@ def encode_parts(
             begin += longest
             part, held = _cut(held, begin)
             yield _video(part, stated_fps)
-        image = _shrunk(Image.fromarray(frame.pixels), options.short_side)
-        content = _jpeg(image, options.jpeg_quality)
-        held.append(_EncodedFrame(place, frame.start, content, image.height, image.width))
+        pixels = _shrunk(frame.pixels, options.short_side)
+        content = _jpeg(Image.fromarray(pixels), options.jpeg_quality)
+        held.append(_EncodedFrame(place, frame.start, content, *pixels.shape[:2]))
         place += min(max(frame.end - frame.start, _SHORTEST_FRAME), longest_frame)
     parts = max(math.ceil((place - begin - SAME_TIME) / longest), 1)
     for number in range(1, parts):
@@ -84,13 +85,9 @@ def _video(frames: Sequence[_EncodedFrame], stated_fps: float) -> EncodedVideo:
     )
 
 
-def _shrunk(image: Image.Image, short_side: int) -> Image.Image:
-    if min(image.size) <= short_side:
-        return image
-    height, width = resized_size(image.height, image.width, short_side)
-    # An antialiased triangle filter, many times faster than `resize_frames`, whose exact bytes
-    # JPEG would not keep.
-    return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+def _shrunk(pixels: np.ndarray, short_side: int) -> np.ndarray:
+    is_large = min(pixels.shape[:2]) > short_side
+    return resize_short_side(pixels, short_side) if is_large else pixels
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:
