@@ -24,6 +24,7 @@ import numpy as np
 
 from keras_t3d.atomic import written_durably
 from keras_t3d.data.clips.clip import Clip
+from keras_t3d.data.clips.python_calls import call_python
 from keras_t3d.errors import InvalidArgumentError, KerasT3DError
 
 DESCRIPTION = "teacher.json"
@@ -108,7 +109,7 @@ class FrameFeatures:
             def lookup(key: bytes, frames: np.ndarray) -> np.ndarray:
                 return self.mean(key.decode("utf-8", "surrogateescape"), frames)
 
-            mean = tf.numpy_function(lookup, [clip.key, clip.frames], tf.float32)
+            mean = call_python(lookup, [clip.key, clip.frames], tf.float32)
             mean = tf.ensure_shape(mean, (self.width,))
         return clip._replace(features={**clip.features, FRAME_FEATURES: mean})
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_t3d.data.clips.clip_draws import ClipDraws, draw_clips
 from keras_t3d.data.clips.plan import ReadPlan
+from keras_t3d.data.clips.python_calls import call_python
 
 
 def draw_clips_tensorflow(epoch: tf.Tensor, positions: tf.Tensor, plan: ReadPlan) -> ClipDraws:
@@ -18,7 +19,7 @@ def draw_clips_tensorflow(epoch: tf.Tensor, positions: tf.Tensor, plan: ReadPlan
 
     kinds = [tf.float64, tf.float64, tf.float64, tf.bool, tf.int64]
     shapes = [(), (frames,), (4,), (), (2,)]
-    parts = tf.numpy_function(drawn, [epoch, positions], kinds)
+    parts = call_python(drawn, [epoch, positions], kinds)
     return ClipDraws(
         *(tf.ensure_shape(part, (None, *shape)) for part, shape in zip(parts, shapes, strict=True))
     )

@@ -22,6 +22,7 @@ from keras_t3d.data.clips.clip import (
 )
 from keras_t3d.data.clips.clip_draws import ClipDraws
 from keras_t3d.data.clips.plan import ReadPlan
+from keras_t3d.data.clips.python_calls import call_python
 from keras_t3d.data.clips.tensorflow_draws import draw_clips_tensorflow
 from keras_t3d.data.clips.tensorflow_partial import epoch_draws, has_long_records, sample_reader
 from keras_t3d.data.clips.tensorflow_phases import (
@@ -118,7 +119,7 @@ def _epoch_samples(epoch: tf.Tensor, read_shard: ReadShard, plan: ReadPlan) -> t
 def _epoch_records(epoch: tf.Tensor, read_shard: ReadShard, plan: ReadPlan) -> tf.data.Dataset:
     """The serialized records of an epoch, in the order of `order.reading_order`."""
     num_shards = len(plan.records.examples)
-    shards = tf.numpy_function(
+    shards = call_python(
         lambda epoch: order.shard_order(num_shards, plan.seed, int(epoch)), [epoch], tf.int64
     )
     shards = tf.ensure_shape(shards, (num_shards,))
@@ -157,7 +158,7 @@ def _window_draws(epoch: tf.Tensor, start: tf.Tensor, plan: ReadPlan) -> tf.data
 def _order_of_window(
     epoch: tf.Tensor, start: tf.Tensor, size: tf.Tensor, plan: ReadPlan
 ) -> tf.Tensor:
-    places = tf.numpy_function(
+    places = call_python(
         lambda epoch, start, size: order.shuffled_window(
             plan.seed, int(epoch), int(start), int(size)
         ),
@@ -231,7 +232,7 @@ def _batch(clips: tf.data.Dataset, plan: ReadPlan, drop_remainder: bool) -> tf.d
 def _element(clips: Clip, plan: ReadPlan) -> Any:
     """What the dataset gives for a batch of clips."""
     if not plan.labelled:
-        numbers = tf.numpy_function(
+        numbers = call_python(
             lambda keys, weights: video_numbers(
                 [key.decode("utf-8", "surrogateescape") for key in keys.tolist()], weights
             ),

@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras_t3d.data.clips import order
 from keras_t3d.data.clips.clip_draws import ClipDraws
 from keras_t3d.data.clips.plan import ReadPlan
+from keras_t3d.data.clips.python_calls import call_python
 from keras_t3d.data.clips.record_keys import video_key
 from keras_t3d.data.clips.sampling import sample_frames
 from keras_t3d.data.clips.tensorflow_draws import draw_clips_tensorflow
@@ -50,7 +51,7 @@ def epoch_draws(epoch: tf.Tensor, plan: ReadPlan) -> tf.data.Dataset:
         clips = tf.range(first, first + tf.shape(places, tf.int64)[0])
         return places, draw_clips_tensorflow(epoch, clips, plan)
 
-    places = tf.numpy_function(order_of, [epoch], tf.int64)
+    places = call_python(order_of, [epoch], tf.int64)
     places = tf.ensure_shape(places, (plan.records.num_videos * repeats, 2))
     groups = tf.data.Dataset.from_tensor_slices(places).batch(_TOGETHER).enumerate()
     return groups.map(with_draws).unbatch()
@@ -84,9 +85,7 @@ def sample_reader(plan: ReadPlan) -> Callable[[tf.Tensor, ClipDraws], Sample]:
     kinds = [tf.string, tf.int64, tf.int64, tf.string, tf.int64, tf.int64, tf.float32]
 
     def sample(place: tf.Tensor, draws: ClipDraws) -> Sample:
-        encoded, frames, *described = tf.numpy_function(
-            read, [place, draws.start, draws.segments], kinds
-        )
+        encoded, frames, *described = call_python(read, [place, draws.start, draws.segments], kinds)
         video = Described(*(tf.ensure_shape(value, ()) for value in described))
         shape = (plan.clip_spec.num_frames,)
         encoded, frames = tf.ensure_shape(encoded, shape), tf.ensure_shape(frames, shape)

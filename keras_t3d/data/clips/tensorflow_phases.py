@@ -15,6 +15,7 @@ from keras_t3d.data.augmentation.distortion import distort
 from keras_t3d.data.clips.clip import Clip
 from keras_t3d.data.clips.clip_draws import ClipDraws
 from keras_t3d.data.clips.plan import ReadPlan
+from keras_t3d.data.clips.python_calls import call_python
 from keras_t3d.data.clips.record_keys import record_key
 from keras_t3d.data.clips.sampling import sample_frames_tensorflow
 from keras_t3d.data.clips.tensorflow_records import map_in_parallel, shard_reader
@@ -166,7 +167,7 @@ def _key(record: Record) -> tf.Tensor:
     video_id = record[fields.VIDEO_ID]
 
     def of_first_frame() -> tf.Tensor:
-        key = tf.numpy_function(
+        key = call_python(
             lambda frame: record_key("", frame).encode(), [record[fields.FRAMES][0]], tf.string
         )
         return tf.ensure_shape(key, ())

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_t3d.data.clips.plan import ReadPlan
+from keras_t3d.data.clips.python_calls import call_python
 from keras_t3d.data.shards.damage import SplitRecords
 from keras_t3d.data.shards.record_file import read_record
 from keras_t3d.data.shards.shard_cache import cached_path
@@ -29,7 +30,7 @@ def shard_reader(records: SplitRecords, cache: bool | str | os.PathLike[str] = F
     def path_of(shard: tf.Tensor) -> tf.Tensor:
         if cache is False:
             return paths[shard]
-        path = tf.numpy_function(
+        path = call_python(
             lambda index: cached_path(records.shards[index], cache).encode(), [shard], tf.string
         )
         return tf.ensure_shape(path, ())
@@ -40,9 +41,9 @@ def shard_reader(records: SplitRecords, cache: bool | str | os.PathLike[str] = F
 
     def intact(shard: tf.Tensor) -> tf.data.Dataset:
         path = path_of(shard)
-        begins = tf.numpy_function(lambda index: offsets[index], [shard], tf.int64)
+        begins = call_python(lambda index: offsets[index], [shard], tf.int64)
         return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(begins, (None,))).map(
-            lambda begin: tf.ensure_shape(tf.numpy_function(_read_at, [path, begin], tf.string), ())
+            lambda begin: tf.ensure_shape(call_python(_read_at, [path, begin], tf.string), ())
         )
 
     return intact

@@ -9,6 +9,7 @@ from keras_t3d.clips import ClipSpec, clip_frames, crop_positions, view_starts
 from keras_t3d.clips.frame_rate import frames_for_clips
 from keras_t3d.data.clips.clip import apply_transforms, model_inputs
 from keras_t3d.data.clips.plan import ReadPlan
+from keras_t3d.data.clips.python_calls import call_python
 from keras_t3d.data.clips.tensorflow_phases import Record, decode_view, parsed_records
 from keras_t3d.data.clips.tensorflow_records import (
     autograph_for_transforms,
@@ -38,7 +39,7 @@ def _view_batches(plan: ReadPlan, num_views: int | None, num_crops: int) -> tf.d
     portrait = crop_positions(num_crops, height=2, width=1)
 
     def encoded_views(number: tf.Tensor, record: Record) -> tf.data.Dataset:
-        frames = tf.numpy_function(
+        frames = call_python(
             lambda count, times: _frames_of_views(int(count), times, clip_spec, num_views),
             [tf.size(record[fields.FRAMES]), record[fields.TIMES]],
             tf.int64,
