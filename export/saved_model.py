@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import argparse
 
+import keras_t3d  # noqa: F401 - before Keras, as it turns on oneDNN
+
+# isort: split
 import keras
 
 from keras_t3d.deploy import export_saved_model

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 
+import keras_t3d  # before Keras, as it turns on oneDNN
+
+# isort: split
 import keras
 import numpy as np
 
-import keras_t3d
 from keras_t3d.deploy import export_tflite
 
 CALIBRATION_CLIPS = 64

@@ -3,14 +3,12 @@
 Submodules load on first use: `import keras_t3d` imports neither Keras nor a deep-learning backend.
 """
 
-import os
-
 import lazy_loader
 
+from keras_t3d.onednn import turn_on_onednn
 from keras_t3d.registration import register_with_keras
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 register_with_keras()
-# TensorFlow leaves oneDNN off on CPUs without VNNI, where training takes four times as long.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+turn_on_onednn()

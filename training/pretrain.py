@@ -11,6 +11,9 @@ from __future__ import annotations
 import pathlib
 import sys
 
+import keras_t3d  # noqa: F401 - before Keras, as it turns on oneDNN
+
+# isort: split
 import keras
 
 from keras_t3d.data import ShardSet

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -102,7 +102,7 @@ class StoredBatches:
 
         if keras.backend.backend() != "tensorflow":
             return map(batch, itertools.count(step))
-        return _as_tf_dataset(batch, lambda: itertools.count(step), None)
+        return _as_tf_dataset(batch, step, None)
 
     def validation(self) -> Any | None:
         """Returns the validation split in padded batches, or None without one."""
@@ -121,7 +121,7 @@ class StoredBatches:
 
         if keras.backend.backend() != "tensorflow":
             return _Batches(batch, steps)
-        return _as_tf_dataset(batch, lambda: range(steps), steps)
+        return _as_tf_dataset(batch, 0, steps)
 
     def statistics(self, count: int) -> Iterator[Any]:
         """Returns the clips of the first `count` training batches, for the whole network."""
@@ -135,21 +135,32 @@ def _refusal(when: str, config: TrainConfig) -> InvalidArgumentError:
     )
 
 
-def _as_tf_dataset(
-    batch: Callable[[int], Any], numbers: Callable[[], Iterable[int]], count: int | None
-) -> Any:
-    """Returns batches by their numbers; `count` is how many there are, None without end."""
+def _as_tf_dataset(batch: Callable[[int], Any], first: int, count: int | None) -> Any:
+    """Returns batches by their numbers, from the first on; `count` None is without end."""
     import tensorflow as tf
 
+    from keras_t3d.data.clips.python_calls import call_python
     from keras_t3d.data.clips.tensorflow_records import finish_dataset
 
-    signature = tf.nest.map_structure(
-        lambda value: tf.TensorSpec(value.shape, value.dtype), batch(next(iter(numbers())))
-    )
-    batches = tf.data.Dataset.from_generator(
-        lambda: map(batch, numbers()), output_signature=signature
-    )
-    return finish_dataset(batches, tf.data.INFINITE_CARDINALITY if count is None else count)
+    example = batch(first)
+    arrays = tf.nest.flatten(example)
+
+    def tensors(number: tf.Tensor) -> Any:
+        parts = call_python(
+            lambda number: tf.nest.flatten(batch(int(number))),
+            [number],
+            [array.dtype for array in arrays],
+        )
+        shaped = [
+            tf.ensure_shape(part, array.shape) for part, array in zip(parts, arrays, strict=True)
+        ]
+        return tf.nest.pack_sequence_as(example, shaped)
+
+    if count is None:
+        numbers, cardinality = tf.data.Dataset.counter(first), tf.data.INFINITE_CARDINALITY
+    else:
+        numbers, cardinality = tf.data.Dataset.range(first, first + count), count
+    return finish_dataset(numbers.map(tensors), cardinality)
 
 
 class _Batches(keras.utils.PyDataset):

@@ -24,7 +24,6 @@ import numpy as np
 
 from keras_t3d.atomic import written_durably
 from keras_t3d.data.clips.clip import Clip
-from keras_t3d.data.clips.python_calls import call_python
 from keras_t3d.errors import InvalidArgumentError, KerasT3DError
 
 DESCRIPTION = "teacher.json"
@@ -105,6 +104,8 @@ class FrameFeatures:
             mean = self.mean(clip.key, clip.frames)
         else:
             import tensorflow as tf
+
+            from keras_t3d.data.clips.python_calls import call_python
 
             def lookup(key: bytes, frames: np.ndarray) -> np.ndarray:
                 return self.mean(key.decode("utf-8", "surrogateescape"), frames)

@@ -17,9 +17,9 @@ def draw_clips_tensorflow(epoch: tf.Tensor, positions: tf.Tensor, plan: ReadPlan
     def drawn(epoch: np.int64, positions: np.ndarray) -> list[object]:
         return [*draw_clips(plan.seed, int(epoch), positions, frames, plan.augmentation)]
 
-    kinds = [tf.float64, tf.float64, tf.float64, tf.bool, tf.int64]
+    dtypes = [tf.float64, tf.float64, tf.float64, tf.bool, tf.int64]
     shapes = [(), (frames,), (4,), (), (2,)]
-    parts = call_python(drawn, [epoch, positions], kinds)
+    parts = call_python(drawn, [epoch, positions], dtypes)
     return ClipDraws(
         *(tf.ensure_shape(part, (None, *shape)) for part, shape in zip(parts, shapes, strict=True))
     )

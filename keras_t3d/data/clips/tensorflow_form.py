@@ -62,7 +62,7 @@ def _training_batches(plan: ReadPlan) -> tf.data.Dataset:
     # Only the first epoch of a pass starts in its middle.
     skipped = tf.constant(options.first_step % steps * plan.batch_size, tf.int64)
 
-    def clips_of_epochs(of_epoch: Callable[[tf.Tensor], tf.data.Dataset]) -> tf.data.Dataset:
+    def own_part_of_epochs(of_epoch: Callable[[tf.Tensor], tf.data.Dataset]) -> tf.data.Dataset:
         def used(epoch: tf.Tensor) -> tf.data.Dataset:
             clips = of_epoch(epoch).take(steps * plan.batch_size)
             return clips.skip(tf.where(epoch == first_epoch, skipped, tf.zeros_like(skipped)))
@@ -70,11 +70,11 @@ def _training_batches(plan: ReadPlan) -> tf.data.Dataset:
         return _own_clips(_epochs(first_epoch, options.repeat).flat_map(used), plan)
 
     if has_long_records(plan):
-        draws = clips_of_epochs(lambda epoch: epoch_draws(epoch, plan))
+        draws = own_part_of_epochs(lambda epoch: epoch_draws(epoch, plan))
         samples = map_in_parallel(draws, sample_reader(plan))
     else:
         read_shard = shard_reader(plan.records, options.cache)
-        samples = clips_of_epochs(lambda epoch: _epoch_samples(epoch, read_shard, plan))
+        samples = own_part_of_epochs(lambda epoch: _epoch_samples(epoch, read_shard, plan))
     clips = map_in_parallel(
         samples, lambda drawn: apply_transforms(decode(drawn, plan), plan.transforms)
     )

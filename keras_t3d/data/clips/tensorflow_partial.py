@@ -27,7 +27,7 @@ from keras_t3d.data.shards.partial_record import take_frames
 
 # Bytes of a record. Shorter ones are read faster as a whole, without Python.
 LONG = 2**19
-_TOGETHER = 1024  # clips whose draws are made by one call
+_DRAWN_TOGETHER = 1024  # clips
 
 
 def has_long_records(plan: ReadPlan) -> bool:
@@ -39,7 +39,7 @@ def has_long_records(plan: ReadPlan) -> bool:
 
 
 def epoch_draws(epoch: tf.Tensor, plan: ReadPlan) -> tf.data.Dataset:
-    """The places (shard, record) and draws of the clips of one epoch, in its order."""
+    """Returns the place (shard, record) and the draws of each clip of an epoch, in its order."""
     repeats, size = plan.augmentation.repeats, plan.options.shuffle_buffer
 
     def order_of(epoch: np.int64) -> np.ndarray:
@@ -47,13 +47,13 @@ def epoch_draws(epoch: tf.Tensor, plan: ReadPlan) -> tf.data.Dataset:
         return np.repeat(records, repeats, axis=0)
 
     def with_draws(number: tf.Tensor, places: tf.Tensor) -> tuple[tf.Tensor, ClipDraws]:
-        first = number * _TOGETHER
+        first = number * _DRAWN_TOGETHER
         clips = tf.range(first, first + tf.shape(places, tf.int64)[0])
         return places, draw_clips_tensorflow(epoch, clips, plan)
 
     places = call_python(order_of, [epoch], tf.int64)
     places = tf.ensure_shape(places, (plan.records.num_videos * repeats, 2))
-    groups = tf.data.Dataset.from_tensor_slices(places).batch(_TOGETHER).enumerate()
+    groups = tf.data.Dataset.from_tensor_slices(places).batch(_DRAWN_TOGETHER).enumerate()
     return groups.map(with_draws).unbatch()
 
 
@@ -82,10 +82,12 @@ def sample_reader(plan: ReadPlan) -> Callable[[tf.Tensor, ClipDraws], Sample]:
             np.float32(video.fps),
         ]
 
-    kinds = [tf.string, tf.int64, tf.int64, tf.string, tf.int64, tf.int64, tf.float32]
+    dtypes = [tf.string, tf.int64, tf.int64, tf.string, tf.int64, tf.int64, tf.float32]
 
     def sample(place: tf.Tensor, draws: ClipDraws) -> Sample:
-        encoded, frames, *described = call_python(read, [place, draws.start, draws.segments], kinds)
+        encoded, frames, *described = call_python(
+            read, [place, draws.start, draws.segments], dtypes
+        )
         video = Described(*(tf.ensure_shape(value, ()) for value in described))
         shape = (plan.clip_spec.num_frames,)
         encoded, frames = tf.ensure_shape(encoded, shape), tf.ensure_shape(frames, shape)

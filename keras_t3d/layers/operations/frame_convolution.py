@@ -26,7 +26,10 @@ def convolve_each_frame(clips: Any, kernel: Any, strides: Sequence[int], padding
     if max(strides) > 1:
         frames, left = pad(frames, kernel, strides, Padding(padding)), "VALID"
         frames, strides = without_idle_stride(frames, kernel, strides)
-    if frames.shape[-1] > kernel.shape[-2] and not _has_grouped_gradient(frames.dtype.name):
+    is_grouped = frames.shape[-1] > kernel.shape[-2]
+    if is_grouped and _is_depthwise(kernel, strides) and not runs_on_gpu():
+        y = _depthwise_conv2d(frames, kernel, strides, left)
+    elif is_grouped and not _has_grouped_gradient(frames.dtype.name):
         y = _conv2d_by_groups(frames, kernel, strides, left)
     else:
         y = tf.nn.conv2d(frames, kernel, strides, left)
@@ -81,6 +84,30 @@ def _has_grouped_gradient(dtype: str) -> bool:
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
             return False
     return True
+
+
+def _is_depthwise(kernel: Any, strides: Sequence[int]) -> bool:
+    """Returns whether each channel is a group, and TensorFlow's depthwise operation has it."""
+    return bool(kernel.shape[-2] == 1 and strides[0] == strides[1])
+
+
+def _depthwise_conv2d(frames: Any, kernel: Any, strides: Sequence[int], padding: str) -> Any:
+    """Computes a depthwise convolution by the operation made for it.
+
+    Without oneDNN a grouped `tf.nn.conv2d` takes 20 to 40 times as long. Where oneDNN lacks the
+    type of the frames, sums would have that type, so they are computed in float32.
+    """
+    import tensorflow as tf
+
+    dtype = frames.dtype
+    wide = dtype if dtype == "float64" or _has_grouped_gradient(dtype.name) else tf.float32
+    height, width, _, filters = kernel.shape
+    channels = frames.shape[-1]
+    by_channel = tf.reshape(kernel, (height, width, channels, filters // channels))
+    y = tf.nn.depthwise_conv2d(
+        tf.cast(frames, wide), tf.cast(by_channel, wide), (1, *strides, 1), padding
+    )
+    return tf.cast(y, dtype)
 
 
 def _conv2d_by_groups(frames: Any, kernel: Any, strides: Sequence[int], padding: str) -> Any:

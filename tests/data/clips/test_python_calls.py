@@ -6,10 +6,11 @@ import time
 import pytest
 import tensorflow as tf
 
+from keras_t3d.data.clips import python_calls
 from keras_t3d.data.clips.python_calls import _Calls, call_python
 
-# Without `call_python`, about half of the processes never end.
-ENDS_WHILE_IT_READS = """
+# Without `call_python`, about half of the processes never exit.
+EXITS_WHILE_IT_READS = """
 import os
 import signal
 import time
@@ -18,8 +19,9 @@ from keras_t3d.data.clips.python_calls import call_python
 
 def ends(process):
     for _ in range(200):
-        if os.waitpid(process, os.WNOHANG)[0]:
-            return True
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            return status == 0
         time.sleep(0.1)
     os.kill(process, signal.SIGKILL)
 
@@ -40,11 +42,11 @@ for _ in range(4):
 
 
 @pytest.mark.process
-def test_python_ends_while_a_pipeline_reads_ahead():
-    subprocess.run([sys.executable, "-c", ENDS_WHILE_IT_READS], check=True, timeout=180)
+def test_python_exits_while_a_pipeline_reads_ahead():
+    subprocess.run([sys.executable, "-c", EXITS_WHILE_IT_READS], check=True, timeout=180)
 
 
-def test_a_call_is_one_of_numpy():
+def test_functions_take_and_return_arrays():
     doubled = call_python(lambda numbers: 2 * numbers, [tf.constant([1, 2])], tf.int32)
     assert doubled.numpy().tolist() == [2, 4]
 
@@ -61,3 +63,19 @@ def test_calls_are_refused_after_those_that_run():
     calls.end()
     waiting.join(5)
     assert rested
+
+
+def test_a_call_that_fails_is_over():
+    def fail(number):
+        raise ValueError("spoilt")
+
+    with pytest.raises(ValueError, match="spoilt"):
+        call_python(fail, [tf.constant(1)], tf.int32)
+    assert not python_calls._CALLS._running
+
+
+def test_a_forked_process_has_no_calls():
+    calls = _Calls()
+    calls.begin()
+    calls.forget()
+    calls.refuse()

@@ -22,13 +22,22 @@ def films(tmp_path_factory):
     return shard_set(tmp_path_factory.mktemp("films"), [3, 1, 4, 2] + [1] * 14, num_frames=50)
 
 
-def batches(shards, spec=SPEC, partial=True, monkeypatch=None, augmentation=None, **options):
+def batches(
+    shards, spec=SPEC, partial=True, monkeypatch=None, augmentation=None, transforms=(), **options
+):
     monkeypatch.setattr(tensorflow_partial, "LONG", 0 if partial else 2**40)
+    monkeypatch.setattr(tensorflow_partial, "_DRAWN_TOGETHER", 5)
     reader = ClipReader(
         shards, "train", spec, 4, training=True, seed=3, augmentation=augmentation,
-        options=ReadOptions(**options),
+        options=ReadOptions(**options), transforms=transforms,
     )  # fmt: skip
-    return [[part.numpy() for part in batch] for batch in reader.as_tf_dataset()]
+    dataset = reader.as_tf_dataset().take(13)  # batches of two epochs and a half with `repeat`
+    return [[part.numpy() for part in batch] for batch in dataset]
+
+
+def darkened(clip):
+    dark = clip.pixels // 2 if tf.reduce_mean(tf.cast(clip.pixels, tf.float32)) > 1 else clip.pixels
+    return clip._replace(pixels=dark)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +47,8 @@ def batches(shards, spec=SPEC, partial=True, monkeypatch=None, augmentation=None
         {"augmentation": Augmentation(crop="random_resized", min_area=0.5, flip=True, repeats=2)},
         {"sampling": "segments"},
         {"first_step": 3},
+        {"repeat": True, "first_step": 2, "shuffle_buffer": 7},
+        {"transforms": [darkened]},
         {"worker": (1, 2)},
         {"spec": ClipSpec(num_frames=4, fps=7.0, resize=16, crop=16)},
     ],
