@@ -145,6 +145,7 @@ def _as_tf_dataset(batch: Callable[[int], Any], first: int, count: int | None) -
     example = batch(first)
     arrays = tf.nest.flatten(example)
 
+    @tf.autograph.experimental.do_not_convert  # there is nothing to convert, which takes a second
     def tensors(number: tf.Tensor) -> Any:
         parts = call_python(
             lambda number: tf.nest.flatten(batch(int(number))),
